@@ -1,0 +1,1 @@
+"""Reference methods, one folder per paper."""

@@ -1,0 +1,1 @@
+"""NumPy and Numba kernels that make and solve instances: no torch, no files, no global random state."""

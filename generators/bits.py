@@ -1,0 +1,34 @@
+"""Spread the bits of a word over bytes: one vector store where a loop over the bits would take 64 steps."""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def _bit_store(width: int) -> Callable[..., Any]:
+    def store_bits(typing_context, out, place, word):  # type: ignore[no-untyped-def]
+        """Write the lowest bits of `word`, the first of them to out[place], as bytes 0 and 1 of a flat uint8 array."""
+        signature = types.void(out, types.int64, types.uint64)
+
+        def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            array_type = signature.args[0]
+            array = context.make_array(array_type)(context, builder, arguments[0])
+            first = cgutils.get_item_pointer(context, builder, array_type, array, [arguments[1]], wraparound=False)
+            low_bits = builder.trunc(arguments[2], ir.IntType(width))
+            mask = builder.bitcast(low_bits, ir.VectorType(ir.IntType(1), width))
+            octets = builder.zext(mask, ir.VectorType(ir.IntType(8), width))
+            builder.store(octets, builder.bitcast(first, octets.type.as_pointer()), align=1)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return intrinsic(store_bits)  # type: ignore[no-any-return]
+
+
+store_8_bits = _bit_store(8)
+store_32_bits = _bit_store(32)
+store_64_bits = _bit_store(64)

@@ -1,0 +1,30 @@
+"""Mazes: drawn, solved, hashed and turned into the original's pictures (arXiv 2108.06011).
+
+- `trees`: how the walls are drawn, one function a distribution
+- `paths`: shortest paths on the board
+- `layouts`: hashes of wall layouts up to the symmetries of the square
+- `images`: mazes to pictures and back
+- `solver`: an independent solver of the pictures
+- `sampling`: items of a split, in any order
+- `counting`: how many there are of the smallest sizes, and the first distinct ones of a stream
+- `board`: how a maze is held, outside and inside the kernels
+"""
+
+from easy_to_hard.generators.mazes.board import EAST as EAST
+from easy_to_hard.generators.mazes.board import GOAL as GOAL
+from easy_to_hard.generators.mazes.board import PATH as PATH
+from easy_to_hard.generators.mazes.board import SOUTH as SOUTH
+from easy_to_hard.generators.mazes.board import START as START
+from easy_to_hard.generators.mazes.counting import count_instances as count_instances
+from easy_to_hard.generators.mazes.counting import first_distinct as first_distinct
+from easy_to_hard.generators.mazes.images import from_images as from_images
+from easy_to_hard.generators.mazes.images import image_side as image_side
+from easy_to_hard.generators.mazes.images import to_images as to_images
+from easy_to_hard.generators.mazes.layouts import layout_hashes as layout_hashes
+from easy_to_hard.generators.mazes.sampling import MAX_SIZE as MAX_SIZE
+from easy_to_hard.generators.mazes.sampling import MIN_SIZE as MIN_SIZE
+from easy_to_hard.generators.mazes.sampling import VARIANTS as VARIANTS
+from easy_to_hard.generators.mazes.sampling import MazeBatch as MazeBatch
+from easy_to_hard.generators.mazes.sampling import check_size as check_size
+from easy_to_hard.generators.mazes.sampling import sample as sample
+from easy_to_hard.generators.mazes.solver import solve as solve

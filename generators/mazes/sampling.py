@@ -1,0 +1,252 @@
+"""Draw mazes: item i of a split is the first candidate of its own stream that the split's hash range holds."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from easy_to_hard.generators.mazes.board import (
+    VISITED,
+    board_stride,
+    cell_at,
+    count_ways,
+    empty_board,
+    write_cells,
+)
+from easy_to_hard.generators.mazes.layouts import hash_board, hash_tables
+from easy_to_hard.generators.mazes.paths import mark_path, search
+from easy_to_hard.generators.mazes.trees import grow_depth_first, grow_kruskal, grow_wilson, remove_walls
+from easy_to_hard.generators.parallel import run_in_chunks
+from easy_to_hard.generators.random import (
+    BUFFER_BYTES,
+    CURSOR_WORDS,
+    mix64,
+    next_below,
+    open_stream,
+    stream_key,
+)
+from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, check_split, split_range
+
+MIN_SIZE = 3
+MAX_SIZE = 1601
+
+Variant = Literal["depth_first", "wilson", "kruskal", "open_start", "looped"]
+VARIANTS: Final[tuple[Variant, ...]] = ("depth_first", "wilson", "kruskal", "open_start", "looped")
+_DEPTH_FIRST, _WILSON, _KRUSKAL, _OPEN_START, _LOOPED = range(5)
+
+# A split that holds a share p of the candidates is missed 20,000 times in a row with probability (1 - p)^20000:
+# 10^-87 for p = 1 %.
+_MAX_CANDIDATES = 20_000
+
+# From 16 cells a side on, a depth-first candidate that misses the split is not thrown away whole: only its last
+# eighth of cells is drawn anew, up to 15 times. Each of these is a depth-first maze in its own right.
+_LEAST_SIDE_FOR_TAILS = 16
+_TAIL_SHARE = 8
+_TAILS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class MazeBatch:
+    """N mazes of one size.
+
+    Attributes:
+        cells: (N, m, m) uint8, one byte a cell, see `easy_to_hard.generators.mazes.board`.
+        path_lengths: (N,) int32, steps between neighbouring positions from start to goal (always even).
+        layout_hashes: (N,) uint64, equal for the mirrored and turned images of one wall layout.
+        item_hashes: (N,) uint64, equal only for the same walls, start and goal.
+        candidates: (N,) int32, how many candidates of the item's stream were drawn.
+    """
+
+    cells: NDArray[np.uint8]
+    path_lengths: NDArray[np.int32]
+    layout_hashes: NDArray[np.uint64]
+    item_hashes: NDArray[np.uint64]
+    candidates: NDArray[np.int32]
+
+
+def check_size(size: int) -> int:
+    """Return `size`, or raise ValueError that says what is allowed."""
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+        raise ValueError(f"size must be an integer, not {size!r}")
+    if size % 2 == 0 or not MIN_SIZE <= size <= MAX_SIZE:
+        raise ValueError(f"size must be an odd number from {MIN_SIZE} to {MAX_SIZE}, not {size}")
+    return int(size)
+
+
+def check_variant(variant: str) -> Variant:
+    """Return `variant`, or raise ValueError that lists the variants."""
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown maze variant {variant!r}: choose one of {', '.join(VARIANTS)}")
+    return variant
+
+
+def walls_to_remove(size: int) -> int:
+    """How many walls a looped maze of that size has less than a tree.
+
+    One in ten of the (m - 1)^2 inner walls that a tree leaves standing, at least one, and at most 3 m: with
+    more, mazes of the larger sizes hardly ever have a unique shortest path.
+    """
+    side = (check_size(size) + 1) // 2
+    return max(1, min(round(0.1 * (side - 1) ** 2), 3 * side))
+
+
+@numba.njit(cache=True, nogil=True)
+def _draw_ends(cells, side, variant, buffer, cursor):  # type: ignore[no-untyped-def]
+    """Two distinct cells, uniform; in `open_start` the first is uniform over those that are no dead end."""
+    number = side * side
+    start = next_below(buffer, cursor, number)
+    if variant == _OPEN_START:
+        while count_ways(cells, cell_at(start, side), board_stride(side)) < 2:
+            start = next_below(buffer, cursor, number)
+    goal = next_below(buffer, cursor, number - 1)
+    if goal >= start:
+        goal += 1
+    return cell_at(start, side), cell_at(goal, side)
+
+
+@numba.njit(cache=True, nogil=True)
+def _draw_depth_first(cells, side, fresh, saved, stacks, state, buffer, cursor):  # type: ignore[no-untyped-def]
+    """A tree grown from the start, its path marked; with `fresh` false only the last cells are drawn anew.
+
+    `saved` and ``stacks[1]`` hold board and stack as they were before the last cells, `state` start, goal,
+    depth and steps. Return (start, goal, steps).
+    """
+    stride = board_stride(side)
+    number = side * side
+    tail = number // _TAIL_SHARE if side >= _LEAST_SIDE_FOR_TAILS else 0
+    if fresh:
+        start, goal = _draw_ends(cells, side, _DEPTH_FIRST, buffer, cursor)
+        cells[start] |= VISITED
+        stacks[0, 0] = start
+        depth, steps = grow_depth_first(cells, stride, stacks[0], 0, number - 1 - tail, goal, buffer, cursor)
+        if tail == 0:
+            return start, goal, 2 * steps
+        saved[:] = cells
+        stacks[1, : depth + 1] = stacks[0, : depth + 1]
+        state[0], state[1], state[2], state[3] = start, goal, depth, steps
+    start, goal, depth, steps = state[0], state[1], state[2], state[3]
+    stacks[0, : depth + 1] = stacks[1, : depth + 1]
+    _, late_steps = grow_depth_first(cells, stride, stacks[0], depth, tail, goal, buffer, cursor)
+    return start, goal, 2 * max(steps, late_steps)
+
+
+@numba.njit(cache=True, nogil=True)
+def _draw_other(cells, side, variant, removed, work, routes, buffer, cursor):  # type: ignore[no-untyped-def]
+    """Walls and ends of any other variant; return (start, goal, steps of the marked path, -1 where not unique)."""
+    if variant == _WILSON:
+        start, goal = _draw_ends(cells, side, variant, buffer, cursor)
+        grow_wilson(cells, side, start, buffer, cursor)
+        return start, goal, mark_path(cells, side, start, goal)
+    distances, queue, walls = work[0], work[1], work[2:].reshape(-1)
+    if variant == _KRUSKAL:
+        grow_kruskal(cells, side, walls, distances, buffer, cursor)
+    else:
+        stack = queue.view(np.uint32)
+        stack[0] = cell_at(next_below(buffer, cursor, side * side), side)
+        cells[stack[0]] |= VISITED
+        grow_depth_first(cells, board_stride(side), stack, 0, side * side - 1, 0, buffer, cursor)
+    if variant == _LOOPED:
+        remove_walls(cells, side, removed, walls, buffer, cursor)
+    start, goal = _draw_ends(cells, side, variant, buffer, cursor)
+    search(cells, side, start, distances, routes, queue)
+    if routes[goal] != 1:
+        return start, goal, -1
+    return start, goal, mark_path(cells, side, start, goal)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sample(side, variant, removed, key, indices, low, last, blank, rows, sums, cells, lengths, hashes, candidates):  # type: ignore[no-untyped-def]
+    places = blank.shape[0]
+    board, saved, routes = np.empty_like(blank), np.empty_like(blank), np.empty_like(blank)
+    work = np.empty((4, places), dtype=np.int32)
+    stacks = work[:2].view(np.uint32)
+    state = np.zeros(4, dtype=np.int64)
+    buffer = np.empty(BUFFER_BYTES, dtype=np.uint8)
+    cursor = np.empty(CURSOR_WORDS, dtype=np.uint64)
+    for i in range(indices.shape[0]):
+        open_stream(buffer, cursor, key, indices[i])
+        candidates[i] = 0
+        for number in range(_MAX_CANDIDATES):
+            fresh = variant != _DEPTH_FIRST or side < _LEAST_SIDE_FOR_TAILS or number % _TAILS == 0
+            board[:] = blank if fresh else saved
+            if variant == _DEPTH_FIRST:
+                start, goal, steps = _draw_depth_first(board, side, fresh, saved, stacks, state, buffer, cursor)
+            else:
+                start, goal, steps = _draw_other(board, side, variant, removed, work, routes, buffer, cursor)
+            if steps < 0:
+                continue
+            exact, canonical = hash_board(board, side, rows, sums)
+            if low <= canonical <= last:
+                candidates[i] = number + 1
+                lengths[i] = steps
+                hashes[i, 0] = canonical
+                hashes[i, 1] = mix64(exact + np.uint64(start * places + goal))
+                if cells.shape[0]:
+                    write_cells(board, side, start, goal, cells[i])
+                break
+
+
+def sample(
+    size: int,
+    indices: ArrayLike,
+    *,
+    variant: str = "depth_first",
+    split: str = "train",
+    seed: int = 0,
+    split_rule: str = "hash",
+    keep_cells: bool = True,
+    num_threads: int | None = None,
+) -> MazeBatch:
+    """Mazes `indices` of a split, solved.
+
+    Args:
+        size: odd, 3 to 1601; the maze has m x m cells, m = (size + 1) / 2.
+        indices: (N,) non-negative integers, in any order.
+        variant: how walls and ends are drawn. "depth_first": a randomised depth-first tree grown from the
+            start, as in arXiv 2108.06011; "wilson": a uniform spanning tree; "kruskal": walls opened in random
+            order; "open_start": a depth-first tree grown from a random cell, the start not in a dead end;
+            "looped": such a tree with `walls_to_remove` walls less, drawn again until the shortest path is
+            unique. Start and goal are two distinct cells, else uniform.
+        split: "train", "validation" or "test".
+        seed: any integer; another seed gives another set of mazes.
+        split_rule: "hash" (splits share no layout), or "original" (every split is drawn from all mazes).
+        keep_cells: False leaves `cells` empty, for when only hashes and lengths are wanted.
+        num_threads: None for one a core. The result does not depend on it.
+
+    Raises:
+        NotEnoughInstancesError: the split holds no maze of that size and variant.
+        ValueError: any other argument out of range.
+    """
+    size, code = check_size(size), VARIANTS.index(check_variant(variant))
+    side = (size + 1) // 2
+    items = as_indices(indices)
+    count = len(items)
+    cells = np.empty((count if keep_cells else 0, side, side), dtype=np.uint8)
+    lengths = np.empty(count, dtype=np.int32)
+    hashes = np.empty((count, 2), dtype=np.uint64)
+    candidates = np.empty(count, dtype=np.int32)
+    key = np.uint64(stream_key("mazes", variant, size, check_split(split), seed))
+    low, high = split_range(split, split_rule)
+    blank, tables = empty_board(side), hash_tables(side)
+
+    def kernel(a: int, b: int) -> None:
+        _sample(
+            side, code, walls_to_remove(size), key, items[a:b], np.uint64(low), np.uint64(high - 1), blank,
+            *tables, cells[a:b], lengths[a:b], hashes[a:b], candidates[a:b],
+        )  # fmt: skip
+
+    run_in_chunks(kernel, count, num_threads, nanoseconds=20.0 * side * side)
+    if count and int(candidates.min()) == 0:
+        raise NotEnoughInstancesError(
+            f"no maze of size {size} ({variant}) in split {split!r} among {_MAX_CANDIDATES} candidates: "
+            "the size has too few layouts; use a larger size, another split or split_rule='original'"
+        )
+    return MazeBatch(
+        cells=cells,
+        path_lengths=lengths,
+        layout_hashes=hashes[:, 0].copy(),
+        item_hashes=hashes[:, 1].copy(),
+        candidates=candidates,
+    )

@@ -1,0 +1,175 @@
+"""How the walls of a maze are drawn: one function a tree distribution, and the removal of walls for loops."""
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from easy_to_hard.generators.mazes.board import (
+    BORDER,
+    ON_PATH,
+    VISITED,
+    board_stride,
+    cell_at,
+    is_open,
+    neighbour,
+    open_way,
+    parent_direction,
+    set_parent,
+)
+from easy_to_hard.generators.random import POSITION, next_below, next_byte, refill
+
+_REDRAW = np.uint8(255)
+_1 = np.uint64(1)
+
+
+def _choice_table() -> NDArray[np.uint8]:
+    """[mask, byte] -> one of the directions that are not in the mask, each equally likely, or redraw.
+
+    252 = 21 * 12 of the 256 bytes are used, since 12 is a multiple of 1, 2, 3 and 4.
+    """
+    table = np.full((16, 256), _REDRAW, dtype=np.uint8)
+    for mask in range(15):
+        directions = [d for d in range(4) if not mask >> d & 1]
+        for byte in range(252):
+            table[mask, byte] = directions[byte % 12 % len(directions)]
+    return table
+
+
+_CHOICE = _choice_table()
+
+
+@numba.njit(cache=True, nogil=True)
+def grow_depth_first(cells, stride, stack, depth, remaining, goal, buffer, cursor):  # type: ignore[no-untyped-def]
+    """Visit `remaining` further cells by randomised depth-first search from the top of the stack.
+
+    The procedure of the original mazes (arXiv 2108.06011): from the current cell go to a random unvisited
+    neighbour, or back where there is none. `stack` (uint32) holds the way from the root, ``stack[depth]`` being
+    the current cell, which is visited. When the goal is reached that way is the path, and is marked.
+
+    Indices are unsigned, which saves the check for negative ones on the critical path.
+
+    Returns:
+        ``(depth, steps)``: the new depth, and the depth at which the goal was met (-1 if it was not).
+    """
+    steps = np.int64(-1)
+    position, end = cursor[POSITION], np.uint64(buffer.shape[0])
+    top, south, goal = np.uint64(depth), np.uint64(stride), np.uint64(goal)
+    while remaining:
+        cell = np.uint64(stack[top])
+        seen = (
+            ((cells[cell + _1] >> np.uint8(5)) & np.uint8(1))
+            | ((cells[cell + south] >> np.uint8(4)) & np.uint8(2))
+            | ((cells[cell - _1] >> np.uint8(3)) & np.uint8(4))
+            | ((cells[cell - south] >> np.uint8(2)) & np.uint8(8))
+        )
+        if seen == np.uint8(15):
+            top -= _1
+            continue
+        direction = _REDRAW
+        while direction == _REDRAW:
+            if position == end:
+                refill(buffer, cursor)
+                position = np.uint64(0)
+            direction = _CHOICE[seen, buffer[position]]
+            position += _1
+        step = south if direction & np.uint8(1) else _1
+        after = cell - step if direction & np.uint8(2) else cell + step
+        owner = after if direction & np.uint8(2) else cell
+        cells[owner] |= np.uint8(1) << (direction & np.uint8(1))
+        cells[after] |= VISITED
+        top += _1
+        stack[top] = after
+        remaining -= 1
+        if after == goal:
+            steps = np.int64(top)
+            for k in range(top + _1):
+                cells[np.uint64(stack[k])] |= ON_PATH
+    cursor[POSITION] = position
+    return np.int64(top), steps
+
+
+@numba.njit(cache=True, nogil=True)
+def grow_wilson(cells, side, root, buffer, cursor):  # type: ignore[no-untyped-def]
+    """A uniform spanning tree by loop-erased random walks (Wilson, STOC 1996); parents point to the root."""
+    stride = board_stride(side)
+    cells[root] |= VISITED
+    for number in range(side * side):
+        first = cell_at(number, side)
+        cell = first
+        while not cells[cell] & VISITED:
+            direction = np.int64(next_byte(buffer, cursor) & np.uint8(3))
+            after = neighbour(cell, direction, stride)
+            if not cells[after] & BORDER:
+                set_parent(cells, cell, direction)
+                cell = after
+        # What is left of the walk once its loops are erased: the last way out of each cell.
+        cell = first
+        while not cells[cell] & VISITED:
+            cells[cell] |= VISITED
+            direction = parent_direction(cells, cell)
+            open_way(cells, cell, direction, stride)
+            cell = neighbour(cell, direction, stride)
+
+
+@numba.njit(cache=True, nogil=True)
+def _find(labels, cell):  # type: ignore[no-untyped-def]
+    while labels[cell] != cell:
+        labels[cell] = labels[labels[cell]]
+        cell = labels[cell]
+    return cell
+
+
+@numba.njit(cache=True, nogil=True)
+def grow_kruskal(cells, side, walls, labels, buffer, cursor):  # type: ignore[no-untyped-def]
+    """Take the walls in random order, open each that parts two components (Kruskal); sets no parents.
+
+    `walls` has room for two numbers a cell and `labels` for one a place on the board, int32.
+    """
+    stride = board_stride(side)
+    count = _list_walls(cells, side, walls)
+    for cell in range(cells.shape[0]):
+        labels[cell] = cell
+    remaining = side * side - 1
+    while remaining:
+        wall = _take_wall(walls, count, buffer, cursor)
+        count -= 1
+        cell, direction = wall >> 1, wall & 1
+        one, other = _find(labels, cell), _find(labels, neighbour(cell, direction, stride))
+        if one != other:
+            labels[one] = other
+            open_way(cells, cell, direction, stride)
+            remaining -= 1
+
+
+@numba.njit(cache=True, nogil=True)
+def remove_walls(cells, side, number, walls, buffer, cursor):  # type: ignore[no-untyped-def]
+    """Open `number` of the standing inner walls, a uniformly random set of them."""
+    count = _list_walls(cells, side, walls)
+    for _ in range(number):
+        wall = _take_wall(walls, count, buffer, cursor)
+        count -= 1
+        open_way(cells, wall >> 1, wall & 1, board_stride(side))
+
+
+@numba.njit(cache=True, nogil=True)
+def _list_walls(cells, side, walls):  # type: ignore[no-untyped-def]
+    """Write the standing inner walls, as 2 cell + direction, to `walls`; return how many there are."""
+    stride = board_stride(side)
+    count = 0
+    for number in range(side * side):
+        cell = cell_at(number, side)
+        for direction in range(2):
+            inner = not cells[neighbour(cell, direction, stride)] & BORDER
+            if inner and not is_open(cells, cell, direction, stride):
+                walls[count] = 2 * cell + direction
+                count += 1
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _take_wall(walls, count, buffer, cursor):  # type: ignore[no-untyped-def]
+    """One step of a Fisher-Yates shuffle: take a random one of the first `count` out of the list."""
+    chosen = next_below(buffer, cursor, count)
+    wall = np.int64(walls[chosen])
+    walls[chosen] = walls[count - 1]
+    return wall

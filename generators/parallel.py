@@ -1,0 +1,44 @@
+"""Spread a kernel over threads. Kernels release the GIL and write disjoint rows, so the bytes do not depend on it."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+_CHUNKS_PER_THREAD = 8
+# Starting a thread costs about 0.1 ms, so a thread is given at least this much to do.
+_LEAST_NANOSECONDS = 500_000
+
+
+def default_threads() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def run_in_chunks(
+    kernel: Callable[[int, int], None], count: int, num_threads: int | None = None, *, nanoseconds: float
+) -> None:
+    """Call ``kernel(start, stop)`` on ranges that cover [0, count).
+
+    Args:
+        kernel: fills rows start..stop-1; must release the GIL to gain from threads.
+        count: number of rows.
+        num_threads: at most so many, 1 or more; None for one a core.
+        nanoseconds: what a row takes, roughly: short work stays on one thread.
+
+    Raises:
+        ValueError: num_threads below 1.
+    """
+    threads = default_threads() if num_threads is None else num_threads
+    if threads < 1:
+        raise ValueError(f"num_threads must be at least 1, not {threads}")
+    threads = min(threads, count, 1 + int(count * nanoseconds / _LEAST_NANOSECONDS))
+    if threads <= 1:
+        kernel(0, count)
+        return
+    chunk = max(1, -(-count // (threads * _CHUNKS_PER_THREAD)))
+    starts = range(0, count, chunk)
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda start: kernel(start, min(start + chunk, count)), starts):
+            pass

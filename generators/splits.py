@@ -1,0 +1,76 @@
+"""Hash-partitioned splits: which split an instance belongs to is a function of the instance alone.
+
+The canonical hash of an instance, a number in [0, 2^64), is cut at 80 % and 90 %: train, validation, test.
+So two splits never share an instance, whatever their sizes and seeds, and no table has to be kept.
+"""
+
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Split = Literal["train", "validation", "test"]
+SplitRule = Literal["hash", "original"]
+
+SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
+SPLIT_RULES: Final[tuple[SplitRule, ...]] = ("hash", "original")
+_SHARES: Final[dict[str, tuple[int, int]]] = {"train": (0, 8), "validation": (8, 9), "test": (9, 10)}
+
+
+class NotEnoughInstancesError(ValueError):
+    """More distinct instances were asked for than the split holds."""
+
+
+def check_split(split: str) -> Split:
+    """Return `split`, or raise ValueError that lists the splits."""
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
+    return split
+
+
+def check_split_rule(split_rule: str) -> SplitRule:
+    """Return `split_rule`, or raise ValueError that lists the rules."""
+    if split_rule not in SPLIT_RULES:
+        raise ValueError(f"unknown split_rule {split_rule!r}: choose one of {', '.join(SPLIT_RULES)}")
+    return split_rule
+
+
+def split_range(split: str, split_rule: str, total: int = 2**64) -> tuple[int, int]:
+    """The half-open range of canonical hashes, among [0, total), that belongs to a split.
+
+    Args:
+        split: "train" (80 %), "validation" (10 %) or "test" (10 %).
+        split_rule: "hash", or "original" where every split is drawn from everything, as in Schwarzschild et al.
+        total: how many hashes there are.
+
+    Returns:
+        ``(low, high)`` with 0 <= low <= high <= total.
+
+    Raises:
+        ValueError: unknown split or rule.
+    """
+    low, high = _SHARES[check_split(split)]
+    if check_split_rule(split_rule) == "original":
+        return 0, total
+    return low * total // 10, high * total // 10
+
+
+def split_of(canonical_hash: int, total: int = 2**64) -> Split:
+    """The split that a canonical hash in [0, total) names."""
+    for split in SPLITS:
+        low, high = split_range(split, "hash", total)
+        if low <= canonical_hash < high:
+            return split
+    raise ValueError(f"hash {canonical_hash} is outside [0, {total})")
+
+
+def as_indices(indices: ArrayLike) -> NDArray[np.uint64]:
+    """Item numbers as a contiguous (N,) uint64 array, or ValueError."""
+    rows = np.atleast_1d(np.asarray(indices))
+    if rows.size == 0:
+        return np.empty(0, dtype=np.uint64)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise ValueError(f"indices must be a list of integers, not {rows.dtype} of shape {rows.shape}")
+    if rows.dtype.kind == "i" and int(rows.min()) < 0:
+        raise ValueError(f"indices must not be negative, not {int(rows.min())}")
+    return np.ascontiguousarray(rows, dtype=np.uint64)

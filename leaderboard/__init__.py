@@ -1,0 +1,1 @@
+"""Scores of solvers, and the page that ranks them."""
