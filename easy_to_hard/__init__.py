@@ -1,3 +1,52 @@
-"""Easy-to-hard generalization: graded datasets, reference methods and a leaderboard."""
+"""Easy-to-hard generalization: graded datasets, reference methods and a leaderboard.
+
+The names below are imported when they are first used, so that ``import easy_to_hard`` and the command line's
+``--help`` do not wait for torch and numba.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from easy_to_hard.datasets import MazeDataset, PrefixSumDataset, StreamingDataset
+    from easy_to_hard.generators.splits import NotEnoughInstancesError
+    from easy_to_hard.storage import build
+    from easy_to_hard.tasks import TASKS, DataSpec, generate
+    from easy_to_hard.verification import verify
+
+__all__ = [
+    "TASKS",
+    "DataSpec",
+    "MazeDataset",
+    "NotEnoughInstancesError",
+    "PrefixSumDataset",
+    "StreamingDataset",
+    "__version__",
+    "build",
+    "generate",
+    "verify",
+]
+
+_HOMES = {
+    "TASKS": "tasks",
+    "DataSpec": "tasks",
+    "MazeDataset": "datasets",
+    "NotEnoughInstancesError": "generators.splits",
+    "PrefixSumDataset": "datasets",
+    "StreamingDataset": "datasets",
+    "build": "storage",
+    "generate": "tasks",
+    "verify": "verification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"easy_to_hard.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -78,6 +78,7 @@ class Task:
     Attributes:
         name: as in file names and on the command line.
         title: a line for people.
+        description: what input, target and the further columns of the files hold.
         difficulty_name: what the difficulty counts.
         difficulties: the ladder of the benchmark.
         train_difficulty: where training is done.
@@ -85,6 +86,7 @@ class Task:
         reference: where it comes from.
         check_difficulty: returns the difficulty or raises ValueError.
         default_samples: (difficulty, split) to the number of instances of a set when none is asked for.
+        stream_length: spec to the number of items of its stream, None where it goes on for ever.
         first_distinct: (spec, count, num_threads) to the indices of the first `count` distinct instances.
         count_instances: spec to how many distinct instances there are, None where they are too many to count.
         generate: (spec, indices, num_threads) to instances.
@@ -101,6 +103,7 @@ class Task:
 
     name: str
     title: str
+    description: str
     difficulty_name: str
     difficulties: tuple[int, ...]
     train_difficulty: int
@@ -108,6 +111,7 @@ class Task:
     reference: str
     check_difficulty: Callable[[int], int]
     default_samples: Callable[[int, str], int]
+    stream_length: Callable[[DataSpec], int | None]
     first_distinct: Callable[[DataSpec, int, int | None], NDArray[np.uint64]]
     count_instances: Callable[[DataSpec], int | None]
     generate: Callable[[DataSpec, Array, int | None], Instances]
@@ -222,7 +226,7 @@ def _text_of_bits(bits: Array, parities: Array) -> str:
     lines = []
     for start in range(0, len(bits), 64):
         for label, row in (("bits  ", bits), ("parity", parities)):
-            lines.append(f"{label} {start:>6} " + "".join(" #"[int(v)] for v in row[start : start + 64]))
+            lines.append(f"{label} {start:>6} " + "".join("01"[int(v)] for v in row[start : start + 64]))
     return "\n".join(lines)
 
 
@@ -298,12 +302,14 @@ TASKS: Final[Mapping[str, Task]] = {
         Task(
             name="prefix_sums",
             title="Prefix sums modulo two: the parity of every prefix of a bit string",
+            description="`input` is the bit string, `target` the parity of each of its prefixes, lists of uint8.",
             difficulty_name="number of bits",
             difficulties=(*range(16, 65), 72, 128, 256, 512, 1024, 2048, 4096, 8192),
             train_difficulty=32,
             reference="Schwarzschild et al. 2021, arXiv 2106.04537 and 2108.06011",
             check_difficulty=prefix_sums.check_num_bits,
             default_samples=_bits_samples,
+            stream_length=lambda spec: _count_bits(spec) if prefix_sums.is_numbered(spec.difficulty) else None,
             first_distinct=lambda spec, count, num_threads: np.arange(count, dtype=np.uint64),
             count_instances=_count_bits,
             generate=_generate_bits,
@@ -320,6 +326,11 @@ TASKS: Final[Mapping[str, Task]] = {
         Task(
             name="mazes",
             title="Mazes: the shortest path from the green start to the red goal",
+            description=(
+                "`input` is the picture, (3, H, W) uint8: free positions white, start green, goal red, "
+                "H = W = 2 size + 6; `target` is (H, W) uint8, 1 on the shortest path; `path_length` counts its "
+                "steps; `layout_hash` is equal for the mirrored and turned images of the same walls."
+            ),
             difficulty_name="size",
             difficulties=(*range(9, 39, 2), 59, 71, 101, 201, 401, 801),
             train_difficulty=9,
@@ -327,6 +338,7 @@ TASKS: Final[Mapping[str, Task]] = {
             reference="Schwarzschild et al. 2021, arXiv 2106.04537 and 2108.06011",
             check_difficulty=mazes.check_size,
             default_samples=_maze_samples,
+            stream_length=lambda spec: None,
             first_distinct=_distinct_mazes,
             count_instances=_count_mazes,
             generate=_generate_mazes,

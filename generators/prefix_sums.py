@@ -40,6 +40,11 @@ def check_num_bits(num_bits: int) -> int:
     return int(num_bits)
 
 
+def is_numbered(num_bits: int) -> bool:
+    """Whether strings of that length are numbered, so that a split's items end; else they go on for ever."""
+    return check_num_bits(num_bits) <= _LONGEST_NUMBERED
+
+
 def count_instances(num_bits: int, split: str, split_rule: str = "hash") -> int:
     """How many distinct strings a split holds: exact, for example 52,428 for 16 bits and "train"."""
     low, high = split_range(split, split_rule, 2 ** check_num_bits(num_bits))
@@ -192,7 +197,7 @@ def sample_packed(
     rows = as_indices(indices)
     words = np.empty((len(rows), -(-bits // 64)), dtype=np.uint64)
     key = np.uint64(stream_key("prefix_sums", "", bits, check_split(split), seed))
-    if bits > _LONGEST_NUMBERED:
+    if not is_numbered(bits):
         low, high = split_range(split, split_rule)
         bounds = np.uint64(low), np.uint64(high - 1)
         run_in_chunks(
@@ -279,7 +284,7 @@ def canonical_hashes(bits: NDArray[np.uint8]) -> list[tuple[int, int]]:
     """The canonical hash of each string of (N, L) uint8, and the number of hashes there are (see `split_of`)."""
     length = bits.shape[1]
     words = pack(bits)
-    if length > _LONGEST_NUMBERED:
+    if not is_numbered(length):
         return [(int(_hash_words(row, length)), 2**64) for row in words]
     keys = _round_keys(stream_key("prefix_sums", "canonical hash", length, "train", 0))
     return [(int(_unpermute(row[0], np.uint64(length), keys)), 2**length) for row in words]

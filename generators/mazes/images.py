@@ -133,7 +133,7 @@ def from_images(inputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.uint8
     cell_pixels = np.s_[3:-2:4]
     lit: NDArray[np.bool_] = np.asarray(inputs) > 0
     free = np.logical_or.reduce(lit, axis=1)
-    cells = free[:, cell_pixels, 5::4][:, :, : free.shape[1] // 4 - 1] * np.uint8(EAST)
+    cells: NDArray[np.uint8] = free[:, cell_pixels, 5::4][:, :, : free.shape[1] // 4 - 1] * np.uint8(EAST)
     cells += free[:, 5::4, cell_pixels][:, : free.shape[1] // 4 - 1] * np.uint8(SOUTH)
     cells += (np.asarray(targets)[:, cell_pixels, cell_pixels] > 0) * np.uint8(PATH)
     red, green = lit[:, 0, cell_pixels, cell_pixels], lit[:, 1, cell_pixels, cell_pixels]

@@ -1,0 +1,33 @@
+# make demo    train on 16-bit strings, solve 1,024-bit ones: the main job in miniature
+# make test    the whole test suite
+# make bench   timings, beside the original procedures
+# make lint    ruff and mypy
+# Each makes .venv when it is missing. PYTHON=python3.12 make test takes another interpreter.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test bench lint clean
+
+demo: .venv/installed
+	$(BIN)/python -m easy_to_hard.baselines.deep_thinking.demo --out demo
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+bench: .venv/installed
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-json .benchmarks/latest.json
+	$(BIN)/python tests/benchmarks/report.py .benchmarks/latest.json
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[test,lint]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .benchmarks demo

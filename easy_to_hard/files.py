@@ -1,0 +1,200 @@
+"""Parquet shards: a split's instances in the columns that `datasets` reads with nothing but itself."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from easy_to_hard.tasks import Array, DataSpec, Task, get_task
+
+# Rows are generated, written and read so many bytes (decoded) at a time.
+_CHUNK_BYTES: Final = 2**25
+_ZSTD_LEVEL: Final = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Consecutive rows of a shard.
+
+    Attributes:
+        indices: (N,) uint64 item numbers.
+        inputs, targets: (N, ...) uint8 in {0, 1}.
+        columns: the task's further columns, each (N,).
+    """
+
+    indices: NDArray[np.uint64]
+    inputs: NDArray[np.uint8]
+    targets: NDArray[np.uint8]
+    columns: dict[str, Array]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class TensorHash:
+    """SHA-256 of the decoded inputs and of the targets, row after row: it does not depend on the file format."""
+
+    def __init__(self) -> None:
+        self._inputs, self._targets = hashlib.sha256(), hashlib.sha256()
+
+    def update(self, chunk: Chunk) -> None:
+        """Add the rows of a chunk."""
+        self._inputs.update(np.ascontiguousarray(chunk.inputs).data)
+        self._targets.update(np.ascontiguousarray(chunk.targets).data)
+
+    def digests(self) -> dict[str, str]:
+        """The two hashes so far, in hexadecimal."""
+        return {"inputs_sha256": self._inputs.hexdigest(), "targets_sha256": self._targets.hexdigest()}
+
+
+def row_bytes(task: Task, difficulty: int) -> int:
+    """Bytes of one row once decoded."""
+    return sum(int(np.prod(shape)) for shape in task.shapes(difficulty))
+
+
+def chunk_rows(task: Task, difficulty: int) -> int:
+    """How many rows are held at a time."""
+    return max(1, _CHUNK_BYTES // row_bytes(task, difficulty))
+
+
+def make_chunk(spec: DataSpec, indices: NDArray[np.uint64], num_threads: int | None) -> Chunk:
+    """Generate rows."""
+    task = get_task(spec.task)
+    instances = task.generate(spec, indices, num_threads)
+    inputs, targets = task.encode(instances.data, spec.difficulty, num_threads)
+    return Chunk(indices=indices, inputs=inputs, targets=targets, columns=dict(instances.columns))
+
+
+def features(task: Task, difficulty: int) -> Any:
+    """The `datasets.Features` of a config."""
+    import datasets
+
+    def array(shape: tuple[int, ...]) -> Any:
+        if len(shape) == 1:
+            return datasets.List(datasets.Value("uint8"), length=shape[0])
+        return {2: datasets.Array2D, 3: datasets.Array3D}[len(shape)](shape=shape, dtype="uint8")
+
+    input_shape, target_shape = task.shapes(difficulty)
+    columns = {name: datasets.Value(dtype) for name, dtype in task.columns.items()}
+    return datasets.Features(
+        {"input": array(input_shape), "target": array(target_shape), **columns, "index": datasets.Value("int64")}
+    )
+
+
+def _nested(values: NDArray[np.uint8], kind: pa.DataType) -> pa.Array:
+    """(N, ...) values to an array of lists (of lists ...) of the given Arrow type."""
+    if pa.types.is_fixed_size_list(kind):
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), type=kind)
+    array = pa.array(values.reshape(-1))
+    for axis in range(values.ndim - 1, 0, -1):
+        lists = int(np.prod(values.shape[:axis]))
+        offsets = np.arange(lists + 1, dtype=np.int32) * values.shape[axis]
+        array = pa.ListArray.from_arrays(pa.array(offsets), array)
+    return pa.ExtensionArray.from_storage(kind, array.cast(kind.storage_type))
+
+
+def _to_table(chunk: Chunk, schema: pa.Schema) -> pa.Table:
+    columns = [
+        _nested(chunk.inputs, schema.field("input").type),
+        _nested(chunk.targets, schema.field("target").type),
+        *(pa.array(values, type=schema.field(name).type) for name, values in chunk.columns.items()),
+        pa.array(chunk.indices.astype(np.int64)),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def write_shard(
+    path: Path, spec: DataSpec, indices: NDArray[np.uint64], progress: Callable[[int], object]
+) -> dict[str, str]:
+    """Generate the items `indices` of a spec and write them to one parquet file.
+
+    Args:
+        path: written as it is; the caller renames it once it is whole.
+        spec: which instances.
+        indices: (N,) uint64.
+        progress: called with the number of rows just written.
+
+    Returns:
+        The hashes of the decoded tensors.
+    """
+    task = get_task(spec.task)
+    schema = features(task, spec.difficulty).arrow_schema
+    step = chunk_rows(task, spec.difficulty)
+    tensors = TensorHash()
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        use_content_defined_chunking=True,
+        write_page_index=True,
+    ) as writer:
+        for start in range(0, len(indices), step):
+            chunk = make_chunk(spec, indices[start : start + step], num_threads=1)
+            tensors.update(chunk)
+            writer.write_table(_to_table(chunk, schema), row_group_size=step)
+            progress(len(chunk))
+    return tensors.digests()
+
+
+def _flat(column: pa.ChunkedArray, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    array = column.combine_chunks()
+    rows = len(array)
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    while not pa.types.is_uint8(array.type):
+        array = array.flatten()
+    values: NDArray[np.uint8] = array.to_numpy(zero_copy_only=False).astype(np.uint8, copy=False)
+    if values.size != rows * int(np.prod(shape)):
+        raise ValueError(f"{values.size} values in {rows} rows do not make rows of shape {shape}")
+    return values.reshape(rows, *shape)
+
+
+def read_shard(path: Path, task: Task, difficulty: int) -> Iterator[Chunk]:
+    """Read a shard back, a row group at a time.
+
+    Raises:
+        ValueError: the file is not a parquet file, lacks a column or holds rows of another shape.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield _read_group(file.read_row_group(group), task, difficulty)
+    except (pa.ArrowException, KeyError, OSError) as error:
+        raise ValueError(f"{path}: not a readable shard of {task.name} ({error})") from error
+
+
+def _read_group(table: pa.Table, task: Task, difficulty: int) -> Chunk:
+    input_shape, target_shape = task.shapes(difficulty)
+    return Chunk(
+        indices=table["index"].to_numpy().astype(np.uint64),
+        inputs=_flat(table["input"], input_shape),
+        targets=_flat(table["target"], target_shape),
+        columns={name: table[name].to_numpy() for name in task.columns},
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file under a temporary name, then rename it, so that nobody ever sees half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, two spaces of indentation, keys in the order given."""
+    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,134 @@
+"""The authors' files of 2021: found, or downloaded, checked and read without unpickling anything.
+
+Layout, as `easy_to_hard_data` 1.0.0 has it: ``prefix_sums_data/<bits>_data.pth`` and ``_targets.pth``,
+``maze_data_<train|test>_<size>/inputs.npy`` and ``solutions.npy``. The authors publish no checksums, so what was
+downloaded is checked by its length, and by decoding every instance and encoding it again.
+"""
+
+import os
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import requests
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from easy_to_hard.tasks import Array, get_task
+
+ORIGINAL_URL: Final = "https://cs.umd.edu/~tomg/download/Easy_to_Hard_Datav2"
+_PIECE_BYTES: Final = 2**20
+_TIMEOUT_SECONDS: Final = 30
+
+
+class OriginalDataError(RuntimeError):
+    """The authors' files are absent, cannot be had, or are not what they should be."""
+
+
+def fetch(root: Path, folder: str, *, download: bool, base_url: str = ORIGINAL_URL) -> Path:
+    """The folder with the authors' files, downloaded and extracted when it is absent.
+
+    A download that was cut off is taken up where it stopped; the archive is extracted under another name with
+    the `data` filter, then renamed.
+
+    Args:
+        root: where the folder is, or will be.
+        folder: its name, which is the archive's too.
+        download: False raises instead of downloading.
+        base_url: where the archives are.
+
+    Raises:
+        OriginalDataError: absent and not to be downloaded, or the download failed.
+    """
+    target = root / folder
+    if target.is_dir():
+        return target
+    if not download:
+        raise OriginalDataError(f"{target} not found: use download=True to download it, or source='generate'")
+    root.mkdir(parents=True, exist_ok=True)
+    archive = root / f"{folder}.tar.gz"
+    if not archive.exists():
+        _download(f"{base_url}/{folder}.tar.gz", archive)
+    with tempfile.TemporaryDirectory(dir=root, prefix=f".{folder}-") as temporary:
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(temporary, filter="data")
+        except (tarfile.TarError, EOFError, OSError) as error:
+            archive.unlink()
+            raise OriginalDataError(f"{archive} cannot be extracted ({error}); it was removed, try again") from error
+        if not (Path(temporary) / folder).is_dir():
+            raise OriginalDataError(f"{archive} holds no folder {folder}")
+        shutil.move(Path(temporary) / folder, target)
+    archive.unlink()
+    return target
+
+
+def _download(url: str, path: Path) -> None:
+    part = path.with_name(path.name + ".part")
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as answer:
+            if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                part.unlink()
+                raise OriginalDataError(f"{url}: {part} did not fit the server's file and was removed; try again")
+            answer.raise_for_status()
+            resumed = answer.status_code == requests.codes.partial_content
+            total = int(answer.headers.get("Content-Length", 0)) + (have if resumed else 0)
+            with (
+                part.open("ab" if resumed else "wb") as file,
+                tqdm(total=total or None, initial=file.tell(), unit="B", unit_scale=True, desc=path.name) as bar,
+            ):
+                for piece in answer.iter_content(_PIECE_BYTES):
+                    file.write(piece)
+                    bar.update(len(piece))
+    except requests.RequestException as error:
+        raise OriginalDataError(
+            f"cannot download {url} ({type(error).__name__}: {error}); what came is kept in {part} and the next "
+            "try goes on from there. source='generate' needs no download"
+        ) from error
+    if total and part.stat().st_size != total:
+        raise OriginalDataError(f"{url}: {part.stat().st_size} of {total} bytes came; the next try goes on from there")
+    os.replace(part, path)
+
+
+def read_prefix_sums(folder: Path, num_bits: int) -> Array:
+    """The strings of one length, in the compact form of the task."""
+    tensors = []
+    for kind in ("data", "targets"):
+        path = folder / f"{num_bits}_{kind}.pth"
+        if not path.is_file():
+            raise OriginalDataError(f"{path} not found: the original has 16 to 64, 72, 128, 256 and 512 bits")
+        tensors.append(np.asarray(torch.load(path, weights_only=True).to(torch.uint8)))
+    return _compact("prefix_sums", num_bits, tensors[0], tensors[1], folder)
+
+
+def read_mazes(folder: Path, size: int) -> Array:
+    """All mazes of a folder, in the compact form of the task, read a piece at a time."""
+    arrays = []
+    for name in ("inputs.npy", "solutions.npy"):
+        path = folder / name
+        if not path.is_file():
+            raise OriginalDataError(f"{path} not found: remove {folder} and download it again")
+        arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
+    pieces = []
+    for start in range(0, len(arrays[0]), 1000):
+        inputs, targets = (np.asarray(array[start : start + 1000]).astype(np.uint8) for array in arrays)
+        pieces.append(_compact("mazes", size, inputs, targets, folder))
+    return np.concatenate(pieces)
+
+
+def _compact(name: str, difficulty: int, inputs: NDArray[np.uint8], targets: NDArray[np.uint8], folder: Path) -> Array:
+    task = get_task(name)
+    shapes = inputs.shape[1:], targets.shape[1:]
+    if shapes != task.shapes(difficulty) or len(inputs) != len(targets):
+        raise OriginalDataError(f"{folder}: shapes {inputs.shape} and {targets.shape} are not those of {name}")
+    data = task.decode(inputs, targets)
+    again = task.encode(data, difficulty, None)
+    if not (np.array_equal(again[0], inputs) and np.array_equal(again[1], targets)):
+        raise OriginalDataError(f"{folder}: some instances are not in the original's format")
+    return data

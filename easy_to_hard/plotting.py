@@ -1,0 +1,180 @@
+"""Pictures of instances, with matplotlib (``pip install "easy-to-hard[plot]"``), which is imported when one is made."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easy_to_hard.tasks import DataSpec, generate, get_task
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WALL: Final = (0.16, 0.17, 0.20)
+_FREE: Final = (1.0, 1.0, 1.0)
+_PATH: Final = (0.27, 0.52, 0.95)
+_START: Final = (0.13, 0.65, 0.35)
+_GOAL: Final = (0.86, 0.20, 0.18)
+_BITS_A_LINE: Final = 64
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches that belongs to no window.
+
+    Raises:
+        ImportError: matplotlib is not installed; the message says how to get it.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('plots need matplotlib: pip install "easy-to-hard[plot]"') from error
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def plot_maze(image: Any, path: Any = None, ax: "Axes | None" = None) -> "Axes":
+    """Draw a maze, and its path in blue where one is given.
+
+    Args:
+        image: (3, H, W) array or tensor in {0, 1}, as `MazeDataset` gives it.
+        path: (H, W), 1 on the path; None to leave the maze unsolved.
+        ax: where to draw; None for a figure of its own.
+    """
+    pixels = np.asarray(image) > 0
+    if pixels.ndim != 3 or pixels.shape[0] != 3:
+        raise ValueError(f"image must be (3, H, W), not {pixels.shape}")
+    red, green, blue = pixels
+    drawing = np.empty((*blue.shape, 3))
+    drawing[:] = _WALL
+    drawing[blue] = _FREE
+    if path is not None:
+        drawing[blue & (np.asarray(path) > 0)] = _PATH
+    drawing[green & ~red] = _START
+    drawing[red & ~green] = _GOAL
+    axes = ax if ax is not None else new_figure(4, 4).subplots()
+    axes.imshow(drawing, interpolation="nearest")
+    axes.set_axis_off()
+    return axes
+
+
+def plot_prefix_sum(bits: Any, parities: Any = None, ax: "Axes | None" = None) -> "Axes":
+    """Draw a bit string, and below it the parity of every prefix, 64 positions a line; dark is 1.
+
+    Args:
+        bits: (L,) or (1, L) array or tensor; above 0 is 1, so {0, 1} and {-0.5, 0.5} both do.
+        parities: (L,) in {0, 1}; None to leave them out.
+        ax: where to draw; None for a figure of its own.
+    """
+    rows = [np.asarray(bits).reshape(-1) > 0]
+    if parities is not None:
+        rows.append(np.asarray(parities).reshape(-1) > 0)
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError(f"{len(rows[0])} bits cannot have {len(rows[1])} parities")
+    length = len(rows[0])
+    drawing = _lines_of_bits(rows)
+    axes = ax if ax is not None else new_figure(0.5 + 0.12 * drawing.shape[1], 0.5 + 0.2 * len(drawing)).subplots()
+    axes.pcolormesh(drawing[::-1], cmap="Blues", vmin=-0.15, vmax=1.1, edgecolors="white", linewidth=0.6)
+    axes.set_aspect("equal")
+    lines = -(-length // _BITS_A_LINE)
+    labels = [(line, row) for line in range(lines) for row in range(len(rows))]
+    places = [len(drawing) - 0.5 - line * (len(rows) + 1) - row for line, row in labels]
+    axes.set_yticks(places, [("input" if row == 0 else "target") for _, row in labels], fontsize=7)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes
+
+
+def _lines_of_bits(rows: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
+    """Wrap rows of bits to lines, an empty line between two of them; NaN where there is no bit."""
+    length = len(rows[0])
+    width = min(length, _BITS_A_LINE)
+    lines = -(-length // _BITS_A_LINE)
+    drawing = np.full((lines * (len(rows) + 1) - 1, width), np.nan)
+    for line in range(lines):
+        for number, row in enumerate(rows):
+            part = row[line * _BITS_A_LINE : (line + 1) * _BITS_A_LINE]
+            drawing[line * (len(rows) + 1) + number, : len(part)] = part
+    return drawing
+
+
+PLOTS: Final[Mapping[str, Callable[..., "Axes"]]] = {"prefix_sums": plot_prefix_sum, "mazes": plot_maze}
+
+
+def plot_item(spec: DataSpec, index: int, ax: "Axes | None" = None) -> "Axes":
+    """Draw item `index` of a spec with its solution."""
+    task = get_task(spec.task)
+    data = task.generate(spec, np.array([index]), None).data
+    inputs, targets = task.encode(data, spec.difficulty, None)
+    return PLOTS[spec.task](inputs[0], targets[0], ax)
+
+
+def plot_difficulties(
+    task: str, difficulties: Sequence[int], *, examples: int = 1, variant: str = "", split: str = "test", seed: int = 0
+) -> "Figure":
+    """A grid of solved instances: a difficulty a column, mazes side by side, bit strings one below the other.
+
+    Args:
+        task: name in `TASKS`.
+        difficulties: at least one.
+        examples: instances of each difficulty.
+        variant, split, seed: see `DataSpec`.
+
+    Raises:
+        ValueError: no difficulty, no example, or an argument that `DataSpec` does not allow.
+    """
+    if not difficulties or examples < 1:
+        raise ValueError(f"at least one difficulty and one example are needed, not {list(difficulties)} and {examples}")
+    specs = [
+        DataSpec(task=task, difficulty=difficulty, variant=variant, split=split, seed=seed)
+        for difficulty in difficulties
+    ]
+    flat = len(get_task(task).shapes(specs[0].difficulty)[0]) == 1
+    if flat:
+        lines = [-(-difficulty // _BITS_A_LINE) for difficulty in difficulties for _ in range(examples)]
+        figure = new_figure(9, sum(0.35 + 0.5 * n for n in lines))
+        grid = figure.subplots(len(lines), 1, squeeze=False, height_ratios=lines).reshape(len(specs), examples)
+    else:
+        figure = new_figure(2.6 * len(specs), 2.6 * examples + 0.3)
+        grid = figure.subplots(examples, len(specs), squeeze=False).T
+    for spec, row in zip(specs, grid, strict=True):
+        _, instances = generate(spec, examples)
+        inputs, targets = get_task(task).encode(instances.data, spec.difficulty, None)
+        for axes, item, solution in zip(row, inputs, targets, strict=True):
+            PLOTS[task](item, solution, axes)
+            if flat:
+                axes.set_xlim(0, _BITS_A_LINE)
+                axes.set_anchor("W")
+        label = f"{get_task(task).difficulty_name} {spec.difficulty}"
+        row[0].set_title(label, fontsize=9, loc="left" if flat else "center")
+    return figure
+
+
+def save_figure(figure: Any, path: str | Path, *, dpi: int = 150) -> Path:
+    """Write a figure, whole or not at all; the ending (.png, .svg, .pdf) says as what.
+
+    Args:
+        figure: a figure, or axes, whose figure is meant.
+        path: the file; its folder is made when it is missing.
+        dpi: dots an inch, for pixel formats.
+
+    Raises:
+        ValueError: an ending that matplotlib does not know.
+    """
+    path = Path(path).expanduser()
+    figure = getattr(figure, "figure", None) or figure
+    kinds = figure.canvas.get_supported_filetypes()
+    kind = path.suffix.lstrip(".").lower()
+    if kind not in kinds:
+        raise ValueError(f"cannot write a picture as {path.name!r}: end it in one of {', '.join(sorted(kinds))}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    figure.savefig(temporary, format=kind, dpi=dpi)
+    temporary.replace(path)
+    return path

@@ -1,0 +1,153 @@
+"""Check a built folder: every byte, and a sample of the rows made and solved again."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import yaml
+from tqdm import tqdm
+
+from easy_to_hard.files import Chunk, TensorHash, chunk_rows, file_sha256, make_chunk, read_shard
+from easy_to_hard.storage import README, read_manifest
+from easy_to_hard.tasks import DataSpec, get_task
+
+_SAMPLED_ROWS: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport:
+    """What `verify` found.
+
+    Attributes:
+        root: the folder.
+        files, rows: how many were read.
+        problems: a line each, naming the file; empty where all is well.
+    """
+
+    root: Path
+    files: int
+    rows: int
+    problems: tuple[str, ...]
+
+
+def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
+    """Read a folder again and check it against its manifest.
+
+    For every file: SHA-256 of the file and of the decoded tensors, number of rows, a sample of rows generated
+    again from their item numbers (16 a row group), solved by the independent solver, and hashed to see that they
+    belong to their split. For every config: no item twice, and under the "hash" rule no layout in two splits.
+    For the folder: no file that the manifest does not know, and a README.md that names all configs.
+
+    Raises:
+        StorageError: there is no readable manifest.
+    """
+    root = Path(root).expanduser()
+    manifest = read_manifest(root)
+    problems = list(_check_folder(root, manifest))
+    layouts = _Layouts(check_splits=manifest["split_rule"] == "hash")
+    rows = sum(entry["rows"] for entry in manifest["files"])
+    with tqdm(total=rows, unit="row", unit_scale=True, desc=f"verifying {root}", disable=not progress) as bar:
+        for entry in manifest["files"]:
+            problems += _check_file(root, entry, manifest, layouts, bar.update)
+    return VerifyReport(root=root, files=len(manifest["files"]), rows=rows, problems=tuple(problems))
+
+
+def _check_folder(root: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    known = {entry["path"] for entry in manifest["files"]}
+    for path in sorted(root.glob("*/*.parquet")):
+        name = path.relative_to(root).as_posix()
+        if name not in known and not name.startswith("."):
+            yield f"{name}: not in the manifest"
+    try:
+        _, front, _ = (root / README).read_text(encoding="utf-8").split("---\n", 2)
+        configs = {config["config_name"] for config in yaml.safe_load(front)["configs"]}
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        yield f"{README}: no readable configs ({type(error).__name__}: {error})"
+        return
+    for config in sorted({entry["config"] for entry in manifest["files"]} - configs):
+        yield f"{README}: config {config} is missing"
+
+
+class _Layouts:
+    """Which items and layouts have been seen, and in which split."""
+
+    def __init__(self, *, check_splits: bool) -> None:
+        self._check_splits = check_splits
+        self._splits: dict[tuple[str, Any], str] = {}
+        self._items: set[tuple[str, str, int]] = set()
+
+    def add(self, entry: dict[str, Any], chunk: Chunk) -> Iterator[str]:
+        for index in chunk.indices.tolist():
+            if (entry["config"], entry["split"], index) in self._items:
+                yield f"{entry['path']}: item {index} occurs twice"
+            self._items.add((entry["config"], entry["split"], index))
+        if not self._check_splits or "layout_hash" not in chunk.columns:
+            return
+        for layout in dict.fromkeys(chunk.columns["layout_hash"].tolist()):
+            split = self._splits.setdefault((entry["config"], layout), entry["split"])
+            if split != entry["split"]:
+                yield f"{entry['path']}: layout {layout} is in {split} too"
+
+
+def _check_file(
+    root: Path, entry: dict[str, Any], manifest: dict[str, Any], layouts: _Layouts, advance: Callable[[int], Any]
+) -> list[str]:
+    path = root / entry["path"]
+    if not path.is_file():
+        return [f"{entry['path']}: missing"]
+    problems = []
+    if file_sha256(path) != entry["sha256"]:
+        problems.append(f"{entry['path']}: SHA-256 differs from the manifest")
+    try:
+        problems += _check_rows(path, entry, manifest, layouts, advance)
+    except ValueError as error:
+        problems.append(f"{entry['path']}: {error}")
+    return problems
+
+
+def _check_rows(
+    path: Path, entry: dict[str, Any], manifest: dict[str, Any], layouts: _Layouts, advance: Callable[[int], Any]
+) -> Iterator[str]:
+    task = get_task(entry["task"])
+    spec = DataSpec(
+        task=entry["task"],
+        difficulty=entry["difficulty"],
+        variant=entry["variant"],
+        split=entry["split"],
+        seed=manifest["seed"],
+        split_rule=manifest["split_rule"],
+    )
+    tensors, rows = TensorHash(), 0
+    for chunk in read_shard(path, task, spec.difficulty):
+        tensors.update(chunk)
+        rows += len(chunk)
+        yield from layouts.add(entry, chunk)
+        yield from (f"{entry['path']}: {problem}" for problem in _check_sample(spec, chunk))
+        advance(len(chunk))
+    if rows != entry["rows"]:
+        yield f"{entry['path']}: {rows} rows, the manifest says {entry['rows']}"
+    for name, digest in tensors.digests().items():
+        if digest != entry[name]:
+            yield f"{entry['path']}: {name} of the decoded tensors differs from the manifest"
+
+
+def _check_sample(spec: DataSpec, chunk: Chunk) -> Iterator[str]:
+    """Make some rows of a chunk again, solve them, and hash them."""
+    task = get_task(spec.task)
+    number = min(len(chunk), _SAMPLED_ROWS, chunk_rows(task, spec.difficulty))
+    rows = np.unique(np.linspace(0, len(chunk) - 1, number).astype(int))
+    again = make_chunk(spec, chunk.indices[rows], None)
+    solved = task.solve(chunk.inputs[rows])
+    splits = task.splits_of(task.decode(chunk.inputs[rows], chunk.targets[rows]), spec.difficulty)
+    for i, row in enumerate(rows.tolist()):
+        item = f"item {chunk.indices[row]}"
+        same = [chunk.inputs[row], chunk.targets[row], *(values[row] for values in chunk.columns.values())]
+        made = [again.inputs[i], again.targets[i], *(values[i] for values in again.columns.values())]
+        if not all(np.array_equal(a, b) for a, b in zip(same, made, strict=True)):
+            yield f"{item} differs from what the generator makes"
+        if not np.array_equal(solved[i], chunk.targets[row]):
+            yield f"{item}: the target is not the solution"
+        if spec.split_rule == "hash" and splits[i] != spec.split:
+            yield f"{item} belongs to split {splits[i]}"
