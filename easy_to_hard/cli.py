@@ -55,10 +55,8 @@ class Build:
             num_threads=self.threads,
             progress=not self.quiet,
         )
-        kept = f", {report.kept} of them there already" if report.kept else ""
-        print(
-            f"{report.root}: {report.rows:,} rows in {report.made + report.kept} files{kept}, {report.size / 1e6:.1f} MB"
-        )
+        files = f"{report.made + report.kept} files" + (f" ({report.kept} there already)" if report.kept else "")
+        print(f"{report.root}: {report.rows:,} rows in {files}, {report.size / 1e6:.1f} MB")
         return 0
 
 
@@ -237,11 +235,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _one_line(box: str) -> str:
-    """What tyro's box of several lines says first, and what it thinks was meant."""
-    lines = [line.strip("│ ") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
-    ends = [number for number, line in enumerate(lines) if line.startswith("──")]
-    told = " ".join(lines[: ends[0]] if ends else lines)
-    meant = [f"; perhaps you meant {after}" for line, after in pairwise(lines) if line.startswith("Perhaps")]
+    """What tyro's box says first, and what it thinks was meant. Its border is drawn in Unicode or in ASCII."""
+    lines = [line.strip("│╭╮╰╯ ") for line in box.splitlines()]
+    # The title stands in the border, or above a rule of its own.
+    body = lines[1:] if box.startswith("╭") else lines[2:]
+    rules = [number for number, line in enumerate(body) if not line.strip("─-")]
+    told = " ".join(body[: rules[0]] if rules else body)
+    meant = [f"; perhaps you meant {after}" for line, after in pairwise(body) if line.startswith("Perhaps")]
     return told + "".join(meant[:1]) + " (see easy-to-hard --help)"
 
 

@@ -6,6 +6,7 @@ downloaded is checked by its length, and by decoding every instance and encoding
 """
 
 import os
+import pickle
 import shutil
 import tarfile
 import tempfile
@@ -103,7 +104,10 @@ def read_prefix_sums(folder: Path, num_bits: int) -> Array:
         path = folder / f"{num_bits}_{kind}.pth"
         if not path.is_file():
             raise OriginalDataError(f"{path} not found: the original has 16 to 64, 72, 128, 256 and 512 bits")
-        tensors.append(np.asarray(torch.load(path, weights_only=True).to(torch.uint8)))
+        try:
+            tensors.append(torch.load(path, weights_only=True).to(torch.uint8).numpy())
+        except (pickle.UnpicklingError, AttributeError, RuntimeError, EOFError) as error:
+            raise OriginalDataError(f"{path} is not a file of tensors ({type(error).__name__})") from error
     return _compact("prefix_sums", num_bits, tensors[0], tensors[1], folder)
 
 

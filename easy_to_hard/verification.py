@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from easy_to_hard.storage import README, read_manifest
 from easy_to_hard.tasks import DataSpec, get_task
 
 _SAMPLED_ROWS: Final = 16
+_NOTHING: Final = np.empty(0, dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +48,14 @@ def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
     root = Path(root).expanduser()
     manifest = read_manifest(root)
     problems = list(_check_folder(root, manifest))
-    layouts = _Layouts(check_splits=manifest["split_rule"] == "hash")
+    seen = _Seen()
     rows = sum(entry["rows"] for entry in manifest["files"])
     with tqdm(total=rows, unit="row", unit_scale=True, desc=f"verifying {root}", disable=not progress) as bar:
         for entry in manifest["files"]:
-            problems += _check_file(root, entry, manifest, layouts, bar.update)
+            problems += _check_file(root, entry, manifest, seen, bar.update)
+    problems += seen.repeated_items()
+    if manifest["split_rule"] == "hash":
+        problems += seen.shared_layouts()
     return VerifyReport(root=root, files=len(manifest["files"]), rows=rows, problems=tuple(problems))
 
 
@@ -70,29 +75,40 @@ def _check_folder(root: Path, manifest: dict[str, Any]) -> Iterator[str]:
         yield f"{README}: config {config} is missing"
 
 
-class _Layouts:
-    """Which items and layouts have been seen, and in which split."""
+class _Seen:
+    """The items and layouts of each split of each config, to find what occurs twice."""
 
-    def __init__(self, *, check_splits: bool) -> None:
-        self._check_splits = check_splits
-        self._splits: dict[tuple[str, Any], str] = {}
-        self._items: set[tuple[str, str, int]] = set()
+    def __init__(self) -> None:
+        self._parts: dict[str, dict[str, list[tuple[str, Chunk]]]] = {}
 
-    def add(self, entry: dict[str, Any], chunk: Chunk) -> Iterator[str]:
-        for index in chunk.indices.tolist():
-            if (entry["config"], entry["split"], index) in self._items:
-                yield f"{entry['path']}: item {index} occurs twice"
-            self._items.add((entry["config"], entry["split"], index))
-        if not self._check_splits or "layout_hash" not in chunk.columns:
-            return
-        for layout in dict.fromkeys(chunk.columns["layout_hash"].tolist()):
-            split = self._splits.setdefault((entry["config"], layout), entry["split"])
-            if split != entry["split"]:
-                yield f"{entry['path']}: layout {layout} is in {split} too"
+    def add(self, entry: dict[str, Any], chunk: Chunk) -> None:
+        """Note a chunk, without its tensors."""
+        bare = Chunk(indices=chunk.indices, inputs=_NOTHING, targets=_NOTHING, columns=chunk.columns)
+        part = self._parts.setdefault(entry["config"], {}).setdefault(entry["split"], [])
+        part.append((entry["path"], bare))
+
+    def repeated_items(self) -> Iterator[str]:
+        """A line for each item number that occurs twice in a split."""
+        for splits in self._parts.values():
+            for chunks in splits.values():
+                items, times = np.unique(np.concatenate([chunk.indices for _, chunk in chunks]), return_counts=True)
+                yield from (f"{chunks[0][0]}: item {item} occurs twice" for item in items[times > 1])
+
+    def shared_layouts(self) -> Iterator[str]:
+        """A line for each layout that is in two splits of a config."""
+        for splits in self._parts.values():
+            layouts = {
+                split: np.concatenate([chunk.columns["layout_hash"] for _, chunk in chunks]).astype(str)
+                for split, chunks in splits.items()
+                if "layout_hash" in chunks[0][1].columns
+            }
+            for one, other in combinations(layouts, 2):
+                for layout in np.intersect1d(layouts[one], layouts[other]):
+                    yield f"{splits[other][0][0]}: layout {layout} is in {one} too"
 
 
 def _check_file(
-    root: Path, entry: dict[str, Any], manifest: dict[str, Any], layouts: _Layouts, advance: Callable[[int], Any]
+    root: Path, entry: dict[str, Any], manifest: dict[str, Any], seen: _Seen, advance: Callable[[int], Any]
 ) -> list[str]:
     path = root / entry["path"]
     if not path.is_file():
@@ -101,14 +117,14 @@ def _check_file(
     if file_sha256(path) != entry["sha256"]:
         problems.append(f"{entry['path']}: SHA-256 differs from the manifest")
     try:
-        problems += _check_rows(path, entry, manifest, layouts, advance)
+        problems += _check_rows(path, entry, manifest, seen, advance)
     except ValueError as error:
         problems.append(f"{entry['path']}: {error}")
     return problems
 
 
 def _check_rows(
-    path: Path, entry: dict[str, Any], manifest: dict[str, Any], layouts: _Layouts, advance: Callable[[int], Any]
+    path: Path, entry: dict[str, Any], manifest: dict[str, Any], seen: _Seen, advance: Callable[[int], Any]
 ) -> Iterator[str]:
     task = get_task(entry["task"])
     spec = DataSpec(
@@ -123,7 +139,7 @@ def _check_rows(
     for chunk in read_shard(path, task, spec.difficulty):
         tensors.update(chunk)
         rows += len(chunk)
-        yield from layouts.add(entry, chunk)
+        seen.add(entry, chunk)
         yield from (f"{entry['path']}: {problem}" for problem in _check_sample(spec, chunk))
         advance(len(chunk))
     if rows != entry["rows"]:

@@ -1,0 +1,22 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before anything imports `datasets`: no test may use, or leave behind, the caches of the person who runs it.
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished build of the preset "tiny"; not to be changed."""
+    from easy_to_hard import build
+
+    root = tmp_path_factory.mktemp("tiny") / "data"
+    build(root, preset="tiny", progress=False)
+    return root

@@ -1,0 +1,88 @@
+"""The package as a whole: light to import, one name for each module, and a wheel that works on its own."""
+
+import json
+import subprocess
+import sys
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import easy_to_hard
+
+ROOT = Path(__file__).parent.parent
+
+
+def _run(code: str, python: str = sys.executable, **options: object) -> str:
+    result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    assert result.returncode == 0, result.stderr
+    return str(result.stdout)
+
+
+def test_import_is_light() -> None:
+    loaded = json.loads(_run("import json, sys, easy_to_hard; print(json.dumps(sorted(sys.modules)))"))
+    heavy = {"torch", "numba", "datasets", "matplotlib", "pyarrow", "easy_to_hard.baselines"}
+    assert not heavy & set(loaded)
+    loaded = json.loads(
+        _run("import json, sys; from easy_to_hard import MazeDataset; print(json.dumps(sorted(sys.modules)))")
+    )
+    assert not {"datasets", "matplotlib", "easy_to_hard.baselines", "generators"} & set(loaded)
+
+
+def test_public_names_are_there() -> None:
+    for name in easy_to_hard.__all__:
+        assert getattr(easy_to_hard, name) is not None
+    assert set(dir(easy_to_hard)) == set(easy_to_hard.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'MazeDatasets'"):
+        easy_to_hard.MazeDatasets
+
+
+def test_versions_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == easy_to_hard.__version__
+    assert f"## {easy_to_hard.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_links_are_relative() -> None:
+    for name in ("generators", "baselines", "leaderboard"):
+        assert (ROOT / "easy_to_hard" / name).readlink() == Path("..") / name
+
+
+@pytest.mark.slow
+def test_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
+    """One top-level package with real files; the dependencies are those of this environment."""
+    command = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        str(tmp_path / "dist"),
+        str(ROOT),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    wheel = next((tmp_path / "dist").glob("*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"easy_to_hard"}
+    for module in ("generators/mazes/sampling.py", "baselines/__init__.py", "leaderboard/__init__.py", "py.typed"):
+        assert f"easy_to_hard/{module}" in names
+    assert not [name for name in names if name.startswith("easy_to_hard/tests")]
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    packages = _run("import sysconfig; print(sysconfig.get_path('purelib'))", python).strip()
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    own = _run("import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    (Path(packages) / "dependencies.pth").write_text(own + "\n")
+    code = (
+        "import easy_to_hard; from easy_to_hard import MazeDataset\n"
+        "item = MazeDataset('d', train=False, size=33)[0]\n"
+        "print(easy_to_hard.__file__, tuple(item[0].shape), tuple(item[1].shape))"
+    )
+    shown = _run(code, python, cwd=tmp_path)
+    assert shown.startswith(packages)
+    assert shown.split(" ", 1)[1].strip() == "(3, 72, 72) (72, 72)"
