@@ -1,5 +1,6 @@
 """The README.md of a built folder: the YAML that `load_dataset` needs, and what a reader should know."""
 
+import hashlib
 from typing import Any
 
 import yaml
@@ -69,14 +70,21 @@ def dataset_card(header: dict[str, Any], files: list[dict[str, Any]]) -> str:
         ),
         leakage=_LEAKAGE[header["split_rule"]],
     )
-    return f"---\n{yaml.safe_dump(_front_matter(counts), sort_keys=False)}---\n\n{body}"
+    return f"---\n{yaml.safe_dump(_front_matter(counts, files), sort_keys=False)}---\n\n{body}"
 
 
 def _paragraph(task: Task) -> str:
     return f"**{task.title}** (`{task.name}`). {task.description} From {task.reference}."
 
 
-def _front_matter(counts: dict[str, dict[str, int]]) -> dict[str, Any]:
+def _fingerprint(files: list[dict[str, Any]], config: str) -> str:
+    """A hash of a config's files. `load_dataset` tells folders apart by this YAML alone, so without it a folder
+    that was built anew would be read from the cache of the old one."""
+    hashes = "".join(entry["sha256"] for entry in files if entry["config"] == config)
+    return hashlib.sha256(hashes.encode()).hexdigest()[:16]
+
+
+def _front_matter(counts: dict[str, dict[str, int]], files: list[dict[str, Any]]) -> dict[str, Any]:
     total = sum(sum(splits.values()) for splits in counts.values())
     bounds = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M")]
     return {
@@ -88,6 +96,7 @@ def _front_matter(counts: dict[str, dict[str, int]]) -> dict[str, Any]:
         "configs": [
             {
                 "config_name": config,
+                "description": f"data {_fingerprint(files, config)}",
                 **({"default": True} if i == 0 else {}),
                 "data_files": [{"split": split, "path": f"{config}/{split}-*.parquet"} for split in splits],
             }

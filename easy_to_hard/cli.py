@@ -207,6 +207,9 @@ Command: TypeAlias = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show a wall's character shows a question mark.
+        sys.stdout.reconfigure(errors="replace")
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):

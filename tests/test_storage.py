@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -262,3 +263,16 @@ def test_unreadable_manifests(tmp_path: Path, text: str | None, message: str) ->
         (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(StorageError, match=message):
         storage.read_manifest(tmp_path)
+
+
+def test_a_folder_built_anew_is_not_read_from_the_old_cache(tmp_path: Path) -> None:
+    """`load_dataset` takes two folders of one path for the same unless the README's YAML differs."""
+    import datasets
+
+    read = []
+    for seed in (0, 1):
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)
+        build(tmp_path / "data", parts=MAZES, seed=seed, progress=False)
+        data = datasets.load_dataset(str(tmp_path / "data"), "mazes_9", split="test", cache_dir=str(tmp_path / "cache"))
+        read.append(data["layout_hash"][:])
+    assert read[0] != read[1]
