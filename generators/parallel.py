@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-_CHUNKS_PER_THREAD = 8
+# Many, so that no thread waits long for the last one.
+_CHUNKS_PER_THREAD = 32
 # Starting a thread costs about 0.1 ms, so a thread is given at least this much to do.
 _LEAST_NANOSECONDS = 500_000
 

@@ -136,12 +136,19 @@ def _parities(word):  # type: ignore[no-untyped-def]
 def _pack_parities(words, out, bits):  # type: ignore[no-untyped-def]
     count = words.shape[1]
     tail = bits % 64
+    if count == 1:
+        # A plain loop, so that it is vectorised.
+        mask = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64((64 - bits) % 64)
+        for i in range(words.shape[0]):
+            out[i, 0] = _parities(words[i, 0]) & mask
+        return
     for i in range(words.shape[0]):
+        for j in range(count):
+            out[i, j] = _parities(words[i, j])
         carry = np.uint64(0)
         for j in range(count):
-            parities = _parities(words[i, j]) ^ carry
-            carry = np.uint64(0) - (parities >> np.uint64(63))
-            out[i, j] = parities
+            out[i, j] ^= carry
+            carry = np.uint64(0) - (out[i, j] >> np.uint64(63))
         if tail:
             out[i, count - 1] &= (_ONE << np.uint64(tail)) - _ONE
 
