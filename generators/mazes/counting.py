@@ -16,6 +16,8 @@ Layout = frozenset[tuple[int, int]]
 LARGEST_COUNTED = 5
 # From here on there are so many mazes that two of 10^6 items agree with probability below 10^-9.
 _ALWAYS_DISTINCT = 19
+# So many draws an item are made before the search for new ones is given up.
+_PATIENCE = 32
 
 
 def _spanning_trees(side: int) -> Iterator[Layout]:
@@ -125,14 +127,23 @@ def first_distinct(
         )
     if size >= _ALWAYS_DISTINCT or count == 0:
         return np.arange(count, dtype=np.uint64)
+    # Where the number is known to be held, go on until it is found; else until hardly anything new comes.
+    most = (_PATIENCE if held is None else 2**14) * count
+    hashes = np.empty(0, dtype=np.uint64)
     drawn = count
-    most = max(2**22, 64 * count)
     while True:
         batch = sample(
-            size, np.arange(drawn), variant=variant, split=split, seed=seed, split_rule=split_rule,
-            keep_cells=False, num_threads=num_threads,
-        )  # fmt: skip
-        _, first = np.unique(batch.item_hashes, return_index=True)
+            size,
+            np.arange(len(hashes), drawn),
+            variant=variant,
+            split=split,
+            seed=seed,
+            split_rule=split_rule,
+            keep_cells=False,
+            num_threads=num_threads,
+        )
+        hashes = np.concatenate([hashes, batch.item_hashes])
+        _, first = np.unique(hashes, return_index=True)
         if len(first) >= count:
             return np.sort(first)[:count].astype(np.uint64)
         if drawn >= most:
@@ -140,5 +151,4 @@ def first_distinct(
                 f"mazes of size {size} ({variant}) in split {split!r}: {drawn} draws gave {len(first)} distinct "
                 f"ones, fewer than the {count} asked for"
             )
-        # Aim past what is missing: the more of the mazes are known, the rarer a new one.
-        drawn = min(most, max(2 * drawn if len(first) < 0.9 * count else drawn + drawn // 4, drawn + 64))
+        drawn = min(most, 2 * drawn if len(first) < 0.9 * count else drawn + drawn // 4 + 64)

@@ -1,0 +1,92 @@
+"""What holds for every task: runs over `TASKS`, so a new one is covered unasked."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from easy_to_hard.generators.splits import SPLITS, NotEnoughInstancesError
+from easy_to_hard.tasks import TASKS, DataSpec, config_name, generate, get_task
+
+EASY = [(task.name, task.train_difficulty, variant) for task in TASKS.values() for variant in task.variants or ("",)]
+
+
+@pytest.mark.parametrize(("name", "difficulty", "variant"), EASY)
+@pytest.mark.parametrize("split", SPLITS)
+def test_generation_encoding_and_solution(name: str, difficulty: int, variant: str, split: str) -> None:
+    task = get_task(name)
+    spec = DataSpec(task=name, difficulty=difficulty, variant=variant, split=split)
+    indices, instances = generate(spec, 30)
+    assert len(set(indices.tolist())) == len(instances) == 30
+    inputs, targets = task.encode(instances.data, difficulty, None)
+    assert (inputs.shape[1:], targets.shape[1:]) == task.shapes(difficulty)
+    assert inputs.dtype == targets.dtype == np.uint8
+    assert set(np.unique(inputs)) | set(np.unique(targets)) == {0, 1}
+    assert np.array_equal(task.decode(inputs, targets), instances.data)
+    assert np.array_equal(task.solve(inputs), targets)
+    assert task.splits_of(instances.data, difficulty) == [split] * 30
+    assert set(instances.columns) == set(task.columns)
+    assert all(values.shape == (30,) for values in instances.columns.values())
+    assert task.text(inputs[0], targets[0]) != task.text(inputs[1], targets[1])
+
+
+@pytest.mark.parametrize(("name", "difficulty", "variant"), EASY)
+def test_items_do_not_depend_on_how_they_are_asked_for(name: str, difficulty: int, variant: str) -> None:
+    spec = DataSpec(task=name, difficulty=difficulty, variant=variant)
+    task = get_task(name)
+    whole = task.generate(spec, np.arange(40), 1).data
+    assert np.array_equal(task.generate(spec, np.arange(40), 2).data, whole)
+    assert np.array_equal(task.generate(spec, np.array([31, 2]), None).data, whole[[31, 2]])
+    assert np.array_equal(generate(spec, 10)[1].data, generate(spec, 25)[1].data[:10])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_ladder_is_allowed_and_rises(name: str) -> None:
+    task = TASKS[name]
+    assert list(task.difficulties) == sorted(set(task.difficulties))
+    assert task.train_difficulty in task.difficulties
+    for difficulty in task.difficulties:
+        assert task.check_difficulty(difficulty) == difficulty
+        for split in SPLITS:
+            assert task.default_samples(difficulty, split) >= 100
+
+
+def test_config_names() -> None:
+    assert config_name("mazes", 9) == config_name("mazes", 9, "depth_first") == "mazes_9"
+    assert config_name("mazes", 13, "looped") == "mazes_looped_13"
+    assert config_name("prefix_sums", 32) == "prefix_sums_32"
+    assert DataSpec(task="mazes", difficulty=9).variant == "depth_first"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"task": "maze"}, "unknown task 'maze': choose one of prefix_sums, mazes"),
+        ({"difficulty": 8}, "size must be an odd number from 3 to 1601, not 8"),
+        ({"difficulty": 9.0}, "size must be an integer, not 9.0"),
+        ({"variant": "prim"}, "unknown variant 'prim' of mazes: depth_first, wilson, kruskal, open_start, looped"),
+        ({"task": "prefix_sums", "variant": "x"}, "unknown variant 'x' of prefix_sums: it has none"),
+        ({"split": "val"}, "unknown split 'val'"),
+        ({"split_rule": "random"}, "unknown split_rule 'random'"),
+        ({"seed": "0"}, "seed must be an integer, not '0'"),
+        ({"seed": False}, "seed must be an integer, not False"),
+    ],
+)
+def test_specs_say_what_is_wrong(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DataSpec(**{"task": "mazes", "difficulty": 9, **options})
+
+
+def test_sets_are_at_most_what_there_is() -> None:
+    task = get_task("prefix_sums")
+    spec = DataSpec(task="prefix_sums", difficulty=8)
+    assert task.sample_count(spec, None) == 204
+    assert task.sample_count(spec, 204) == 204
+    with pytest.raises(NotEnoughInstancesError, match="prefix_sums_8 has 204 distinct instances in split 'train'"):
+        task.sample_count(spec, 205)
+    empty = DataSpec(task="mazes", difficulty=3)
+    with pytest.raises(NotEnoughInstancesError, match=r"0 distinct instances .* choose another split or a larger size"):
+        get_task("mazes").sample_count(empty, None)
+    for number in (0, -5, 2.5, True):
+        with pytest.raises(ValueError, match="num_samples must be a whole number of at least 1"):
+            task.sample_count(spec, number)  # type: ignore[arg-type]
