@@ -1,0 +1,51 @@
+"""Turn the JSON of a benchmark run into a Markdown table: ``python tests/benchmarks/report.py latest.json``."""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+REFERENCES = ("original script", "original procedure", "plain Python", "a class like", "easy_to_hard_data", "1 thread")
+
+
+def rows(run: dict[str, Any]) -> list[str]:
+    """A line for each timing; the ratio is to the reference of its group, in the same run."""
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in run["benchmarks"]:
+        groups[entry["group"]].append(entry)
+    lines = ["| | | items/s | time an item | times the reference |", "|---|---|---:|---:|---:|"]
+    for group, entries in groups.items():
+        speeds = {e["extra_info"]["label"]: e["extra_info"]["items"] / e["stats"]["median"] for e in entries}
+        reference = next((speeds[label] for label in speeds if label.startswith(REFERENCES)), None)
+        for entry in entries:
+            label = entry["extra_info"]["label"]
+            own = label.startswith(REFERENCES) or reference is None
+            ratio = "" if own else f"{speeds[label] / reference:,.1f}"
+            memory = entry["extra_info"].get("megabytes")
+            shown = label + (f" ({memory:,.2f} MB)" if memory else "")
+            lines.append(f"| {group} | {shown} | {speeds[label]:,.0f} | {_duration(1 / speeds[label])} | {ratio} |")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def main() -> int:
+    """Print the table and the machine; returns the exit code."""
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
+        print("usage: report.py FILE.json (of pytest --benchmark-json)", file=sys.stderr)
+        return 2
+    run = json.loads(Path(sys.argv[1]).read_text())
+    machine = run["machine_info"]
+    print("\n".join(rows(run)))
+    print(f"\n{machine['cpu']['brand_raw']}, {machine['cpu']['count']} cores, Python {machine['python_version']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
