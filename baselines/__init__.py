@@ -10,7 +10,7 @@ from typing import Final
 class Baseline:
     """What the registry knows of a reference method.
 
-    Args:
+    Attributes:
         title: what it is, in a line.
         papers: arXiv ids, the main one first.
         module: import name of its folder.

@@ -5,6 +5,7 @@ applied as often as wanted, and a head that reads an answer out of the features 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, TypedDict
 
@@ -15,6 +16,19 @@ from torch import Tensor, nn
 
 _CONV_LAYERS: Final[dict[int, type[nn.Conv1d] | type[nn.Conv2d]]] = {1: nn.Conv1d, 2: nn.Conv2d}
 _NUM_CLASSES: Final = 2
+_MODEL_CARD: Final = """---
+{{ card_data }}
+---
+
+A recurrent net of the `deep_thinking` baseline of easy-to-hard (Bansal et al. 2022, {{ paper_url }}).
+
+```python
+from easy_to_hard.baselines.deep_thinking.model import RecurrentNet
+
+model = RecurrentNet.from_pretrained("path or name of this repo", strict=True)
+logits, state = model(inputs, iterations=30)
+```
+"""
 
 
 class NetArguments(TypedDict):
@@ -85,6 +99,8 @@ class RecurrentNet(
     library_name="easy-to-hard",
     tags=["easy-to-hard", "deep-thinking"],
     license="mit",
+    paper_url="https://arxiv.org/abs/2202.05826",
+    model_card_template=_MODEL_CARD,
 ):
     """A recurrent net, optionally with recall: the input is seen again at every iteration.
 
@@ -134,7 +150,7 @@ class RecurrentNet(
         self.blocks = nn.Sequential(ResidualBlock(dimensions, width), ResidualBlock(dimensions, width))
         channels = [width, *head_widths, _NUM_CLASSES]
         layers: list[nn.Module] = []
-        for before, after in zip(channels[:-1], channels[1:], strict=True):
+        for before, after in pairwise(channels):
             layers += [_convolution(dimensions, before, after), nn.ReLU()]
         self.head = nn.Sequential(*layers[:-1])
 

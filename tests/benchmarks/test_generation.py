@@ -76,7 +76,7 @@ def test_maze_dataset(timed: Any, variant: str, generator: str, size: int) -> No
 
     def peer() -> None:
         for _ in range(count):
-            make(np.array([(size + 1) // 2] * 2)).generate_random_path()
+            make(grid_shape=((size + 1) // 2,) * 2).generate_random_path()
 
     timed(f"variants {size}", f"maze-dataset {generator}", count, peer, rounds=3)
 

@@ -1,0 +1,206 @@
+"""Scores: exact match, its confidence interval, and the file that holds a result."""
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from easy_to_hard.files import write_atomically
+
+RESULT_FORMAT: Final = 1
+
+
+def exact_match(predictions: ArrayLike, targets: ArrayLike) -> NDArray[np.bool_]:
+    """Which items are right at every position.
+
+    Args:
+        predictions: (num_items, *size).
+        targets: (num_items, *size).
+
+    Returns:
+        (num_items,) bool.
+
+    Raises:
+        ValueError: the shapes differ, or there is no item.
+    """
+    predicted, wanted = np.asarray(predictions), np.asarray(targets)
+    if predicted.shape != wanted.shape:
+        raise ValueError(f"predictions of shape {predicted.shape} do not fit targets of shape {wanted.shape}")
+    if wanted.ndim == 0 or len(wanted) == 0:
+        raise ValueError(f"there must be at least one item, not an array of shape {wanted.shape}")
+    matches: NDArray[np.bool_] = (predicted == wanted).reshape(len(wanted), -1).all(axis=1)
+    return matches
+
+
+def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The score interval of a share (Wilson 1927, JASA 22, 209-212).
+
+    Args:
+        correct: successes, from 0 to `total`.
+        total: trials, at least 1.
+        confidence: between 0 and 1, both excluded.
+
+    Returns:
+        ``(low, high)`` with 0 <= low <= correct / total <= high <= 1.
+
+    Raises:
+        ValueError: an argument outside its range.
+    """
+    if total < 1:
+        raise ValueError(f"total must be at least 1, not {total}")
+    if not 0 <= correct <= total:
+        raise ValueError(f"correct must be from 0 to {total}, not {correct}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = correct / total
+    centre = share + z * z / (2 * total)
+    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    # Rounding must not push an end past the share itself, or outside [0, 1].
+    return min(max((centre - spread) / scale, 0.0), share), max(min((centre + spread) / scale, 1.0), share)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifficultyScore:
+    """How a method did at one difficulty.
+
+    Attributes:
+        difficulty: number of bits, size of the maze, ...
+        config: name of the data's config.
+        num_items: items evaluated, at least 1.
+        num_correct: of them answered exactly.
+        mean_iterations: mean number of iterations whose answer counts; None for a method without iterations.
+        recorded_iterations: the iterations, from 1, at which `recorded_correct` was counted; may be empty.
+        recorded_correct: items right at each of them.
+
+    Raises:
+        ValueError: counts that do not fit one another.
+    """
+
+    difficulty: int
+    config: str
+    num_items: int
+    num_correct: int
+    mean_iterations: float | None = None
+    recorded_iterations: Sequence[int] = ()
+    recorded_correct: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        if self.num_items < 1:
+            raise ValueError(f"num_items must be at least 1, not {self.num_items}")
+        if len(self.recorded_iterations) != len(self.recorded_correct):
+            raise ValueError(
+                f"recorded_correct must have one count for each of the {len(self.recorded_iterations)} "
+                f"recorded_iterations, not {len(self.recorded_correct)}"
+            )
+        for count in (self.num_correct, *self.recorded_correct):
+            if not 0 <= count <= self.num_items:
+                raise ValueError(f"a count of right items must be from 0 to {self.num_items}, not {count}")
+
+    @property
+    def accuracy(self) -> float:
+        """Exact-match accuracy, in [0, 1]."""
+        return self.num_correct / self.num_items
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % Wilson interval."""
+        return wilson_interval(self.num_correct, self.num_items)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "difficulty": self.difficulty,
+            "config": self.config,
+            "num_items": self.num_items,
+            "num_correct": self.num_correct,
+            "accuracy": self.accuracy,
+            "interval_95": list(self.interval),
+            "mean_iterations": self.mean_iterations,
+            "recorded_iterations": list(self.recorded_iterations),
+            "recorded_accuracy": [count / self.num_items for count in self.recorded_correct],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A method's scores on one task.
+
+    Attributes:
+        method: name in `BASELINES`, or of a submission.
+        preset: which sizes and settings of it.
+        task: name in `TASKS`.
+        trained_on: config of the training data.
+        commit: of the code that made the numbers; None where it is not known.
+        package_version: of easy-to-hard.
+        data_manifest_sha256: of the data folder's manifest.json.
+        seed: of the whole run.
+        device: what it ran on.
+        training_seconds, evaluation_seconds: wall time.
+        iterations_rule: how the iterations whose answer counts were chosen, in words; targets may not be looked at.
+        scores: one for each difficulty, at least one.
+
+    Raises:
+        ValueError: no scores, or a difficulty twice.
+    """
+
+    method: str
+    preset: str
+    task: str
+    trained_on: str
+    commit: str | None
+    package_version: str
+    data_manifest_sha256: str
+    seed: int
+    device: str
+    training_seconds: float
+    evaluation_seconds: float
+    iterations_rule: str
+    scores: Sequence[DifficultyScore]
+
+    def __post_init__(self) -> None:
+        configs = [score.config for score in self.scores]
+        if not configs or len(set(configs)) < len(configs):
+            raise ValueError(f"scores must be of at least one config, and each of another, not {configs}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able, the scores in order of difficulty."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "scores"}
+        scores = sorted(self.scores, key=lambda score: score.difficulty)
+        return {"format": RESULT_FORMAT, **plain, "scores": [score.to_dict() for score in scores]}
+
+
+_RESULT_KEYS: Final = frozenset({"format", *(field.name for field in fields(Result))})
+_NUMBER_LIST: Final = re.compile(r"\[[\s\d.,e+-]+\]")
+
+
+def write_result(result: Result, path: Path) -> None:
+    """Write a result as JSON, whole or not at all; each list of numbers is one line."""
+    text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, _NUMBER_LIST.sub(lambda found: " ".join(found[0].split()), text) + "\n")
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a result back, as `Result.to_dict` gives it.
+
+    Raises:
+        ValueError: the file is not a result of this format; the message names it.
+    """
+    try:
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(result, dict) or result.get("format") != RESULT_FORMAT:
+        raise ValueError(f"{path} is not a result of format {RESULT_FORMAT}")
+    missing = sorted(_RESULT_KEYS - set(result))
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}")
+    return result
