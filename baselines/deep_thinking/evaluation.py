@@ -9,6 +9,7 @@ measures over-thinking and is not a score.
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -157,6 +158,7 @@ def evaluate(
     decode: Decode = most_likely_class,
     settled_change: float = SETTLED_CHANGE,
     stop_when_settled: bool = False,
+    threads: int | None = None,
     progress: bool = True,
     description: str = "evaluating",
 ) -> Evaluation:
@@ -172,6 +174,9 @@ def evaluate(
         settled_change: an item has settled when its features change by at most this share, at least 0.
         stop_when_settled: leave a batch when all its items have settled, and take its last count as that of
             the later iterations. Saves time; False runs every iteration.
+        threads: batches evaluated at a time on a CPU, each by one thread; None for one batch by as many threads
+            as torch is set to. Threads that share a batch wait for each other at every layer, so on a machine
+            that does anything else besides they are many times slower.
         progress: whether to show a progress bar.
         description: its label.
 
@@ -180,7 +185,8 @@ def evaluate(
     """
     if len(inputs) == 0 or len(inputs) != len(targets):
         raise ValueError(f"there must be as many targets as inputs, not {len(targets)} for {len(inputs)}")
-    for name, size in {"max_iterations": max_iterations, "batch_size": batch_size}.items():
+    counts = {"max_iterations": max_iterations, "batch_size": batch_size, "threads": 1 if threads is None else threads}
+    for name, size in counts.items():
         if size < 1:
             raise ValueError(f"{name} must be at least 1, not {size}")
     if settled_change < 0:
@@ -190,9 +196,12 @@ def evaluate(
     parts = list(_slices(len(inputs), batch_size))
     total = len(parts) * max_iterations
     bar: tqdm[Any] = tqdm(total=total, desc=description, unit=" iterations", disable=not progress)
-    with torch.inference_mode(), bar:
-        results = [
-            _evaluate_batch(
+
+    def run(part: slice) -> _BatchResult:
+        if threads is not None:
+            torch.set_num_threads(1)
+        with torch.inference_mode():
+            return _evaluate_batch(
                 model,
                 inputs[part].to(device),
                 targets[part].to(device),
@@ -202,8 +211,13 @@ def evaluate(
                 stop_when_settled,
                 bar,
             )
-            for part in parts
-        ]
+
+    with bar:
+        if threads is None:
+            results = [run(part) for part in parts]
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                results = list(pool.map(run, parts))
     chosen = torch.cat([result.chosen for result in results])
     return Evaluation(
         num_items=len(inputs),

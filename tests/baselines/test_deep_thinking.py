@@ -520,6 +520,15 @@ class _Countdown(RecurrentNet):
         return right
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_change_no_count(threads: int) -> None:
+    net, (x, y) = _trained(0), _strings(23, 9, seed=5)
+    alone = evaluate(net, x, y, max_iterations=9, batch_size=4, progress=False)
+    together = evaluate(net, x, y, max_iterations=9, batch_size=4, threads=threads, progress=False)
+    assert replace(together, seconds=alone.seconds) == alone
+    assert 0 < alone.correct[-1] < 23
+
+
 def _countdown_items(settle_at: list[int]) -> tuple[Tensor, Tensor]:
     x = torch.tensor(settle_at, dtype=torch.float32)[:, None, None].expand(-1, 1, 3).contiguous()
     return x, torch.ones(len(settle_at), 3, dtype=torch.int64)
@@ -601,6 +610,7 @@ def test_walls_are_never_predicted() -> None:
     [
         ({"max_iterations": 0}, "max_iterations must be at least 1, not 0"),
         ({"batch_size": 0}, "batch_size must be at least 1, not 0"),
+        ({"threads": 0}, "threads must be at least 1, not 0"),
         ({"settled_change": -1.0}, "settled_change must be at least 0, not -1.0"),
     ],
 )
