@@ -119,7 +119,7 @@ def _check_file(
     try:
         problems += _check_rows(path, entry, manifest, seen, advance)
     except ValueError as error:
-        problems.append(f"{entry['path']}: {error}")
+        problems.append(f"{entry['path']}: {str(error).removeprefix(f'{path}: ')}")
     return problems
 
 
