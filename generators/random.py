@@ -111,7 +111,13 @@ def next_byte(buffer, cursor):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, nogil=True)
 def next_word(buffer, cursor):  # type: ignore[no-untyped-def]
     """The next four bytes of the stream as a little-endian number, uniform on [0, 2^32) (uint64)."""
+    position = cursor[POSITION]
     word = np.uint64(0)
+    if position + np.uint64(4) <= np.uint64(buffer.shape[0]):
+        for i in range(4):
+            word |= np.uint64(buffer[position + np.uint64(i)]) << np.uint64(8 * i)
+        cursor[POSITION] = position + np.uint64(4)
+        return word
     for i in range(4):
         word |= np.uint64(next_byte(buffer, cursor)) << np.uint64(8 * i)
     return word

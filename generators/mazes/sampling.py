@@ -17,7 +17,13 @@ from easy_to_hard.generators.mazes.board import (
 )
 from easy_to_hard.generators.mazes.layouts import hash_board, hash_tables
 from easy_to_hard.generators.mazes.paths import mark_path, search
-from easy_to_hard.generators.mazes.trees import grow_depth_first, grow_kruskal, grow_wilson, remove_walls
+from easy_to_hard.generators.mazes.trees import (
+    grow_depth_first,
+    grow_depth_first_on_word,
+    grow_kruskal,
+    grow_wilson,
+    remove_walls,
+)
 from easy_to_hard.generators.parallel import run_in_chunks
 from easy_to_hard.generators.random import (
     BUFFER_BYTES,
@@ -43,6 +49,7 @@ _MAX_CANDIDATES = 20_000
 # From 16 cells a side on, a depth-first candidate that misses the split is not thrown away whole: only its last
 # eighth of cells is drawn anew, up to 15 times. Each of these is a depth-first maze in its own right.
 _LEAST_SIDE_FOR_TAILS = 16
+_LARGEST_SIDE_ON_WORD = 6
 _TAIL_SHARE = 8
 _TAILS = 16
 
@@ -118,8 +125,10 @@ def _draw_depth_first(cells, side, fresh, saved, stacks, state, buffer, cursor):
     tail = number // _TAIL_SHARE if side >= _LEAST_SIDE_FOR_TAILS else 0
     if fresh:
         start, goal = _draw_ends(cells, side, _DEPTH_FIRST, buffer, cursor)
-        cells[start] |= VISITED
         stacks[0, 0] = start
+        if side <= _LARGEST_SIDE_ON_WORD:
+            return start, goal, 2 * grow_depth_first_on_word(cells, side, stacks[0], goal, buffer, cursor)
+        cells[start] |= VISITED
         depth, steps = grow_depth_first(cells, stride, stacks[0], 0, number - 1 - tail, goal, buffer, cursor)
         if tail == 0:
             return start, goal, 2 * steps

@@ -19,7 +19,10 @@ from easy_to_hard.generators.mazes.board import (
 from easy_to_hard.generators.random import POSITION, next_below, next_byte, refill
 
 _REDRAW = np.uint8(255)
-_1 = np.uint64(1)
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_0, _1, _2, _3, _4, _5, _8, _9, _15, _255 = (np.uint64(n) for n in (0, 1, 2, 3, 4, 5, 8, 9, 15, 255))
+# _SPREAD[b] has bit k of b in its byte k.
+_SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").view("<u8")[:, 0].copy()
 
 
 def _choice_table() -> NDArray[np.uint8]:
@@ -86,6 +89,60 @@ def grow_depth_first(cells, stride, stack, depth, remaining, goal, buffer, curso
                 cells[np.uint64(stack[k])] |= ON_PATH
     cursor[POSITION] = position
     return np.int64(top), steps
+
+
+@numba.njit(cache=True, nogil=True)
+def grow_depth_first_on_word(cells, side, stack, goal, buffer, cursor):  # type: ignore[no-untyped-def]
+    """What `grow_depth_first` does to a board of at most 8 rows of 8 bytes, whose cells are the bits of a word.
+
+    Same draws, same maze, in two thirds of the time; ``stack[0]`` is the root. Returns the depth of the goal.
+    """
+    steps = np.int64(0)
+    position, end = cursor[POSITION], np.uint64(buffer.shape[0])
+    rows = cells.view(np.uint64)
+    visited = _ALL
+    for y in range(1, side + 1):
+        visited ^= ((_1 << np.uint64(side)) - _1) << np.uint64(8 * y)
+    visited |= _1 << np.uint64(stack[0])
+    east, south, path, top, goal = _0, _0, _0, _0, np.uint64(goal)
+    remaining = side * side - 1
+    while remaining:
+        cell = np.uint64(stack[top])
+        around = visited >> (cell - _8)
+        seen = (around >> _9) & _1 | (around >> _15) & _2 | (around >> _5) & _4 | (around << _3) & _8
+        if seen == _15:
+            top -= _1
+            continue
+        direction = _REDRAW
+        while direction == _REDRAW:
+            if position == end:
+                refill(buffer, cursor)
+                position = _0
+            direction = _CHOICE[seen, buffer[position]]
+            position += _1
+        step = _8 if direction & np.uint8(1) else _1
+        after = cell - step if direction & np.uint8(2) else cell + step
+        way = _1 << (after if direction & np.uint8(2) else cell)
+        vertical = _0 - np.uint64(direction & np.uint8(1))
+        south |= way & vertical
+        east |= way & ~vertical
+        visited |= _1 << after
+        top += _1
+        stack[top] = after
+        remaining -= 1
+        if after == goal:
+            steps = np.int64(top)
+            for k in range(top + _1):
+                path |= _1 << np.uint64(stack[k])
+    cursor[POSITION] = position
+    for y in range(1, side + 1):
+        shift = np.uint64(8 * y)
+        rows[y] |= (
+            _SPREAD[(east >> shift) & _255]
+            | _SPREAD[(south >> shift) & _255] << _1
+            | _SPREAD[(path >> shift) & _255] << _2
+        )
+    return steps
 
 
 @numba.njit(cache=True, nogil=True)

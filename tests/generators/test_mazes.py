@@ -9,9 +9,20 @@ from hypothesis import strategies as st
 from oracles import dead_ends, draw_picture, edges_of, shortest_paths, steps_between, symmetric_images
 
 from easy_to_hard.generators import mazes
-from easy_to_hard.generators.mazes import VARIANTS, MazeBatch, from_images, layout_hashes, sample, solve, to_images
+from easy_to_hard.generators.mazes import (
+    VARIANTS,
+    MazeBatch,
+    board,
+    from_images,
+    layout_hashes,
+    sample,
+    solve,
+    to_images,
+    trees,
+)
 from easy_to_hard.generators.mazes.board import GOAL, START
 from easy_to_hard.generators.mazes.sampling import walls_to_remove
+from easy_to_hard.generators.random import CURSOR_WORDS, open_stream
 from easy_to_hard.generators.splits import SPLITS, NotEnoughInstancesError, split_of
 
 SIZES = st.integers(2, 20).map(lambda m: 2 * m + 1)
@@ -205,6 +216,30 @@ def test_late_cells_drawn_anew_make_no_other_mazes() -> None:
         assert abs(one.mean() - other.mean()) < 4.5 * error
     error = np.sqrt((plain.path_lengths.var() + picked.path_lengths.var()) / 3000)
     assert abs(plain.path_lengths.mean() - picked.path_lengths.mean()) < 4.5 * error
+
+
+@pytest.mark.parametrize("side", range(2, 7))
+def test_growth_on_a_word_is_the_growth_on_the_board(side: int) -> None:
+    """The fast path of the smallest sizes draws the same bytes and makes the same maze."""
+    for index in range(200):
+        ends = np.random.default_rng(index).choice(side * side, 2, replace=False)
+        root, goal = (int(board.cell_at(int(end), side)) for end in ends)
+        grown = []
+        for on_word in (False, True):
+            cells = board.empty_board(side)
+            stack = np.full(len(cells), root, dtype=np.uint32)
+            buffer, cursor = np.empty(32, dtype=np.uint8), np.empty(CURSOR_WORDS, dtype=np.uint64)
+            open_stream(buffer, cursor, np.uint64(side), np.uint64(index))
+            if on_word:
+                steps = trees.grow_depth_first_on_word(cells, side, stack, goal, buffer, cursor)
+            else:
+                cells[root] |= board.VISITED
+                stride, number = int(board.board_stride(side)), side * side - 1
+                _, steps = trees.grow_depth_first(cells, stride, stack, 0, number, goal, buffer, cursor)
+            out = np.empty((side, side), dtype=np.uint8)
+            board.write_cells(cells, side, root, goal, out)
+            grown.append((out.tolist(), int(steps), cursor.tolist()))
+        assert grown[0] == grown[1]
 
 
 def test_items_are_frozen() -> None:
