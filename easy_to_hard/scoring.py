@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +16,18 @@ from numpy.typing import ArrayLike, NDArray
 from easy_to_hard.files import write_atomically
 
 RESULT_FORMAT: Final = 1
+
+
+def source_commit() -> str | None:
+    """The commit of the checkout that the package runs from; None where it was installed from a wheel."""
+    root = Path(__file__).parent.parent
+    if not (root / "pyproject.toml").is_file():
+        return None
+    try:
+        command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def exact_match(predictions: ArrayLike, targets: ArrayLike) -> NDArray[np.bool_]:

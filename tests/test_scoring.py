@@ -1,6 +1,7 @@
 """Scores and result files."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from easy_to_hard import scoring
 from easy_to_hard.scoring import DifficultyScore, Result, exact_match, read_result, wilson_interval, write_result
 
 
@@ -171,3 +173,10 @@ def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> Non
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_result(path)
+
+
+def test_commit_is_that_of_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commit = scoring.source_commit()
+    assert commit is None or re.fullmatch("[0-9a-f]{40}", commit)
+    monkeypatch.setattr(scoring, "__file__", str(tmp_path / "package" / "scoring.py"))
+    assert scoring.source_commit() is None

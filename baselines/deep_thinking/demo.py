@@ -30,7 +30,7 @@ from easy_to_hard.baselines.deep_thinking.training import TRAINING, TrainingRepo
 from easy_to_hard.curves import plot_accuracy_curves
 from easy_to_hard.files import file_sha256
 from easy_to_hard.plotting import new_figure, save_figure
-from easy_to_hard.scoring import DifficultyScore, Result, write_result
+from easy_to_hard.scoring import DifficultyScore, Result, source_commit, write_result
 from easy_to_hard.storage import MANIFEST, build
 
 TRAIN_BITS: Final = 16
@@ -141,7 +141,7 @@ def make_result(
         preset=_PRESET,
         task="prefix_sums",
         trained_on=f"prefix_sums_{TRAIN_BITS}",
-        commit=None,
+        commit=source_commit(),
         package_version=__version__,
         data_manifest_sha256=file_sha256(manifest),
         seed=config.seed,
