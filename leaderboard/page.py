@@ -23,7 +23,8 @@ h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 p, dd, figcaption { color: #4a5464; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; font-size: .92rem; text-align: right; border-bottom: 1px solid #e3e7ec; white-space: nowrap; }
+th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #e3e7ec; white-space: nowrap; }
+th, td { font-size: .92rem; }
 th.text, td.text { text-align: left; }
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; }
