@@ -39,7 +39,12 @@ def stream_key(task: str, variant: str, difficulty: int, split: str, seed: int) 
 
     Returns:
         An integer in [0, 2^64).
+
+    Raises:
+        ValueError: the seed is no integer.
     """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise ValueError(f"seed must be an integer, not {seed!r}")
     name = "\x1f".join(["easy-to-hard", task, variant, str(int(difficulty)), split, str(int(seed))])
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 

@@ -4,6 +4,7 @@ The canonical hash of an instance, a number in [0, 2^64), is cut at 80 % and 90 
 So two splits never share an instance, whatever their sizes and seeds, and no table has to be kept.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -65,10 +66,17 @@ def split_of(canonical_hash: int, total: int = 2**64) -> Split:
 
 
 def as_indices(indices: ArrayLike) -> NDArray[np.uint64]:
-    """Item numbers as a contiguous (N,) uint64 array, or ValueError."""
+    """Item numbers below 2^64 as a contiguous (N,) uint64 array, or ValueError."""
     rows = np.atleast_1d(np.asarray(indices))
     if rows.size == 0:
         return np.empty(0, dtype=np.uint64)
+    if rows.dtype.kind in "fO" and isinstance(indices, Sequence):
+        # NumPy makes floats of integers on both sides of 2^63.
+        numbers = [index for index in indices if isinstance(index, int)]
+        if len(numbers) == len(indices):
+            if not 0 <= min(numbers) <= max(numbers) < 2**64:
+                raise ValueError(f"indices must be from 0 to 2^64 - 1, not {min(numbers)} to {max(numbers)}")
+            return np.array(numbers, dtype=np.uint64)
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
         raise ValueError(f"indices must be a list of integers, not {rows.dtype} of shape {rows.shape}")
     if rows.dtype.kind == "i" and int(rows.min()) < 0:

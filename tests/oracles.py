@@ -78,6 +78,54 @@ def original_maze(side: int, rng: random.Random) -> tuple[set[Edge], Cell, Cell]
     return depth_first_tree(side, start, rng), start, goal
 
 
+def open_start_maze(side: int, rng: random.Random) -> tuple[set[Edge], Cell, Cell]:
+    """A depth-first tree grown from any cell; the start is any cell with two ways or more, the goal any other."""
+    cells = [(y, x) for y in range(side) for x in range(side)]
+    edges = depth_first_tree(side, rng.choice(cells), rng)
+    start = rng.choice([cell for cell in cells if sum(cell in edge for edge in edges) > 1])
+    return edges, start, rng.choice([cell for cell in cells if cell != start])
+
+
+def looped_maze(side: int, removed: int, rng: random.Random) -> tuple[set[Edge], Cell, Cell]:
+    """Such a tree with walls taken out and two distinct cells, all drawn again until the shortest way is unique."""
+    cells = [(y, x) for y in range(side) for x in range(side)]
+    inner = {frozenset((a, b)) for a in cells for b in neighbours(a, side)}
+    while True:
+        edges = depth_first_tree(side, rng.choice(cells), rng)
+        edges |= set(rng.sample(sorted(inner - edges, key=sorted), removed))
+        start, goal = rng.sample(cells, 2)
+        if count_routes(edges, start, goal) == 1:
+            return edges, start, goal
+
+
+def count_routes(edges: set[Edge], start: Cell, goal: Cell) -> int:
+    """Number of shortest ways from start to goal, front by front."""
+    front, seen = Counter({start: 1}), {start}
+    while goal not in front:
+        following: Counter[Cell] = Counter()
+        for cell, number in front.items():
+            for edge in edges:
+                if cell in edge:
+                    (after,) = edge - {cell}
+                    if after not in seen:
+                        following[after] += number
+        seen |= set(following)
+        front = following
+    return front[goal]
+
+
+def reachable(edges: set[Edge], start: Cell) -> set[Cell]:
+    """Every cell that there is a way to."""
+    found, stack = {start}, [start]
+    while stack:
+        y, x = stack.pop()
+        for after in ((y, x - 1), (y, x + 1), (y + 1, x), (y - 1, x)):
+            if frozenset(((y, x), after)) in edges and after not in found:
+                found.add(after)
+                stack.append(after)
+    return found
+
+
 def steps_between(edges: set[Edge], start: Cell, goal: Cell) -> int:
     """Number of cells walked from start to goal."""
     distance, queue = {start: 0}, deque([start])

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from easy_to_hard.generators.mazes import layout_hashes
 from easy_to_hard.generators.splits import SPLITS, NotEnoughInstancesError
 from easy_to_hard.tasks import TASKS, DataSpec, config_name, generate, get_task
 
@@ -90,3 +91,83 @@ def test_sets_are_at_most_what_there_is() -> None:
     for number in (0, -5, 2.5, True):
         with pytest.raises(ValueError, match="num_samples must be a whole number of at least 1"):
             task.sample_count(spec, number)  # type: ignore[arg-type]
+
+
+def test_the_ladders_are_the_documented_ones() -> None:
+    mazes, strings = TASKS["mazes"].difficulties, TASKS["prefix_sums"].difficulties
+    assert mazes == (9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 59, 71, 101, 201, 401, 801)
+    assert strings == (*range(16, 65), 72, 128, 256, 512, 1024, 2048, 4096, 8192)
+    assert (TASKS["mazes"].train_difficulty, TASKS["prefix_sums"].train_difficulty) == (9, 32)
+    assert TASKS["mazes"].variants == ("depth_first", "wilson", "kruskal", "open_start", "looped")
+
+
+def test_registry_names_are_the_tasks_own() -> None:
+    assert list(TASKS) == [task.name for task in TASKS.values()]
+    for task in TASKS.values():
+        assert get_task(task.name) is task
+        assert task.title
+        assert task.description
+        assert task.reference
+    with pytest.raises(ValueError, match="unknown task 'chess': choose one of prefix_sums, mazes"):
+        get_task("chess")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_no_instance_at_all_keeps_its_shape(name: str) -> None:
+    task = TASKS[name]
+    spec = DataSpec(task=name, difficulty=task.train_difficulty)
+    instances = task.generate(spec, np.empty(0, dtype=np.uint64), None)
+    inputs, targets = task.encode(instances.data, task.train_difficulty, None)
+    assert (inputs.shape, targets.shape) == tuple((0, *shape) for shape in task.shapes(task.train_difficulty))
+    assert task.solve(inputs).shape == targets.shape
+    assert task.splits_of(instances.data, task.train_difficulty) == []
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("split_rule", ["hash", "original"])
+def test_streams_are_as_long_as_they_say(name: str, split_rule: str) -> None:
+    """The last item of a stream that ends is there, the next one is not."""
+    task = TASKS[name]
+    spec = DataSpec(task=name, difficulty=task.difficulties[0], split="test", split_rule=split_rule)
+    length = task.stream_length(spec)
+    if length is None:
+        assert len(task.generate(spec, np.array([2**64 - 1], dtype=np.uint64), None)) == 1
+        return
+    assert len(task.generate(spec, np.array([length - 1]), None)) == 1
+    with pytest.raises(NotEnoughInstancesError):
+        task.generate(spec, np.array([length]), None)
+
+
+def test_prefix_sums_are_written_out_in_lines_of_64() -> None:
+    task = get_task("prefix_sums")
+    bits = np.arange(130, dtype=np.uint8) % 3 % 2
+    parities = task.solve(bits[None])[0]
+    lines = task.text(bits, parities).splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        [label, place] for place in ("0", "64", "128") for label in ("bits", "parity")
+    ]
+    for row, part in ((bits, lines[::2]), (parities, lines[1::2])):
+        assert "".join(line.split()[2] for line in part) == "".join(map(str, row.tolist()))
+
+
+@pytest.mark.parametrize("variant", TASKS["mazes"].variants)
+def test_mazes_are_drawn_as_squares_with_one_path(variant: str) -> None:
+    task = get_task("mazes")
+    spec = DataSpec(task="mazes", difficulty=13, variant=variant)
+    instances = task.generate(spec, np.arange(5), None)
+    inputs, targets = task.encode(instances.data, 13, None)
+    for image, path, length in zip(inputs, targets, instances.columns["path_length"].tolist(), strict=True):
+        drawing = task.text(image, path)
+        lines = drawing.splitlines()
+        assert len(lines) == 15
+        assert {len(line) for line in lines} == {30}
+        assert lines[0] == lines[-1] == "█" * 30
+        assert (drawing.count("S "), drawing.count("G "), drawing.count("··")) == (1, 1, length - 1)
+
+
+def test_layout_hash_columns_are_16_hexadecimal_digits() -> None:
+    spec = DataSpec(task="mazes", difficulty=9)
+    instances = get_task("mazes").generate(spec, np.arange(50), None)
+    column = instances.columns["layout_hash"].tolist()
+    assert {len(value) for value in column} == {16}
+    assert [int(value, 16) for value in column] == layout_hashes(instances.data).tolist()

@@ -46,12 +46,15 @@ _DEPTH_FIRST, _WILSON, _KRUSKAL, _OPEN_START, _LOOPED = range(5)
 # 10^-87 for p = 1 %.
 _MAX_CANDIDATES = 20_000
 
-# From 16 cells a side on, a depth-first candidate that misses the split is not thrown away whole: only its last
-# eighth of cells is drawn anew, up to 15 times. Each of these is a depth-first maze in its own right.
-_LEAST_SIDE_FOR_TAILS = 16
-_LARGEST_SIDE_ON_WORD = 6
+# From 100 cells a side on, a depth-first candidate that misses the split is not thrown away whole: only its last
+# eighth of cells is drawn anew, up to 15 times. Each of these is a depth-first maze in its own right, and 1,250 cells
+# and more have so many endings that none comes twice. (With few endings this would not do: mazes whose beginning
+# leaves little choice would fail again and again, and be rare in the small splits.)
+_LEAST_SIDE_FOR_TAILS = 100
 _TAIL_SHARE = 8
 _TAILS = 16
+# A board of so many cells a side fits in a word.
+_LARGEST_SIDE_ON_WORD = 6
 
 
 @dataclass(frozen=True, kw_only=True)

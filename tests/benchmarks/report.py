@@ -6,6 +6,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+ORIGINALS = ("original script", "original procedure", "plain Python")
+PEER_VARIANTS = {"gen_dfs": "depth_first", "gen_wilson": "wilson", "gen_kruskal": "kruskal"}
 REFERENCES = ("original script", "original procedure", "plain Python", "a class like", "easy_to_hard_data", "1 thread")
 
 
@@ -28,6 +30,29 @@ def rows(run: dict[str, Any]) -> list[str]:
     return lines
 
 
+def summary(run: dict[str, Any]) -> list[str]:
+    """A line for each task and difficulty that was timed beside another implementation, in the same run."""
+    speeds: dict[tuple[str, str], float] = {}
+    for entry in run["benchmarks"]:
+        label = entry["extra_info"]["label"]
+        speeds[entry["group"], label] = entry["extra_info"]["items"] / entry["stats"]["median"]
+    lines = ["| task | difficulty | ours, per core | other | by | ratio |", "|---|---:|---:|---:|---|---:|"]
+    for (group, label), other in speeds.items():
+        task, _, difficulty = group.rpartition(" ")
+        if label in ORIGINALS:
+            ours = {each: speeds.get((group, f"{each} split")) for each in ("train", "test")}
+        elif label.rpartition(" ")[2] in PEER_VARIANTS:
+            variant = PEER_VARIANTS[label.rpartition(" ")[2]]
+            task, ours = "mazes", {variant: speeds.get((group, variant))}
+        else:
+            continue
+        for name, speed in ours.items():
+            if speed is not None:
+                ratio = f"{speed / other:,.0f}"
+                lines.append(f"| {task}, {name} | {difficulty} | {speed:,.0f}/s | {other:,.1f}/s | {label} | {ratio} |")
+    return lines
+
+
 def _duration(seconds: float) -> str:
     for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
         if seconds * factor >= 1:
@@ -36,13 +61,13 @@ def _duration(seconds: float) -> str:
 
 
 def main() -> int:
-    """Print the table and the machine; returns the exit code."""
+    """Print the comparison, all timings and the machine; returns the exit code."""
     if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
         print("usage: report.py FILE.json (of pytest --benchmark-json)", file=sys.stderr)
         return 2
     run = json.loads(Path(sys.argv[1]).read_text())
     machine = run["machine_info"]
-    print("\n".join(rows(run)))
+    print("\n".join([*summary(run), "", *rows(run)]))
     print(f"\n{machine['cpu']['brand_raw']}, {machine['cpu']['count']} cores, Python {machine['python_version']}")
     return 0
 
