@@ -34,12 +34,12 @@ def original_module(name: str) -> ModuleType | None:
 
 
 class Timer:
-    """Times a call that makes `items` items, after one call to warm up."""
+    """Times a call that makes `items` items, after some calls to warm up."""
 
     def __init__(self, benchmark: Any) -> None:
         self._benchmark = benchmark
 
-    def __call__(self, group: str, label: str, items: int, function: Any, *, rounds: int = 5, warmup: int = 1) -> Any:
+    def __call__(self, group: str, label: str, items: int, function: Any, *, rounds: int = 15, warmup: int = 3) -> Any:
         self._benchmark.group = group
         self._benchmark.extra_info.update(label=label, items=items)
         return self._benchmark.pedantic(function, rounds=rounds, warmup_rounds=warmup, iterations=1)

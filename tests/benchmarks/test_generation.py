@@ -83,7 +83,7 @@ def test_maze_dataset(timed: Any, variant: str, generator: str, size: int) -> No
         for _ in range(count):
             make(grid_shape=((size + 1) // 2,) * 2).generate_random_path()
 
-    timed(f"variants {size}", f"maze-dataset {generator}", count, peer, rounds=3)
+    timed(f"variants {size}", f"maze-dataset {generator}", count, peer, rounds=3, warmup=1)
 
 
 THREADED = {
@@ -152,7 +152,7 @@ def test_original_prefix_sums(timed: Any, num_bits: int) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        timed(f"prefix sums {num_bits}", "original procedure", count, procedure, rounds=3)
+        timed(f"prefix sums {num_bits}", "original procedure", count, procedure, rounds=3, warmup=1)
     finally:
         torch.set_num_threads(threads)
 

@@ -43,7 +43,10 @@ class _PeerLike(Dataset[Any]):
 def test_loader(timed: Any, benchmark: Any) -> None:
     data = MazeDataset("unused", size=9)
     benchmark.extra_info["megabytes"] = data.nbytes / 1e6
-    assert timed("loader, batches of 50 from 50,000 mazes 9", "MazeDataset", ITEMS, lambda: _read_all(data)) == ITEMS
+    assert (
+        timed("loader, batches of 50 from 50,000 mazes 9", "MazeDataset", ITEMS, lambda: _read_all(data), rounds=5)
+        == ITEMS
+    )
 
 
 def test_peers_loader(timed: Any, benchmark: Any, original: Any, tmp_path: Path) -> None:
@@ -59,7 +62,7 @@ def test_peers_loader(timed: Any, benchmark: Any, original: Any, tmp_path: Path)
         np.save(folder / "solutions.npy", ours.targets.double().numpy())
         data, label = module.MazeDataset(str(tmp_path), True, 9, None, False), "easy_to_hard_data.MazeDataset"
     benchmark.extra_info["megabytes"] = (data.inputs.nbytes + data.targets.nbytes) / 1e6
-    timed("loader, batches of 50 from 50,000 mazes 9", label, ITEMS, lambda: _read_all(data), rounds=3)
+    timed("loader, batches of 50 from 50,000 mazes 9", label, ITEMS, lambda: _read_all(data), rounds=3, warmup=1)
 
 
 @pytest.mark.parametrize(("task", "difficulty"), [("mazes", 9), ("mazes", 59), ("prefix_sums", 32)])
