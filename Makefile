@@ -7,7 +7,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench lint clean
+.PHONY: demo test bench lint clean clean-cache
 
 demo: .venv/installed
 	$(BIN)/python -m easy_to_hard.baselines.deep_thinking.demo --out demo
@@ -31,3 +31,7 @@ lint: .venv/installed
 
 clean:
 	rm -rf .venv build dist *.egg-info .benchmarks demo
+
+# Numba does not notice that a kernel which another one calls has changed.
+clean-cache:
+	find . -name '*.nbi' -delete -o -name '*.nbc' -delete

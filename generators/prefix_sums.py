@@ -4,7 +4,8 @@ Bit j of a string is position j. Two ways to draw item i of a split, chosen by t
 
 - up to 63 bits a string is a number below 2^L. A fixed bijection of [0, 2^L) gives each string its canonical
   hash, so a split is a range of hashes; a second bijection, keyed by (seed, split), puts that range into a
-  random order. Item i is the i-th of that order: no string repeats, and every string of the split comes up.
+  random order. Item i is the i-th of that order: no string repeats, and every string of the split comes up. (Over
+  seeds, the orders of strings below 8 bits are not quite uniform: there are few to choose from.)
 - from 64 bits on, strings are read from the item's Philox stream until one's hash falls in the split. Two
   items of a set of 10^6 agree with probability below 10^-7.
 """

@@ -72,7 +72,7 @@ def as_indices(indices: ArrayLike) -> NDArray[np.uint64]:
         return np.empty(0, dtype=np.uint64)
     if rows.dtype.kind in "fO" and isinstance(indices, Sequence):
         # NumPy makes floats of integers on both sides of 2^63.
-        numbers = [index for index in indices if isinstance(index, int)]
+        numbers = [int(index) for index in indices if isinstance(index, (int, np.integer))]
         if len(numbers) == len(indices):
             if not 0 <= min(numbers) <= max(numbers) < 2**64:
                 raise ValueError(f"indices must be from 0 to 2^64 - 1, not {min(numbers)} to {max(numbers)}")

@@ -63,6 +63,19 @@ def test_threads_that_are_really_started_change_nothing(name: str, threads_start
             assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
+@pytest.mark.parametrize("num_threads", [1, 2, 3, 5])
+def test_chunks_cover_every_row_once_for_every_count(num_threads: int, threads_started: list[int]) -> None:
+    for count in range(200):
+        rows = np.zeros(count, dtype=int)
+
+        def kernel(start: int, stop: int, rows: Any = rows) -> None:
+            rows[start:stop] += 1
+
+        parallel.run_in_chunks(kernel, count, num_threads, nanoseconds=10)
+        assert (rows == 1).all()
+    assert bool(threads_started) == (num_threads > 1)
+
+
 @pytest.mark.parametrize("name", DRAWS)
 def test_items_of_any_number_in_any_order(name: str) -> None:
     """Backwards, with gaps, repeated, and far out: an item depends on its own number alone."""

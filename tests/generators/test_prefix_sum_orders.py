@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from oracles import chi_square
 
-from easy_to_hard.generators.prefix_sums import count_instances, sample, sample_packed
-from easy_to_hard.generators.splits import SPLITS
+from easy_to_hard.generators.prefix_sums import canonical_hashes, count_instances, sample, sample_packed
+from easy_to_hard.generators.random import random_words, stream_key
+from easy_to_hard.generators.splits import SPLITS, split_of
 
 # Up to 63 bits a string is a number put in order by a bijection; from 64 on it is read from a stream.
 LENGTHS = [16, 20, 32, 48, 63, 64, 100]
@@ -88,3 +89,18 @@ def test_another_seed_gives_another_order(num_bits: int) -> None:
     assert same_place < 12
     if num_bits > 12:
         assert not len(np.intersect1d(one[:, 0], other[:, 0]))
+
+
+@pytest.mark.parametrize("num_bits", [64, 65, 100, 128, 129, 300, 1100])
+@pytest.mark.parametrize("split", SPLITS)
+def test_long_strings_are_the_first_of_their_stream_in_the_split(num_bits: int, split: str) -> None:
+    """Read one candidate after the other, each from a whole Philox block on, without the kernel's buffer."""
+    blocks = -(-num_bits // 128)
+    key = stream_key("prefix_sums", "", num_bits, split, 2)
+    for index, row in enumerate(sample(num_bits, range(12), split=split, seed=2)[0]):
+        for candidate in itertools.count():
+            words = random_words(key, index, 4 * blocks, block=candidate * blocks)
+            bits = np.unpackbits(words.astype("<u4").view(np.uint8), bitorder="little")[None, :num_bits]
+            if split_of(*canonical_hashes(bits)[0]) == split:
+                break
+        assert np.array_equal(row, bits[0])

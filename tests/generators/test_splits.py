@@ -46,6 +46,7 @@ def test_indices_of_every_kind() -> None:
     assert as_indices(7).tolist() == [7]
     assert as_indices([2**63 + 5]).tolist() == [2**63 + 5]
     assert as_indices([2**64 - 1, 1]).tolist() == [2**64 - 1, 1]
+    assert as_indices([np.uint64(2**63 + 5), 1]).tolist() == [2**63 + 5, 1]
     for outside in ([2**64, 1], [2**63, -1]):
         with pytest.raises(ValueError, match=r"indices must be from 0 to 2\^64 - 1"):
             as_indices(outside)
