@@ -5,6 +5,7 @@ form (a byte a maze cell, a bit a position) and drawn when asked for, whole batc
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, SupportsIndex, TypeAlias
@@ -80,9 +81,6 @@ default_collate_fn_map[_BatchItem] = _collate_batch
 class _GradedDataset(Dataset[Item]):
     """N instances of one difficulty, held in the compact form of the task."""
 
-    _transform_inputs: Transform | None
-    _target_transform: Transform | None
-
     def __init__(
         self,
         root: str | Path,
@@ -127,10 +125,13 @@ class _GradedDataset(Dataset[Item]):
 
     def _transformed(self, inputs: Tensor, targets: Tensor) -> Item:
         if self.transform is not None:
-            inputs = self.transform(inputs)
+            inputs, targets = self._apply(self.transform, inputs, targets)
         if self.target_transform is not None:
             targets = self.target_transform(targets)
         return inputs, targets
+
+    def _apply(self, transform: Transform, inputs: Tensor, targets: Tensor) -> Item:
+        return transform(inputs), targets
 
     def __len__(self) -> int:
         return len(self._data)
@@ -294,13 +295,9 @@ class MazeDataset(_GradedDataset):
         folder = original.fetch(self.root, f"maze_data_{spec.split}_{spec.difficulty}", download=download)
         return original.read_mazes(folder, spec.difficulty)
 
-    def _transformed(self, inputs: Tensor, targets: Tensor) -> Item:
-        if self.transform is not None:
-            stacked = self.transform(torch.cat([inputs, targets.unsqueeze(-3).to(inputs.dtype)], dim=-3))
-            inputs, targets = stacked[..., :3, :, :].float(), stacked[..., 3, :, :].long()
-        if self.target_transform is not None:
-            targets = self.target_transform(targets)
-        return inputs, targets
+    def _apply(self, transform: Transform, inputs: Tensor, targets: Tensor) -> Item:
+        stacked = transform(torch.cat([inputs, targets.unsqueeze(-3).to(inputs.dtype)], dim=-3))
+        return stacked[..., :3, :, :].float(), stacked[..., 3, :, :].long()
 
 
 class StreamingDataset(IterableDataset[Item]):
@@ -384,14 +381,7 @@ class StreamingDataset(IterableDataset[Item]):
             return self.spec
         spec = self.spec
         seed = stream_key(f"round {number}", spec.variant, spec.difficulty, spec.split, spec.seed)
-        return DataSpec(
-            task=spec.task,
-            difficulty=spec.difficulty,
-            variant=spec.variant,
-            split=spec.split,
-            seed=seed,
-            split_rule=spec.split_rule,
-        )
+        return replace(spec, seed=seed)
 
     def __iter__(self) -> Iterator[Item]:
         worker = get_worker_info()

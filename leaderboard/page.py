@@ -6,8 +6,8 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from easy_to_hard.curves import plot_accuracy_curves, svg_markup
 from easy_to_hard.files import write_atomically
+from easy_to_hard.plotting import plot_accuracy_curves, svg_markup
 
 _PAGE: Final = Template(
     """<!DOCTYPE html>

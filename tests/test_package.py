@@ -52,12 +52,14 @@ def test_links_are_relative() -> None:
 
 @pytest.mark.slow
 def test_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
-    """One top-level package with real files; the dependencies are those of this environment."""
+    """One top-level package with real files; the dependencies are those of this environment.
+
+    The wheel is made from the source archive, so what a former build left in the folder cannot get into it.
+    """
     command = [
         sys.executable,
         "-m",
         "build",
-        "--wheel",
         "--no-isolation",
         "--outdir",
         str(tmp_path / "dist"),

@@ -27,9 +27,8 @@ from easy_to_hard.baselines.deep_thinking.evaluation import (
 )
 from easy_to_hard.baselines.deep_thinking.model import RecurrentNet, initialise, preset
 from easy_to_hard.baselines.deep_thinking.training import TRAINING, TrainingReport, draw_batches, train
-from easy_to_hard.curves import plot_accuracy_curves
 from easy_to_hard.files import file_sha256
-from easy_to_hard.plotting import new_figure, save_figure
+from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
 from easy_to_hard.scoring import DifficultyScore, Result, source_commit, write_result
 from easy_to_hard.storage import MANIFEST, build
 

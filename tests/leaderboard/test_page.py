@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from easy_to_hard.curves import plot_accuracy_curves, svg_markup
 from easy_to_hard.leaderboard.page import write_page
+from easy_to_hard.plotting import plot_accuracy_curves, svg_markup
 from easy_to_hard.scoring import DifficultyScore, Result
 
 
