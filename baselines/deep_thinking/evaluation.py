@@ -1,45 +1,82 @@
 """Accuracy at every iteration, in memory that does not grow with the iterations.
 
-Which iteration's answer counts is decided without a look at the targets: an item's answer is the one at which
-its features *settle*. A net trained with recall and the progressive loss (Bansal et al. 2022, arXiv 2202.05826)
-often runs into a fixed point, where further iterations change nothing; not every seed does, and an item that
-never settles is answered at the last iteration. The whole curve, and its peak, are reported beside it; the peak
-looks at targets, so it measures over-thinking and is not a score.
+Which iteration's answer counts is decided without a look at the test targets, by one of three exits:
+
+- "settled" (the default): an item's answer is the one at which its features stop changing. A net trained with recall
+  and the progressive loss (Bansal et al. 2022, arXiv 2202.05826) often runs into a fixed point; an item that never
+  settles is answered at the last iteration.
+- "max_confidence": the most confident answer so far, the sum over cells of the larger class probability (Schwarzschild
+  et al. 2021, arXiv 2106.04537).
+- "fixed": the same iteration for all items, which may be chosen on validation data (`peak_iteration`).
+
+The whole curve, its peak and the first iteration that is right are reported beside it: they look at targets, so they
+measure over-thinking and are no scores.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from easy_to_hard.baselines.deep_thinking.model import RecurrentNet
-from easy_to_hard.baselines.deep_thinking.training import corridor_mask
+from easy_to_hard.baselines.deep_thinking.data import AnswerRules
+from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.training import Precision
+from easy_to_hard.scoring import wilson_interval
 
-Decode = Callable[[Tensor, Tensor], Tensor]
+Exit = Literal["settled", "max_confidence", "fixed"]
 
 # Where there is a fixed point, float32 features on it still move by about 1e-7 of their size.
 SETTLED_CHANGE: Final = 1e-4
-ITERATIONS_RULE: Final = (
-    "each item's first iteration whose largest change of a feature is at most {settled_change:g} of the item's "
-    "largest feature, or else the last of {max_iterations}; targets are not looked at"
-)
+_RULES: Final = {
+    "settled": (
+        "each item's first iteration whose largest change of a feature is at most {settled_change:g} of the item's "
+        "largest feature, or else the last of {max_iterations}; targets are not looked at"
+    ),
+    "max_confidence": (
+        "each item's most confident iteration of {max_iterations} (sum over cells of the larger class probability); "
+        "targets are not looked at"
+    ),
+    "fixed": "iteration {exit_iteration} for all items",
+}
+# Whether all is settled is asked this often on a GPU, where asking waits for it.
+_GPU_CHECK_EVERY: Final = 32
 
 
-def most_likely_class(logits: Tensor, inputs: Tensor) -> Tensor:
-    """Predictions (batch, *size) int64: the larger of the logits (batch, 2, *size) at each position."""
-    del inputs
-    # As argmax over the two, and much faster on a CPU.
-    return (logits[:, 1] > logits[:, 0]).long()
+class ItemSource(Protocol):
+    """Items to test on: a slice of them gives inputs (items, channels, *size) and targets (items, *size)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> tuple[Tensor, Tensor]: ...
 
 
-def most_likely_corridor_class(logits: Tensor, inputs: Tensor) -> Tensor:
-    """For mazes: as `most_likely_class`, and 0 on walls (inputs (batch, 3, H, W) all 0)."""
-    return most_likely_class(logits, inputs) * corridor_mask(inputs)
+class TensorItems:
+    """Items from tensors.
+
+    Args:
+        inputs: (num_items, channels, *size) float.
+        targets: (num_items, *size) int64.
+
+    Raises:
+        ValueError: not as many targets as inputs.
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor) -> None:
+        if len(inputs) != len(targets):
+            raise ValueError(f"there must be as many targets as inputs, not {len(targets)} for {len(inputs)}")
+        self.inputs, self.targets = inputs, targets
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, part: slice) -> tuple[Tensor, Tensor]:
+        return self.inputs[part], self.targets[part]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +85,13 @@ class Evaluation:
 
     Attributes:
         num_items: items evaluated.
-        num_correct: items right at the iteration that the rule chose.
+        num_correct: items right at the iteration that the exit chose.
         num_settled: items whose features settled within the iterations that were run.
         mean_iterations: mean of the chosen iterations.
         last_iteration: the largest of the chosen iterations.
         correct: correct[t - 1] items were right after iteration t; its length is the iterations run.
+        confident_correct: the same where each item is answered by its most confident iteration up to t.
+        mean_first_solved: mean over the items ever right of their first right iteration; None if none was.
         iterations_rule: how the iteration was chosen, in words.
         seconds: wall time.
     """
@@ -63,6 +102,8 @@ class Evaluation:
     mean_iterations: float
     last_iteration: int
     correct: tuple[int, ...]
+    confident_correct: tuple[int, ...]
+    mean_first_solved: float | None
     iterations_rule: str
     seconds: float
 
@@ -70,6 +111,11 @@ class Evaluation:
     def accuracy(self) -> float:
         """Share of items right at the chosen iteration, in [0, 1]."""
         return self.num_correct / self.num_items
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % Wilson interval."""
+        return wilson_interval(self.num_correct, self.num_items)
 
     @property
     def curve(self) -> tuple[float, ...]:
@@ -83,82 +129,196 @@ class Evaluation:
 
     @property
     def peak_iteration(self) -> int:
-        """The first iteration at which the peak is reached, from 1; it looks at targets."""
+        """The first iteration at which the peak is reached, from 1; it looks at targets: on validation data, a choice for exit "fixed"."""
         return self.correct.index(max(self.correct)) + 1
 
+    def accuracy_at(self, iteration: int) -> float:
+        """Accuracy after that iteration, from 1; after the last one run for any beyond it.
 
-@dataclass(frozen=True)
-class _BatchResult:
-    """Of one batch: correct (iterations,) counts, and (batch,) chosen iterations, right there, settled."""
+        Raises:
+            ValueError: an iteration below 1.
+        """
+        if iteration < 1:
+            raise ValueError(f"iteration must be at least 1, not {iteration}")
+        return self.correct[min(iteration, len(self.correct)) - 1] / self.num_items
 
-    correct: list[int]
-    chosen: Tensor
-    right: Tensor
-    settled: Tensor
+
+def _confidence(logits: Tensor, mask: Tensor | None) -> Tensor:
+    """Sum over the cells that count of the larger class probability: (batch,) float."""
+    # The larger of two class probabilities is the sigmoid of the distance of the logits.
+    certainty = torch.sigmoid((logits[:, 1] - logits[:, 0]).abs().float())
+    if mask is not None:
+        certainty = certainty * mask
+    return certainty.flatten(1).sum(dim=1)
+
+
+class _Tracker:
+    """What is kept of a batch from iteration to iteration: a few numbers an item, and two an iteration."""
+
+    def __init__(self, num_items: int, device: torch.device, config: "EvaluationConfig") -> None:
+        self._config = config
+        zeros = torch.zeros(num_items, dtype=torch.long, device=device)
+        self.settled_at, self.confident_at, self.solved_at = zeros, zeros.clone(), zeros.clone()
+        self.right = {name: zeros.bool() for name in get_args(Exit)}
+        self._confidence = torch.full((num_items,), -1.0, device=device)
+        self.counts: list[Tensor] = []
+        self.confident_counts: list[Tensor] = []
+
+    def add(self, iteration: int, exact: Tensor, confidence: Tensor, change: Tensor) -> None:
+        """Take note of an iteration: whether right, how confident, relative change of the features, (batch,) each."""
+        surer = confidence > self._confidence
+        self._confidence = torch.where(surer, confidence, self._confidence)
+        self.confident_at[surer] = iteration
+        self.right["max_confidence"] = torch.where(surer, exact, self.right["max_confidence"])
+        open_before = self.settled_at == 0
+        self.right["settled"] = torch.where(open_before, exact, self.right["settled"])
+        self.settled_at[open_before & (change <= self._config.settled_change)] = iteration
+        if iteration <= self._config.last_exit:
+            self.right["fixed"] = exact
+        self.solved_at[exact & (self.solved_at == 0)] = iteration
+        self.counts.append(exact.sum())
+        self.confident_counts.append(self.right["max_confidence"].sum())
+
+    def all_settled(self) -> bool:
+        """Whether every item has settled."""
+        return bool((self.settled_at > 0).all())
+
+    def chosen(self) -> Tensor:
+        """(batch,) int64: the iteration whose answer counts."""
+        config = self._config
+        if config.exit_rule == "fixed":
+            return torch.full_like(self.settled_at, config.last_exit)
+        if config.exit_rule == "max_confidence":
+            return self.confident_at
+        return torch.where(self.settled_at == 0, config.max_iterations, self.settled_at)
 
 
 def _relative_change(state: Tensor, previous: Tensor) -> Tensor:
-    """Largest absolute change of a feature over the largest feature, both at least 0: (batch,) float.
+    """Largest absolute change of a feature over the largest size of one, (batch,) float.
 
     It is the largest and not the mean, so that it does not fade with the size of the input.
     """
-    return (state - previous).abs_().flatten(1).amax(dim=1) / state.flatten(1).amax(dim=1)
+    largest = torch.linalg.vector_norm(state.flatten(1), ord=torch.inf, dim=1)
+    return (state - previous).abs_().flatten(1).amax(dim=1) / largest
 
 
-def _evaluate_batch(
-    model: RecurrentNet,
-    inputs: Tensor,
-    targets: Tensor,
-    decode: Decode,
-    max_iterations: int,
-    settled_change: float,
-    stop_when_settled: bool,
-    bar: "tqdm[Any]",
-) -> _BatchResult:
-    """Run one batch; what is kept is one count an iteration and three numbers an item."""
-    correct: list[int] = []
-    settled = torch.zeros(len(inputs), dtype=torch.bool, device=inputs.device)
-    right = settled.clone()
-    chosen = torch.full((len(inputs),), max_iterations, device=inputs.device)
-    previous = model.initial_state(inputs)
-    for iteration, state in enumerate(model.states(previous, inputs, max_iterations), start=1):
-        exact = (decode(model.read_out(state), inputs) == targets).flatten(1).all(dim=1)
-        correct.append(int(exact.sum()))
-        right = torch.where(settled, right, exact)
-        settles = ~settled & (_relative_change(state, previous) <= settled_change)
-        chosen[settles] = iteration
-        settled |= settles
-        previous = state
-        bar.update()
-        if stop_when_settled and bool(settled.all()):
-            break
-    bar.update(max_iterations - len(correct))
-    return _BatchResult(correct, chosen, right, settled)
-
-
-def _add_counts(batches: list[list[int]]) -> tuple[int, ...]:
+def _add_counts(batches: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """Sum of the batches' counts at each iteration; a batch that stopped early keeps its last count."""
     longest = max(len(counts) for counts in batches)
-    held = [counts + counts[-1:] * (longest - len(counts)) for counts in batches]
+    held = [[*counts, *[counts[-1]] * (longest - len(counts))] for counts in batches]
     return tuple(sum(counts) for counts in zip(*held, strict=True))
 
 
 def _slices(num_items: int, batch_size: int) -> Iterator[slice]:
     for start in range(0, num_items, batch_size):
-        yield slice(start, start + batch_size)
+        yield slice(start, min(start + batch_size, num_items))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How to evaluate.
+
+    Attributes:
+        max_iterations: how many iterations to run, at least 1.
+        exit_rule: which iteration's answer counts: "settled", "max_confidence" or "fixed".
+        exit_iteration: for "fixed", from 1 to max_iterations; None for the last.
+        batch_size: items at a time, at least 1.
+        settled_change: an item has settled when its features change by at most this share, at least 0.
+        stop_when_settled: leave a batch when all its items have settled, and take its last counts as those of the
+            later iterations. Saves time; False runs every iteration.
+        min_iterations: do not leave a batch before this one.
+        threads: batches evaluated at a time on a CPU, each by one thread; None for one batch by as many threads
+            as torch is set to. Threads that share a batch wait for each other at every layer, so on a machine
+            that does anything else besides they are many times slower.
+        precision: "float32" (or what the weights are), or "bfloat16" for the convolutions.
+
+    Raises:
+        ValueError: a value outside the ranges above.
+    """
+
+    max_iterations: int
+    exit_rule: Exit = "settled"
+    exit_iteration: int | None = None
+    batch_size: int = 100
+    settled_change: float = SETTLED_CHANGE
+    stop_when_settled: bool = False
+    min_iterations: int = 1
+    threads: int | None = None
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        counts = {name: getattr(self, name) for name in ("max_iterations", "batch_size", "min_iterations", "threads")}
+        for name, count in counts.items():
+            if count is not None and count < 1:
+                raise ValueError(f"{name} must be at least 1, not {count}")
+        if self.exit_rule not in get_args(Exit):
+            raise ValueError(f"exit_rule must be one of {', '.join(get_args(Exit))}, not {self.exit_rule!r}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, not {self.precision!r}")
+        if self.exit_iteration is not None and not 1 <= self.exit_iteration <= self.max_iterations:
+            raise ValueError(f"exit_iteration must be from 1 to {self.max_iterations}, not {self.exit_iteration}")
+        if self.settled_change < 0:
+            raise ValueError(f"settled_change must be at least 0, not {self.settled_change}")
+
+    @property
+    def iterations_rule(self) -> str:
+        """How the iteration whose answer counts is chosen, in words."""
+        values = {"settled_change": self.settled_change, "max_iterations": self.max_iterations}
+        return _RULES[self.exit_rule].format(**values, exit_iteration=self.last_exit)
+
+    @property
+    def last_exit(self) -> int:
+        """For exit "fixed": the iteration whose answer counts."""
+        return self.max_iterations if self.exit_iteration is None else self.exit_iteration
+
+    def run_batch(
+        self, model: ThinkingNet, inputs: Tensor, targets: Tensor, rules: AnswerRules, update: Callable[[], object]
+    ) -> _Tracker:
+        """Run one batch; `update` is called after each iteration."""
+        tracker = _Tracker(len(inputs), inputs.device, self)
+        mask = None if rules.mask is None else rules.mask(inputs)
+        check_every = _GPU_CHECK_EVERY if inputs.is_cuda else 1
+        previous = model.initial_state(inputs)
+        for iteration, state in enumerate(model.states(previous, inputs, self.max_iterations), start=1):
+            logits = model.read_out(state)
+            exact = (rules.decode(logits, inputs) == targets).flatten(1).all(dim=1)
+            tracker.add(iteration, exact, _confidence(logits, mask), _relative_change(state, previous))
+            previous = state
+            update()
+            may_stop = self.stop_when_settled and iteration >= self.min_iterations and iteration % check_every == 0
+            if may_stop and tracker.all_settled():
+                break
+        return tracker
+
+    def summarise(self, trackers: Sequence[_Tracker], seconds: float) -> Evaluation:
+        """Join the batches."""
+
+        def joined(values: Callable[[_Tracker], Tensor]) -> Tensor:
+            return torch.cat([values(tracker) for tracker in trackers]).cpu()
+
+        chosen = joined(_Tracker.chosen)
+        solved_at = joined(lambda t: t.solved_at)
+        solved = solved_at[solved_at > 0]
+        return Evaluation(
+            num_items=len(chosen),
+            num_correct=int(joined(lambda t: t.right[self.exit_rule]).sum()),
+            num_settled=int((joined(lambda t: t.settled_at) > 0).sum()),
+            mean_iterations=float(chosen.double().mean()),
+            last_iteration=int(chosen.max()),
+            correct=_add_counts([torch.stack(t.counts).tolist() for t in trackers]),
+            confident_correct=_add_counts([torch.stack(t.confident_counts).tolist() for t in trackers]),
+            mean_first_solved=float(solved.double().mean()) if len(solved) else None,
+            iterations_rule=self.iterations_rule,
+            seconds=seconds,
+        )
 
 
 def evaluate(
-    model: RecurrentNet,
-    inputs: Tensor,
-    targets: Tensor,
+    model: ThinkingNet,
+    items: ItemSource,
+    rules: AnswerRules,
+    config: EvaluationConfig,
     *,
-    max_iterations: int,
-    batch_size: int = 100,
-    decode: Decode = most_likely_class,
-    settled_change: float = SETTLED_CHANGE,
-    stop_when_settled: bool = False,
-    threads: int | None = None,
     progress: bool = True,
     description: str = "evaluating",
 ) -> Evaluation:
@@ -166,66 +326,39 @@ def evaluate(
 
     Args:
         model: the net; its device is used.
-        inputs: (num_items, channels, *size) float.
-        targets: (num_items, *size) int64.
-        max_iterations: how many iterations to run, at least 1.
-        batch_size: items at a time, at least 1.
-        decode: logits (batch, 2, *size), inputs -> predictions (batch, *size).
-        settled_change: an item has settled when its features change by at most this share, at least 0.
-        stop_when_settled: leave a batch when all its items have settled, and take its last count as that of
-            the later iterations. Saves time; False runs every iteration.
-        threads: batches evaluated at a time on a CPU, each by one thread; None for one batch by as many threads
-            as torch is set to. Threads that share a batch wait for each other at every layer, so on a machine
-            that does anything else besides they are many times slower.
+        items: what to test on.
+        rules: what counts as an answer.
+        config: how to evaluate; a feed-forward net is run for no more iterations than it has.
         progress: whether to show a progress bar.
         description: its label.
 
     Raises:
-        ValueError: no items, not as many targets as inputs, or a number outside the ranges above.
+        ValueError: no items.
     """
-    if len(inputs) == 0 or len(inputs) != len(targets):
-        raise ValueError(f"there must be as many targets as inputs, not {len(targets)} for {len(inputs)}")
-    counts = {"max_iterations": max_iterations, "batch_size": batch_size, "threads": 1 if threads is None else threads}
-    for name, size in counts.items():
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, not {size}")
-    if settled_change < 0:
-        raise ValueError(f"settled_change must be at least 0, not {settled_change}")
+    if len(items) == 0:
+        raise ValueError("there must be at least one item to evaluate")
     device = next(model.parameters()).device
     started = time.perf_counter()
-    parts = list(_slices(len(inputs), batch_size))
-    total = len(parts) * max_iterations
-    bar: tqdm[Any] = tqdm(total=total, desc=description, unit=" iterations", disable=not progress)
-
-    def run(part: slice) -> _BatchResult:
-        if threads is not None:
-            torch.set_num_threads(1)
-        with torch.inference_mode():
-            return _evaluate_batch(
-                model,
-                inputs[part].to(device),
-                targets[part].to(device),
-                decode,
-                max_iterations,
-                settled_change,
-                stop_when_settled,
-                bar,
-            )
-
-    with bar:
-        if threads is None:
-            results = [run(part) for part in parts]
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                results = list(pool.map(run, parts))
-    chosen = torch.cat([result.chosen for result in results])
-    return Evaluation(
-        num_items=len(inputs),
-        num_correct=sum(int(result.right.sum()) for result in results),
-        num_settled=sum(int(result.settled.sum()) for result in results),
-        mean_iterations=float(chosen.double().mean()),
-        last_iteration=int(chosen.max()),
-        correct=_add_counts([result.correct for result in results]),
-        iterations_rule=ITERATIONS_RULE.format(settled_change=settled_change, max_iterations=max_iterations),
-        seconds=time.perf_counter() - started,
+    parts = list(_slices(len(items), config.batch_size))
+    bar: tqdm[Any] = tqdm(
+        total=len(parts) * config.max_iterations, desc=description, unit=" iterations", disable=not progress
     )
+
+    def run(part: slice) -> _Tracker:
+        if config.threads is not None:
+            torch.set_num_threads(1)
+        inputs, targets = (tensor.to(device) for tensor in items[part])
+        lower = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else nullcontext()
+        with torch.inference_mode(), lower:
+            tracker = config.run_batch(model, inputs, targets, rules, bar.update)
+        bar.update(config.max_iterations - len(tracker.counts))
+        return tracker
+
+    model.eval()
+    with bar:
+        if config.threads is None or device.type != "cpu":
+            trackers = [run(part) for part in parts]
+        else:
+            with ThreadPoolExecutor(config.threads) as pool:
+                trackers = list(pool.map(run, parts))
+    return config.summarise(trackers, time.perf_counter() - started)

@@ -1,99 +1,61 @@
-"""The recurrent nets of deep thinking, with and without recall (Bansal et al. 2022, arXiv 2202.05826).
+"""The nets of deep thinking: one family for strings (1-D), mazes and chess boards (2-D).
 
-One family covers strings (1-D), mazes and chess boards (2-D): a projection, one recurrent block that is
-applied as often as wanted, and a head that reads an answer out of the features at any iteration.
+All of them project the input to features, apply an iteration as often as wanted, and read an answer out of the
+features at any time. They differ in the iteration: `RecurrentNet` has one block with or without recall (Bansal
+et al. 2022, arXiv 2202.05826; without recall it is the net of Schwarzschild et al. 2021, arXiv 2106.04537),
+`FeedForwardNet` a block of its own for every iteration, and `LipschitzNet`, in its own file, a contraction.
 """
 
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from types import MappingProxyType
-from typing import Final, TypedDict
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+Iteration = Callable[[Tensor, int], Tensor]
+
+NUM_CLASSES: Final = 2
+_NORM_GROUPS: Final = 4
 _CONV_LAYERS: Final[dict[int, type[nn.Conv1d] | type[nn.Conv2d]]] = {1: nn.Conv1d, 2: nn.Conv2d}
-_NUM_CLASSES: Final = 2
 _MODEL_CARD: Final = """---
 {{ card_data }}
 ---
 
-A recurrent net of the `deep_thinking` baseline of easy-to-hard (Bansal et al. 2022, {{ paper_url }}).
+A net of the `deep_thinking` baseline of easy-to-hard (Bansal et al. 2022, {{ paper_url }}).
 
 ```python
-from easy_to_hard.baselines.deep_thinking.model import RecurrentNet
+from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
 
-model = RecurrentNet.from_pretrained("path or name of this repo", strict=True)
+model, facts = load_model("path or name of this repo")
 logits, state = model(inputs, iterations=30)
 ```
+
+From the command line: `easy-to-hard evaluate --model "path or name of this repo"`.
 """
 
 
-class NetArguments(TypedDict):
-    """The keyword arguments of `RecurrentNet`."""
-
-    in_channels: int
-    width: int
-    head_widths: Sequence[int]
-    dimensions: int
-    recall: bool
-    recall_relu: bool
+def convolution(dimensions: int, in_channels: int, out_channels: int, *, bias: bool = False) -> nn.Conv1d | nn.Conv2d:
+    """A convolution that is 3 wide and keeps the size; without bias, like every one in the papers' nets."""
+    return _CONV_LAYERS[dimensions](in_channels, out_channels, kernel_size=3, padding=1, bias=bias)
 
 
-# The sizes of the authors' released code (github.com/aks2203/deep-thinking); `demo` is ours, small enough
-# for a minute on two CPU cores. The recall convolution is followed by a ReLU in the 1-D net only.
-PRESETS: Final = MappingProxyType(
-    {
-        "prefix_sums": NetArguments(
-            in_channels=1, width=400, head_widths=(400, 200), dimensions=1, recall=True, recall_relu=True
-        ),
-        "mazes": NetArguments(
-            in_channels=3, width=128, head_widths=(32, 8), dimensions=2, recall=True, recall_relu=False
-        ),
-        "chess": NetArguments(
-            in_channels=12, width=512, head_widths=(32, 8), dimensions=2, recall=True, recall_relu=False
-        ),
-        "demo": NetArguments(
-            in_channels=1, width=64, head_widths=(64, 32), dimensions=1, recall=True, recall_relu=False
-        ),
-    }
-)
+def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The same with a given kernel (out_channels, in_channels, 3) or (out_channels, in_channels, 3, 3)."""
+    return F.conv1d(x, kernel, bias, padding=1) if kernel.ndim == 3 else F.conv2d(x, kernel, bias, padding=1)
 
 
-def preset(name: str) -> NetArguments:
-    """The arguments of a named net.
-
-    Raises:
-        ValueError: unknown name; the message lists the known ones.
-    """
-    if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
+def check_sizes(**sizes: int) -> None:
+    """ValueError that names the first number below 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, not {size!r}")
 
 
-def _convolution(dimensions: int, in_channels: int, out_channels: int) -> nn.Conv1d | nn.Conv2d:
-    """A convolution that is 3 wide, keeps the size and has no bias, like every one in the paper's nets."""
-    return _CONV_LAYERS[dimensions](in_channels, out_channels, kernel_size=3, padding=1, bias=False)
-
-
-class ResidualBlock(nn.Module):
-    """ReLU(x + conv(ReLU(conv(x)))), shape (batch, width, *size) in and out."""
-
-    def __init__(self, dimensions: int, width: int) -> None:
-        super().__init__()
-        self.first = _convolution(dimensions, width, width)
-        self.second = _convolution(dimensions, width, width)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Apply the block."""
-        # In place where the overwritten values are no one's.
-        inner = F.relu(self.first(features), inplace=True)
-        return F.relu(self.second(inner).add_(features), inplace=True)
-
-
-class RecurrentNet(
+class ThinkingNet(
     nn.Module,
     PyTorchModelHubMixin,
     library_name="easy-to-hard",
@@ -102,25 +64,205 @@ class RecurrentNet(
     paper_url="https://arxiv.org/abs/2202.05826",
     model_card_template=_MODEL_CARD,
 ):
-    """A recurrent net, optionally with recall: the input is seen again at every iteration.
+    """What the nets have in common: projection, head, and thinking from any state for any number of iterations.
 
-    Features start as ReLU(conv(x)). An iteration is, with recall, a convolution of the features joined with
-    x, then two residual blocks. The head is convolutions with ReLU between. Sizes are free: the same weights
-    run on any length or image size, for any number of iterations.
+    Features start as ReLU(conv(x)); the head is convolutions with ReLU between. Sizes are free: the same weights
+    run on any length or image size.
 
-    `save_pretrained(folder)` writes config.json and model.safetensors; `from_pretrained(folder, strict=True)`
-    reads them back.
+    With `patch` p > 1 the features stand for patches of p x p pixels, the grid moved p - 1 pixels up and left: a
+    maze, whose positions are 2 x 2 pixels inside a border of one, then has one feature vector a position at p = 2.
+    That is not in the papers; an iteration costs a quarter and reaches twice as far.
 
     Args:
         in_channels: channels of the input.
         width: channels of the features.
         head_widths: channels between the head's convolutions; the last one gives 2 classes.
         dimensions: 1 for strings, 2 for images and boards.
-        recall: whether an iteration sees the input again.
-        recall_relu: whether a ReLU follows the recall convolution (the authors' 1-D net has one, the 2-D not).
+        patch: side of a patch in pixels; 1 as published, more only in 2-D.
 
     Raises:
-        ValueError: a number below 1, or dimensions other than 1 and 2.
+        ValueError: a number below 1, dimensions other than 1 and 2, or patches in 1-D.
+    """
+
+    # How many iterations there are at most; None for any number.
+    depth: int | None = None
+
+    def __init__(
+        self, *, in_channels: int, width: int, head_widths: Sequence[int], dimensions: int, patch: int = 1
+    ) -> None:
+        super().__init__()
+        if dimensions not in _CONV_LAYERS:
+            raise ValueError(f"dimensions must be 1 or 2, not {dimensions!r}")
+        check_sizes(in_channels=in_channels, width=width, patch=patch)
+        check_sizes(**{f"head_widths[{i}]": size for i, size in enumerate(head_widths)})
+        if patch > 1 and dimensions == 1:
+            raise ValueError(f"patch must be 1 with dimensions=1, not {patch}")
+        self.in_channels = in_channels
+        self.dimensions = dimensions
+        self.width = width
+        self.patch = patch
+        self.projection = convolution(dimensions, self._seen_channels, width)
+        channels = [width, *head_widths, NUM_CLASSES * patch**dimensions]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(channels):
+            layers += [convolution(dimensions, before, after), nn.ReLU()]
+        self.head = nn.Sequential(*layers[:-1])
+
+    @property
+    def _seen_channels(self) -> int:
+        """Channels of the input once its patches are channels."""
+        return self.in_channels * self.patch**self.dimensions
+
+    def _see(self, x: Tensor) -> Tensor:
+        """The input with its patches as channels; checks its shape."""
+        if x.ndim != self.dimensions + 2 or x.shape[1] != self.in_channels:
+            sizes = ", ".join(("length",) if self.dimensions == 1 else ("height", "width"))
+            raise ValueError(
+                f"this net takes inputs of shape (batch, {self.in_channels}, {sizes}), not {tuple(x.shape)}"
+            )
+        if self.patch == 1:
+            return x
+        if any(side % self.patch for side in x.shape[2:]):
+            raise ValueError(f"sides must be multiples of patch = {self.patch}, not {tuple(x.shape[2:])}")
+        return F.pixel_unshuffle(F.pad(x, (self.patch - 1, 1) * 2), self.patch)
+
+    def initial_state(self, x: Tensor) -> Tensor:
+        """Features before the first iteration.
+
+        Args:
+            x: (batch, in_channels, *size) float.
+
+        Returns:
+            (batch, width, *grid) float, at least 0; the grid is the size, with patches (size / patch + 1).
+
+        Raises:
+            ValueError: an x of another shape.
+        """
+        return F.relu(self.projection(self._see(x)))
+
+    @abstractmethod
+    def iteration(self, x: Tensor) -> Iteration:
+        """What an iteration does when x, (batch, in_channels, *size) float, is the input.
+
+        Returns:
+            (features, number of the iteration from 0) -> features. What depends on x alone is computed once, here.
+        """
+
+    def states(self, state: Tensor, x: Tensor, iterations: int, done: int = 0) -> Iterator[Tensor]:
+        """The features after each of the next iterations, one at a time.
+
+        Args:
+            state: (batch, width, *grid) float features; not overwritten.
+            x: (batch, in_channels, *size) float.
+            iterations: how many, at least 0.
+            done: iterations that led to `state`; only `FeedForwardNet` makes a difference between them.
+
+        Yields:
+            (batch, width, *grid) float; `iterations` of them.
+
+        Raises:
+            ValueError: iterations or done below 0, or together more than `depth`.
+        """
+        if iterations < 0 or done < 0:
+            raise ValueError(f"iterations and done must be at least 0, not {iterations} and {done}")
+        if self.depth is not None and done + iterations > self.depth:
+            raise ValueError(f"this net has {self.depth} iterations, fewer than the {done + iterations} asked for")
+        iterate = self.iteration(x)
+        for number in range(done, done + iterations):
+            state = iterate(state, number)
+            yield state
+
+    def step(self, state: Tensor, x: Tensor, iterations: int, done: int = 0) -> Tensor:
+        """The features `iterations` iterations later; arguments as for `states`."""
+        for following in self.states(state, x, iterations, done):
+            state = following
+        return state
+
+    def read_out(self, state: Tensor) -> Tensor:
+        """The head: class logits (batch, 2, *size) float from features (batch, width, *grid) float."""
+        logits: Tensor = self.head(state)
+        if self.patch > 1:
+            first = self.patch - 1
+            logits = F.pixel_shuffle(logits, self.patch)[..., first:-1, first:-1]
+        return logits
+
+    def forward(self, x: Tensor, iterations: int, state: Tensor | None = None, done: int = 0) -> tuple[Tensor, Tensor]:
+        """Think for some iterations, from the start or from where an earlier call stopped.
+
+        Args:
+            x: (batch, in_channels, *size) float.
+            iterations: how many, at least 0.
+            state: (batch, width, *grid) float features to go on from; None for the start.
+            done: iterations that led to `state`, as for `states`.
+
+        Returns:
+            logits (batch, 2, *size) float and the features (batch, width, *grid) float.
+
+        Raises:
+            ValueError: as `states` and `initial_state`.
+        """
+        state = self.step(self.initial_state(x) if state is None else state, x, iterations, done)
+        return self.read_out(state), state
+
+    def is_recurrent(self, name: str) -> bool:
+        """Whether the parameter of that name belongs to the iteration, and not to projection or head."""
+        return not name.startswith(("projection.", "head."))
+
+    def is_decayed(self, name: str) -> bool:
+        """Whether weight decay is for the parameter of that name."""
+        del name
+        return True
+
+    def count_parameters(self) -> int:
+        """Number of weights."""
+        return sum(weights.numel() for weights in self.parameters())
+
+
+class ResidualBlock(nn.Module):
+    """ReLU(x + norm(conv(ReLU(norm(conv(x)))))), shape (batch, width, *grid) in and out.
+
+    The norm, where there is one, is a group norm of 4 groups without weights, as in the authors' code.
+    """
+
+    def __init__(self, dimensions: int, width: int, *, group_norm: bool = False) -> None:
+        super().__init__()
+        self.first = convolution(dimensions, width, width)
+        self.second = convolution(dimensions, width, width)
+        self.norm = nn.GroupNorm(_NORM_GROUPS, width, affine=False) if group_norm else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Apply the block."""
+        # In place where the overwritten values are no one's.
+        inner = self.first(features)
+        if self.norm is not None:
+            inner = self.norm(inner)
+        inner = self.second(F.relu(inner, inplace=True))
+        if self.norm is not None:
+            inner = self.norm(inner)
+        return F.relu(inner.add_(features), inplace=True)
+
+
+def _block_pair(dimensions: int, width: int, group_norm: bool) -> nn.Sequential:
+    """The two residual blocks of an iteration."""
+    return nn.Sequential(*(ResidualBlock(dimensions, width, group_norm=group_norm) for _ in range(2)))
+
+
+class RecurrentNet(ThinkingNet):
+    """DT and DT-Recall: every iteration is the same; with recall it sees the input again.
+
+    An iteration is, with recall, a convolution of the features joined with x, then two residual blocks.
+
+    `save_pretrained(folder)` writes config.json and model.safetensors; `from_pretrained(folder, strict=True)`
+    reads them back.
+
+    Args:
+        in_channels, width, head_widths, dimensions, patch: as in `ThinkingNet`.
+        recall: whether an iteration sees the input again.
+        recall_relu: whether a ReLU follows the recall convolution (the authors' 1-D net has one, the 2-D not).
+        group_norm: whether the residual blocks normalise, in 4 groups.
+
+    Raises:
+        ValueError: as `ThinkingNet`, or a width that is no multiple of 4 with group_norm.
     """
 
     def __init__(
@@ -132,101 +274,85 @@ class RecurrentNet(
         dimensions: int,
         recall: bool = True,
         recall_relu: bool = False,
+        group_norm: bool = False,
+        patch: int = 1,
     ) -> None:
-        super().__init__()
-        if dimensions not in _CONV_LAYERS:
-            raise ValueError(f"dimensions must be 1 or 2, not {dimensions!r}")
-        sizes = {"in_channels": in_channels, "width": width}
-        sizes |= {f"head_widths[{i}]": size for i, size in enumerate(head_widths)}
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, not {size!r}")
-        self.dimensions = dimensions
-        self.width = width
+        super().__init__(
+            in_channels=in_channels, width=width, head_widths=head_widths, dimensions=dimensions, patch=patch
+        )
+        if group_norm and width % _NORM_GROUPS:
+            raise ValueError(f"width must be a multiple of {_NORM_GROUPS} with group_norm, not {width}")
         self.recall_relu = recall_relu
-        self.projection = _convolution(dimensions, in_channels, width)
         # One kernel, as published: its first `width` input channels see the features, the others the input.
-        self.recall = _convolution(dimensions, width + in_channels, width) if recall else None
-        self.blocks = nn.Sequential(ResidualBlock(dimensions, width), ResidualBlock(dimensions, width))
-        channels = [width, *head_widths, _NUM_CLASSES]
-        layers: list[nn.Module] = []
-        for before, after in pairwise(channels):
-            layers += [_convolution(dimensions, before, after), nn.ReLU()]
-        self.head = nn.Sequential(*layers[:-1])
+        self.recall = convolution(dimensions, width + self._seen_channels, width) if recall else None
+        self.blocks: nn.Module = _block_pair(dimensions, width, group_norm)
 
-    def initial_state(self, x: Tensor) -> Tensor:
-        """Features before the first iteration.
+    def _apply_blocks(self, features: Tensor, number: int) -> Tensor:
+        del number
+        after: Tensor = self.blocks(features)
+        return after
 
-        Args:
-            x: (batch, in_channels, *size) float.
-
-        Returns:
-            (batch, width, *size) float, at least 0.
-        """
-        return F.relu(self.projection(x))
-
-    def states(self, state: Tensor, x: Tensor, iterations: int) -> Iterator[Tensor]:
-        """The features after each of the next iterations, one at a time.
-
-        The recall convolution is linear, so its share for the input is computed once, not at each iteration.
-
-        Args:
-            state: (batch, width, *size) float features.
-            x: (batch, in_channels, *size) float.
-            iterations: how many, at least 0.
-
-        Yields:
-            (batch, width, *size) float, at least 0; `iterations` of them.
-
-        Raises:
-            ValueError: iterations below 0.
-        """
-        if iterations < 0:
-            raise ValueError(f"iterations must be at least 0, not {iterations}")
+    def iteration(self, x: Tensor) -> Iteration:
+        """See `ThinkingNet.iteration`: a convolution is linear, so recall's share for the input is computed once."""
         if self.recall is None:
-            for _ in range(iterations):
-                state = self.blocks(state)
-                yield state
-            return
-        convolve = F.conv1d if self.dimensions == 1 else F.conv2d
-        features_kernel = self.recall.weight[:, : self.width].contiguous()
-        input_share = convolve(x, self.recall.weight[:, self.width :], padding=1)
-        for _ in range(iterations):
-            recalled = convolve(state, features_kernel, padding=1).add_(input_share)
-            state = self.blocks(F.relu(recalled, inplace=True) if self.recall_relu else recalled)
-            yield state
+            return self._apply_blocks
+        kernel = self.recall.weight[:, : self.width]
+        kernel = kernel.contiguous(memory_format=_memory_format(self.recall.weight))
+        input_share = convolve(self._see(x), self.recall.weight[:, self.width :])
 
-    def step(self, state: Tensor, x: Tensor, iterations: int) -> Tensor:
-        """The features `iterations` iterations later; shapes as in `states`."""
-        for following in self.states(state, x, iterations):
-            state = following
-        return state
+        def iterate(features: Tensor, number: int) -> Tensor:
+            recalled = convolve(features, kernel).add_(input_share)
+            return self._apply_blocks(F.relu(recalled, inplace=True) if self.recall_relu else recalled, number)
 
-    def read_out(self, state: Tensor) -> Tensor:
-        """The head: class logits (batch, 2, *size) float from features (batch, width, *size) float."""
-        logits: Tensor = self.head(state)
-        return logits
-
-    def forward(self, x: Tensor, iterations: int, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Think for some iterations, from the start or from where an earlier call stopped.
-
-        Args:
-            x: (batch, in_channels, *size) float.
-            iterations: how many, at least 0.
-            state: (batch, width, *size) float features to go on from; None for the start.
-
-        Returns:
-            logits (batch, 2, *size) float and the features (batch, width, *size) float.
-
-        Raises:
-            ValueError: iterations below 0.
-        """
-        state = self.step(self.initial_state(x) if state is None else state, x, iterations)
-        return self.read_out(state), state
+        return iterate
 
 
-def initialise(arguments: NetArguments, seed: int) -> RecurrentNet:
-    """A net whose weights are a function of the seed alone; the global random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return RecurrentNet(**arguments)
+def _memory_format(kernel: Tensor) -> torch.memory_format:
+    channels_last = kernel.ndim == 4 and kernel.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if channels_last else torch.contiguous_format
+
+
+class FeedForwardNet(RecurrentNet):
+    """The feed-forward controls: as many residual block pairs as iterations, the recall convolution shared.
+
+    That it is shared is how the authors' code has it, so with recall only the blocks are untied.
+
+    Args:
+        in_channels, width, head_widths, dimensions, recall, recall_relu, group_norm, patch: as in `RecurrentNet`.
+        depth: iterations it has, 30 as published.
+
+    Raises:
+        ValueError: as `RecurrentNet`, or a depth below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        width: int,
+        head_widths: Sequence[int],
+        dimensions: int,
+        depth: int = 30,
+        recall: bool = False,
+        recall_relu: bool = False,
+        group_norm: bool = False,
+        patch: int = 1,
+    ) -> None:
+        check_sizes(depth=depth)
+        super().__init__(
+            in_channels=in_channels,
+            width=width,
+            head_widths=head_widths,
+            dimensions=dimensions,
+            recall=recall,
+            recall_relu=recall_relu,
+            group_norm=group_norm,
+            patch=patch,
+        )
+        self.depth = depth
+        self.blocks = nn.ModuleList(_block_pair(dimensions, width, group_norm) for _ in range(depth))
+
+    def _apply_blocks(self, features: Tensor, number: int) -> Tensor:
+        assert isinstance(self.blocks, nn.ModuleList)
+        after: Tensor = self.blocks[number](features)
+        return after

@@ -1,26 +1,25 @@
-"""Training with the progressive loss (Bansal et al. 2022, arXiv 2202.05826)."""
+"""Training with the progressive loss, in steps that can be stopped and taken up again bit for bit."""
 
 import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, get_args
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from easy_to_hard.baselines.deep_thinking.model import RecurrentNet
+from easy_to_hard.baselines.deep_thinking.data import Batches, Mask
+from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
+from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
+from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 
 Decay = Literal["none", "linear", "drops"]
 OptimizerName = Literal["adam", "sgd"]
-Batches = Callable[[int], tuple[Tensor, Tensor]]
-InputMask = Callable[[Tensor], Tensor]
+Precision = Literal["float32", "bfloat16"]
 
 _DROP_FACTOR: Final = 0.1
 _SGD_MOMENTUM: Final = 0.9
@@ -44,9 +43,13 @@ class TrainingConfig:
         warmup_steps: for this many steps the rate is times 1 - exp(-(step + 1) / warmup_steps); 0 for none.
         weight_decay: L2 penalty in the gradient, at least 0.
         gradient_clip: largest norm of the whole gradient, above 0; None for no limit.
+        hold_share: in [0, 1]; in this share of the steps the answer must be held from far beyond T: n is drawn up to
+            `hold_iterations` (not in the papers; needs progressive_weight above 0).
+        hold_iterations: at least 0; at least 1 with a hold_share.
+        hold_from_step: at least 0; no such steps before this one.
+        precision: "float32", or "bfloat16" for the convolutions (weights stay float32).
         seed: of the iteration counts drawn for the progressive loss, at least 0.
         log_every: steps between two lines of the log, at least 1.
-        max_seconds: stop after this many seconds; None (reproducible) for no limit.
 
     Raises:
         ValueError: a value outside the ranges above.
@@ -63,23 +66,30 @@ class TrainingConfig:
     warmup_steps: int = 0
     weight_decay: float = 0.0
     gradient_clip: float | None = None
+    hold_share: float = 0.0
+    hold_iterations: int = 0
+    hold_from_step: int = 0
+    precision: Precision = "float32"
     seed: int = 0
     log_every: int = 10
-    max_seconds: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "max_iterations", "log_every"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("warmup_steps", "weight_decay", "seed"):
+        for name in ("warmup_steps", "weight_decay", "seed", "hold_iterations", "hold_from_step"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in ("learning_rate", "recurrent_rate_scale"):
             self._require(name, getattr(self, name) > 0, "above 0")
-        for name in ("gradient_clip", "max_seconds"):
-            self._require(name, getattr(self, name) is None or getattr(self, name) > 0, "above 0, or None")
-        self._require("progressive_weight", 0 <= self.progressive_weight <= 1, "from 0 to 1")
+        for name in ("progressive_weight", "hold_share"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
+        self._require("gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
         self._require("optimizer", self.optimizer in get_args(OptimizerName), "one of adam, sgd")
         self._require("decay", self.decay in get_args(Decay), "one of none, linear, drops")
+        self._require("precision", self.precision in get_args(Precision), "one of float32, bfloat16")
         self._require("drop_steps", not self.drop_steps or self.decay == "drops", "empty unless decay='drops'")
+        if self.hold_share > 0:
+            self._require("hold_iterations", self.hold_iterations >= 1, "at least 1 where hold_share is above 0")
+            self._require("progressive_weight", self.progressive_weight > 0, "above 0 where hold_share is")
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:
@@ -97,168 +107,15 @@ class TrainingConfig:
         return factor
 
 
-# The published ones are the authors' released configurations (github.com/aks2203/deep-thinking) with epochs
-# turned into steps: 8,000 strings in batches of 100, 40,000 mazes in 50s, 480,000 puzzles in 300s.
-TRAINING: Final = MappingProxyType(
-    {
-        "prefix_sums": TrainingConfig(
-            steps=150 * 80,
-            max_iterations=30,
-            progressive_weight=1.0,
-            learning_rate=1e-3,
-            decay="drops",
-            drop_steps=(60 * 80, 100 * 80),
-            warmup_steps=10 * 80,
-            weight_decay=2e-4,
-            gradient_clip=1.0,
-        ),
-        "mazes": TrainingConfig(
-            steps=50 * 800,
-            max_iterations=30,
-            progressive_weight=0.01,
-            learning_rate=1e-3,
-            recurrent_rate_scale=1 / 30,
-            warmup_steps=10 * 800,
-            weight_decay=2e-4,
-        ),
-        "chess": TrainingConfig(
-            steps=130 * 1600,
-            max_iterations=30,
-            progressive_weight=0.5,
-            learning_rate=1e-2,
-            optimizer="sgd",
-            decay="drops",
-            drop_steps=(100 * 1600, 115 * 1600),
-            warmup_steps=10 * 1600,
-            weight_decay=2e-4,
-        ),
-        # Ours: about a minute on two CPU cores with batches of 100 strings of 16 bits. At most 20 iterations,
-        # Adam at twice the published rate, no weight decay. Of seeds 0 to 4, 4 drifts off its right answers after
-        # some 25 iterations (82 of 100 right at 1,024 bits); the others are right on all strings tested.
-        "demo": TrainingConfig(
-            steps=1200,
-            max_iterations=20,
-            progressive_weight=1.0,
-            learning_rate=2e-3,
-            decay="linear",
-            gradient_clip=1.0,
-        ),
-    }
-)
-
-
-def draw_batches(inputs: Tensor, targets: Tensor, *, batch_size: int, seed: int) -> Batches:
-    """Batches drawn with replacement, each a function of (seed, step) alone.
-
-    Args:
-        inputs: (num_items, channels, *size) float.
-        targets: (num_items, *size) int64.
-        batch_size: items a batch, at least 1.
-        seed: at least 0.
-
-    Raises:
-        ValueError: batch_size below 1, no items, or not as many targets as inputs.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-    if len(inputs) == 0 or len(inputs) != len(targets):
-        raise ValueError(f"there must be as many targets as inputs, not {len(targets)} for {len(inputs)}")
-
-    def batch(step: int) -> tuple[Tensor, Tensor]:
-        items = torch.from_numpy(np.random.default_rng((seed, step)).integers(len(inputs), size=batch_size))
-        return inputs[items], targets[items]
-
-    return batch
-
-
-def corridor_mask(inputs: Tensor) -> Tensor:
-    """The cells of a maze that can be walked on: (batch, *size) bool, any channel of `inputs` above 0."""
-    return inputs.amax(dim=1) > 0
-
-
-def cell_loss(logits: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy over cells.
-
-    Args:
-        logits: (batch, 2, *size) float.
-        targets: (batch, *size) int64 in {0, 1}.
-        mask: (batch, *size) bool, the cells that count; None for all.
-
-    Returns:
-        () float, at least 0.
-    """
-    if mask is None:
-        return F.cross_entropy(logits, targets)
-    return F.cross_entropy(logits, targets, reduction="none")[mask].mean()
-
-
-class Loss(NamedTuple):
-    """A loss () float to differentiate, and the logits (batch, 2, *size) float that it judged last."""
-
-    value: Tensor
-    logits: Tensor
-
-
-def draw_iterations(max_iterations: int, generator: torch.Generator) -> tuple[int, int]:
-    """Draw n from {0, ..., T - 1}, then k from {1, ..., T - n}, both uniform."""
-    n = int(torch.randint(max_iterations, (), generator=generator))
-    return n, 1 + int(torch.randint(max_iterations - n, (), generator=generator))
-
-
-def progressive_loss(
-    model: RecurrentNet,
-    inputs: Tensor,
-    targets: Tensor,
-    *,
-    max_iterations: int,
-    progressive_weight: float,
-    generator: torch.Generator,
-    mask: Tensor | None = None,
-) -> Loss:
-    """(1 - alpha) * loss of the full unroll + alpha * loss of a random stretch.
-
-    The stretch runs n iterations without a graph, then k with one, so that what is learned is to make
-    progress from wherever the features are and not to count iterations. A term of weight zero is not run.
-
-    Deviates: at alpha = 1 the authors still run the full unroll, only to print its accuracy.
-
-    Args:
-        model: the net.
-        inputs: (batch, channels, *size) float.
-        targets: (batch, *size) int64 in {0, 1}.
-        max_iterations: T, at least 1.
-        progressive_weight: alpha in [0, 1].
-        generator: a CPU generator, for n and k.
-        mask: (batch, *size) bool, the cells that count; None for all.
-
-    Returns:
-        The loss, with the logits of the stretch, or of the full unroll at alpha = 0.
-    """
-    value = inputs.new_zeros(())
-    logits = inputs
-    if progressive_weight < 1:
-        logits, _ = model(inputs, max_iterations)
-        value = value + (1 - progressive_weight) * cell_loss(logits, targets, mask)
-    if progressive_weight > 0:
-        n, k = draw_iterations(max_iterations, generator)
-        state = None
-        if n > 0:
-            with torch.no_grad():
-                state = model.step(model.initial_state(inputs), inputs, n)
-        logits, _ = model(inputs, k, state)
-        value = value + progressive_weight * cell_loss(logits, targets, mask)
-    return Loss(value, logits)
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainingReport:
     """What training did.
 
     Attributes:
-        steps: batches trained on, fewer than were asked for if `max_seconds` ended it.
+        steps: batches trained on, over all the times it was taken up again.
         loss: of the last batch.
         accuracy: of the last batch, exact match, in [0, 1].
-        seconds: wall time.
+        seconds: wall time, over all the times it was taken up again.
     """
 
     steps: int
@@ -267,127 +124,252 @@ class TrainingReport:
     seconds: float
 
 
-def _build_optimizer(model: RecurrentNet, config: TrainingConfig) -> torch.optim.Optimizer:
-    recurrent = [p for name, p in model.named_parameters() if name.startswith(("recall.", "blocks."))]
-    others = [p for name, p in model.named_parameters() if not name.startswith(("recall.", "blocks."))]
-    groups = [
-        {"params": others, "lr": config.learning_rate},
-        {"params": recurrent, "lr": config.learning_rate * config.recurrent_rate_scale},
-    ]
+def _build_optimizer(model: ThinkingNet, config: TrainingConfig) -> torch.optim.Optimizer:
+    """Groups by learning rate and weight decay, in an order that depends on the net alone."""
+    groups = []
+    for recurrent in (False, True):
+        for decayed in (True, False):
+            weights = [
+                p
+                for name, p in model.named_parameters()
+                if (model.is_recurrent(name), model.is_decayed(name)) == (recurrent, decayed)
+            ]
+            rate = config.learning_rate * (config.recurrent_rate_scale if recurrent else 1)
+            decay = config.weight_decay if decayed else 0.0
+            if weights:
+                groups.append({"params": weights, "lr": rate, "base_lr": rate, "weight_decay": decay})
     if config.optimizer == "adam":
-        return torch.optim.Adam(groups, weight_decay=config.weight_decay)
-    return torch.optim.SGD(groups, momentum=_SGD_MOMENTUM, weight_decay=config.weight_decay)
+        return torch.optim.Adam(groups, fused=True)
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=_SGD_MOMENTUM)
 
 
-def _exact_match(logits: Tensor, targets: Tensor, mask: Tensor | None) -> float:
-    """Share of the batch that is right in every cell that counts."""
-    wrong = logits.detach().argmax(dim=1) != targets
+def exact_items(logits: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
+    """Which items are right in every cell that counts: (batch,) bool."""
+    wrong = (logits.detach()[:, 1] > logits.detach()[:, 0]) != targets.bool()
     if mask is not None:
         wrong &= mask
-    return 1 - float(wrong.flatten(1).any(dim=1).float().mean())
+    return ~wrong.flatten(1).any(dim=1)
+
+
+class _Trainer:
+    """A net, its optimizer, and the one step that training repeats."""
+
+    def __init__(self, model: ThinkingNet, config: TrainingConfig, mask_of: Mask | None) -> None:
+        self.model = model
+        self.config = config
+        self.mask_of = mask_of
+        self.optimizer = _build_optimizer(model, config)
+        self.device = next(model.parameters()).device
+        self.parameters = list(model.parameters())
+
+    def update(self, step: int, inputs: Tensor, targets: Tensor) -> tuple[float, float]:
+        """One optimizer step on this process's part of a batch; loss and accuracy of the whole batch.
+
+        Raises:
+            RuntimeError: the loss or the gradient is not finite; the weights are left as they were.
+        """
+        config = self.config
+        rank, world_size = place()
+        inputs, targets = (tensor[rank::world_size].to(self.device) for tensor in (inputs, targets))
+        mask = None if self.mask_of is None else self.mask_of(inputs)
+        counts = torch.tensor(
+            [targets.numel() if mask is None else int(mask.sum()), len(inputs)],
+            dtype=torch.float64 if self.device.type == "cpu" else torch.float32,
+            device=self.device,
+        )
+        num_cells, num_items = sum_over_processes(counts).tolist()
+        stretch = draw_stretch(
+            config.max_iterations,
+            seed=config.seed,
+            step=step,
+            hold_iterations=config.hold_iterations,
+            hold_share=config.hold_share if step >= config.hold_from_step else 0.0,
+        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            loss = progressive_loss(
+                self.model,
+                inputs,
+                CellLoss(targets, mask, num_cells),
+                stretch,
+                max_iterations=config.max_iterations,
+                progressive_weight=config.progressive_weight,
+            )
+        num_right = exact_items(loss.logits, targets, mask).sum()
+        value, right = sum_over_processes(torch.stack([loss.value.detach(), num_right.to(loss.value)])).tolist()
+        _require_finite("loss", value, step)
+        self.optimizer.zero_grad()
+        loss.value.backward()  # type: ignore[no-untyped-call]
+        sum_gradients(self.parameters)
+        if config.gradient_clip is not None:
+            norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.gradient_clip)
+            _require_finite("norm of the gradient", float(norm), step)
+        factor = config.learning_rate_factor(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+        self.optimizer.step()
+        return value, right / num_items
+
+
+def _require_finite(what: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise RuntimeError(f"the {what} is {value} at step {step}: lower learning_rate or set gradient_clip")
+
+
+@dataclass
+class _Progress:
+    """How far a run has come; what a checkpoint holds besides net and optimizer."""
+
+    step: int = 0
+    loss: float = math.nan
+    accuracy: float = math.nan
+    seconds: float = 0.0
+
+
+def save_checkpoint(path: Path, trainer: _Trainer, progress: _Progress) -> None:
+    """Write a checkpoint, whole or not at all. There is no random state: batches and iterations go by the step."""
+    state = {
+        "model": trainer.model.state_dict(),
+        "optimizer": trainer.optimizer.state_dict(),
+        "progress": asdict(progress),
+        "config": json.dumps(asdict(trainer.config)),
+    }
+    temporary = path.with_name(f".{path.name}.tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
+    """Take up a run where its checkpoint was written.
+
+    Raises:
+        ValueError: the file is no checkpoint, or one of another training; the message names it.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=trainer.device, weights_only=True)
+        if json.loads(state["config"]) != json.loads(json.dumps(asdict(trainer.config))):
+            raise ValueError("it was written by a training with other settings")
+        trainer.model.load_state_dict(state["model"])
+        trainer.optimizer.load_state_dict(state["optimizer"])
+        return _Progress(**state["progress"])
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"cannot go on from {path}: {reason}; remove it to start anew") from error
 
 
 class _Log:
-    """The progress bar and the JSON Lines file of one training run."""
+    """Progress bar, JSON Lines file and, where it is installed, TensorBoard, of one run; silent but on rank 0."""
 
-    def __init__(self, path: Path | None, config: TrainingConfig, progress: bool) -> None:
+    def __init__(self, folder: Path | None, config: TrainingConfig, done: _Progress, show: bool) -> None:
+        first = place()[0] == 0
         self._config = config
+        self._bar: tqdm[Any] = tqdm(
+            total=config.steps, initial=done.step, desc="training", unit=" steps", disable=not (show and first)
+        )
+        self._file = self._board = None
+        if folder is not None and first:
+            self._file = _open_log(folder / "log.jsonl", done.step)
+            self._board = _open_board(folder / "tensorboard", done.step)
         self._items = 0
         self._started = time.perf_counter()
-        self._bar = tqdm(total=config.steps, desc="training", unit=" steps", disable=not progress)
-        self._file = None if path is None else path.open("w", encoding="utf-8")
-
-    def __enter__(self) -> "_Log":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
-        if self._file is not None:
-            self._file.close()
-
-    @property
-    def seconds(self) -> float:
-        """Wall time since the start."""
-        return time.perf_counter() - self._started
 
     def add(self, step: int, batch_size: int, loss: float, accuracy: float) -> None:
         """Take note of one batch."""
         self._items += batch_size
-        speed = self._items / self.seconds
+        speed = self._items / (time.perf_counter() - self._started)
         self._bar.set_postfix_str(f"loss {loss:.5f}, accuracy {accuracy:.1%}, {speed:,.0f} items/s", refresh=False)
         self._bar.update()
-        if self._file is not None and (step % self._config.log_every == 0 or step == self._config.steps - 1):
-            rate = self._config.learning_rate * self._config.learning_rate_factor(step)
-            line = {"step": step, "loss": loss, "accuracy": accuracy, "learning_rate": rate}
-            self._file.write(json.dumps({**line, "items_per_second": speed}) + "\n")
-            self._file.flush()
+        if self._file is None or not (step % self._config.log_every == 0 or step == self._config.steps - 1):
+            return
+        rate = self._config.learning_rate * self._config.learning_rate_factor(step)
+        line = {"loss": loss, "accuracy": accuracy, "learning_rate": rate, "items_per_second": speed}
+        self._file.write(json.dumps({"step": step, **line}) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name, value in line.items():
+                self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._bar.close()
+        for opened in (self._file, self._board):
+            if opened is not None:
+                opened.close()
 
 
-def _update(
-    model: RecurrentNet,
-    optimizer: torch.optim.Optimizer,
-    inputs: Tensor,
-    targets: Tensor,
-    config: TrainingConfig,
-    generator: torch.Generator,
-    mask: Tensor | None,
-) -> tuple[float, float]:
-    """One optimizer step, unless the loss is not finite; returns the loss and the exact-match accuracy."""
-    loss = progressive_loss(
-        model,
-        inputs,
-        targets,
-        max_iterations=config.max_iterations,
-        progressive_weight=config.progressive_weight,
-        generator=generator,
-        mask=mask,
-    )
-    value = float(loss.value.detach())
-    if math.isfinite(value):
-        optimizer.zero_grad()
-        loss.value.backward()  # type: ignore[no-untyped-call]
-        if config.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
-        optimizer.step()
-    return value, _exact_match(loss.logits, targets, mask)
+def _open_log(path: Path, done: int) -> Any:
+    """The log, opened to append, without the lines of steps that are done again."""
+    kept = []
+    if path.is_file() and done:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            # A kill can leave half a line.
+            if line.endswith("}") and json.loads(line)["step"] < done:
+                kept.append(line + "\n")
+    path.write_text("".join(kept), encoding="utf-8")
+    return path.open("a", encoding="utf-8")
+
+
+def _open_board(folder: Path, done: int) -> Any:
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=done)  # type: ignore[no-untyped-call]
 
 
 def train(
-    model: RecurrentNet,
+    model: ThinkingNet,
     batches: Batches,
     config: TrainingConfig,
     *,
-    mask_of: InputMask | None = None,
-    log_path: Path | None = None,
+    mask_of: Mask | None = None,
+    folder: Path | None = None,
+    checkpoint_seconds: float = 30.0,
     progress: bool = True,
+    after_step: Callable[[int], None] | None = None,
 ) -> TrainingReport:
     """Train a net in place, on the device where its weights are.
+
+    With a folder, ``log.jsonl`` (one object every `config.log_every` steps), ``checkpoint.pt`` and, where
+    TensorBoard is installed, ``tensorboard/`` are written to it, and a run that was stopped goes on from its
+    checkpoint: on a CPU it ends in the very weights of one that was not. In a process group every process takes
+    its rows of each batch.
 
     Args:
         model: the net.
         batches: step number from 0 -> inputs (batch, channels, *size) float, targets (batch, *size) int64.
         config: how to train.
         mask_of: inputs -> (batch, *size) bool, the cells that count; `corridor_mask` for mazes; None for all.
-        log_path: a JSON Lines file to write, one object every `config.log_every` steps; None for none.
+        folder: where to keep log and checkpoint, made when missing; None for nowhere.
+        checkpoint_seconds: time between two checkpoints; the last step is always followed by one.
         progress: whether to show a progress bar.
+        after_step: called with the number of each step that is done.
 
     Raises:
-        RuntimeError: the loss is no longer a finite number; the message gives the step, counted from 0.
+        RuntimeError: loss or gradient is no longer finite; the message gives the step, counted from 0.
+        ValueError: the checkpoint in the folder is of a training with other settings.
     """
-    device = next(model.parameters()).device
-    generator = torch.Generator().manual_seed(config.seed)
-    optimizer = _build_optimizer(model, config)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, config.learning_rate_factor)
-    log = _Log(log_path, config, progress)
-    with log:
-        for step in range(config.steps):
-            inputs, targets = (tensor.to(device) for tensor in batches(step))
-            mask = None if mask_of is None else mask_of(inputs)
-            loss, accuracy = _update(model, optimizer, inputs, targets, config, generator, mask)
-            if not math.isfinite(loss):
-                raise RuntimeError(f"the loss is {loss} at step {step}: lower learning_rate or set gradient_clip")
+    trainer = _Trainer(model.train(), config, mask_of)
+    done = _Progress()
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "checkpoint.pt").is_file():
+            done = load_checkpoint(folder / "checkpoint.pt", trainer)
+    log = _Log(folder, config, done, progress)
+    earlier, started, saved = done.seconds, time.perf_counter(), time.perf_counter()
+    try:
+        for step in range(done.step, config.steps):
+            inputs, targets = batches(step)
+            loss, accuracy = trainer.update(step, inputs, targets)
+            now = time.perf_counter()
+            done = _Progress(step + 1, loss, accuracy, earlier + now - started)
             log.add(step, len(inputs), loss, accuracy)
-            schedule.step()
-            if config.max_seconds is not None and log.seconds > config.max_seconds:
-                break
-    return TrainingReport(steps=step + 1, loss=loss, accuracy=accuracy, seconds=log.seconds)
+            last = done.step == config.steps
+            if folder is not None and place()[0] == 0 and (last or now - saved > checkpoint_seconds):
+                save_checkpoint(folder / "checkpoint.pt", trainer, done)
+                saved = now
+            if after_step is not None:
+                after_step(step)
+    finally:
+        log.close()
+    model.eval()
+    return TrainingReport(steps=done.step, loss=done.loss, accuracy=done.accuracy, seconds=done.seconds)

@@ -1,0 +1,164 @@
+"""What the nets are trained and tested on, and what counts as an answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
+from easy_to_hard.datasets import StreamingDataset, to_tensors
+from easy_to_hard.tasks import DataSpec, generate, get_task
+
+Batches = Callable[[int], tuple[Tensor, Tensor]]
+Decode = Callable[[Tensor, Tensor], Tensor]
+Mask = Callable[[Tensor], Tensor]
+
+
+def most_likely_class(logits: Tensor, inputs: Tensor) -> Tensor:
+    """Predictions (batch, *size) int64: the larger of the logits (batch, 2, *size) at each position."""
+    del inputs
+    # As argmax over the two, and much faster on a CPU.
+    return (logits[:, 1] > logits[:, 0]).long()
+
+
+def most_likely_corridor_class(logits: Tensor, inputs: Tensor) -> Tensor:
+    """For mazes: as `most_likely_class`, and 0 on walls (inputs (batch, 3, H, W) all 0)."""
+    return most_likely_class(logits, inputs) * corridor_mask(inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerRules:
+    """How a task's answers are judged.
+
+    Attributes:
+        decode: logits (batch, 2, *size), inputs -> predictions (batch, *size) int64.
+        mask: inputs -> (batch, *size) bool, the cells that count in loss and confidence; None where all do.
+    """
+
+    decode: Decode
+    mask: Mask | None = None
+
+
+ANSWER_RULES: Final[Mapping[str, AnswerRules]] = {
+    "prefix_sums": AnswerRules(decode=most_likely_class),
+    "mazes": AnswerRules(decode=most_likely_corridor_class, mask=corridor_mask),
+}
+
+
+def answer_rules(task: str) -> AnswerRules:
+    """The rules of a task, or ValueError that lists those with rules."""
+    if task not in ANSWER_RULES:
+        raise ValueError(f"deep_thinking does not know task {task!r}: choose one of {', '.join(ANSWER_RULES)}")
+    return ANSWER_RULES[task]
+
+
+def input_shape(task: str) -> tuple[int, int]:
+    """Channels of a task's inputs, and their dimensions: 1 for strings, 2 for images."""
+    known = get_task(task)
+    return known.input_channels, len(known.shapes(known.train_difficulty)[1])
+
+
+def fresh_batches(spec: DataSpec, batch_size: int) -> Batches:
+    """Batches of instances that never come twice (until there are no more): batch b of the stream for step b.
+
+    Raises:
+        ValueError: batch_size below 1.
+        NotEnoughInstancesError: the split holds no instance.
+    """
+    stream = StreamingDataset(
+        spec.task,
+        spec.difficulty,
+        batch_size=batch_size,
+        variant=spec.variant,
+        split=spec.split,
+        seed=spec.seed,
+        split_rule=spec.split_rule,
+    )
+    return stream.batch
+
+
+def fixed_batches(spec: DataSpec, num_items: int, batch_size: int, seed: int) -> Batches:
+    """Batches of the first `num_items` distinct instances, in another order each epoch, as in the papers.
+
+    What is left over at the end of an epoch is dropped. The order is a function of (seed, epoch) alone.
+
+    Raises:
+        ValueError: batch_size below 1 or above num_items.
+        NotEnoughInstancesError: the split holds fewer instances.
+    """
+    if not 1 <= batch_size <= num_items:
+        raise ValueError(f"batch_size must be from 1 to the {num_items} items there are, not {batch_size}")
+    data = generate(spec, num_items)[1].data
+    batches_an_epoch = num_items // batch_size
+    order: tuple[int, np.ndarray[tuple[int], np.dtype[np.int64]]] | None = None
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        nonlocal order
+        epoch, number = divmod(step, batches_an_epoch)
+        if order is None or order[0] != epoch:
+            order = epoch, np.random.default_rng((seed, epoch)).permutation(num_items)
+        return _to_tensors(spec, data[order[1][number * batch_size : (number + 1) * batch_size]])
+
+    return batch
+
+
+def draw_batches(inputs: Tensor, targets: Tensor, *, batch_size: int, seed: int) -> Batches:
+    """Batches drawn from tensors with replacement, each a function of (seed, step) alone.
+
+    Args:
+        inputs: (num_items, channels, *size) float.
+        targets: (num_items, *size) int64.
+        batch_size: items a batch, at least 1.
+        seed: at least 0.
+
+    Raises:
+        ValueError: batch_size below 1, no items, or not as many targets as inputs.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    if len(inputs) == 0 or len(inputs) != len(targets):
+        raise ValueError(f"there must be as many targets as inputs, not {len(targets)} for {len(inputs)}")
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        items = torch.from_numpy(np.random.default_rng((seed, step)).integers(len(inputs), size=batch_size))
+        return inputs[items], targets[items]
+
+    return batch
+
+
+def _to_tensors(spec: DataSpec, data: np.ndarray) -> tuple[Tensor, Tensor]:  # type: ignore[type-arg]
+    task = get_task(spec.task)
+    return to_tensors(task, *task.encode(data, spec.difficulty, None))
+
+
+class Items:
+    """The first distinct instances of a spec; a slice of them is made into tensors when it is asked for.
+
+    Args:
+        spec: which instances.
+        num_items: how many; fewer where the split does not hold as many.
+
+    Raises:
+        NotEnoughInstancesError: the split holds none.
+    """
+
+    def __init__(self, spec: DataSpec, num_items: int) -> None:
+        task = get_task(spec.task)
+        held = task.count_instances(spec)
+        self.spec = spec
+        self._data = generate(spec, num_items if held is None else min(num_items, max(held, 1)))[1].data
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, part: slice) -> tuple[Tensor, Tensor]:
+        """inputs (items, channels, *size) float32 and targets (items, *size) int64."""
+        return _to_tensors(self.spec, self._data[part])
+
+
+def validation_items(items: Items, num_items: int) -> Items:
+    """Of the same difficulty and variant, from the validation split, which shares no instance with test."""
+    return Items(replace(items.spec, split="validation"), num_items)

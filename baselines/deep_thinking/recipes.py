@@ -1,0 +1,204 @@
+"""Everything that decides a training run, and the named ones: the papers' and ours."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final, Literal, get_args
+
+import torch
+
+from easy_to_hard.baselines.deep_thinking.data import (
+    Batches,
+    answer_rules,
+    fixed_batches,
+    fresh_batches,
+    input_shape,
+)
+from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
+from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet, ThinkingNet
+from easy_to_hard.baselines.deep_thinking.training import TrainingConfig
+from easy_to_hard.tasks import DataSpec
+
+Architecture = Literal["recurrent", "feed_forward", "lipschitz"]
+ARCHITECTURES: Final[Mapping[str, type[ThinkingNet]]] = MappingProxyType(
+    {"recurrent": RecurrentNet, "feed_forward": FeedForwardNet, "lipschitz": LipschitzNet}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetConfig:
+    """The shape of a net, but for what the task decides (channels of the input, 1-D or 2-D).
+
+    Attributes:
+        architecture: "recurrent" (DT, DT-Recall), "feed_forward" or "lipschitz" (DT-L).
+        width: channels of the features.
+        head_widths: channels between the head's convolutions.
+        recall: whether an iteration sees the input again; DT-L always does.
+        recall_relu: whether a ReLU follows the recall convolution.
+        group_norm: whether the residual blocks normalise.
+        patch: side of the patches that features stand for.
+        depth: iterations of a feed-forward net.
+    """
+
+    architecture: Architecture = "recurrent"
+    width: int
+    head_widths: tuple[int, ...]
+    recall: bool = True
+    recall_relu: bool = False
+    group_norm: bool = False
+    patch: int = 1
+    depth: int = 30
+
+    def __post_init__(self) -> None:
+        if self.architecture not in get_args(Architecture):
+            known = ", ".join(get_args(Architecture))
+            raise ValueError(f"architecture must be one of {known}, not {self.architecture!r}")
+        if self.architecture == "lipschitz" and not (self.recall and not self.recall_relu and not self.group_norm):
+            raise ValueError("a lipschitz net has recall, no ReLU after it and no group norm")
+
+    def build(self, *, in_channels: int, dimensions: int, seed: int) -> ThinkingNet:
+        """A net whose weights are a function of the seed alone; the global random state is left as it was."""
+        sizes = {"in_channels": in_channels, "dimensions": dimensions, "width": self.width, "patch": self.patch}
+        options = {"recall": self.recall, "recall_relu": self.recall_relu, "group_norm": self.group_norm}
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            if self.architecture == "lipschitz":
+                return LipschitzNet(head_widths=self.head_widths, **sizes)
+            if self.architecture == "feed_forward":
+                return FeedForwardNet(head_widths=self.head_widths, depth=self.depth, **sizes, **options)
+            return RecurrentNet(head_widths=self.head_widths, **sizes, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A training run but for its device.
+
+    Attributes:
+        title: what it is, in a line.
+        task, variant, difficulty: of the training data.
+        batch_size: items a batch, at least 1.
+        fixed_items: train on so many instances again and again, as in the papers; None for fresh ones always.
+        net: the shape of the net.
+        training: how it is trained; `training.seed` is the seed of weights, data and iteration counts.
+
+    Raises:
+        ValueError: values that are not allowed or do not fit one another.
+    """
+
+    title: str
+    task: str
+    variant: str = ""
+    difficulty: int
+    batch_size: int
+    fixed_items: int | None = None
+    net: NetConfig
+    training: TrainingConfig
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        if self.net.architecture == "feed_forward":
+            most = max(self.training.max_iterations, self.training.hold_iterations)
+            if most > self.net.depth:
+                raise ValueError(f"a feed-forward net of depth {self.net.depth} cannot be trained on {most} iterations")
+
+    def spec(self) -> DataSpec:
+        """The training data."""
+        return DataSpec(
+            task=self.task,
+            variant=self.variant,
+            difficulty=self.difficulty,
+            split="train",
+            seed=self.training.seed,
+        )
+
+    def build_net(self) -> ThinkingNet:
+        """The net before training."""
+        answer_rules(self.task)
+        in_channels, dimensions = input_shape(self.task)
+        return self.net.build(in_channels=in_channels, dimensions=dimensions, seed=self.training.seed)
+
+    def batches(self) -> Batches:
+        """The training data in batches."""
+        if self.fixed_items is None:
+            return fresh_batches(self.spec(), self.batch_size)
+        return fixed_batches(self.spec(), self.fixed_items, self.batch_size, self.training.seed)
+
+
+# ---- published: the authors' released configurations (github.com/aks2203/deep-thinking, config/ and launch/), with
+# epochs turned into steps: 8,000 strings in batches of 100, 40,000 mazes in 50s, 480,000 puzzles in 300s.
+
+_PAPER_SUMS: Final = Recipe(
+    title="prefix sums as published: DT-Recall, progressive loss, width 400",
+    task="prefix_sums",
+    difficulty=32,
+    batch_size=100,
+    fixed_items=8_000,
+    net=NetConfig(width=400, head_widths=(400, 200), recall_relu=True),
+    training=TrainingConfig(
+        steps=150 * 80,
+        max_iterations=30,
+        progressive_weight=1.0,
+        learning_rate=1e-3,
+        decay="drops",
+        drop_steps=(60 * 80, 100 * 80),
+        warmup_steps=10 * 80,
+        weight_decay=2e-4,
+        gradient_clip=1.0,
+    ),
+)
+_PAPER_MAZES: Final = Recipe(
+    title="mazes as published: DT-Recall, progressive loss, width 128",
+    task="mazes",
+    difficulty=9,
+    batch_size=50,
+    fixed_items=40_000,
+    net=NetConfig(width=128, head_widths=(32, 8)),
+    training=TrainingConfig(
+        steps=50 * 800,
+        max_iterations=30,
+        progressive_weight=0.01,
+        learning_rate=1e-3,
+        recurrent_rate_scale=1 / 30,
+        warmup_steps=10 * 800,
+        weight_decay=2e-4,
+    ),
+)
+_PAPER_CHESS: Final = Recipe(
+    title="chess puzzles as published: DT-Recall, progressive loss, width 512 (waits for the task)",
+    task="chess_puzzles",
+    difficulty=0,
+    batch_size=300,
+    fixed_items=480_000,
+    net=NetConfig(width=512, head_widths=(32, 8)),
+    training=TrainingConfig(
+        steps=130 * 1600,
+        max_iterations=30,
+        progressive_weight=0.5,
+        learning_rate=1e-2,
+        optimizer="sgd",
+        decay="drops",
+        drop_steps=(100 * 1600, 115 * 1600),
+        warmup_steps=10 * 1600,
+        weight_decay=2e-4,
+    ),
+)
+
+RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
+    {
+        "prefix-sums-paper": _PAPER_SUMS,
+        "mazes-paper": _PAPER_MAZES,
+        "chess-paper": _PAPER_CHESS,
+    }
+)
+
+
+def get_recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        ValueError: unknown name; the message lists the known ones.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(RECIPES)}")
+    return RECIPES[name]
