@@ -81,6 +81,17 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
     return min(max((centre - spread) / scale, 0.0), share), max(min((centre + spread) / scale, 1.0), share)
 
 
+def thin_curve(counts: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The iterations, from 1, and the counts there, that say all of a curve: first, last, and both sides of a change.
+
+    Args:
+        counts: counts[t - 1] items were right after iteration t; at least one.
+    """
+    last = len(counts) - 1
+    kept = [t for t in range(last + 1) if t in (0, last) or counts[t] != counts[t - 1] or counts[t] != counts[t + 1]]
+    return [t + 1 for t in kept], [counts[t] for t in kept]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DifficultyScore:
     """How a method did at one difficulty.
@@ -91,7 +102,10 @@ class DifficultyScore:
         num_items: items evaluated, at least 1.
         num_correct: of them answered exactly.
         mean_iterations: mean number of iterations whose answer counts; None for a method without iterations.
-        recorded_iterations: the iterations, from 1, at which `recorded_correct` was counted; may be empty.
+        mean_first_solved: mean over the items ever right of their first right iteration; None where not known.
+        num_settled: items whose features stopped changing; None where not known.
+        recorded_iterations: the iterations, from 1 and ascending, at which `recorded_correct` was counted; may be
+            empty. Between two of them the count goes in a straight line.
         recorded_correct: items right at each of them.
 
     Raises:
@@ -103,6 +117,8 @@ class DifficultyScore:
     num_items: int
     num_correct: int
     mean_iterations: float | None = None
+    mean_first_solved: float | None = None
+    num_settled: int | None = None
     recorded_iterations: Sequence[int] = ()
     recorded_correct: Sequence[int] = ()
 
@@ -128,6 +144,17 @@ class DifficultyScore:
         """The accuracy's 95 % Wilson interval."""
         return wilson_interval(self.num_correct, self.num_items)
 
+    @property
+    def peak_accuracy(self) -> float | None:
+        """The largest recorded accuracy, in [0, 1]; it looks at targets, so it is no score. None without a record."""
+        return max(self.recorded_correct) / self.num_items if self.recorded_correct else None
+
+    def accuracy_at(self, iteration: int) -> float | None:
+        """The recorded accuracy at an iteration, the last one for those beyond; None without a record."""
+        if not self.recorded_correct:
+            return None
+        return float(np.interp(iteration, self.recorded_iterations, self.recorded_correct)) / self.num_items
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return {
@@ -138,6 +165,8 @@ class DifficultyScore:
             "accuracy": self.accuracy,
             "interval_95": list(self.interval),
             "mean_iterations": self.mean_iterations,
+            "mean_first_solved": self.mean_first_solved,
+            "num_settled": self.num_settled,
             "recorded_iterations": list(self.recorded_iterations),
             "recorded_accuracy": [count / self.num_items for count in self.recorded_correct],
         }
@@ -154,8 +183,10 @@ class Result:
         trained_on: config of the training data.
         commit: of the code that made the numbers; None where it is not known.
         package_version: of easy-to-hard.
-        data_manifest_sha256: of the data folder's manifest.json.
+        data_manifest_sha256: of the data folder's manifest.json, or of the like for data that was made on the spot.
         seed: of the whole run.
+        parameters: number of weights; None where there are none.
+        trained_iterations: the most iterations in training; None for a method without iterations.
         device: what it ran on.
         training_seconds, evaluation_seconds: wall time.
         iterations_rule: how the iterations whose answer counts were chosen, in words; targets may not be looked at.
@@ -173,6 +204,8 @@ class Result:
     package_version: str
     data_manifest_sha256: str
     seed: int
+    parameters: int | None = None
+    trained_iterations: int | None = None
     device: str
     training_seconds: float
     evaluation_seconds: float
@@ -217,3 +250,33 @@ def read_result(path: Path) -> dict[str, Any]:
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}")
     return result
+
+
+def curves_at(results: Sequence[dict[str, Any]], config: str) -> dict[str, tuple[list[int], list[float]]]:
+    """The recorded curves of several results at one config, for `plotting.plot_accuracy_curves`.
+
+    Args:
+        results: what `read_result` gives.
+        config: such as "mazes_33".
+
+    Returns:
+        label (preset and seed) -> (iterations, accuracies).
+
+    Raises:
+        ValueError: no result has a record at that config; the message lists those there are.
+    """
+    recorded = [
+        (f"{result['preset']}, seed {result['seed']}", score)
+        for result in results
+        for score in result["scores"]
+        if score["recorded_iterations"]
+    ]
+    curves = {
+        label: (score["recorded_iterations"], score["recorded_accuracy"])
+        for label, score in recorded
+        if score["config"] == config
+    }
+    if not curves:
+        known = ", ".join(dict.fromkeys(score["config"] for _, score in recorded))
+        raise ValueError(f"no result has a curve at {config!r}: there are {known or 'none'}")
+    return curves

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -10,7 +10,10 @@ from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
 from easy_to_hard.datasets import StreamingDataset, to_tensors
-from easy_to_hard.tasks import DataSpec, generate, get_task
+from easy_to_hard.files import Chunk, TensorHash
+from easy_to_hard.tasks import Array, DataSpec, generate, get_task
+
+_HASHED_AT_A_TIME: Final = 64
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]
 Decode = Callable[[Tensor, Tensor], Tensor]
@@ -36,15 +39,17 @@ class AnswerRules:
     Attributes:
         decode: logits (batch, 2, *size), inputs -> predictions (batch, *size) int64.
         mask: inputs -> (batch, *size) bool, the cells that count in loss and confidence; None where all do.
+        ladder: difficulties that show how far a net goes, within minutes on a CPU.
     """
 
     decode: Decode
     mask: Mask | None = None
+    ladder: tuple[int, ...]
 
 
 ANSWER_RULES: Final[Mapping[str, AnswerRules]] = {
-    "prefix_sums": AnswerRules(decode=most_likely_class),
-    "mazes": AnswerRules(decode=most_likely_corridor_class, mask=corridor_mask),
+    "prefix_sums": AnswerRules(decode=most_likely_class, ladder=(16, 32, 48, 64, 128, 256, 512)),
+    "mazes": AnswerRules(decode=most_likely_corridor_class, mask=corridor_mask, ladder=(9, 13, 33, 59)),
 }
 
 
@@ -93,7 +98,7 @@ def fixed_batches(spec: DataSpec, num_items: int, batch_size: int, seed: int) ->
         raise ValueError(f"batch_size must be from 1 to the {num_items} items there are, not {batch_size}")
     data = generate(spec, num_items)[1].data
     batches_an_epoch = num_items // batch_size
-    order: tuple[int, np.ndarray[tuple[int], np.dtype[np.int64]]] | None = None
+    order: tuple[int, Array] | None = None
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         nonlocal order
@@ -129,7 +134,7 @@ def draw_batches(inputs: Tensor, targets: Tensor, *, batch_size: int, seed: int)
     return batch
 
 
-def _to_tensors(spec: DataSpec, data: np.ndarray) -> tuple[Tensor, Tensor]:  # type: ignore[type-arg]
+def _to_tensors(spec: DataSpec, data: Array) -> tuple[Tensor, Tensor]:
     task = get_task(spec.task)
     return to_tensors(task, *task.encode(data, spec.difficulty, None))
 
@@ -153,6 +158,26 @@ class Items:
 
     def __len__(self) -> int:
         return len(self._data)
+
+    def manifest_entry(self) -> dict[str, Any]:
+        """What the items are, and the SHA-256 of their inputs and targets as the files of a built folder hold them."""
+        digest = TensorHash()
+        task = get_task(self.spec.task)
+        for first in range(0, len(self), _HASHED_AT_A_TIME):
+            data = self._data[first : first + _HASHED_AT_A_TIME]
+            inputs, targets = task.encode(data, self.spec.difficulty, None)
+            digest.update(
+                Chunk(indices=np.arange(len(data), dtype=np.uint64), inputs=inputs, targets=targets, columns={})
+            )
+        spec = self.spec
+        return {
+            "config": spec.config,
+            "split": spec.split,
+            "seed": spec.seed,
+            "split_rule": spec.split_rule,
+            "rows": len(self),
+            **digest.digests(),
+        }
 
     def __getitem__(self, part: slice) -> tuple[Tensor, Tensor]:
         """inputs (items, channels, *size) float32 and targets (items, *size) int64."""

@@ -34,6 +34,11 @@ def process_group(device: str) -> Iterator[str]:
         dist.destroy_process_group()
 
 
+def process_rank() -> int:
+    """Rank that torchrun gave this process; 0 for one alone."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def place() -> tuple[int, int]:
     """Rank and number of the processes; (0, 1) for one alone."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
@@ -55,5 +60,6 @@ def sum_gradients(parameters: Iterable[Tensor]) -> None:
         return
     gradients = [weights.grad for weights in parameters if weights.grad is not None]
     joined = sum_over_processes(torch.cat([gradient.flatten() for gradient in gradients]))
-    for gradient, summed in zip(gradients, joined.split([g.numel() for g in gradients]), strict=True):
+    parts = torch.split(joined, [gradient.numel() for gradient in gradients])
+    for gradient, summed in zip(gradients, parts, strict=True):
         gradient.copy_(summed.view_as(gradient))

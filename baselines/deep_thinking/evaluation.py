@@ -129,7 +129,7 @@ class Evaluation:
 
     @property
     def peak_iteration(self) -> int:
-        """The first iteration at which the peak is reached, from 1; it looks at targets: on validation data, a choice for exit "fixed"."""
+        """The first iteration at which the peak is reached, from 1; it looks at targets, so use validation data."""
         return self.correct.index(max(self.correct)) + 1
 
     def accuracy_at(self, iteration: int) -> float:
@@ -198,7 +198,7 @@ def _relative_change(state: Tensor, previous: Tensor) -> Tensor:
 
     It is the largest and not the mean, so that it does not fade with the size of the input.
     """
-    largest = torch.linalg.vector_norm(state.flatten(1), ord=torch.inf, dim=1)
+    largest: Tensor = torch.linalg.vector_norm(state.flatten(1), ord=torch.inf, dim=1)
     return (state - previous).abs_().flatten(1).amax(dim=1) / largest
 
 

@@ -26,7 +26,8 @@ def _spectrum(kernel: Tensor) -> Tensor:
     """
     axes = tuple(range(2, kernel.ndim))
     size = _FREQUENCIES[len(axes)]
-    return torch.fft.rfftn(kernel, s=(size,) * len(axes), dim=axes).flatten(2).permute(2, 0, 1)
+    spectrum: Tensor = torch.fft.rfftn(kernel, s=(size,) * len(axes), dim=axes)
+    return spectrum.flatten(2).permute(2, 0, 1)
 
 
 class SpectralNorm(nn.Module):
@@ -58,13 +59,15 @@ class SpectralNorm(nn.Module):
             axes = kernel.ndim - 2
             between = math.cos(math.pi / _FREQUENCIES[axes]) ** axes
             if not self.training:
-                return torch.linalg.matrix_norm(spectrum.detach(), ord=2).amax() / between
+                exact: Tensor = torch.linalg.matrix_norm(spectrum.detach(), ord=2).amax()
+                return exact / between
             with torch.no_grad():
                 right = torch.view_as_complex(self.vectors).to(spectrum.dtype)
                 left = F.normalize(torch.einsum("foi,fi->fo", spectrum, right), dim=-1)
                 right = F.normalize(torch.einsum("foi,fo->fi", spectrum.conj(), left), dim=-1)
                 self.vectors.copy_(torch.view_as_real(right))
-            return torch.einsum("fo,foi,fi->f", left.conj(), spectrum, right).abs().amax() / between
+            found: Tensor = torch.einsum("fo,foi,fi->f", left.conj(), spectrum, right).abs().amax()
+            return found / between
 
 
 class LipschitzNet(ThinkingNet):
@@ -103,8 +106,9 @@ class LipschitzNet(ThinkingNet):
         self.contraction = contraction
         self.recall = convolution(dimensions, self._seen_channels, width, bias=True)
         # The features' convolution of recall, then two for each of the two blocks.
-        self.convolutions = nn.ModuleList(convolution(dimensions, width, width) for _ in range(5))
-        self.norms = nn.ModuleList(SpectralNorm(layer.weight) for layer in self.convolutions)
+        convolutions = [convolution(dimensions, width, width) for _ in range(5)]
+        self.convolutions = nn.ModuleList(convolutions)
+        self.norms = nn.ModuleList(SpectralNorm(layer.weight) for layer in convolutions)
         self.mixing = nn.Parameter(torch.zeros(2))
 
     def iteration(self, x: Tensor) -> Iteration:

@@ -111,7 +111,7 @@ class ThinkingNet(
     @property
     def _seen_channels(self) -> int:
         """Channels of the input once its patches are channels."""
-        return self.in_channels * self.patch**self.dimensions
+        return self.in_channels * int(self.patch**self.dimensions)
 
     def _see(self, x: Tensor) -> Tensor:
         """The input with its patches as channels; checks its shape."""

@@ -1,11 +1,13 @@
 """Everything that decides a training run, and the named ones: the papers' and ours."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from inspect import signature
 from types import MappingProxyType
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import torch
+from tyro.conf import Suppress
 
 from easy_to_hard.baselines.deep_thinking.data import (
     Batches,
@@ -18,6 +20,8 @@ from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet, ThinkingNet
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig
 from easy_to_hard.tasks import DataSpec
+
+_DEFAULT_PRESET: Final = "cpu"
 
 Architecture = Literal["recurrent", "feed_forward", "lipschitz"]
 ARCHITECTURES: Final[Mapping[str, type[ThinkingNet]]] = MappingProxyType(
@@ -58,15 +62,12 @@ class NetConfig:
 
     def build(self, *, in_channels: int, dimensions: int, seed: int) -> ThinkingNet:
         """A net whose weights are a function of the seed alone; the global random state is left as it was."""
-        sizes = {"in_channels": in_channels, "dimensions": dimensions, "width": self.width, "patch": self.patch}
-        options = {"recall": self.recall, "recall_relu": self.recall_relu, "group_norm": self.group_norm}
+        arguments: dict[str, Any] = {"in_channels": in_channels, "dimensions": dimensions}
+        kind = ARCHITECTURES[self.architecture]
+        arguments |= {name: value for name, value in asdict(self).items() if name in signature(kind).parameters}
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            if self.architecture == "lipschitz":
-                return LipschitzNet(head_widths=self.head_widths, **sizes)
-            if self.architecture == "feed_forward":
-                return FeedForwardNet(head_widths=self.head_widths, depth=self.depth, **sizes, **options)
-            return RecurrentNet(head_widths=self.head_widths, **sizes, **options)
+            return kind(**arguments)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,9 @@ class Recipe:
 
     Attributes:
         title: what it is, in a line.
-        task, variant, difficulty: of the training data.
+        task: of the training data.
+        variant: of the training data; "" for the task's default.
+        difficulty: of the training data.
         batch_size: items a batch, at least 1.
         fixed_items: train on so many instances again and again, as in the papers; None for fresh ones always.
         net: the shape of the net.
@@ -85,8 +88,8 @@ class Recipe:
         ValueError: values that are not allowed or do not fit one another.
     """
 
-    title: str
-    task: str
+    title: Suppress[str]
+    task: Suppress[str]
     variant: str = ""
     difficulty: int
     batch_size: int
@@ -184,9 +187,60 @@ _PAPER_CHESS: Final = Recipe(
     ),
 )
 
+
+# ---- ours: small nets, fresh instances at every step, trained in minutes on a CPU.
+
+_FAST_SUMS: Final = Recipe(
+    title="prefix sums in two minutes on a CPU: width 64, trained on 24 bits",
+    task="prefix_sums",
+    difficulty=24,
+    batch_size=100,
+    net=NetConfig(width=64, head_widths=(64, 32)),
+    training=TrainingConfig(
+        steps=1000,
+        max_iterations=24,
+        progressive_weight=1.0,
+        learning_rate=2e-3,
+        decay="linear",
+        gradient_clip=1.0,
+        hold_share=0.25,
+        hold_iterations=100,
+        hold_from_step=300,
+    ),
+)
+_CPU_SUMS: Final = replace(
+    _FAST_SUMS,
+    title="prefix sums on a CPU: width 64, trained on 32 bits",
+    difficulty=32,
+    training=replace(_FAST_SUMS.training, max_iterations=30, hold_share=0.3, hold_from_step=250),
+)
+_CPU_MAZES: Final = Recipe(
+    title="mazes on a CPU: width 32, a feature vector for each position of the maze",
+    task="mazes",
+    difficulty=9,
+    batch_size=50,
+    net=NetConfig(width=32, head_widths=(32, 8), patch=2),
+    training=TrainingConfig(
+        steps=3000,
+        max_iterations=20,
+        progressive_weight=1.0,
+        learning_rate=2e-3,
+        decay="linear",
+        warmup_steps=50,
+        gradient_clip=1.0,
+        hold_share=0.3,
+        hold_iterations=60,
+        hold_from_step=750,
+        precision="bfloat16",
+    ),
+)
+
 RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
+        "prefix-sums-fast": _FAST_SUMS,
+        "prefix-sums-cpu": _CPU_SUMS,
         "prefix-sums-paper": _PAPER_SUMS,
+        "mazes-cpu": _CPU_MAZES,
         "mazes-paper": _PAPER_MAZES,
         "chess-paper": _PAPER_CHESS,
     }
@@ -202,3 +256,21 @@ def get_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def recipe_name(what: str, preset: str) -> str:
+    """The name of a recipe from a task and a preset: ("prefix-sums", "cpu") -> "prefix-sums-cpu".
+
+    A whole name stands for itself where no preset is given; a task without a preset gets "cpu".
+
+    Raises:
+        ValueError: there is no such recipe; the message lists the known ones.
+    """
+    what = what.replace("_", "-")
+    name = f"{what}-{preset}" if preset else what if what in RECIPES else f"{what}-{_DEFAULT_PRESET}"
+    if name not in RECIPES:
+        presets = [known.removeprefix(f"{what}-") for known in RECIPES if known.startswith(f"{what}-")]
+        if preset and presets:
+            raise ValueError(f"unknown preset {preset!r} of {what}: choose one of {', '.join(presets)}")
+        get_recipe(what)
+    return name

@@ -313,7 +313,7 @@ def _open_board(folder: Path, done: int) -> Any:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=done)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=done)
 
 
 def train(

@@ -1,0 +1,388 @@
+"""Does a net come back to its problem when its thoughts are disturbed, and does it matter where it starts?
+
+`perturb` interrupts thinking once: other features are put in the place of the net's, or a bit of its input is
+flipped (Bansal et al. 2022, arXiv 2202.05826). `asymptotic_alignment` asks whether thinking ends in the same
+features from wherever it starts (Anil et al. 2022, arXiv 2211.09961). Both step in between two iterations of the loop.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from easy_to_hard.baselines.deep_thinking.data import AnswerRules
+from easy_to_hard.baselines.deep_thinking.evaluation import ItemSource
+from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+
+Kind = Literal["swap", "zero", "noise", "flip"]
+
+# An item has recovered once it is right for so many iterations in a row.
+HELD_ITERATIONS: Final = 5
+# Features that differ from the mean by less than this share of their size differ by rounding.
+_ROUNDING: Final = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbationConfig:
+    """What happens after how many iterations.
+
+    Attributes:
+        kind: what happens. "swap": an item's features are replaced by those of the next item of the batch, its donor
+            (the last item's by the first's); "zero": by zeros; "noise": by Gaussian noise of the mean and standard
+            deviation of the item's features, cut off at 0 where none of them was below; "flip": the features stay,
+            and one bit of the input is another one from then on (strings of bits only).
+        at: iterations before it happens, from 0 (the first features) to iterations - 5.
+        iterations: all iterations, before and after.
+        batch_size: items at a time, at least 1; at least 2 for "swap". An item left alone joins the batch before it.
+        seed: of noise and positions, at least 0; each item's are a function of the seed and its number alone.
+        position: for "flip", the bit to flip, from 0; None for a random one in each item.
+
+    Raises:
+        ValueError: a value outside the ranges above.
+    """
+
+    kind: Kind
+    at: int
+    iterations: int
+    batch_size: int = 100
+    seed: int = 0
+    position: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, not {self.kind!r}")
+        least = 2 if self.kind == "swap" else 1
+        if self.batch_size < least:
+            raise ValueError(f"batch_size must be at least {least} for {self.kind!r}, not {self.batch_size}")
+        if self.iterations < HELD_ITERATIONS:
+            raise ValueError(f"iterations must be at least {HELD_ITERATIONS}, not {self.iterations}")
+        if not 0 <= self.at <= self.iterations - HELD_ITERATIONS:
+            last = self.iterations - HELD_ITERATIONS
+            raise ValueError(f"at must be from 0 to {last}, {HELD_ITERATIONS} before the end, not {self.at}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, not {self.seed}")
+        if self.position is not None and (self.kind != "flip" or self.position < 0):
+            raise ValueError(f"position must be at least 0, and is for 'flip' only, not {self.position}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbationResult:
+    """How the answers fared.
+
+    Attributes:
+        config: what was done.
+        num_items: items it was done to.
+        correct: correct[t - 1] items were right after iteration t. Up to iteration `config.at` nothing has happened
+            yet. What is right is the answer to the item's own input, after a flip to the flipped one.
+        donor_correct: for "swap", how many items answered as their donor should; None for the others.
+        recovery_times: of each item, the iterations from `config.at` to the first of 5 right answers in a row, at
+            least 1; None where there are none.
+        positions: for "flip", each item's flipped bit, from 0; None for the others.
+    """
+
+    config: PerturbationConfig
+    num_items: int
+    correct: tuple[int, ...]
+    donor_correct: tuple[int, ...] | None
+    recovery_times: tuple[int | None, ...]
+    positions: tuple[int, ...] | None
+
+    @property
+    def curve(self) -> tuple[float, ...]:
+        """Accuracy after iterations 1, 2, ..., each in [0, 1]."""
+        return tuple(count / self.num_items for count in self.correct)
+
+    @property
+    def donor_curve(self) -> tuple[float, ...] | None:
+        """For "swap", share of answers that are the donor's after iterations 1, 2, ..., each in [0, 1]."""
+        return None if self.donor_correct is None else tuple(count / self.num_items for count in self.donor_correct)
+
+    @property
+    def share_recovered(self) -> float:
+        """Share of the items that recovered, in [0, 1]."""
+        return sum(time is not None for time in self.recovery_times) / self.num_items
+
+    @property
+    def mean_recovery_time(self) -> float | None:
+        """Mean over the items that recovered, in iterations; None if none did."""
+        times = [time for time in self.recovery_times if time is not None]
+        return sum(times) / len(times) if times else None
+
+
+class _Situation(NamedTuple):
+    """What a batch is in the middle of: features, input, and the answers it is held against."""
+
+    state: Tensor
+    inputs: Tensor
+    targets: Tensor
+    donor_targets: Tensor | None = None
+    positions: Tensor | None = None
+
+
+def _per_item(values: Tensor, features: Tensor) -> Tensor:
+    """(batch,) values in a shape that goes with features (batch, ...)."""
+    return values.view(-1, *[1] * (features.ndim - 1))
+
+
+def _swap(now: _Situation, first: int, config: PerturbationConfig) -> _Situation:
+    del first, config
+    return now._replace(state=now.state.roll(-1, 0))
+
+
+def _zero(now: _Situation, first: int, config: PerturbationConfig) -> _Situation:
+    del first, config
+    return now._replace(state=torch.zeros_like(now.state))
+
+
+def _noise(now: _Situation, first: int, config: PerturbationConfig) -> _Situation:
+    items = range(first, first + len(now.state))
+    shape = now.state.shape[1:]
+    # By numpy and by item, so that neither device nor batch_size makes a difference.
+    drawn = [np.random.default_rng((config.seed, item)).standard_normal(shape, np.float32) for item in items]
+    flat = now.state.flatten(1)
+    mean, deviation = (_per_item(each, now.state) for each in (flat.mean(dim=1), flat.std(dim=1, correction=0)))
+    noise = mean + deviation * torch.from_numpy(np.stack(drawn)).to(now.state)
+    rectified = _per_item(flat.amin(dim=1) >= 0, now.state)
+    return now._replace(state=torch.where(rectified, noise.clamp(min=0), noise))
+
+
+def _flip(now: _Situation, first: int, config: PerturbationConfig) -> _Situation:
+    num_items, length = now.targets.shape
+    if bool((now.inputs == 0).any()):
+        raise ValueError("a bit to flip must be -0.5 or 0.5, not 0")
+    if config.position is not None:
+        if config.position >= length:
+            raise ValueError(f"position must be from 0 to {length - 1}, not {config.position}")
+        drawn = [config.position] * num_items
+    else:
+        items = range(first, first + num_items)
+        drawn = [int(np.random.default_rng((config.seed, item)).integers(length)) for item in items]
+    positions = torch.tensor(drawn, device=now.inputs.device)[:, None]
+    places = torch.arange(length, device=now.inputs.device)
+    # The parity of every prefix that holds the bit changes.
+    inputs = torch.where((places == positions)[:, None], -now.inputs, now.inputs)
+    targets = torch.where(places >= positions, 1 - now.targets, now.targets)
+    return now._replace(inputs=inputs, targets=targets, positions=positions[:, 0])
+
+
+_PERTURBATIONS: Final[Mapping[str, Callable[[_Situation, int, PerturbationConfig], _Situation]]] = {
+    "swap": _swap,
+    "zero": _zero,
+    "noise": _noise,
+    "flip": _flip,
+}
+
+
+class _Records:
+    """What is kept of a batch: a few numbers an item, and two an iteration."""
+
+    def __init__(self, num_items: int, device: torch.device) -> None:
+        zeros = torch.zeros(num_items, dtype=torch.long, device=device)
+        self.recovery_times, self._run_length = zeros, zeros.clone()
+        self.positions: Tensor | None = None
+        self.counts: list[Tensor] = []
+        self.donor_counts: list[Tensor] = []
+
+    def add(self, now: _Situation, predictions: Tensor) -> Tensor:
+        """Count the right answers of an iteration; returns which are, (batch,) bool."""
+        exact = (predictions == now.targets).flatten(1).all(dim=1)
+        self.counts.append(exact.sum())
+        if now.donor_targets is not None:
+            self.donor_counts.append((predictions == now.donor_targets).flatten(1).all(dim=1).sum())
+        return exact
+
+    def add_recovery(self, exact: Tensor, since: int) -> None:
+        """Take note of which items are right, (batch,) bool, so many iterations after the perturbation."""
+        self._run_length = torch.where(exact, self._run_length + 1, 0)
+        recovered = (self._run_length == HELD_ITERATIONS) & (self.recovery_times == 0)
+        self.recovery_times[recovered] = since - HELD_ITERATIONS + 1
+
+
+def _parts(num_items: int, batch_size: int) -> list[slice]:
+    """Batches, none of them with one item as long as there are two."""
+    starts = list(range(0, num_items, batch_size))
+    if len(starts) > 1 and num_items - starts[-1] == 1:
+        starts.pop()
+    return [slice(start, end) for start, end in zip(starts, [*starts[1:], num_items], strict=True)]
+
+
+def _run_batch(
+    model: ThinkingNet, now: _Situation, first: int, rules: AnswerRules, config: PerturbationConfig
+) -> _Records:
+    """Perturb one batch, whose first item has the number `first`."""
+    records = _Records(len(now.inputs), now.inputs.device)
+    for state in model.states(now.state, now.inputs, config.at):
+        now = now._replace(state=state)
+        records.add(now, rules.decode(model.read_out(state), now.inputs))
+    now = _PERTURBATIONS[config.kind](now, first, config)
+    records.positions = now.positions
+    states = model.states(now.state, now.inputs, config.iterations - config.at, config.at)
+    for since, state in enumerate(states, start=1):
+        exact = records.add(now, rules.decode(model.read_out(state), now.inputs))
+        records.add_recovery(exact, since)
+    return records
+
+
+def _check_perturbable(model: ThinkingNet, items: ItemSource, config: PerturbationConfig) -> None:
+    if len(items) == 0:
+        raise ValueError("there must be at least one item to perturb")
+    if config.kind == "swap" and len(items) < 2:
+        raise ValueError("'swap' needs at least two items, not 1")
+    if config.kind == "flip" and (model.dimensions, model.in_channels) != (1, 1):
+        raise ValueError(
+            "'flip' is not defined for mazes or boards: only strings of bits (1-D inputs of 1 channel) can be flipped, "
+            f"not {model.dimensions}-D inputs of {model.in_channels} channels"
+        )
+
+
+def _summarise(records: Sequence[_Records], config: PerturbationConfig) -> PerturbationResult:
+    times = torch.cat([record.recovery_times for record in records]).tolist()
+    positions = [record.positions for record in records if record.positions is not None]
+
+    def total(counts: Callable[[_Records], list[Tensor]]) -> tuple[int, ...]:
+        return tuple(torch.stack([torch.stack(counts(record)) for record in records]).sum(dim=0).tolist())
+
+    return PerturbationResult(
+        config=config,
+        num_items=len(times),
+        correct=total(lambda record: record.counts),
+        donor_correct=total(lambda record: record.donor_counts) if config.kind == "swap" else None,
+        recovery_times=tuple(time or None for time in times),
+        positions=tuple(torch.cat(positions).tolist()) if positions else None,
+    )
+
+
+def perturb(
+    model: ThinkingNet,
+    items: ItemSource,
+    rules: AnswerRules,
+    config: PerturbationConfig,
+    *,
+    progress: bool = True,
+) -> PerturbationResult:
+    """Disturb the thinking of a net once, and count the right answers after every iteration.
+
+    A net with recall should come back to the answer to the input it sees. Without recall, features are all it knows
+    of its problem: after a swap it goes on to the donor's answer, after the others it cannot recover.
+
+    Deviates: the reproduction of Bansal et al. finds its iteration by counting layers, overwrites hidden channels for
+    a flip, and takes the iteration of most matches for the recovery; here it is the first of 5 right answers in a row.
+
+    Args:
+        model: the net; its device is used.
+        items: what to disturb it at. Bits are -0.5 and 0.5, and for "flip" targets are the parities of prefixes.
+        rules: what counts as an answer.
+        config: what to do when.
+        progress: whether to show a progress bar.
+
+    Raises:
+        ValueError: no items, one item alone for "swap", a flip of what is no string of bits or of a position beyond
+            its end, bits of 0, or more iterations than a feed-forward net has.
+    """
+    _check_perturbable(model, items, config)
+    device = next(model.parameters()).device
+    model.eval()
+    records = []
+    parts: tqdm[Any] = tqdm(
+        _parts(len(items), config.batch_size), desc=f"perturbing ({config.kind})", unit=" batches", disable=not progress
+    )
+    for part in parts:
+        inputs, targets = (tensor.to(device) for tensor in items[part])
+        with torch.inference_mode():
+            donor_targets = targets.roll(-1, 0) if config.kind == "swap" else None
+            start = _Situation(model.initial_state(inputs), inputs, targets, donor_targets)
+            records.append(_run_batch(model, start, part.start, rules, config))
+    return _summarise(records, config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignmentResult:
+    """How alike the features are in which thinking ends from different starts; each value is in [-1, 1].
+
+    Attributes:
+        num_items: B, the inputs compared.
+        iterations: run from each start.
+        alignment: mean over the B (B - 1) pairs of different inputs.
+        centred_alignment: the same without what all inputs have in common: the mean of the B fixed points is
+            subtracted. Features that do not depend on the input score 1 before and 0 after. Where an end depends on
+            its start alone, about -1 / (B - 1) is left.
+        self_alignment: mean over the B pairs of an input with itself: how little changes in as many iterations again.
+        centred_self_alignment: the same, centred.
+    """
+
+    num_items: int
+    iterations: int
+    alignment: float
+    centred_alignment: float
+    self_alignment: float
+    centred_self_alignment: float
+
+
+def _cosines(ends: Tensor, fixed_points: Tensor, centre: Tensor) -> Tensor:
+    """Cosine similarities after subtracting the centre: (B,) float; 0 where only rounding is left of either."""
+    products = ((ends - centre) * (fixed_points - centre)).sum(dim=1)
+    norms = [torch.linalg.vector_norm(each - centre, dim=1) for each in (ends, fixed_points)]
+    sizes = [torch.linalg.vector_norm(each, dim=1) for each in (ends, fixed_points)]
+    is_rounding = (norms[0] <= _ROUNDING * sizes[0]) | (norms[1] <= _ROUNDING * sizes[1])
+    cosines: Tensor = torch.where(is_rounding, 0, products / (norms[0] * norms[1])).clamp(-1, 1)
+    return cosines
+
+
+def asymptotic_alignment(
+    model: ThinkingNet, inputs: Tensor, iterations: int, *, progress: bool = True
+) -> AlignmentResult:
+    """Whether thinking ends in the same features from wherever it starts (Anil et al. 2022, arXiv 2211.09961).
+
+    Let fp_j be the features after K iterations on x_j from the usual start, and fp_ij those after K iterations on x_j
+    from fp_i. The alignment is the mean cosine similarity of fp_j and fp_ij, flattened; a net whose ends depend on
+    the input alone scores 1. So does one whose features depend on nothing: look at the centred alignment, and at the
+    accuracy. It runs B (B + 1) times K iterations, B inputs at a time.
+
+    Deviates: the authors' code takes the mean over all B^2 pairs; here pairs of an input with itself are apart, and
+    there is the centred alignment.
+
+    Args:
+        model: the net; its device is used.
+        inputs: (B, channels, *size) float, B at least 2.
+        iterations: K, at least 1.
+        progress: whether to show a progress bar.
+
+    Raises:
+        ValueError: fewer than 2 inputs or 1 iteration, or more iterations than a feed-forward net has.
+    """
+    if len(inputs) < 2:
+        raise ValueError(f"there must be at least two inputs to compare, not {len(inputs)}")
+    if iterations < 1:
+        raise ValueError(f"iterations must be at least 1, not {iterations}")
+    model.eval()
+    inputs = inputs.to(next(model.parameters()).device)
+    rows, centred_rows = [], []
+    with torch.inference_mode():
+        states = model.step(model.initial_state(inputs), inputs, iterations)
+        fixed_points = states.flatten(1).float()
+        centre = fixed_points.mean(dim=0)
+        for start in tqdm(states, desc="aligning", unit=" starts", disable=not progress):
+            ends = model.step(start.expand_as(states).contiguous(), inputs, iterations).flatten(1).float()
+            rows.append(_cosines(ends, fixed_points, torch.zeros_like(centre)))
+            centred_rows.append(_cosines(ends, fixed_points, centre))
+    means = [_pair_means(torch.stack(cosines).double().cpu()) for cosines in (rows, centred_rows)]
+    (different, same), (centred_different, centred_same) = means
+    return AlignmentResult(
+        num_items=len(inputs),
+        iterations=iterations,
+        alignment=different,
+        centred_alignment=centred_different,
+        self_alignment=same,
+        centred_self_alignment=centred_same,
+    )
+
+
+def _pair_means(cosines: Tensor) -> tuple[float, float]:
+    """Means over the entries off and on the diagonal of (B, B)."""
+    on = cosines.diagonal().sum()
+    num_items = len(cosines)
+    return float((cosines.sum() - on) / (num_items * (num_items - 1))), float(on / num_items)

@@ -1,0 +1,188 @@
+"""The commands of `easy-to-hard` that make and show data."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from easy_to_hard.tasks import DataSpec
+
+Task: TypeAlias = Annotated[Positional[str], arg(help="prefix_sums or mazes", metavar="TASK")]
+Difficulty: TypeAlias = Annotated[
+    Positional[int], arg(help="number of bits, or size of the maze", metavar="DIFFICULTY")
+]
+Variant: TypeAlias = Annotated[str, arg(help="mazes: depth_first (default), wilson, kruskal, open_start or looped")]
+Split: TypeAlias = Annotated[str, arg(help="train, validation or test")]
+Seed: TypeAlias = Annotated[int, arg(help="another seed gives other instances")]
+SplitRule: TypeAlias = Annotated[str, arg(help="hash: splits share no instance; original: they may, as in 2021")]
+Quiet: TypeAlias = Annotated[bool, arg(help="show no progress bar")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """Make graded datasets in a folder that `load_dataset` reads; goes on where a former build was stopped."""
+
+    out: Annotated[Path, arg(help="the folder")]
+    preset: Annotated[str, arg(help="tiny (seconds), demo, small or full (the benchmark)")] = "small"
+    seed: Seed = 0
+    split_rule: SplitRule = "hash"
+    threads: Annotated[int | None, arg(help="files made at a time; one a core by default")] = None
+    quiet: Quiet = False
+
+    def run(self) -> int:
+        """Build, and say where."""
+        from easy_to_hard.storage import build
+
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"--threads must be at least 1, not {self.threads}")
+        report = build(
+            self.out,
+            preset=self.preset,
+            seed=self.seed,
+            split_rule=self.split_rule,
+            num_threads=self.threads,
+            progress=not self.quiet,
+        )
+        files = f"{report.made + report.kept} files" + (f" ({report.kept} there already)" if report.kept else "")
+        print(f"{report.root}: {report.rows:,} rows in {files}, {report.size / 1e6:.1f} MB")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verify:
+    """Read a built folder again: check every hash, make and solve a sample of its rows."""
+
+    folder: Annotated[Positional[Path], arg(help="what `build` made", metavar="DIR")]
+    quiet: Quiet = False
+
+    def run(self) -> int:
+        """Verify; a line for each problem."""
+        from easy_to_hard.verification import verify
+
+        report = verify(self.folder, progress=not self.quiet)
+        for problem in report.problems:
+            print(f"{report.root}/{problem}", file=sys.stderr)
+        if report.problems:
+            return 1
+        print(f"{report.root}: all is well, {report.rows:,} rows in {report.files} files")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate:
+    """Write instances of one difficulty to a .parquet or .npz file."""
+
+    task: Task
+    difficulty: Difficulty
+    out: Annotated[Path, arg(help="the file; its ending says as what it is written")]
+    num: Annotated[int, arg(help="how many")] = 1000
+    variant: Variant = ""
+    split: Split = "train"
+    seed: Seed = 0
+    split_rule: SplitRule = "hash"
+
+    def run(self) -> int:
+        """Generate, write under a temporary name, rename."""
+        from easy_to_hard.tasks import DataSpec
+
+        spec = DataSpec(
+            task=self.task,
+            difficulty=self.difficulty,
+            variant=self.variant,
+            split=self.split,
+            seed=self.seed,
+            split_rule=self.split_rule,
+        )
+        if self.out.suffix not in (".parquet", ".npz"):
+            raise ValueError(f"--out must end in .parquet or .npz, not {self.out.name!r}")
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.out.with_name(f".{self.out.stem}.{os.getpid()}.tmp{self.out.suffix}")
+        try:
+            _write_instances(spec, self.num, temporary)
+            temporary.replace(self.out)
+        finally:
+            temporary.unlink(missing_ok=True)
+        print(f"{self.out}: {self.num:,} instances of {spec.config}, split {spec.split}")
+        return 0
+
+
+def _write_instances(spec: "DataSpec", num: int, path: Path) -> None:
+    import numpy as np
+    from tqdm import tqdm
+
+    from easy_to_hard.files import make_chunk, write_shard
+    from easy_to_hard.tasks import get_task
+
+    task = get_task(spec.task)
+    indices = task.first_distinct(spec, task.sample_count(spec, num), None)
+    if path.suffix == ".parquet":
+        with tqdm(total=len(indices), unit="row", unit_scale=True) as bar:
+            write_shard(path, spec, indices, bar.update)
+        return
+    chunk = make_chunk(spec, indices, None)
+    np.savez_compressed(
+        path, allow_pickle=False, input=chunk.inputs, target=chunk.targets, index=indices, **chunk.columns
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show:
+    """Draw one instance with its solution: in the terminal, or to a picture with --out."""
+
+    task: Task
+    difficulty: Difficulty
+    index: Annotated[int, arg(help="number of the item")] = 0
+    variant: Variant = ""
+    split: Split = "train"
+    seed: Seed = 0
+    out: Annotated[Path | None, arg(help="a picture: .png, .svg or .pdf")] = None
+
+    def run(self) -> int:
+        """Draw."""
+        import numpy as np
+
+        from easy_to_hard.tasks import DataSpec, get_task
+
+        spec = DataSpec(
+            task=self.task, difficulty=self.difficulty, variant=self.variant, split=self.split, seed=self.seed
+        )
+        if self.out is not None:
+            from easy_to_hard.plotting import plot_item, save_figure
+
+            print(save_figure(plot_item(spec, self.index), self.out))
+            return 0
+        task = get_task(spec.task)
+        instances = task.generate(spec, np.array([self.index]), None)
+        inputs, targets = task.encode(instances.data, spec.difficulty, None)
+        print(task.text(inputs[0], targets[0]))
+        known = [f"{name} {values[0]}" for name, values in instances.columns.items()]
+        print(", ".join([spec.config, f"split {spec.split}", f"seed {spec.seed}", f"item {self.index}", *known]))
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Info:
+    """List the tasks, their difficulties and variants, and the presets of `build`."""
+
+    def run(self) -> int:
+        """List."""
+        from easy_to_hard.presets import PRESETS
+        from easy_to_hard.tasks import TASKS
+
+        for task in TASKS.values():
+            ladder = " ".join(str(difficulty) for difficulty in task.difficulties)
+            print(f"{task.name}: {task.title}")
+            print(f"  {task.reference}")
+            print(f"  difficulty    {task.difficulty_name}: {ladder}")
+            print(f"  trained at    {task.train_difficulty}")
+            if task.variants:
+                print(f"  variants      {' '.join(task.variants)}")
+        print("presets of easy-to-hard build")
+        for name, parts in PRESETS.items():
+            configs = len({part.config for part in parts})
+            print(f"  {name:<6} {configs:>3} configs, {sum(part.rows for part in parts):>9,} rows")
+        return 0

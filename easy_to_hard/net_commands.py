@@ -1,0 +1,216 @@
+"""The commands of `easy-to-hard` that train, test and look at nets.
+
+Commands are above all layers: they load the baselines when they are run, and not before.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from tyro.conf import Positional, Suppress, arg
+
+if TYPE_CHECKING:
+    from easy_to_hard.baselines.deep_thinking.commands import Examination
+    from easy_to_hard.baselines.deep_thinking.recipes import Recipe
+
+Model: TypeAlias = Annotated[str, arg(help="a folder, a net that comes with the package, or a Hub id (owner/name)")]
+TaskOfModel: TypeAlias = Annotated[str, arg(help="prefix_sums or mazes; by default what the net was trained on")]
+Difficulty: TypeAlias = Annotated[int | None, arg(help="number of bits, or size of the maze; by default the net's")]
+Variant: TypeAlias = Annotated[str, arg(help="mazes: depth_first (default), wilson, kruskal, open_start or looped")]
+Split: TypeAlias = Annotated[str, arg(help="train, validation or test")]
+DataSeed: TypeAlias = Annotated[int, arg(help="of the instances")]
+Iterations: TypeAlias = Annotated[int | None, arg(help="the most iterations; by default enough for the difficulty")]
+Device: TypeAlias = Annotated[str, arg(help="cpu or cuda")]
+Threads: TypeAlias = Annotated[int, arg(help="batches at a time on a CPU")]
+Precision: TypeAlias = Annotated[str, arg(help="float32 or bfloat16")]
+Quiet: TypeAlias = Annotated[bool, arg(help="show no progress bar")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a net, or go on with a training that was stopped.
+
+    Every setting of the preset can be changed by a flag of its own, such as --steps 500 --width 32 --seed 3;
+    `easy-to-hard train NAME --settings` lists them. On several processes:
+    torchrun --nproc-per-node 2 -m easy_to_hard.cli train NAME
+    """
+
+    name: Annotated[
+        Positional[str], arg(help="prefix-sums, mazes, or a whole name (easy-to-hard info)", metavar="NAME")
+    ]
+    preset: Annotated[str, arg(help="such as fast, cpu or paper; by default cpu")] = ""
+    out: Annotated[Path | None, arg(help="the folder of the run; by default runs/NAME-seedSEED")] = None
+    device: Device = "cpu"
+    threads: Annotated[int | None, arg(help="of a CPU; by default one for narrow nets, all for wide ones")] = None
+    settings: Annotated[bool, arg(help="list the preset's settings, and do no more")] = False
+    quiet: Quiet = False
+    overrides: Suppress[tuple[str, ...]] = ()
+
+    def run(self) -> int:
+        """Train, and say how to go on."""
+        from easy_to_hard.baselines.deep_thinking.commands import is_trained, train_recipe
+        from easy_to_hard.baselines.deep_thinking.distributed import process_rank
+        from easy_to_hard.baselines.deep_thinking.recipes import recipe_name
+
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"--threads must be at least 1, not {self.threads}")
+        name = recipe_name(self.name, self.preset)
+        recipe = self._recipe(name)
+        if recipe is None:
+            return 0
+        out = self.out if self.out is not None else Path("runs") / f"{name}-seed{recipe.training.seed}"
+        trained = is_trained(out)
+        report = train_recipe(name, recipe, out, device=self.device, threads=self.threads, progress=not self.quiet)
+        if process_rank() == 0:
+            done = "was trained already" if trained else "trained"
+            print(f"{out}: {done}, {report.steps:,} steps in {report.seconds:,.0f} s, last loss {report.loss:.5f}")
+            print(f"try it: easy-to-hard evaluate --model {out}")
+        return 0
+
+    def _recipe(self, name: str) -> "Recipe | None":
+        """The preset with its overrides; None if only its settings were asked for."""
+        import contextlib
+        import io
+
+        import tyro
+
+        from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
+
+        default = get_recipe(name)
+        arguments = ["--help"] if self.settings else list(self.overrides)
+        complaint = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(complaint):
+                recipe: Recipe = tyro.cli(
+                    Recipe,
+                    default=default,
+                    args=arguments,
+                    prog=f"easy-to-hard train {name}",
+                    description=default.title,
+                    config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+                )
+        except SystemExit as stop:
+            if not stop.code:
+                return None
+            from easy_to_hard.cli import one_line
+
+            raise ValueError(one_line(complaint.getvalue(), f"easy-to-hard train {name} --settings")) from None
+        return recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Test a net on instances it has not seen, at graded difficulties, at every iteration."""
+
+    model: Model
+    task: TaskOfModel = ""
+    difficulties: Annotated[tuple[int, ...], arg(help="by default a ladder of the task")] = ()
+    variant: Variant = ""
+    split: Split = "test"
+    seed: DataSeed = 0
+    items: Annotated[int | None, arg(help="instances at each; by default about a minute's worth, 10 to 1,000")] = None
+    iterations: Iterations = None
+    exit: Annotated[str, arg(help="which iteration's answer counts: settled, max-confidence, last or validation")] = (
+        "settled"
+    )
+    run_all: Annotated[bool, arg(help="run every iteration, even when nothing changes any more")] = False
+    out: Annotated[Path | None, arg(help="a result file to write (.json)")] = None
+    device: Device = "cpu"
+    threads: Threads = 2
+    precision: Precision = "float32"
+    quiet: Quiet = False
+
+    def run(self) -> int:
+        """Evaluate, print the table, write the result."""
+        from easy_to_hard.baselines.deep_thinking.commands import describe_model, examine, format_scores, load_for
+        from easy_to_hard.scoring import write_result
+
+        if self.out is not None and self.out.suffix != ".json":
+            raise ValueError(f"--out must end in .json, not {self.out.name!r}")
+        model, facts = load_for(self.model, self.task)
+        examination = self._examination(facts.task)
+        print(describe_model(self.model, model, facts), flush=True)
+        result = examine(model, facts, examination, progress=not self.quiet)
+        print(format_scores(result))
+        print(f"answer taken at: {result.iterations_rule}")
+        if self.out is not None:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            write_result(result, self.out)
+            print(self.out)
+        return 0
+
+    def _examination(self, task: str) -> "Examination":
+        from easy_to_hard.baselines.deep_thinking.commands import Examination
+        from easy_to_hard.baselines.deep_thinking.data import answer_rules
+
+        return Examination(
+            task=task,
+            difficulties=self.difficulties or answer_rules(task).ladder,
+            variant=self.variant,
+            split=self.split,
+            seed=self.seed,
+            items=self.items,
+            iterations=self.iterations,
+            exit_rule=self.exit,  # type: ignore[arg-type]  # checked there
+            run_all=self.run_all,
+            device=self.device,
+            threads=self.threads,
+            precision=self.precision,  # type: ignore[arg-type]  # checked there
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Think:
+    """Show how a net solves one instance: an animation (.gif), or a strip of pictures (.png, .svg, .pdf)."""
+
+    model: Model
+    out: Annotated[Path, arg(help="the file; its ending says as what")] = Path("think.png")
+    task: TaskOfModel = ""
+    difficulty: Difficulty = None
+    index: Annotated[int, arg(help="number of the instance")] = 0
+    variant: Variant = ""
+    split: Split = "test"
+    seed: DataSeed = 0
+    iterations: Iterations = None
+    frames: Annotated[int, arg(help="pictures; early iterations get more of them")] = 12
+    device: Device = "cpu"
+
+    def run(self) -> int:
+        """Draw."""
+        from easy_to_hard.baselines.deep_thinking.commands import film, load_for
+
+        model, facts = load_for(self.model, self.task, self.device)
+        difficulty = facts.difficulty if self.difficulty is None else self.difficulty
+        solved = film(
+            model,
+            facts,
+            self.out,
+            difficulty=difficulty,
+            variant=self.variant,
+            split=self.split,
+            seed=self.seed,
+            index=self.index,
+            iterations=self.iterations,
+            frames=self.frames,
+        )
+        print(f"{self.out}: {solved}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Plot accuracy against iterations of several nets at one difficulty, from their result files."""
+
+    results: Annotated[Positional[tuple[Path, ...]], arg(help="files that `evaluate --out` wrote", metavar="RESULT")]
+    config: Annotated[str, arg(help="such as prefix_sums_48 or mazes_33")]
+    out: Annotated[Path, arg(help="a picture: .png, .svg or .pdf")] = Path("curves.png")
+
+    def run(self) -> int:
+        """Plot."""
+        from easy_to_hard.plotting import plot_accuracy_curves, save_figure
+        from easy_to_hard.scoring import curves_at, read_result
+
+        curves = curves_at([read_result(path) for path in self.results], self.config)
+        figure = plot_accuracy_curves(curves, title=self.config.replace("_", " "))
+        print(save_figure(figure, self.out))
+        return 0
