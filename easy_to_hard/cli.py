@@ -16,7 +16,7 @@ import tyro
 from tyro.conf import subcommand
 
 from easy_to_hard.data_commands import Build, Generate, Info, Show, Verify
-from easy_to_hard.net_commands import Curves, Evaluate, Think, Train
+from easy_to_hard.net_commands import Align, Curves, Evaluate, Perturb, Think, Train
 
 Command: TypeAlias = (
     Annotated[Build, subcommand("build")]
@@ -27,6 +27,8 @@ Command: TypeAlias = (
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Think, subcommand("think")]
+    | Annotated[Perturb, subcommand("perturb")]
+    | Annotated[Align, subcommand("align")]
     | Annotated[Curves, subcommand("curves")]
 )
 
@@ -68,8 +70,10 @@ def _parse(arguments: list[str]) -> Command | int:
             if arguments[:1] == ["train"]:
                 # What `train` does not know is for the preset.
                 train, unknown = tyro.cli(Command, return_unknown_args=True, **options)
-                return replace(train, overrides=tuple(unknown))
-            return tyro.cli(Command, **options)
+                command: Command = replace(train, overrides=tuple(unknown))
+            else:
+                command = tyro.cli(Command, **options)
+            return command
     except SystemExit as stop:
         return _fail(one_line(complaint.getvalue(), "easy-to-hard --help"), 2) if stop.code else 0
 

@@ -178,22 +178,73 @@ class Think:
     def run(self) -> int:
         """Draw."""
         from easy_to_hard.baselines.deep_thinking.commands import film, load_for
+        from easy_to_hard.tasks import DataSpec
 
         model, facts = load_for(self.model, self.task, self.device)
-        difficulty = facts.difficulty if self.difficulty is None else self.difficulty
-        solved = film(
-            model,
-            facts,
-            self.out,
-            difficulty=difficulty,
+        spec = DataSpec(
+            task=facts.task,
+            difficulty=facts.difficulty if self.difficulty is None else self.difficulty,
             variant=self.variant,
             split=self.split,
             seed=self.seed,
-            index=self.index,
-            iterations=self.iterations,
-            frames=self.frames,
+        )
+        solved = film(
+            model, facts, self.out, spec=spec, index=self.index, iterations=self.iterations, frames=self.frames
         )
         print(f"{self.out}: {solved}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perturb:
+    """Disturb a net while it thinks (swap, zero, noise, flip a bit), and see whether it comes back."""
+
+    model: Model
+    task: TaskOfModel = ""
+    difficulty: Difficulty = None
+    at: Annotated[int, arg(help="iterations before it happens")] = 50
+    iterations: Annotated[int, arg(help="all iterations, before and after")] = 300
+    items: Annotated[int, arg(help="instances")] = 100
+    variant: Variant = ""
+    split: Split = "test"
+    seed: DataSeed = 0
+    device: Device = "cpu"
+    quiet: Quiet = False
+
+    def run(self) -> int:
+        """Perturb, print a table."""
+        from easy_to_hard.baselines.deep_thinking.commands import items_for, load_for, perturbation_table
+
+        model, facts = load_for(self.model, self.task, self.device)
+        items = items_for(facts, self.difficulty, self.variant, self.split, self.seed, self.items)
+        print(perturbation_table(model, facts, items, at=self.at, iterations=self.iterations, progress=not self.quiet))
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Align:
+    """Asymptotic alignment: does thinking end in the same features from wherever it starts (arXiv 2211.09961)?"""
+
+    model: Model
+    task: TaskOfModel = ""
+    difficulty: Difficulty = None
+    iterations: Annotated[int, arg(help="from each start")] = 300
+    items: Annotated[int, arg(help="instances; each is started from each other's end")] = 16
+    variant: Variant = ""
+    split: Split = "test"
+    seed: DataSeed = 0
+    device: Device = "cpu"
+    quiet: Quiet = False
+
+    def run(self) -> int:
+        """Align, print the scores."""
+        from easy_to_hard.baselines.deep_thinking.commands import describe_alignment, items_for, load_for
+        from easy_to_hard.baselines.deep_thinking.experiments import asymptotic_alignment
+
+        model, facts = load_for(self.model, self.task, self.device)
+        items = items_for(facts, self.difficulty, self.variant, self.split, self.seed, self.items)
+        inputs, _ = items[:]
+        print(describe_alignment(asymptotic_alignment(model, inputs, self.iterations, progress=not self.quiet)))
         return 0
 
 

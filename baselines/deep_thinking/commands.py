@@ -6,17 +6,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, ModelFacts, load_model, save_model
 from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules, input_shape, validation_items
 from easy_to_hard.baselines.deep_thinking.distributed import place, process_group
-from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, evaluate
+from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.evaluation import Exit as EvaluationExit
+from easy_to_hard.baselines.deep_thinking.experiments import AlignmentResult, Kind, PerturbationConfig, perturb
+from easy_to_hard.baselines.deep_thinking.film import choose_frames, think_frames, write_film
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe
 from easy_to_hard.baselines.deep_thinking.training import Precision, TrainingReport, train
+from easy_to_hard.datasets import to_tensors
 from easy_to_hard.files import write_json
 from easy_to_hard.scoring import DifficultyScore, Result, source_commit, thin_curve
 from easy_to_hard.tasks import DataSpec, get_task
@@ -350,8 +355,119 @@ def describe_model(name: str, model: ThinkingNet, facts: ModelFacts) -> str:
 
 
 def load_for(name: str, task: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]:
-    """A net that is for the task; "" for whatever its task is."""
+    """A net that is for the task; "" for whatever its task is.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_model`; no such device; a net for another task.
+    """
+    check_device(device)
     model, facts = load_model(name, device)
     if task:
         check_task(facts, task)
     return model, facts
+
+
+# ---- think
+
+
+def film(
+    model: ThinkingNet,
+    facts: ModelFacts,
+    out: Path,
+    *,
+    spec: DataSpec,
+    index: int,
+    iterations: int | None = None,
+    frames: int = 12,
+) -> str:
+    """Write a film or a strip of one instance being solved; returns what came of it, in words.
+
+    Args:
+        model, facts: the net.
+        out: .gif, .png, .svg or .pdf.
+        spec: of the instance; its task must be the net's.
+        index: its number.
+        iterations: the last one shown; None for where the features settle, as in an evaluation.
+        frames: pictures, at least 2.
+
+    Raises:
+        ValueError: numbers out of range, another ending, a task that is not the net's.
+        ImportError: matplotlib is not installed.
+    """
+    if index < 0:
+        raise ValueError(f"--index must be at least 0, not {index}")
+    if frames < 2:
+        raise ValueError(f"--frames must be at least 2, not {frames}")
+    if iterations is not None and iterations < 1:
+        raise ValueError(f"--iterations must be at least 1, not {iterations}")
+    check_task(facts, spec.task)
+    rules = answer_rules(spec.task)
+    item = one_item(spec, index)
+    if iterations is None:
+        most = thinking_budget(facts, spec.difficulty)
+        config = EvaluationConfig(max_iterations=min(most, model.depth or most), stop_when_settled=True)
+        iterations = evaluate(model, TensorItems(*item), rules, config, progress=False).last_iteration
+    shown = choose_frames(iterations, frames)
+    write_film(out, model, *item, shown, rules)
+    solved = think_frames(model, *item, [iterations], rules)[0].solved
+    return f"{spec.config}, item {index}, {'solved' if solved else 'not solved'} after {iterations:,} iterations"
+
+
+# ---- the papers' experiments
+
+
+def perturbation_table(
+    model: ThinkingNet, facts: ModelFacts, items: Items, *, at: int, iterations: int, progress: bool = True
+) -> str:
+    """Every perturbation that is defined for the task, in a plain-text table.
+
+    Raises:
+        ValueError: numbers out of range.
+    """
+    kinds = [kind for kind in get_args(Kind) if kind != "flip" or input_shape(facts.task) == (1, 1)]
+    rules = answer_rules(facts.task)
+    lines = [
+        f"{'perturbation':>12}  {'items':>6}  {'right before':>12}  {'right after':>11}  {'at the end':>10}"
+        f"  {'recovered':>9}  {'in iterations':>13}  {'donor answer':>12}"
+    ]
+    for kind in kinds:
+        result = perturb(
+            model, items, rules, PerturbationConfig(kind=kind, at=at, iterations=iterations), progress=progress
+        )
+        donor = "-" if result.donor_curve is None else _percent(result.donor_curve[-1], 1)
+        time = "-" if result.mean_recovery_time is None else f"{result.mean_recovery_time:.1f}"
+        lines.append(
+            f"{kind:>12}  {result.num_items:>6,}  {_percent(result.curve[at - 1], 12) if at else '-':>12}"
+            f"  {_percent(result.curve[at], 11)}  {_percent(result.curve[-1], 10)}"
+            f"  {_percent(result.share_recovered, 9)}  {time:>13}  {donor:>12}"
+        )
+    return "\n".join(lines)
+
+
+def describe_alignment(result: AlignmentResult) -> str:
+    """The scores of asymptotic alignment in two lines."""
+    return (
+        f"asymptotic alignment over {result.num_items} inputs, {result.iterations:,} iterations from each start: "
+        f"{result.alignment:.4f} (same input again {result.self_alignment:.4f})\n"
+        f"without what all fixed points share: {result.centred_alignment:.4f} "
+        f"(same input again {result.centred_self_alignment:.4f})"
+    )
+
+
+def items_for(facts: ModelFacts, difficulty: int | None, variant: str, split: str, seed: int, num_items: int) -> Items:
+    """The first instances of the net's task; of the difficulty it was trained on where none is given.
+
+    Raises:
+        ValueError: no items, or arguments that `DataSpec` does not allow.
+    """
+    if num_items < 1:
+        raise ValueError(f"--items must be at least 1, not {num_items}")
+    difficulty = facts.difficulty if difficulty is None else difficulty
+    return Items(DataSpec(task=facts.task, difficulty=difficulty, variant=variant, split=split, seed=seed), num_items)
+
+
+def one_item(spec: DataSpec, index: int) -> tuple[Tensor, Tensor]:
+    """inputs (1, channels, *size) float32 and targets (1, *size) int64 of the instance of that number."""
+    task = get_task(spec.task)
+    data = task.generate(spec, np.array([index]), None).data
+    return to_tensors(task, *task.encode(data, spec.difficulty, None))
