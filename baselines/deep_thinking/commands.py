@@ -90,7 +90,7 @@ def train_recipe(
         model = model.to(own_device)
         report = train(model, batches, recipe.training, mask_of=rules.mask, folder=out, progress=progress)
         if first:
-            save_model(model, out, _facts(name, recipe, report, describe_device(own_device, threads)))
+            save_model(model, out, make_facts(name, recipe, report, describe_device(own_device, threads)))
     return report
 
 
@@ -108,7 +108,8 @@ def _claim(out: Path, name: str, recipe: Recipe) -> None:
     write_json(path, claimed)
 
 
-def _facts(name: str, recipe: Recipe, report: TrainingReport, device: str) -> ModelFacts:
+def make_facts(name: str, recipe: Recipe, report: TrainingReport, device: str) -> ModelFacts:
+    """What a checkpoint says of its net."""
     return ModelFacts(
         recipe=name,
         task=recipe.task,
@@ -255,11 +256,12 @@ def examine_difficulty(
     return items, evaluate(model, items, rules, config, progress=progress, description=label)
 
 
-def _score(items: Items, evaluation: Evaluation) -> DifficultyScore:
+def to_score(spec: DataSpec, evaluation: Evaluation) -> DifficultyScore:
+    """What a result file holds of an evaluation."""
     recorded_iterations, recorded_correct = thin_curve(evaluation.correct)
     return DifficultyScore(
-        difficulty=items.spec.difficulty,
-        config=items.spec.config,
+        difficulty=spec.difficulty,
+        config=spec.config,
         num_items=evaluation.num_items,
         num_correct=evaluation.num_correct,
         mean_iterations=evaluation.mean_iterations,
@@ -283,7 +285,7 @@ def examine(model: ThinkingNet, facts: ModelFacts, examination: Examination, *, 
     scores, manifest, seconds, rules = [], [], 0.0, {}
     for difficulty in sorted(examination.difficulties):
         items, evaluation = examine_difficulty(model, facts, examination, difficulty, progress=progress)
-        scores.append(_score(items, evaluation))
+        scores.append(to_score(items.spec, evaluation))
         manifest.append(items.manifest_entry())
         seconds += evaluation.seconds
         rules[difficulty] = evaluation.iterations_rule

@@ -30,6 +30,8 @@ _GREY: Final = "0.35"
 _BITS: Final[dict[str, Any]] = {"cmap": "Blues", "vmin": -0.15, "vmax": 1.1, "interpolation": "nearest"}
 _PANELS_A_LINE: Final = 6
 _PANEL_INCHES: Final = 1.9
+_FILM_INCHES: Final = 3.4
+_FINEST_PIXELS_AN_INCH: Final = 40
 _MOST_ROWS: Final = 120
 _STRIP_KINDS: Final = (".png", ".svg", ".pdf")
 _FILM_DPI: Final = 100
@@ -74,6 +76,11 @@ def choose_frames(last: int, count: int) -> list[int]:
     return frames
 
 
+def _check_iterations(iterations: Sequence[int]) -> None:
+    if not iterations or min(iterations) < 0:
+        raise ValueError(f"iterations must be at least one, each at least 0, not {list(iterations)}")
+
+
 def think_frames(
     model: ThinkingNet, inputs: Tensor, targets: Tensor, iterations: Sequence[int], rules: AnswerRules
 ) -> list[Frame]:
@@ -91,8 +98,7 @@ def think_frames(
     """
     if len(inputs) != 1 or len(targets) != 1:
         raise ValueError(f"a film has one input and one target, not {len(inputs)} and {len(targets)}")
-    if not iterations or min(iterations) < 0:
-        raise ValueError(f"iterations must be at least one, each at least 0, not {list(iterations)}")
+    _check_iterations(iterations)
     wanted, last = set(iterations), max(iterations)
     device = next(model.parameters()).device
     inputs, targets = inputs.to(device), targets.to(device)
@@ -135,12 +141,19 @@ def _draw_maze(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
         axes.set_title("✓ solved", loc="right", fontsize=9, color=_SOLVED, pad=4)
 
 
+def _panel_size(image: NDArray[Any], least_width: float) -> tuple[float, float]:
+    """Width and height in inches, with the title."""
+    _, height, width = image.shape
+    inches = max(least_width, width / _FINEST_PIXELS_AN_INCH)
+    return inches, inches * height / width + 0.28
+
+
 def _maze_strip(image: NDArray[Any], frames: Sequence[Frame]) -> "Figure":
     # Lines of about the same length: 8 panels are 4 + 4, not 6 + 2.
     lines = -(-len(frames) // _PANELS_A_LINE)
     columns = -(-len(frames) // lines)
-    height = _PANEL_INCHES * image.shape[1] / image.shape[2] + 0.28
-    figure = new_figure(_PANEL_INCHES * columns, height * lines)
+    width, height = _panel_size(image, _PANEL_INCHES)
+    figure = new_figure(width * columns, height * lines)
     for number, frame in enumerate(frames, start=1):
         _draw_maze(figure.add_subplot(lines, columns, number), image, frame)
     return figure
@@ -148,7 +161,7 @@ def _maze_strip(image: NDArray[Any], frames: Sequence[Frame]) -> "Figure":
 
 def _maze_film(image: NDArray[Any], frames: Sequence[Frame]) -> "Iterator[Figure]":
     for frame in frames:
-        figure = new_figure(3.4, 3.4 * image.shape[1] / image.shape[2] + 0.3)
+        figure = new_figure(*_panel_size(image, _FILM_INCHES))
         _draw_maze(figure.add_subplot(), image, frame)
         yield figure
 
@@ -186,7 +199,7 @@ def _draw_answers(axes: "Axes", frames: Sequence[Frame], last: int) -> Any:
     axes.set_ylim(last + 0.5, -0.5)
     axes.set_xticks([])
     axes.set_ylabel("iteration", fontsize=9, color=_GREY)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     _hide_frame(axes)
     return drawing
 
@@ -237,7 +250,8 @@ def _sums_figure(bits: NDArray[Any], parities: NDArray[Any], frames: Sequence[Fr
 # ---- both
 
 
-def _check_drawable(model: ThinkingNet, inputs: Tensor) -> None:
+def _check_drawable(model: ThinkingNet, inputs: Tensor, iterations: Sequence[int]) -> None:
+    _check_iterations(iterations)
     if inputs.ndim - 2 == model.dimensions and inputs.shape[1] == {1: 1, 2: 3}[model.dimensions]:
         return
     shape = tuple(inputs.shape)
@@ -264,11 +278,11 @@ def film_strip(
         ImportError: matplotlib is not installed; the message says how to get it.
         ValueError: other inputs, no iteration or one below 0, or more than a feed-forward net has.
     """
-    _check_drawable(model, inputs)
+    _check_drawable(model, inputs, iterations)
     if model.dimensions == 2:
         return _maze_strip(_plain(inputs[0]), think_frames(model, inputs, targets, iterations, rules))
-    last = max(iterations, default=-1)
-    frames = think_frames(model, inputs, targets, _rows_of(last) if last > 0 else iterations, rules)
+    last = max(iterations)
+    frames = think_frames(model, inputs, targets, _rows_of(last), rules)
     return _sums_figure(_plain(inputs[0, 0] > 0), _plain(targets[0]), frames, last)
 
 
@@ -276,12 +290,12 @@ def _film(
     model: ThinkingNet, inputs: Tensor, targets: Tensor, iterations: Sequence[int], rules: AnswerRules
 ) -> "Iterator[Figure]":
     """A figure for each frame of the animation; a string's picture fills up row by row."""
-    _check_drawable(model, inputs)
+    _check_drawable(model, inputs, iterations)
     if model.dimensions == 2:
         yield from _maze_film(_plain(inputs[0]), think_frames(model, inputs, targets, iterations, rules))
         return
-    last = max(iterations, default=-1)
-    rows = sorted({*iterations, *(_rows_of(last) if last > 0 else ())})
+    last = max(iterations)
+    rows = sorted({*iterations, *_rows_of(last)})
     frames = think_frames(model, inputs, targets, rows, rules)
     for iteration in sorted(set(iterations)):
         shown = [frame for frame in frames if frame.iteration <= iteration]

@@ -1,0 +1,228 @@
+"""`easy-to-hard train`, `evaluate`, `think`, `perturb`, `align` and `curves`, as a user runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from easy_to_hard.cli import main
+from easy_to_hard.scoring import read_result
+
+SMALL = ["--width", "8", "--head-widths", "8", "4", "--batch-size", "10", "--max-iterations", "6", "--hold-share", "0"]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def _train(out: Path, *flags: str, what: str = "prefix-sums") -> int:
+    return main(["train", what, "--preset", "cpu", "--out", str(out), "--quiet", *SMALL, "--steps", "6", *flags])
+
+
+@pytest.fixture(scope="module")
+def strings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "strings"
+    assert _train(out) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def mazes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "mazes"
+    assert _train(out, what="mazes") == 0
+    return out
+
+
+def test_train_writes_a_run(strings: Path) -> None:
+    assert {path.name for path in strings.iterdir()} >= {
+        "checkpoint.pt",
+        "config.json",
+        "log.jsonl",
+        "model.safetensors",
+        "recipe.json",
+        "README.md",
+    }
+    facts = json.loads((strings / "config.json").read_text())["facts"]
+    assert (facts["recipe"], facts["steps"], facts["batch_size"]) == ("prefix-sums-cpu", 6, 10)
+    assert facts["max_iterations"] == 6
+    assert json.loads((strings / "recipe.json").read_text())["net"]["width"] == 8
+
+
+def test_train_again_changes_nothing(strings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (strings / "model.safetensors").read_bytes()
+    assert _train(strings) == 0
+    assert "was trained already" in capsys.readouterr().out
+    assert (strings / "model.safetensors").read_bytes() == before
+
+
+def test_train_refuses_a_folder_of_another_run(
+    strings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _train(strings, "--seed", "1") == 2
+    assert "holds a run of another preset or with other settings" in capsys.readouterr().err
+    (tmp_path / "file").write_text("mine")
+    assert _train(tmp_path) == 2
+    assert "holds something else" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_settings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "mazes-paper", "--settings"]) == 0
+    shown = capsys.readouterr().out
+    assert "--progressive-weight" in shown
+    assert "0.01" in shown
+
+
+@pytest.mark.slow
+def test_killed_and_taken_up_again(tmp_path: Path) -> None:
+    """kill -9 in the middle; the weights at the end are bit for bit those of a run that was left alone."""
+    flags = ["train", "prefix-sums", "--preset", "cpu", "--quiet", *SMALL, "--steps", "400"]
+    command = [sys.executable, "-c", _RUN, *flags, "--out", str(tmp_path / "killed")]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    log = tmp_path / "killed" / "log.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.is_file() and len(log.read_text().splitlines()) >= 5) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    assert (tmp_path / "killed" / "checkpoint.pt").is_file()
+    assert main([*flags, "--out", str(tmp_path / "killed")]) == 0
+    assert main([*flags, "--out", str(tmp_path / "whole")]) == 0
+    killed, whole = (load_file(tmp_path / name / "model.safetensors") for name in ("killed", "whole"))
+    assert all(torch.equal(killed[name], whole[name]) for name in whole)
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert steps == [*range(0, 400, 10), 399]
+
+
+# The command with a checkpoint after every step, so that a test need not wait for one.
+_RUN = """
+import sys
+from functools import partial
+from easy_to_hard.baselines.deep_thinking import commands
+from easy_to_hard.cli import main
+commands.train = partial(commands.train, checkpoint_seconds=0.0)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_two_processes_by_torchrun(strings: Path, tmp_path: Path) -> None:
+    """The weights of one process, but for the order in which sums are taken."""
+    out = tmp_path / "joined"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m"]
+    command += ["easy_to_hard.cli", "train", "prefix-sums", "--preset", "cpu", "--quiet", *SMALL, "--steps", "6"]
+    done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained, 6 steps") == 1
+    alone, joined = load_file(strings / "model.safetensors"), load_file(out / "model.safetensors")
+    for name, weights in alone.items():
+        torch.testing.assert_close(joined[name], weights, rtol=1e-3, atol=1e-4)
+
+
+def test_evaluate_writes_a_result(strings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "deep" / "result.json"
+    flags = ["--difficulties", "16", "40", "--items", "12", "--iterations", "9", "--run-all", "--quiet"]
+    assert main(["evaluate", "--model", str(strings), *flags, "--out", str(out)]) == 0
+    result = read_result(out)
+    assert [(s["config"], s["num_items"]) for s in result["scores"]] == [("prefix_sums_16", 12), ("prefix_sums_40", 12)]
+    assert result["scores"][0]["recorded_iterations"][-1] == 9
+    assert (result["trained_on"], result["trained_iterations"]) == ("prefix_sums_32", 6)
+    assert result["parameters"] > 0
+    shown = capsys.readouterr().out
+    assert "exact match" in shown
+    assert str(out) in shown
+    again = tmp_path / "again.json"
+    assert main(["evaluate", "--model", str(strings), *flags, "--out", str(again)]) == 0
+    assert read_result(again)["data_manifest_sha256"] == result["data_manifest_sha256"]
+    assert main(["evaluate", "--model", str(strings), *flags, "--seed", "1", "--out", str(again)]) == 0
+    assert read_result(again)["data_manifest_sha256"] != result["data_manifest_sha256"]
+
+
+@pytest.mark.parametrize("exit_rule", ["settled", "max-confidence", "last", "validation"])
+def test_every_exit(mazes: Path, exit_rule: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--difficulties", "9", "--items", "5", "--iterations", "8", "--quiet", "--variant", "looped"]
+    assert main(["evaluate", "--model", str(mazes), "--task", "mazes", "--exit", exit_rule, *flags]) == 0
+    assert "answer taken at" in capsys.readouterr().out
+
+
+def test_think_perturb_align_curves(
+    strings: Path, mazes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model, name in ((strings, "strip.png"), (mazes, "film.gif")):
+        assert main(["think", "--model", str(model), "--out", str(tmp_path / name), "--iterations", "5"]) == 0
+        assert (tmp_path / name).stat().st_size > 0
+    flags = ["--items", "4", "--quiet", "--iterations", "12"]
+    assert main(["perturb", "--model", str(strings), "--at", "3", *flags]) == 0
+    shown = capsys.readouterr().out
+    assert all(kind in shown for kind in ("swap", "zero", "noise", "flip"))
+    assert main(["perturb", "--model", str(mazes), "--at", "3", *flags]) == 0
+    assert "flip" not in capsys.readouterr().out
+    assert main(["align", "--model", str(mazes), *flags]) == 0
+    assert "asymptotic alignment over 4 inputs" in capsys.readouterr().out
+    results = [str(tmp_path / f"{number}.json") for number in range(2)]
+    for path in results:
+        main(["evaluate", "--model", str(strings), "--difficulties", "16", "--items", "3", "--quiet", "--out", path])
+    picture = tmp_path / "curves.svg"
+    assert main(["curves", *results, "--config", "prefix_sums_16", "--out", str(picture)]) == 0
+    assert picture.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["train", "chess"], "unknown preset 'chess': choose one of"),
+        (["train", "prefix-sums", "--preset", "tiny"], "unknown preset 'tiny' of prefix-sums: choose one of"),
+        (["train", "prefix-sums", "--steps", "0"], "steps must be at least 1, not 0"),
+        (["train", "prefix-sums", "--stpes", "3"], "--stpes"),
+        (["train", "mazes", "--difficulty", "2", "--quiet"], "size must be an odd number from 3"),
+        (["train", "mazes", "--threads", "0"], "--threads must be at least 1, not 0"),
+        (["train", "mazes", "--device", "tpu"], "device must be cpu or cuda, not 'tpu'"),
+        (["train", "chess-paper"], "deep_thinking does not know task 'chess_puzzles'"),
+        (["evaluate", "--model", "nowhere"], "no net 'nowhere': give a folder"),
+        (["evaluate", "--model", "."], "holds no net: it has no config.json"),
+        (["evaluate", "--model", "{strings}", "--task", "mazes"], "trained on prefix_sums and cannot"),
+        (["evaluate", "--model", "{strings}", "--task", "golf"], "unknown task 'golf'"),
+        (["evaluate", "--model", "{strings}", "--iterations", "0"], "--iterations must be at least 1, not 0"),
+        (["evaluate", "--model", "{strings}", "--items", "0"], "--items must be at least 1, not 0"),
+        (["evaluate", "--model", "{mazes}", "--difficulties", "2"], "size must be an odd number from 3"),
+        (["evaluate", "--model", "{mazes}", "--exit", "best"], "--exit must be one of settled, max-confidence"),
+        (["evaluate", "--model", "{mazes}", "--out", "result.txt"], "--out must end in .json, not 'result.txt'"),
+        (["evaluate", "--model", "{mazes}", "--variant", "round"], "unknown variant 'round'"),
+        (["think", "--model", "{mazes}", "--out", "film.mp4"], "cannot write a film as 'film.mp4'"),
+        (["think", "--model", "{mazes}", "--index", "-1"], "--index must be at least 0, not -1"),
+        (["think", "--model", "{mazes}", "--difficulty", "1"], "size must be an odd number from 3"),
+        (["perturb", "--model", "{mazes}", "--items", "0"], "--items must be at least 1, not 0"),
+        (["align", "--model", "{mazes}", "--iterations", "0"], "iterations must be at least 1, not 0"),
+        (["curves", "nothing.json", "--config", "mazes_9"], "nothing.json"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_one_line(
+    flags: list[str],
+    message: str,
+    strings: Path,
+    mazes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = [flag.format(strings=strings, mazes=mazes) for flag in flags]
+    capsys.readouterr()
+    assert main(given) in (1, 2)
+    complaint = capsys.readouterr().err
+    assert message in complaint
+    assert complaint.startswith("easy-to-hard: error: ")
+    assert complaint.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
