@@ -199,7 +199,8 @@ def _relative_change(state: Tensor, previous: Tensor) -> Tensor:
     It is the largest and not the mean, so that it does not fade with the size of the input.
     """
     largest: Tensor = torch.linalg.vector_norm(state.flatten(1), ord=torch.inf, dim=1)
-    return (state - previous).abs_().flatten(1).amax(dim=1) / largest
+    # Features that are all 0 have not changed: not 0 / 0.
+    return (state - previous).abs_().flatten(1).amax(dim=1) / largest.clamp(min=torch.finfo(largest.dtype).tiny)
 
 
 def _add_counts(batches: Sequence[Sequence[int]]) -> tuple[int, ...]:

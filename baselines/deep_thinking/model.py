@@ -20,7 +20,6 @@ Iteration = Callable[[Tensor, int], Tensor]
 
 NUM_CLASSES: Final = 2
 _NORM_GROUPS: Final = 4
-_CONV_LAYERS: Final[dict[int, type[nn.Conv1d] | type[nn.Conv2d]]] = {1: nn.Conv1d, 2: nn.Conv2d}
 _MODEL_CARD: Final = """---
 {{ card_data }}
 ---
@@ -38,14 +37,25 @@ From the command line: `easy-to-hard evaluate --model "path or name of this repo
 """
 
 
+_CONV_LAYERS: Final[dict[int, type[nn.Conv1d] | type[nn.Conv2d]]] = {1: nn.Conv1d, 2: nn.Conv2d}
+
+
 def convolution(dimensions: int, in_channels: int, out_channels: int, *, bias: bool = False) -> nn.Conv1d | nn.Conv2d:
     """A convolution that is 3 wide and keeps the size; without bias, like every one in the papers' nets."""
-    return _CONV_LAYERS[dimensions](in_channels, out_channels, kernel_size=3, padding=1, bias=bias)
+    layer = _CONV_LAYERS[dimensions](in_channels, out_channels, kernel_size=3, padding=1, bias=bias)
+    layer.weight.data = arranged(layer.weight.data)
+    return layer
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     """The same with a given kernel (out_channels, in_channels, 3) or (out_channels, in_channels, 3, 3)."""
     return F.conv1d(x, kernel, bias, padding=1) if kernel.ndim == 3 else F.conv2d(x, kernel, bias, padding=1)
+
+
+def arranged(kernel: Tensor) -> Tensor:
+    """The same values, dense; in 2-D with channels last in memory, which is twice as fast on a CPU."""
+    channels_last = kernel.ndim == 4
+    return kernel.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
 
 def check_sizes(**sizes: int) -> None:
@@ -296,20 +306,14 @@ class RecurrentNet(ThinkingNet):
         """See `ThinkingNet.iteration`: a convolution is linear, so recall's share for the input is computed once."""
         if self.recall is None:
             return self._apply_blocks
-        kernel = self.recall.weight[:, : self.width]
-        kernel = kernel.contiguous(memory_format=_memory_format(self.recall.weight))
-        input_share = convolve(self._see(x), self.recall.weight[:, self.width :])
+        kernel = arranged(self.recall.weight[:, : self.width])
+        input_share = convolve(self._see(x), arranged(self.recall.weight[:, self.width :]))
 
         def iterate(features: Tensor, number: int) -> Tensor:
             recalled = convolve(features, kernel).add_(input_share)
             return self._apply_blocks(F.relu(recalled, inplace=True) if self.recall_relu else recalled, number)
 
         return iterate
-
-
-def _memory_format(kernel: Tensor) -> torch.memory_format:
-    channels_last = kernel.ndim == 4 and kernel.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if channels_last else torch.contiguous_format
 
 
 class FeedForwardNet(RecurrentNet):

@@ -191,28 +191,29 @@ _PAPER_CHESS: Final = Recipe(
 # ---- ours: small nets, fresh instances at every step, trained in minutes on a CPU.
 
 _FAST_SUMS: Final = Recipe(
-    title="prefix sums in two minutes on a CPU: width 64, trained on 24 bits",
+    title="prefix sums in two minutes on a CPU: width 64, batches of 50",
     task="prefix_sums",
-    difficulty=24,
-    batch_size=100,
+    difficulty=32,
+    batch_size=50,
     net=NetConfig(width=64, head_widths=(64, 32)),
     training=TrainingConfig(
-        steps=1000,
-        max_iterations=24,
+        steps=500,
+        max_iterations=30,
         progressive_weight=1.0,
         learning_rate=2e-3,
         decay="linear",
         gradient_clip=1.0,
         hold_share=0.25,
-        hold_iterations=100,
-        hold_from_step=300,
+        hold_iterations=60,
+        hold_from_step=200,
+        precision="bfloat16",
     ),
 )
 _CPU_SUMS: Final = replace(
     _FAST_SUMS,
-    title="prefix sums on a CPU: width 64, trained on 32 bits",
-    difficulty=32,
-    training=replace(_FAST_SUMS.training, max_iterations=30, hold_share=0.3, hold_from_step=250),
+    title="prefix sums on a CPU: width 64, batches of 100",
+    batch_size=100,
+    training=replace(_FAST_SUMS.training, steps=800, hold_share=0.3, hold_iterations=100, hold_from_step=250),
 )
 _CPU_MAZES: Final = Recipe(
     title="mazes on a CPU: width 32, a feature vector for each position of the maze",
