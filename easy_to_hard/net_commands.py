@@ -172,7 +172,7 @@ class Think:
     split: Split = "test"
     seed: DataSeed = 0
     iterations: Iterations = None
-    frames: Annotated[int, arg(help="pictures; early iterations get more of them")] = 12
+    frames: Annotated[int | None, arg(help="pictures; by default 40 in an animation, 12 in a strip")] = None
     device: Device = "cpu"
 
     def run(self) -> int:

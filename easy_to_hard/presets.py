@@ -46,8 +46,8 @@ def _tiny() -> Iterator[Part]:
 
 
 def _demo() -> Iterator[Part]:
-    yield from _parts("prefix_sums", [16], train=40_000, validation=1_000, test=1_000)
-    yield from _parts("prefix_sums", [32, 64, 128, 256, 512, 1024], test=1_000)
+    yield from _parts("prefix_sums", [32], train=40_000, validation=1_000, test=1_000)
+    yield from _parts("prefix_sums", [64, 128, 256, 512, 1024], test=1_000)
 
 
 def _small() -> Iterator[Part]:

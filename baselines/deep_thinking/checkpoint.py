@@ -60,14 +60,21 @@ def save_model(model: ThinkingNet, folder: Path, facts: ModelFacts) -> None:
     """Write a net to a folder; config.json comes last, so a folder with one is whole.
 
     The folder can be pushed to the Hub as it is.
+
+    Raises:
+        ValueError: a model of another class.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = next(name for name, kind in ARCHITECTURES.items() if type(model) is kind)
+    architecture = next((name for name, kind in ARCHITECTURES.items() if type(model) is kind), None)
+    if architecture is None:
+        raise ValueError(f"model must be one of {', '.join(ARCHITECTURES)}, not a {type(model).__name__}")
     with tempfile.TemporaryDirectory(prefix=".model-", dir=folder) as temporary:
         model.save_pretrained(temporary)
         written = Path(temporary)
         config = {"architecture": architecture, **json.loads((written / CONFIG).read_text()), "facts": asdict(facts)}
         (written / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        # An older net's config must not stand beside new weights.
+        (folder / CONFIG).unlink(missing_ok=True)
         for name in ("README.md", WEIGHTS, CONFIG):
             (written / name).replace(folder / name)
 
@@ -122,5 +129,5 @@ def _locate(name: str) -> tuple[str, tuple[Path, Path]]:
     try:
         return name, (Path(hf_hub_download(name, CONFIG)), Path(hf_hub_download(name, WEIGHTS)))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise FileNotFoundError(f"{name!r} is neither a folder nor could it be had from the Hub: {first}") from error

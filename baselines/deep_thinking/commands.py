@@ -35,6 +35,8 @@ _BATCH_POSITIONS: Final = {"cpu": 8_192, "cuda": 262_144}
 # Multiplications that are well spent on one difficulty by default: about a minute on one CPU core.
 _DEFAULT_WORK: Final = 3e12
 _ITEMS_RANGE: Final = (10, 1_000)
+_FILM_FRAMES: Final = 40
+_STRIP_FRAMES: Final = 12
 # Iterations beyond training for which the over-thinking figures want a look, in units of training's.
 OVERTHINKING: Final = (5, 10)
 
@@ -380,7 +382,7 @@ def film(
     spec: DataSpec,
     index: int,
     iterations: int | None = None,
-    frames: int = 12,
+    frames: int | None = None,
 ) -> str:
     """Write a film or a strip of one instance being solved; returns what came of it, in words.
 
@@ -390,7 +392,7 @@ def film(
         spec: of the instance; its task must be the net's.
         index: its number.
         iterations: the last one shown; None for where the features settle, as in an evaluation.
-        frames: pictures, at least 2.
+        frames: pictures, at least 2; None for 12 in a strip, close together at first, and 40 in a film, evenly spread.
 
     Raises:
         ValueError: numbers out of range, another ending, a task that is not the net's.
@@ -398,7 +400,7 @@ def film(
     """
     if index < 0:
         raise ValueError(f"--index must be at least 0, not {index}")
-    if frames < 2:
+    if frames is not None and frames < 2:
         raise ValueError(f"--frames must be at least 2, not {frames}")
     if iterations is not None and iterations < 1:
         raise ValueError(f"--iterations must be at least 1, not {iterations}")
@@ -409,7 +411,10 @@ def film(
         most = thinking_budget(facts, spec.difficulty)
         config = EvaluationConfig(max_iterations=min(most, model.depth or most), stop_when_settled=True)
         iterations = evaluate(model, TensorItems(*item), rules, config, progress=False).last_iteration
-    shown = choose_frames(iterations, frames)
+    if out.suffix.lower() == ".gif":
+        shown = sorted({round(number) for number in np.linspace(0, iterations, frames or _FILM_FRAMES)})
+    else:
+        shown = choose_frames(iterations, frames or _STRIP_FRAMES)
     write_film(out, model, *item, shown, rules)
     solved = think_frames(model, *item, [iterations], rules)[0].solved
     return f"{spec.config}, item {index}, {'solved' if solved else 'not solved'} after {iterations:,} iterations"

@@ -143,13 +143,19 @@ class Evaluation:
         return self.correct[min(iteration, len(self.correct)) - 1] / self.num_items
 
 
-def _confidence(logits: Tensor, mask: Tensor | None) -> Tensor:
-    """Sum over the cells that count of the larger class probability: (batch,) float."""
+def _judge(
+    logits: Tensor, inputs: Tensor, targets: Tensor, mask: Tensor | None, rules: AnswerRules
+) -> tuple[Tensor, Tensor]:
+    """Whether right, (batch,) bool, and how confident, (batch,) float.
+
+    Confidence is the sum over the cells that count of the larger class probability.
+    """
+    exact = (rules.decode(logits, inputs) == targets).flatten(1).all(dim=1)
     # The larger of two class probabilities is the sigmoid of the distance of the logits.
     certainty = torch.sigmoid((logits[:, 1] - logits[:, 0]).abs().float())
     if mask is not None:
         certainty = certainty * mask
-    return certainty.flatten(1).sum(dim=1)
+    return exact, certainty.flatten(1).sum(dim=1)
 
 
 class _Tracker:
@@ -166,7 +172,8 @@ class _Tracker:
 
     def add(self, iteration: int, exact: Tensor, confidence: Tensor, change: Tensor) -> None:
         """Take note of an iteration: whether right, how confident, relative change of the features, (batch,) each."""
-        surer = confidence > self._confidence
+        # The first is surer than none, even if it is not a number.
+        surer = confidence > self._confidence if iteration > 1 else torch.ones_like(exact)
         self._confidence = torch.where(surer, confidence, self._confidence)
         self.confident_at[surer] = iteration
         self.right["max_confidence"] = torch.where(surer, exact, self.right["max_confidence"])
@@ -258,7 +265,7 @@ class EvaluationConfig:
             raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, not {self.precision!r}")
         if self.exit_iteration is not None and not 1 <= self.exit_iteration <= self.max_iterations:
             raise ValueError(f"exit_iteration must be from 1 to {self.max_iterations}, not {self.exit_iteration}")
-        if self.settled_change < 0:
+        if not self.settled_change >= 0:
             raise ValueError(f"settled_change must be at least 0, not {self.settled_change}")
 
     @property
@@ -281,9 +288,8 @@ class EvaluationConfig:
         check_every = _GPU_CHECK_EVERY if inputs.is_cuda else 1
         previous = model.initial_state(inputs)
         for iteration, state in enumerate(model.states(previous, inputs, self.max_iterations), start=1):
-            logits = model.read_out(state)
-            exact = (rules.decode(logits, inputs) == targets).flatten(1).all(dim=1)
-            tracker.add(iteration, exact, _confidence(logits, mask), _relative_change(state, previous))
+            exact, confidence = _judge(model.read_out(state), inputs, targets, mask, rules)
+            tracker.add(iteration, exact, confidence, _relative_change(state, previous))
             previous = state
             update()
             may_stop = self.stop_when_settled and iteration >= self.min_iterations and iteration % check_every == 0
@@ -329,12 +335,12 @@ def evaluate(
         model: the net; its device is used.
         items: what to test on.
         rules: what counts as an answer.
-        config: how to evaluate; a feed-forward net is run for no more iterations than it has.
+        config: how to evaluate.
         progress: whether to show a progress bar.
         description: its label.
 
     Raises:
-        ValueError: no items.
+        ValueError: no items, or more iterations than a feed-forward net has.
     """
     if len(items) == 0:
         raise ValueError("there must be at least one item to evaluate")

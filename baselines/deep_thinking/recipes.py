@@ -101,7 +101,8 @@ class Recipe:
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
         if self.net.architecture == "feed_forward":
-            most = max(self.training.max_iterations, self.training.hold_iterations)
+            held = self.training.hold_iterations - 1 if self.training.hold_share > 0 else 0
+            most = held + self.training.max_iterations
             if most > self.net.depth:
                 raise ValueError(f"a feed-forward net of depth {self.net.depth} cannot be trained on {most} iterations")
 

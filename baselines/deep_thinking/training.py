@@ -200,9 +200,9 @@ class _Trainer:
         self.optimizer.zero_grad()
         loss.value.backward()  # type: ignore[no-untyped-call]
         sum_gradients(self.parameters)
-        if config.gradient_clip is not None:
-            norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.gradient_clip)
-            _require_finite("norm of the gradient", float(norm), step)
+        limit = math.inf if config.gradient_clip is None else config.gradient_clip
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit)
+        _require_finite("norm of the gradient", float(norm), step)
         factor = config.learning_rate_factor(step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
