@@ -216,6 +216,32 @@ _CPU_SUMS: Final = replace(
     batch_size=100,
     training=replace(_FAST_SUMS.training, steps=800, hold_share=0.3, hold_iterations=100, hold_from_step=250),
 )
+# For contrast. The papers' DT nets without recall: what they know of the input fades as they think.
+_NO_RECALL_SUMS: Final = replace(
+    _FAST_SUMS,
+    title="prefix sums without recall, progressive loss: for contrast, it overthinks",
+    net=replace(_FAST_SUMS.net, recall=False),
+    training=replace(_FAST_SUMS.training, steps=1500, hold_share=0.0, hold_iterations=0, hold_from_step=0),
+)
+_FEED_FORWARD_SUMS: Final = replace(
+    _FAST_SUMS,
+    title="prefix sums by a feed-forward net of 30 block pairs: for contrast, it cannot think longer",
+    net=replace(_FAST_SUMS.net, architecture="feed_forward", recall=False),
+    training=replace(
+        _FAST_SUMS.training,
+        progressive_weight=0.0,
+        learning_rate=1e-3,
+        hold_share=0.0,
+        hold_iterations=0,
+        hold_from_step=0,
+    ),
+)
+_LIPSCHITZ_SUMS: Final = replace(
+    _FAST_SUMS,
+    title="prefix sums by DT-L, whose iteration is a contraction",
+    net=NetConfig(architecture="lipschitz", width=64, head_widths=(64, 32)),
+    training=replace(_FAST_SUMS.training, steps=1000, hold_share=0.0, hold_iterations=0, hold_from_step=0),
+)
 _CPU_MAZES: Final = Recipe(
     title="mazes on a CPU: width 32, a feature vector for each position of the maze",
     task="mazes",
@@ -242,6 +268,9 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
         "prefix-sums-fast": _FAST_SUMS,
         "prefix-sums-cpu": _CPU_SUMS,
         "prefix-sums-paper": _PAPER_SUMS,
+        "prefix-sums-no-recall": _NO_RECALL_SUMS,
+        "prefix-sums-feed-forward": _FEED_FORWARD_SUMS,
+        "prefix-sums-lipschitz": _LIPSCHITZ_SUMS,
         "mazes-cpu": _CPU_MAZES,
         "mazes-paper": _PAPER_MAZES,
         "chess-paper": _PAPER_CHESS,
