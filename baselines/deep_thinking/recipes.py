@@ -201,12 +201,13 @@ _FAST_SUMS: Final = Recipe(
         steps=500,
         max_iterations=30,
         progressive_weight=1.0,
-        learning_rate=2e-3,
+        # At the published 1e-3, or at 2e-3, some seeds have not found the way after 500 steps.
+        learning_rate=4e-3,
         decay="linear",
         gradient_clip=1.0,
         hold_share=0.25,
         hold_iterations=60,
-        hold_from_step=200,
+        hold_from_step=300,
         precision="bfloat16",
     ),
 )
@@ -214,14 +215,16 @@ _CPU_SUMS: Final = replace(
     _FAST_SUMS,
     title="prefix sums on a CPU: width 64, batches of 100",
     batch_size=100,
-    training=replace(_FAST_SUMS.training, steps=800, hold_share=0.3, hold_iterations=100, hold_from_step=250),
+    training=replace(_FAST_SUMS.training, steps=1000, learning_rate=3e-3, hold_iterations=100, hold_from_step=400),
 )
 # For contrast. The papers' DT nets without recall: what they know of the input fades as they think.
 _NO_RECALL_SUMS: Final = replace(
     _FAST_SUMS,
     title="prefix sums without recall, progressive loss: for contrast, it overthinks",
     net=replace(_FAST_SUMS.net, recall=False),
-    training=replace(_FAST_SUMS.training, steps=1500, hold_share=0.0, hold_iterations=0, hold_from_step=0),
+    training=replace(
+        _FAST_SUMS.training, steps=1500, learning_rate=1e-3, hold_share=0.0, hold_iterations=0, hold_from_step=0
+    ),
 )
 _FEED_FORWARD_SUMS: Final = replace(
     _FAST_SUMS,
@@ -240,7 +243,9 @@ _LIPSCHITZ_SUMS: Final = replace(
     _FAST_SUMS,
     title="prefix sums by DT-L, whose iteration is a contraction",
     net=NetConfig(architecture="lipschitz", width=64, head_widths=(64, 32)),
-    training=replace(_FAST_SUMS.training, steps=1000, hold_share=0.0, hold_iterations=0, hold_from_step=0),
+    training=replace(
+        _FAST_SUMS.training, steps=1000, learning_rate=2e-3, hold_share=0.0, hold_iterations=0, hold_from_step=0
+    ),
 )
 _CPU_MAZES: Final = Recipe(
     title="mazes on a CPU: width 32, a feature vector for each position of the maze",
