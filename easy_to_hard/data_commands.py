@@ -166,7 +166,7 @@ class Show:
 
 @dataclass(frozen=True, kw_only=True)
 class Info:
-    """List the tasks, their difficulties and variants, and the presets of `build`."""
+    """List the tasks, the presets of `build` and `train`, and the nets that come with the package."""
 
     def run(self) -> int:
         """List."""
@@ -185,4 +185,12 @@ class Info:
         for name, parts in PRESETS.items():
             configs = len({part.config for part in parts})
             print(f"  {name:<6} {configs:>3} configs, {sum(part.rows for part in parts):>9,} rows")
+        # Commands are above all layers.
+        from easy_to_hard.baselines.deep_thinking.checkpoint import shipped_models
+        from easy_to_hard.baselines.deep_thinking.recipes import RECIPES
+
+        print("presets of easy-to-hard train")
+        for name, recipe in RECIPES.items():
+            print(f"  {name:<26} {recipe.title}")
+        print(f"nets for easy-to-hard evaluate: {', '.join(shipped_models())}")
         return 0
