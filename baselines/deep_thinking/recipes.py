@@ -230,7 +230,7 @@ _CPU_SUMS: Final = replace(
 _NO_RECALL_SUMS: Final = replace(
     _FAST_SUMS,
     title="prefix sums without recall, progressive loss: for contrast, it overthinks",
-    net=replace(_FAST_SUMS.net, recall=False),
+    net=replace(_FAST_SUMS.net, recall=False, init_gain=1.0),
     training=replace(
         _FAST_SUMS.training, steps=1000, learning_rate=1e-3, hold_share=0.0, hold_iterations=0, hold_from_step=0
     ),
@@ -238,7 +238,7 @@ _NO_RECALL_SUMS: Final = replace(
 _FEED_FORWARD_SUMS: Final = replace(
     _FAST_SUMS,
     title="prefix sums by a feed-forward net of 30 block pairs: for contrast, it cannot think longer",
-    net=replace(_FAST_SUMS.net, architecture="feed_forward", recall=False),
+    net=replace(_FAST_SUMS.net, architecture="feed_forward", recall=False, init_gain=1.0),
     training=replace(
         _FAST_SUMS.training,
         progressive_weight=0.0,
@@ -261,16 +261,16 @@ _CPU_MAZES: Final = Recipe(
     batch_size=50,
     net=NetConfig(width=32, head_widths=(32, 8), patch=2),
     training=TrainingConfig(
-        steps=3000,
+        steps=7000,
         max_iterations=20,
         progressive_weight=1.0,
         learning_rate=2e-3,
         decay="linear",
-        warmup_steps=50,
+        warmup_steps=100,
         gradient_clip=1.0,
-        hold_share=0.3,
+        hold_share=0.1,
         hold_iterations=60,
-        hold_from_step=750,
+        hold_from_step=3500,
         precision="bfloat16",
     ),
 )
