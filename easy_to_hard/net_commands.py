@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from tyro.conf import Positional, Suppress, arg
 
 if TYPE_CHECKING:
-    from easy_to_hard.baselines.deep_thinking.commands import Examination
+    from easy_to_hard.baselines.deep_thinking.examination import Examination
     from easy_to_hard.baselines.deep_thinking.recipes import Recipe
 
 Model: TypeAlias = Annotated[str, arg(help="a folder, a net that comes with the package, or a Hub id (owner/name)")]
@@ -122,7 +122,7 @@ class Evaluate:
 
     def run(self) -> int:
         """Evaluate, print the table, write the result."""
-        from easy_to_hard.baselines.deep_thinking.commands import describe_model, examine, format_scores, load_for
+        from easy_to_hard.baselines.deep_thinking.examination import describe_model, examine, format_scores, load_for
         from easy_to_hard.scoring import write_result
 
         if self.out is not None and self.out.suffix != ".json":
@@ -140,8 +140,8 @@ class Evaluate:
         return 0
 
     def _examination(self, task: str) -> "Examination":
-        from easy_to_hard.baselines.deep_thinking.commands import Examination
         from easy_to_hard.baselines.deep_thinking.data import answer_rules
+        from easy_to_hard.baselines.deep_thinking.examination import Examination
 
         return Examination(
             task=task,
@@ -177,7 +177,8 @@ class Think:
 
     def run(self) -> int:
         """Draw."""
-        from easy_to_hard.baselines.deep_thinking.commands import film, load_for
+        from easy_to_hard.baselines.deep_thinking.commands import film
+        from easy_to_hard.baselines.deep_thinking.examination import load_for
         from easy_to_hard.tasks import DataSpec
 
         model, facts = load_for(self.model, self.task, self.device)
@@ -213,7 +214,8 @@ class Perturb:
 
     def run(self) -> int:
         """Perturb, print a table."""
-        from easy_to_hard.baselines.deep_thinking.commands import items_for, load_for, perturbation_table
+        from easy_to_hard.baselines.deep_thinking.commands import perturbation_table
+        from easy_to_hard.baselines.deep_thinking.examination import items_for, load_for
 
         model, facts = load_for(self.model, self.task, self.device)
         items = items_for(facts, self.difficulty, self.variant, self.split, self.seed, self.items)
@@ -238,7 +240,8 @@ class Align:
 
     def run(self) -> int:
         """Align, print the scores."""
-        from easy_to_hard.baselines.deep_thinking.commands import describe_alignment, items_for, load_for
+        from easy_to_hard.baselines.deep_thinking.commands import describe_alignment
+        from easy_to_hard.baselines.deep_thinking.examination import items_for, load_for
         from easy_to_hard.baselines.deep_thinking.experiments import asymptotic_alignment
 
         model, facts = load_for(self.model, self.task, self.device)

@@ -20,15 +20,10 @@ from tyro.conf import arg
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import save_model
-from easy_to_hard.baselines.deep_thinking.commands import (
-    check_device,
-    describe_device,
-    format_scores,
-    make_facts,
-    to_score,
-)
+from easy_to_hard.baselines.deep_thinking.commands import make_facts
 from easy_to_hard.baselines.deep_thinking.data import answer_rules, draw_batches
 from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.examination import check_device, describe_device, format_scores, to_score
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.training import TrainingReport, train
