@@ -108,7 +108,9 @@ class Evaluate:
     variant: Variant = ""
     split: Split = "test"
     seed: DataSeed = 0
-    items: Annotated[int | None, arg(help="instances at each; by default about a minute's worth, 10 to 1,000")] = None
+    items: Annotated[
+        tuple[int, ...], arg(help="instances, for all or for each; by default about a minute's worth, 10 to 1,000")
+    ] = ()
     iterations: Iterations = None
     exit: Annotated[str, arg(help="which iteration's answer counts: settled, max-confidence, last or validation")] = (
         "settled"

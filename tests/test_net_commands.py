@@ -134,10 +134,10 @@ def test_two_processes_by_torchrun(strings: Path, tmp_path: Path) -> None:
 
 def test_evaluate_writes_a_result(strings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "deep" / "result.json"
-    flags = ["--difficulties", "16", "40", "--items", "12", "--iterations", "9", "--run-all", "--quiet"]
+    flags = ["--difficulties", "16", "40", "--items", "12", "11", "--iterations", "9", "--run-all", "--quiet"]
     assert main(["evaluate", "--model", str(strings), *flags, "--out", str(out)]) == 0
     result = read_result(out)
-    assert [(s["config"], s["num_items"]) for s in result["scores"]] == [("prefix_sums_16", 12), ("prefix_sums_40", 12)]
+    assert [(s["config"], s["num_items"]) for s in result["scores"]] == [("prefix_sums_16", 12), ("prefix_sums_40", 11)]
     assert result["scores"][0]["recorded_iterations"][-1] == 9
     assert (result["trained_on"], result["trained_iterations"]) == ("prefix_sums_32", 6)
     assert result["parameters"] > 0
@@ -197,6 +197,7 @@ def test_think_perturb_align_curves(
         (["evaluate", "--model", "{strings}", "--task", "golf"], "unknown task 'golf'"),
         (["evaluate", "--model", "{strings}", "--iterations", "0"], "--iterations must be at least 1, not 0"),
         (["evaluate", "--model", "{strings}", "--items", "0"], "--items must be at least 1, not 0"),
+        (["evaluate", "--model", "{mazes}", "--difficulties", "9", "--items", "2", "3"], "--items must be one number, or"),
         (["evaluate", "--model", "{mazes}", "--difficulties", "2"], "size must be an odd number from 3"),
         (["evaluate", "--model", "{mazes}", "--exit", "best"], "--exit must be one of settled, max-confidence"),
         (["evaluate", "--model", "{mazes}", "--out", "result.txt"], "--out must end in .json, not 'result.txt'"),
