@@ -1,4 +1,4 @@
-# make demo    train on 16-bit strings, solve 1,024-bit ones: the main job in miniature
+# make demo    train on 32-bit strings, solve 1,024-bit ones: the main job in miniature
 # make test    the whole test suite
 # make bench   timings, beside the original procedures
 # make lint    ruff and mypy

@@ -197,7 +197,7 @@ def test_think_perturb_align_curves(
         (["evaluate", "--model", "{strings}", "--task", "golf"], "unknown task 'golf'"),
         (["evaluate", "--model", "{strings}", "--iterations", "0"], "--iterations must be at least 1, not 0"),
         (["evaluate", "--model", "{strings}", "--items", "0"], "--items must be at least 1, not 0"),
-        (["evaluate", "--model", "{mazes}", "--difficulties", "9", "--items", "2", "3"], "--items must be one number, or"),
+        (["evaluate", "--model", "{mazes}", "--difficulties", "9", "--items", "2", "3"], "--items must be one number"),
         (["evaluate", "--model", "{mazes}", "--difficulties", "2"], "size must be an odd number from 3"),
         (["evaluate", "--model", "{mazes}", "--exit", "best"], "--exit must be one of settled, max-confidence"),
         (["evaluate", "--model", "{mazes}", "--out", "result.txt"], "--out must end in .json, not 'result.txt'"),

@@ -1,0 +1,56 @@
+"""The nets that come with the package solve what the README says, and say where they are from."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from easy_to_hard.baselines.deep_thinking import checkpoint
+from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, shipped_models
+from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules
+from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, evaluate
+from easy_to_hard.baselines.deep_thinking.recipes import RECIPES
+from easy_to_hard.tasks import DataSpec
+
+FOLDER = Path(checkpoint.__file__).parent / "checkpoints"
+MOST_BYTES = 4 * 2**20
+# Harder than training, and still quick: difficulty, items, the least right, iterations.
+HARDER = {"prefix_sums": (128, 10, 10, 150), "mazes": (21, 10, 9, 120)}
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_small_safe_and_sourced(name: str) -> None:
+    files = {path.name: path.stat().st_size for path in (FOLDER / name).iterdir()}
+    assert set(files) == {"README.md", "config.json", "model.safetensors"}
+    assert sum(files.values()) <= MOST_BYTES
+    _, facts = load_model(name)
+    assert facts.recipe == name
+    assert facts.recipe in RECIPES
+    assert facts.commit is not None
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_solves_harder_instances(name: str) -> None:
+    model, facts = load_model(name)
+    difficulty, num_items, least, iterations = HARDER[facts.task]
+    items = Items(DataSpec(task=facts.task, difficulty=difficulty, split="test"), num_items)
+    config = EvaluationConfig(max_iterations=iterations, stop_when_settled=True)
+    assert evaluate(model, items, answer_rules(facts.task), config, progress=False).num_correct >= least
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped_models())
+def test_bfloat16_agrees_after_500_iterations(name: str) -> None:
+    """At least 99.9 % of all cells get the answer that float32 gives."""
+    model, facts = load_model(name)
+    rules = answer_rules(facts.task)
+    inputs, _ = Items(DataSpec(task=facts.task, difficulty=facts.difficulty, split="test"), 40)[:]
+    with torch.inference_mode():
+        expected = rules.decode(model(inputs, 500)[0], inputs)
+        with torch.autocast("cpu", torch.bfloat16):
+            got = rules.decode(model(inputs, 500)[0].float(), inputs)
+    assert float((got == expected).double().mean()) >= 0.999
+
+
+def test_there_is_a_net_for_each_task() -> None:
+    assert {load_model(name)[1].task for name in shipped_models()} == {"prefix_sums", "mazes"}
