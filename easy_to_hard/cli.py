@@ -6,6 +6,7 @@ Exit codes: 0 all is well, 1 something failed, 2 wrong usage. Errors are one lin
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,12 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        print("stopped; the same command goes on with what is stored", file=sys.stderr)
         return 130
     except ValueError as error:
         return _fail(str(error), 2)
-    except (RuntimeError, OSError, ImportError) as error:
-        return _fail(str(error), 1)
+    except (RuntimeError, OSError, ImportError, MemoryError, OverflowError) as error:
+        return _fail(str(error) or type(error).__name__, 1)
 
 
 def _parse(arguments: list[str]) -> Command | int:
@@ -88,6 +89,7 @@ def one_line(box: str, see: str) -> str:
     body = lines[1:] if box.startswith("╭") else lines[2:]
     rules = [number for number, line in enumerate(body) if not line.strip("─-")]
     told = " ".join(body[: rules[0]] if rules else body)
+    told = re.sub(r"^Error parsing \w+: ", "", told)
     meant = [f"; perhaps you meant {after}" for line, after in pairwise(body) if line.startswith("Perhaps")]
     return told + "".join(meant[:1]) + f" (see {see})"
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 Model: TypeAlias = Annotated[str, arg(help="a folder, a net that comes with the package, or a Hub id (owner/name)")]
 TaskOfModel: TypeAlias = Annotated[str, arg(help="prefix_sums or mazes; by default what the net was trained on")]
 Difficulty: TypeAlias = Annotated[int | None, arg(help="number of bits, or size of the maze; by default the net's")]
-Variant: TypeAlias = Annotated[str, arg(help="mazes: depth_first (default), wilson, kruskal, open_start or looped")]
+Variant: TypeAlias = Annotated[
+    str, arg(help="mazes: depth_first, wilson, kruskal, open_start or looped; by default the net's")
+]
 Split: TypeAlias = Annotated[str, arg(help="train, validation or test")]
 DataSeed: TypeAlias = Annotated[int, arg(help="of the instances")]
 Iterations: TypeAlias = Annotated[int | None, arg(help="the most iterations; by default enough for the difficulty")]
@@ -48,7 +50,7 @@ class Train:
 
     def run(self) -> int:
         """Train, and say how to go on."""
-        from easy_to_hard.baselines.deep_thinking.commands import is_trained, train_recipe
+        from easy_to_hard.baselines.deep_thinking.commands import train_recipe
         from easy_to_hard.baselines.deep_thinking.distributed import process_rank
         from easy_to_hard.baselines.deep_thinking.recipes import recipe_name
 
@@ -59,11 +61,12 @@ class Train:
         if recipe is None:
             return 0
         out = self.out if self.out is not None else Path("runs") / f"{name}-seed{recipe.training.seed}"
-        trained = is_trained(out)
         report = train_recipe(name, recipe, out, device=self.device, threads=self.threads, progress=not self.quiet)
         if process_rank() == 0:
-            done = "was trained already" if trained else "trained"
-            print(f"{out}: {done}, {report.steps:,} steps in {report.seconds:,.0f} s, last loss {report.loss:.5f}")
+            if report is None:
+                print(f"{out}: was trained already")
+            else:
+                print(f"{out}: trained, {report.steps:,} steps in {report.seconds:,.0f} s, last loss {report.loss:.5f}")
             print(f"try it: easy-to-hard evaluate --model {out}")
         return 0
 
@@ -124,31 +127,42 @@ class Evaluate:
 
     def run(self) -> int:
         """Evaluate, print the table, write the result."""
-        from easy_to_hard.baselines.deep_thinking.examination import describe_model, examine, format_scores, load_for
+        from easy_to_hard.baselines.deep_thinking.examination import (
+            describe_model,
+            examine,
+            format_score,
+            load_for,
+            score_heading,
+        )
         from easy_to_hard.scoring import write_result
 
-        if self.out is not None and self.out.suffix != ".json":
-            raise ValueError(f"--out must end in .json, not {self.out.name!r}")
+        if self.out is not None and (self.out.suffix != ".json" or self.out.is_dir()):
+            raise ValueError(f"--out must be a file that ends in .json, not {self.out.name!r}")
         model, facts = load_for(self.model, self.task)
-        examination = self._examination(facts.task)
-        print(describe_model(self.model, model, facts), flush=True)
-        result = examine(model, facts, examination, progress=not self.quiet)
-        print(format_scores(result))
-        print(f"answer taken at: {result.iterations_rule}")
+        examination = self._examination(facts.task, facts.variant)
         if self.out is not None:
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            write_result(result, self.out)
+        for number, result in enumerate(examine(model, facts, examination, progress=not self.quiet)):
+            if number == 0:
+                print(describe_model(self.model, model, facts))
+                print(score_heading(result.trained_iterations))
+            print(format_score(result.scores[-1], result.trained_iterations), flush=True)
+            if self.out is not None:
+                # After each difficulty, so that an interrupt leaves what there is.
+                write_result(result, self.out)
+        print(f"answer taken at: {result.iterations_rule}")
+        if self.out is not None:
             print(self.out)
         return 0
 
-    def _examination(self, task: str) -> "Examination":
+    def _examination(self, task: str, variant: str) -> "Examination":
         from easy_to_hard.baselines.deep_thinking.data import answer_rules
         from easy_to_hard.baselines.deep_thinking.examination import Examination
 
         return Examination(
             task=task,
             difficulties=self.difficulties or answer_rules(task).ladder,
-            variant=self.variant,
+            variant=self.variant or variant,
             split=self.split,
             seed=self.seed,
             items=self.items,
@@ -187,7 +201,7 @@ class Think:
         spec = DataSpec(
             task=facts.task,
             difficulty=facts.difficulty if self.difficulty is None else self.difficulty,
-            variant=self.variant,
+            variant=self.variant or facts.variant,
             split=self.split,
             seed=self.seed,
         )
@@ -205,8 +219,8 @@ class Perturb:
     model: Model
     task: TaskOfModel = ""
     difficulty: Difficulty = None
-    at: Annotated[int, arg(help="iterations before it happens")] = 50
-    iterations: Annotated[int, arg(help="all iterations, before and after")] = 300
+    at: Annotated[int | None, arg(help="iterations before it happens; by default 50, if there are as many")] = None
+    iterations: Annotated[int | None, arg(help="all, before and after; by default 300, if there are as many")] = None
     items: Annotated[int, arg(help="instances")] = 100
     variant: Variant = ""
     split: Split = "test"
@@ -232,7 +246,7 @@ class Align:
     model: Model
     task: TaskOfModel = ""
     difficulty: Difficulty = None
-    iterations: Annotated[int, arg(help="from each start")] = 300
+    iterations: Annotated[int | None, arg(help="from each start; by default 300, or all there are")] = None
     items: Annotated[int, arg(help="instances; each is started from each other's end")] = 16
     variant: Variant = ""
     split: Split = "test"
@@ -249,7 +263,10 @@ class Align:
         model, facts = load_for(self.model, self.task, self.device)
         items = items_for(facts, self.difficulty, self.variant, self.split, self.seed, self.items)
         inputs, _ = items[:]
-        print(describe_alignment(asymptotic_alignment(model, inputs, self.iterations, progress=not self.quiet)))
+        iterations = self.iterations
+        if iterations is None:
+            iterations = 300 if model.depth is None else model.depth
+        print(describe_alignment(asymptotic_alignment(model, inputs, iterations, progress=not self.quiet)))
         return 0
 
 
@@ -264,9 +281,8 @@ class Curves:
     def run(self) -> int:
         """Plot."""
         from easy_to_hard.plotting import plot_accuracy_curves, save_figure
-        from easy_to_hard.scoring import curves_at, read_result
+        from easy_to_hard.scoring import curves_at
 
-        curves = curves_at([read_result(path) for path in self.results], self.config)
-        figure = plot_accuracy_curves(curves, title=self.config.replace("_", " "))
+        figure = plot_accuracy_curves(curves_at(self.results, self.config), title=self.config.replace("_", " "))
         print(save_figure(figure, self.out))
         return 0

@@ -5,7 +5,7 @@ import math
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any, Final
@@ -150,8 +150,13 @@ class DifficultyScore:
         return max(self.recorded_correct) / self.num_items if self.recorded_correct else None
 
     def accuracy_at(self, iteration: int) -> float | None:
-        """The recorded accuracy at an iteration, the last one for those beyond; None without a record."""
+        """The recorded accuracy at an iteration, in [0, 1]; None where there is no record.
+
+        Beyond the last recorded iteration it is the last one's if every item had settled, and else None.
+        """
         if not self.recorded_correct:
+            return None
+        if iteration > self.recorded_iterations[-1] and self.num_settled != self.num_items:
             return None
         return float(np.interp(iteration, self.recorded_iterations, self.recorded_correct)) / self.num_items
 
@@ -185,6 +190,7 @@ class Result:
         package_version: of easy-to-hard.
         data_manifest_sha256: of the data folder's manifest.json, or of the like for data that was made on the spot.
         seed: of the whole run.
+        split, data_seed: of the instances tested.
         parameters: number of weights; None where there are none.
         trained_iterations: the most iterations in training; None for a method without iterations.
         device: what it ran on.
@@ -204,6 +210,8 @@ class Result:
     package_version: str
     data_manifest_sha256: str
     seed: int
+    split: str = "test"
+    data_seed: int = 0
     parameters: int | None = None
     trained_iterations: int | None = None
     device: str
@@ -224,7 +232,9 @@ class Result:
         return {"format": RESULT_FORMAT, **plain, "scores": [score.to_dict() for score in scores]}
 
 
-_RESULT_KEYS: Final = frozenset({"format", *(field.name for field in fields(Result))})
+_RESULT_KEYS: Final = frozenset({"format", *(field.name for field in fields(Result) if field.default is MISSING)})
+_SCORE_KEYS: Final = frozenset(DifficultyScore(difficulty=1, config="", num_items=1, num_correct=0).to_dict())
+_NEW_SCORE_KEYS: Final = frozenset({"mean_first_solved", "num_settled"})
 _NUMBER_LIST: Final = re.compile(r"\[[\s\d.,e+-]+\]")
 
 
@@ -249,34 +259,33 @@ def read_result(path: Path) -> dict[str, Any]:
     missing = sorted(_RESULT_KEYS - set(result))
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}")
+    scores = result["scores"]
+    if not isinstance(scores, list) or not scores or not all(isinstance(score, dict) for score in scores):
+        raise ValueError(f"{path} has no list of scores")
+    missing = sorted(_SCORE_KEYS - _NEW_SCORE_KEYS - set.intersection(*(set(score) for score in scores)))
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)} of a score")
     return result
 
 
-def curves_at(results: Sequence[dict[str, Any]], config: str) -> dict[str, tuple[list[int], list[float]]]:
+def curves_at(paths: Sequence[Path], config: str) -> dict[str, tuple[list[int], list[float]]]:
     """The recorded curves of several results at one config, for `plotting.plot_accuracy_curves`.
 
     Args:
-        results: what `read_result` gives.
+        paths: result files; each gives one curve, named by the file.
         config: such as "mazes_33".
 
     Returns:
-        label (preset and seed) -> (iterations, accuracies).
+        label -> (iterations, accuracies).
 
     Raises:
-        ValueError: no result has a record at that config; the message lists those there are.
+        ValueError: a file that is no result or has no record at that config; the message says what it has.
     """
-    recorded = [
-        (f"{result['preset']}, seed {result['seed']}", score)
-        for result in results
-        for score in result["scores"]
-        if score["recorded_iterations"]
-    ]
-    curves = {
-        label: (score["recorded_iterations"], score["recorded_accuracy"])
-        for label, score in recorded
-        if score["config"] == config
-    }
-    if not curves:
-        known = ", ".join(dict.fromkeys(score["config"] for _, score in recorded))
-        raise ValueError(f"no result has a curve at {config!r}: there are {known or 'none'}")
+    curves = {}
+    for path in paths:
+        recorded = {score["config"]: score for score in read_result(path)["scores"] if score["recorded_iterations"]}
+        if config not in recorded:
+            raise ValueError(f"{path} has no curve at {config!r}: it has {', '.join(recorded) or 'none'}")
+        label = path.stem if [other.stem for other in paths].count(path.stem) == 1 else str(path)
+        curves[label] = recorded[config]["recorded_iterations"], recorded[config]["recorded_accuracy"]
     return curves

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from easy_to_hard.cli import main
@@ -77,6 +79,60 @@ def test_train_refuses_a_folder_of_another_run(
     assert _train(tmp_path) == 2
     assert "holds something else" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_trained_net_is_not_touched_again(strings: Path, tmp_path: Path) -> None:
+    """Not even without its checkpoint, which somebody may have removed to save space."""
+    copy = tmp_path / "copy"
+    shutil.copytree(strings, copy)
+    (copy / "checkpoint.pt").unlink()
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    assert _train(copy) == 0
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+
+
+def test_a_run_that_never_began_gives_up_its_folder(tmp_path: Path) -> None:
+    assert _train(tmp_path / "run", "--learning-rate", "1e30", "--gradient-clip", "None") == 1
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    (tmp_path / "run" / "checkpoint.pt").unlink(missing_ok=True)
+    assert _train(tmp_path / "run") == 0
+
+
+def test_one_training_a_folder(strings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "recipe.json").write_bytes((strings / "recipe.json").read_bytes())
+    with FileLock(out / ".lock"):
+        assert _train(out) == 2
+    assert "another training is running in" in capsys.readouterr().err
+    assert _train(out) == 0
+
+
+def test_changed_settings_are_on_record(strings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    flags = ["--difficulties", "16", "--items", "3", "--iterations", "5", "--quiet"]
+    assert main(["evaluate", "--model", str(strings), *flags, "--out", str(out)]) == 0
+    preset = read_result(out)["preset"]
+    assert preset.startswith("prefix-sums-cpu (")
+    assert "width 64, not 8" in preset
+    assert "seed" not in preset
+
+
+def test_feed_forward_nets_in_every_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    flags = ["--architecture", "feed_forward", "--no-recall", "--depth", "12"]
+    assert _train(out, *flags) == 0
+    flags = ["--items", "4", "--quiet"]
+    assert main(["evaluate", "--model", str(out), "--difficulties", "16", *flags]) == 0
+    table = capsys.readouterr().out
+    # 5 and 10 times the training iterations are beyond its depth: nothing was measured there.
+    assert table.splitlines()[-2].split()[-2:] == ["-", "-"]
+    assert main(["perturb", "--model", str(out), *flags]) == 0
+    assert main(["align", "--model", str(out), *flags]) == 0
+    assert main(["think", "--model", str(out), "--out", str(tmp_path / "strip.png")]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "--model", str(out), "--iterations", "13", *flags]) == 2
+    assert "this net has 12 iterations, fewer than the 13 asked for" in capsys.readouterr().err
 
 
 def test_settings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,10 +256,10 @@ def test_think_perturb_align_curves(
         (["evaluate", "--model", "{mazes}", "--difficulties", "9", "--items", "2", "3"], "--items must be one number"),
         (["evaluate", "--model", "{mazes}", "--difficulties", "2"], "size must be an odd number from 3"),
         (["evaluate", "--model", "{mazes}", "--exit", "best"], "--exit must be one of settled, max-confidence"),
-        (["evaluate", "--model", "{mazes}", "--out", "result.txt"], "--out must end in .json, not 'result.txt'"),
+        (["evaluate", "--model", "{mazes}", "--out", "result.txt"], "--out must be a file that ends in .json"),
         (["evaluate", "--model", "{mazes}", "--variant", "round"], "unknown variant 'round'"),
         (["think", "--model", "{mazes}", "--out", "film.mp4"], "cannot write a film as 'film.mp4'"),
-        (["think", "--model", "{mazes}", "--index", "-1"], "--index must be at least 0, not -1"),
+        (["think", "--model", "{mazes}", "--index", "-1"], "--index must be at least 0 and below 2^63, not -1"),
         (["think", "--model", "{mazes}", "--difficulty", "1"], "size must be an odd number from 3"),
         (["perturb", "--model", "{mazes}", "--items", "0"], "--items must be at least 1, not 0"),
         (["align", "--model", "{mazes}", "--iterations", "0"], "iterations must be at least 1, not 0"),

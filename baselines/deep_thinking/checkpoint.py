@@ -1,6 +1,7 @@
 """Nets on disk and on the Hub: config.json and model.safetensors in a folder, with what they were trained on."""
 
 import json
+import os
 import re
 import tempfile
 from dataclasses import asdict, dataclass, fields
@@ -35,6 +36,7 @@ class ModelFacts:
         device: what it was trained on.
         package_version: of easy-to-hard.
         commit: of its source; None where it is not known.
+        changes: the recipe's settings that were changed, such as "width 8, not 64"; "" for none.
     """
 
     recipe: str
@@ -49,6 +51,12 @@ class ModelFacts:
     device: str
     package_version: str
     commit: str | None
+    changes: str = ""
+
+    @property
+    def preset(self) -> str:
+        """The recipe's name, with what was changed of it."""
+        return f"{self.recipe} ({self.changes})" if self.changes else self.recipe
 
 
 def shipped_models() -> list[str]:
@@ -75,7 +83,11 @@ def save_model(model: ThinkingNet, folder: Path, facts: ModelFacts) -> None:
         (written / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         # An older net's config must not stand beside new weights.
         (folder / CONFIG).unlink(missing_ok=True)
+        mask = os.umask(0)
+        os.umask(mask)
         for name in ("README.md", WEIGHTS, CONFIG):
+            # safetensors keeps its files from everybody else.
+            (written / name).chmod(0o666 & ~mask)
             (written / name).replace(folder / name)
 
 
@@ -103,12 +115,13 @@ def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]
     source, paths = _locate(name)
     try:
         config: dict[str, Any] = json.loads(paths[0].read_text(encoding="utf-8"))
-        facts = ModelFacts(**{field.name: config["facts"][field.name] for field in fields(ModelFacts)})
+        known = {field.name for field in fields(ModelFacts)}
+        facts = ModelFacts(**{name: value for name, value in config["facts"].items() if name in known})
         kind = ARCHITECTURES[config["architecture"]]
         skip = {"architecture", "facts"}
         model = kind(**{key: value for key, value in config.items() if key not in skip})
         model.load_state_dict(load_file(paths[1]))
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{source} is not a net of deep_thinking: {type(error).__name__} {reason}") from error
     return model.eval().to(device), facts
@@ -123,8 +136,9 @@ def _locate(name: str) -> tuple[str, tuple[Path, Path]]:
                 if not path.is_file():
                     raise FileNotFoundError(f"{folder} holds no net: it has no {path.name}")
             return str(folder), paths
-    if not _HUB_ID.fullmatch(name):
-        known = ", ".join(shipped_models())
+    parent = Path(name).expanduser().parent
+    if not _HUB_ID.fullmatch(name) or parent.is_dir():
+        known = ", ".join(shipped_models()) or "none yet"
         raise FileNotFoundError(f"no net {name!r}: give a folder, the id of a Hub repo (owner/name) or one of {known}")
     try:
         return name, (Path(hf_hub_download(name, CONFIG)), Path(hf_hub_download(name, WEIGHTS)))

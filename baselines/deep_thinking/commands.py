@@ -1,12 +1,14 @@
 """What `easy-to-hard train`, `think`, `perturb` and `align` do; for `evaluate` see examination.py."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final, get_args
 
 import numpy as np
-import torch
+from filelock import FileLock, Timeout
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, ModelFacts, save_model
@@ -19,19 +21,18 @@ from easy_to_hard.baselines.deep_thinking.examination import (
     describe_device,
     one_item,
     percent,
+    set_threads,
     thinking_budget,
 )
 from easy_to_hard.baselines.deep_thinking.experiments import AlignmentResult, Kind, PerturbationConfig, perturb
-from easy_to_hard.baselines.deep_thinking.film import choose_frames, think_frames, write_film
+from easy_to_hard.baselines.deep_thinking.film import check_ending, choose_frames, think_frames, write_film
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
-from easy_to_hard.baselines.deep_thinking.recipes import Recipe
-from easy_to_hard.baselines.deep_thinking.training import TrainingReport, train
+from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
+from easy_to_hard.baselines.deep_thinking.training import TrainingReport, changed_settings, train
 from easy_to_hard.files import write_json
 from easy_to_hard.scoring import source_commit
 from easy_to_hard.tasks import DataSpec
 
-# Narrower nets are faster on one thread than on several that wait for each other at every layer.
-_WIDE: Final = 100
 _FILM_FRAMES: Final = 40
 _STRIP_FRAMES: Final = 12
 
@@ -41,7 +42,7 @@ _STRIP_FRAMES: Final = 12
 
 def train_recipe(
     name: str, recipe: Recipe, out: Path, *, device: str = "cpu", threads: int | None = None, progress: bool = True
-) -> TrainingReport:
+) -> TrainingReport | None:
     """Train, or go on with a training that was stopped; the net is then in `out`, with its log and its recipe.
 
     Args:
@@ -52,46 +53,78 @@ def train_recipe(
         threads: of a CPU; None for one for narrow nets and torch's choice for wide ones.
         progress: whether to show a progress bar.
 
+    Returns:
+        What training did; None if it had come to its end before, and there was nothing to do.
+
     Raises:
-        ValueError: no such device or task, or `out` holds a run of another recipe.
+        ValueError: no such device or task; `out` holds a run of another recipe, or one that is going on.
         RuntimeError: the loss is no longer finite.
     """
     check_device(device)
     model = recipe.build_net()
     rules = answer_rules(recipe.task)
     batches = recipe.batches()
-    if threads is None:
-        threads = 1 if recipe.net.width < _WIDE else torch.get_num_threads()
-    torch.set_num_threads(threads)
-    with process_group(device) as own_device:
-        first = place()[0] == 0
-        if first:
+    threads = set_threads(recipe.net.width, threads)
+    with process_group(device) as own_device, ExitStack() as stack:
+        rank, num_processes = place()
+        if rank == 0:
             _claim(out, name, recipe)
+            stack.enter_context(_only_one(out))
+        if (out / CONFIG).is_file():
+            return None
         model = model.to(own_device)
         report = train(model, batches, recipe.training, mask_of=rules.mask, folder=out, progress=progress)
-        if first:
-            save_model(model, out, make_facts(name, recipe, report, describe_device(own_device, threads)))
+        if rank == 0:
+            trained_on = describe_device(own_device, threads)
+            trained_on += f" in each of {num_processes} processes" if num_processes > 1 else ""
+            save_model(model, out, make_facts(name, recipe, report, trained_on))
     return report
+
+
+@contextmanager
+def _only_one(out: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder."""
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ValueError(f"another training is running in {out}: choose another --out") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _claim(out: Path, name: str, recipe: Recipe) -> None:
     """Note in the folder what it is for, or see that it is for that already."""
-    claimed = json.loads(json.dumps({"name": name, **asdict(recipe)}))
+    settings = {"name": name, **asdict(recipe)}
+    # A wording, not a setting.
+    del settings["title"]
     path = out / "recipe.json"
     if path.is_file():
-        if json.loads(path.read_text(encoding="utf-8")) != claimed:
-            raise ValueError(f"{out} holds a run of another preset or with other settings: choose another --out")
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        try:
+            changed = changed_settings(json.loads(path.read_text(encoding="utf-8")), settings)
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{path} is damaged ({error}): choose another --out") from error
+        begun = (out / "checkpoint.pt").is_file() or (out / CONFIG).is_file()
+        if changed and begun:
+            raise ValueError(
+                f"{out} holds a run of another preset or with other settings ({', '.join(changed)}): "
+                "choose another --out"
+            )
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} holds something else: choose another --out")
     out.mkdir(parents=True, exist_ok=True)
-    write_json(path, claimed)
+    write_json(path, settings)
 
 
 def make_facts(name: str, recipe: Recipe, report: TrainingReport, device: str) -> ModelFacts:
     """What a checkpoint says of its net."""
+    published = replace(get_recipe(name), title=recipe.title)
+    published = replace(published, training=replace(published.training, seed=recipe.training.seed))
     return ModelFacts(
         recipe=name,
+        changes=", ".join(changed_settings(asdict(published), asdict(recipe))),
         task=recipe.task,
         variant=recipe.spec().variant,
         difficulty=recipe.difficulty,
@@ -104,11 +137,6 @@ def make_facts(name: str, recipe: Recipe, report: TrainingReport, device: str) -
         package_version=__version__,
         commit=source_commit(),
     )
-
-
-def is_trained(out: Path) -> bool:
-    """Whether the training in a folder has come to its end."""
-    return (out / CONFIG).is_file()
 
 
 # ---- think
@@ -138,13 +166,12 @@ def film(
         ValueError: numbers out of range, another ending, a task that is not the net's.
         ImportError: matplotlib is not installed.
     """
-    if index < 0:
-        raise ValueError(f"--index must be at least 0, not {index}")
     if frames is not None and frames < 2:
         raise ValueError(f"--frames must be at least 2, not {frames}")
     if iterations is not None and iterations < 1:
         raise ValueError(f"--iterations must be at least 1, not {iterations}")
     check_task(facts, spec.task)
+    check_ending(out)
     rules = answer_rules(spec.task)
     item = one_item(spec, index)
     if iterations is None:
@@ -164,13 +191,28 @@ def film(
 
 
 def perturbation_table(
-    model: ThinkingNet, facts: ModelFacts, items: Items, *, at: int, iterations: int, progress: bool = True
+    model: ThinkingNet,
+    facts: ModelFacts,
+    items: Items,
+    *,
+    at: int | None = None,
+    iterations: int | None = None,
+    progress: bool = True,
 ) -> str:
     """Every perturbation that is defined for the task, in a plain-text table.
+
+    Args:
+        model, facts: the net.
+        items: what to disturb it at.
+        at: iterations before it happens; None for 50, or half of a feed-forward net's.
+        iterations: all of them; None for 300, or all that a feed-forward net has.
+        progress: whether to show progress bars.
 
     Raises:
         ValueError: numbers out of range.
     """
+    at = (50 if model.depth is None else model.depth // 2) if at is None else at
+    iterations = (model.depth or 300) if iterations is None else iterations
     kinds = [kind for kind in get_args(Kind) if kind != "flip" or input_shape(facts.task) == (1, 1)]
     rules = answer_rules(facts.task)
     lines = [

@@ -147,7 +147,10 @@ def make_result(
         seed=config.seed,
         parameters=model.count_parameters(),
         trained_iterations=config.recipe.training.max_iterations,
-        device=f"trained on {describe_device(config.device, 1)}; tested on {config.threads}",
+        device=(
+            f"trained on {describe_device(config.device, 1)}; "
+            f"tested on {describe_device(config.device, config.threads)}"
+        ),
         training_seconds=round(report.seconds, 1),
         evaluation_seconds=round(sum(evaluation.seconds for evaluation in evaluations.values()), 1),
         iterations_rule=shown,

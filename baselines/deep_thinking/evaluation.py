@@ -1,4 +1,4 @@
-"""Accuracy at every iteration, in memory that does not grow with the iterations.
+"""Accuracy at every iteration, in memory that grows by two numbers an iteration and not by outputs.
 
 Which iteration's answer counts is decided without a look at the test targets, by one of three exits:
 
@@ -13,6 +13,7 @@ The whole curve, its peak and the first iteration that is right are reported bes
 measure over-thinking and are no scores.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,7 @@ _RULES: Final = {
     ),
     "fixed": "iteration {exit_iteration} for all items",
 }
+_MOST_ITERATIONS: Final = 10**9
 # Whether all is settled is asked this often on a GPU, where asking waits for it.
 _GPU_CHECK_EVERY: Final = 32
 
@@ -235,9 +237,9 @@ class EvaluationConfig:
         stop_when_settled: leave a batch when all its items have settled, and take its last counts as those of the
             later iterations. Saves time; False runs every iteration.
         min_iterations: do not leave a batch before this one.
-        threads: batches evaluated at a time on a CPU, each by one thread; None for one batch by as many threads
-            as torch is set to. Threads that share a batch wait for each other at every layer, so on a machine
-            that does anything else besides they are many times slower.
+        threads: batches evaluated at a time on a CPU, each by one thread (which torch is left set to); None for one
+            batch by as many threads as torch is set to. Threads that share a batch wait for each other at every
+            layer, so on a machine that does anything else besides they are many times slower.
         precision: "float32" (or what the weights are), or "bfloat16" for the convolutions.
 
     Raises:
@@ -259,6 +261,8 @@ class EvaluationConfig:
         for name, count in counts.items():
             if count is not None and count < 1:
                 raise ValueError(f"{name} must be at least 1, not {count}")
+        if self.max_iterations > _MOST_ITERATIONS:
+            raise ValueError(f"max_iterations must be at most {_MOST_ITERATIONS:,}, not {self.max_iterations}")
         if self.exit_rule not in get_args(Exit):
             raise ValueError(f"exit_rule must be one of {', '.join(get_args(Exit))}, not {self.exit_rule!r}")
         if self.precision not in get_args(Precision):
@@ -351,13 +355,20 @@ def evaluate(
         total=len(parts) * config.max_iterations, desc=description, unit=" iterations", disable=not progress
     )
 
+    stopped = threading.Event()
+
+    def update() -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        bar.update()
+
     def run(part: slice) -> _Tracker:
         if config.threads is not None:
             torch.set_num_threads(1)
         inputs, targets = (tensor.to(device) for tensor in items[part])
         lower = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else nullcontext()
         with torch.inference_mode(), lower:
-            tracker = config.run_batch(model, inputs, targets, rules, bar.update)
+            tracker = config.run_batch(model, inputs, targets, rules, update)
         bar.update(config.max_iterations - len(tracker.counts))
         return tracker
 
@@ -367,5 +378,11 @@ def evaluate(
             trackers = [run(part) for part in parts]
         else:
             with ThreadPoolExecutor(config.threads) as pool:
-                trackers = list(pool.map(run, parts))
+                try:
+                    trackers = list(pool.map(run, parts))
+                except BaseException:
+                    # Else leaving the pool would wait for the batches that are left.
+                    stopped.set()
+                    pool.shutdown(cancel_futures=True)
+                    raise
     return config.summarise(trackers, time.perf_counter() - started)

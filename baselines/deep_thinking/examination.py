@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
@@ -27,6 +28,8 @@ _BATCH_POSITIONS: Final = {"cpu": 8_192, "cuda": 262_144}
 # Multiplications that are well spent on one difficulty by default: about a minute on one CPU core.
 _DEFAULT_WORK: Final = 3e12
 _ITEMS_RANGE: Final = (10, 1_000)
+# Nets of at least this width keep several threads busy.
+_WIDE: Final = 100
 # Iterations beyond training for which the over-thinking figures want a look, in units of training's.
 OVERTHINKING: Final = (5, 10)
 
@@ -97,6 +100,12 @@ class Examination:
             raise ValueError(f"--difficulties must be at least one and different, not {list(self.difficulties)}")
         if self.exit_rule not in get_args(Exit):
             raise ValueError(f"--exit must be one of {', '.join(get_args(Exit))}, not {self.exit_rule!r}")
+        if self.exit_rule == "validation" and self.split == "validation":
+            raise ValueError("--exit validation cannot choose on the items it scores: test on another --split")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"--precision must be one of {', '.join(get_args(Precision))}, not {self.precision!r}")
+        for difficulty in self.difficulties:
+            self.spec(difficulty)
         check_device(self.device)
 
     def num_items(self, difficulty: int) -> int | None:
@@ -134,14 +143,14 @@ def _num_positions(task: str, difficulty: int) -> int:
 def _num_items(model: ThinkingNet, task: str, difficulty: int, iterations: int) -> int:
     # As a rule, a third of the budget is used.
     cells = _num_positions(task, difficulty) / model.patch**model.dimensions
-    work = model.count_parameters() * cells * iterations / 3
+    work = model.count_parameters() / (model.depth or 1) * cells * iterations / 3
     return int(min(max(_DEFAULT_WORK / work, _ITEMS_RANGE[0]), _ITEMS_RANGE[1]))
 
 
 def examine_difficulty(
     model: ThinkingNet, facts: ModelFacts, examination: Examination, difficulty: int, *, progress: bool = True
 ) -> tuple[Items, Evaluation]:
-    """Evaluate a net at one difficulty.
+    """Evaluate a net at one difficulty; `iterations_rule` says how the exit's iteration was chosen.
 
     Raises:
         ValueError: a difficulty, variant, split or exit that does not exist; a task that is not the net's.
@@ -150,7 +159,7 @@ def examine_difficulty(
     check_task(facts, examination.task)
     rules = answer_rules(examination.task)
     iterations = examination.iterations or thinking_budget(facts, difficulty)
-    if model.depth is not None:
+    if model.depth is not None and examination.iterations is None:
         iterations = min(iterations, model.depth)
     num_items = examination.num_items(difficulty) or _num_items(model, facts.task, difficulty, iterations)
     items = Items(examination.spec(difficulty), num_items)
@@ -179,7 +188,12 @@ def examine_difficulty(
             description=f"validation, {label}",
         )
         config = replace(config, exit_iteration=tried.peak_iteration)
-    return items, evaluate(model, items, rules, config, progress=progress, description=label)
+    evaluation = evaluate(model, items, rules, config, progress=progress, description=label)
+    reason = {
+        "last": "the last of those run",
+        "validation": f"the first that is best on {num_items:,} items of the validation split",
+    }.get(examination.exit_rule)
+    return items, replace(evaluation, iterations_rule=evaluation.iterations_rule + (f", {reason}" if reason else ""))
 
 
 def to_score(spec: DataSpec, evaluation: Evaluation) -> DifficultyScore:
@@ -198,8 +212,13 @@ def to_score(spec: DataSpec, evaluation: Evaluation) -> DifficultyScore:
     )
 
 
-def examine(model: ThinkingNet, facts: ModelFacts, examination: Examination, *, progress: bool = True) -> Result:
-    """Evaluate a net at every difficulty of an examination.
+def examine(
+    model: ThinkingNet, facts: ModelFacts, examination: Examination, *, progress: bool = True
+) -> Iterator[Result]:
+    """Evaluate a net at every difficulty of an examination, the easy ones first.
+
+    Yields:
+        The result so far, after each difficulty; the last one is whole.
 
     Raises:
         ValueError, NotEnoughInstancesError: as `examine_difficulty`, before anything is run.
@@ -215,26 +234,28 @@ def examine(model: ThinkingNet, facts: ModelFacts, examination: Examination, *, 
         manifest.append(items.manifest_entry())
         seconds += evaluation.seconds
         rules[difficulty] = evaluation.iterations_rule
-    return Result(
-        method="deep_thinking",
-        preset=facts.recipe,
-        task=facts.task,
-        trained_on=_config_of(facts),
-        commit=source_commit(),
-        package_version=__version__,
-        data_manifest_sha256=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest(),
-        seed=facts.seed,
-        parameters=model.count_parameters(),
-        trained_iterations=facts.max_iterations,
-        device=(
-            f"trained on {facts.device}; "
-            f"tested on {describe_device(examination.device, examination.threads)}, {examination.precision}"
-        ),
-        training_seconds=facts.training_seconds,
-        evaluation_seconds=round(seconds, 1),
-        iterations_rule=_join_rules(rules),
-        scores=scores,
-    )
+        yield Result(
+            method="deep_thinking",
+            preset=facts.preset,
+            task=facts.task,
+            trained_on=_config_of(facts),
+            commit=source_commit(),
+            package_version=__version__,
+            data_manifest_sha256=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest(),
+            seed=facts.seed,
+            split=examination.split,
+            data_seed=examination.seed,
+            parameters=model.count_parameters(),
+            trained_iterations=facts.max_iterations,
+            device=(
+                f"trained on {facts.device}; "
+                f"tested on {describe_device(examination.device, examination.threads)}, {examination.precision}"
+            ),
+            training_seconds=facts.training_seconds,
+            evaluation_seconds=round(seconds, 1),
+            iterations_rule=_join_rules(rules),
+            scores=list(scores),
+        )
 
 
 def _config_of(facts: ModelFacts) -> str:
@@ -248,25 +269,32 @@ def _join_rules(rules: dict[int, str]) -> str:
     return "; ".join(f"{difficulty}: {rule}" for difficulty, rule in rules.items())
 
 
-def format_scores(result: Result) -> str:
-    """The scores as a plain-text table."""
-    trained = result.trained_iterations or 1
-    low, high = (f"at {factor * trained:,}" for factor in OVERTHINKING)
-    lines = [
+def score_heading(trained_iterations: int | None) -> str:
+    """The heading that goes with `format_score`."""
+    low, high = (f"at {factor * (trained_iterations or 1):,}" for factor in OVERTHINKING)
+    return (
         f"{'difficulty':>10}  {'items':>6}  {'exact match':>11}  {'95 % interval':>16}  {'iterations':>10}"
         f"  {'settled':>8}  {'first right':>11}  {'peak':>7}  {low:>9}  {high:>9}"
-    ]
-    for score in sorted(result.scores, key=lambda score: score.difficulty):
-        interval = " - ".join(f"{100 * end:.1f}" for end in score.interval)
-        settled = "-" if score.num_settled is None else f"{score.num_settled / score.num_items:.0%}"
-        first = "-" if score.mean_first_solved is None else f"{score.mean_first_solved:,.0f}"
-        later = "  ".join(percent(score.accuracy_at(factor * trained), 9) for factor in OVERTHINKING)
-        lines.append(
-            f"{score.difficulty:>10,}  {score.num_items:>6,}  {percent(score.accuracy, 11)}  {interval:>16}"
-            f"  {score.mean_iterations or 0:>10,.0f}  {settled:>8}  {first:>11}"
-            f"  {percent(score.peak_accuracy, 7)}  {later}"
-        )
-    return "\n".join(lines)
+    )
+
+
+def format_score(score: DifficultyScore, trained_iterations: int | None) -> str:
+    """A score as a line of plain text."""
+    interval = " - ".join(f"{100 * end:.1f}" for end in score.interval)
+    settled = "-" if score.num_settled is None else f"{score.num_settled / score.num_items:.0%}"
+    first = "-" if score.mean_first_solved is None else f"{score.mean_first_solved:,.0f}"
+    later = "  ".join(percent(score.accuracy_at(factor * (trained_iterations or 1)), 9) for factor in OVERTHINKING)
+    return (
+        f"{score.difficulty:>10,}  {score.num_items:>6,}  {percent(score.accuracy, 11)}  {interval:>16}"
+        f"  {score.mean_iterations or 0:>10,.0f}  {settled:>8}  {first:>11}  {percent(score.peak_accuracy, 7)}  {later}"
+    )
+
+
+def format_scores(result: Result) -> str:
+    """The scores as a plain-text table."""
+    scores = sorted(result.scores, key=lambda score: score.difficulty)
+    lines = [format_score(score, result.trained_iterations) for score in scores]
+    return "\n".join([score_heading(result.trained_iterations), *lines])
 
 
 def percent(share: float | None, width: int) -> str:
@@ -293,7 +321,19 @@ def load_for(name: str, task: str, device: str = "cpu") -> tuple[ThinkingNet, Mo
     model, facts = load_model(name, device)
     if task:
         check_task(facts, task)
+    set_threads(model.width)
     return model, facts
+
+
+def set_threads(width: int, threads: int | None = None) -> int:
+    """Set and return torch's number of threads: one for narrow nets, torch's choice for wide ones, or `threads`.
+
+    Threads wait for each other at every layer, which takes longer than what there is to do for a narrow net.
+    """
+    if threads is None:
+        threads = 1 if width < _WIDE else torch.get_num_threads()
+    torch.set_num_threads(threads)
+    return threads
 
 
 def items_for(facts: ModelFacts, difficulty: int | None, variant: str, split: str, seed: int, num_items: int) -> Items:
@@ -302,6 +342,7 @@ def items_for(facts: ModelFacts, difficulty: int | None, variant: str, split: st
     Raises:
         ValueError: no items, or arguments that `DataSpec` does not allow.
     """
+    variant = variant or facts.variant
     if num_items < 1:
         raise ValueError(f"--items must be at least 1, not {num_items}")
     difficulty = facts.difficulty if difficulty is None else difficulty
@@ -309,7 +350,13 @@ def items_for(facts: ModelFacts, difficulty: int | None, variant: str, split: st
 
 
 def one_item(spec: DataSpec, index: int) -> tuple[Tensor, Tensor]:
-    """inputs (1, channels, *size) float32 and targets (1, *size) int64 of the instance of that number."""
+    """inputs (1, channels, *size) float32 and targets (1, *size) int64 of the instance of that number.
+
+    Raises:
+        ValueError: a number below 0 or of 64 bits and more.
+    """
+    if not 0 <= index < 2**63:
+        raise ValueError(f"--index must be at least 0 and below 2^63, not {index}")
     task = get_task(spec.task)
     data = task.generate(spec, np.array([index]), None).data
     return to_tensors(task, *task.encode(data, spec.difficulty, None))

@@ -326,6 +326,13 @@ def _write_gif(path: Path, pictures: Sequence[NDArray[np.uint8]], frame_seconds:
     temporary.replace(path)
 
 
+def check_ending(path: Path) -> None:
+    """ValueError unless a film can be written as that file; ImportError where matplotlib is not installed."""
+    new_figure(1, 1)
+    if path.suffix.lower() not in (".gif", *_STRIP_KINDS):
+        raise ValueError(f"cannot write a film as {path.name!r}: end it in one of .gif, {', '.join(_STRIP_KINDS)}")
+
+
 def write_film(
     path: str | Path,
     model: ThinkingNet,
@@ -355,11 +362,9 @@ def write_film(
         ValueError: another ending, a time too short, or as `film_strip`.
     """
     path = Path(path).expanduser()
-    kind = path.suffix.lower()
-    if kind in _STRIP_KINDS:
+    check_ending(path)
+    if path.suffix.lower() in _STRIP_KINDS:
         return save_figure(film_strip(model, inputs, targets, iterations, rules), path)
-    if kind != ".gif":
-        raise ValueError(f"cannot write a film as {path.name!r}: end it in one of .gif, {', '.join(_STRIP_KINDS)}")
     if min(frame_seconds, last_seconds) < 0.02:
         raise ValueError(f"a frame must be shown for at least 0.02 seconds, not {min(frame_seconds, last_seconds)}")
     pictures = [_pixels(figure) for figure in _film(model, inputs, targets, iterations, rules)]

@@ -1,7 +1,11 @@
 """Training with the progressive loss, in steps that can be stopped and taken up again bit for bit."""
 
+import contextlib
 import json
 import math
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,6 +20,7 @@ from easy_to_hard.baselines.deep_thinking.data import Batches, Mask
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.files import write_atomically
 
 Decay = Literal["none", "linear", "drops"]
 OptimizerName = Literal["adam", "sgd"]
@@ -79,7 +84,9 @@ class TrainingConfig:
         for name in ("warmup_steps", "weight_decay", "seed", "hold_iterations", "hold_from_step"):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         for name in ("learning_rate", "recurrent_rate_scale"):
-            self._require(name, getattr(self, name) > 0, "above 0")
+            self._require(name, 0 < getattr(self, name) < math.inf, "above 0 and finite")
+        self._require("weight_decay", self.weight_decay < math.inf, "finite")
+        self._require("seed", self.seed < 2**63, "below 2^63")
         for name in ("progressive_weight", "hold_share"):
             self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
         self._require("gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
@@ -233,9 +240,30 @@ def save_checkpoint(path: Path, trainer: _Trainer, progress: _Progress) -> None:
         "progress": asdict(progress),
         "config": json.dumps(asdict(trainer.config)),
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    for name, weights in trainer.model.named_parameters():
+        if not bool(weights.isfinite().all()):
+            raise RuntimeError(f"{name} is no longer finite at step {progress.step}: lower learning_rate")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        torch.save(state, temporary)
+        temporary.replace(path)
+    except RuntimeError as error:
+        # So torch says that a disk is full.
+        raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def changed_settings(stored: dict[str, Any], current: dict[str, Any]) -> list[str]:
+    """The settings that differ, such as "steps 20, not 10"; nested ones too. What either lacks is no difference."""
+    changed = []
+    stored = json.loads(json.dumps(stored))
+    for name, value in json.loads(json.dumps(current)).items():
+        if isinstance(value, dict):
+            changed += changed_settings(stored.get(name, {}), value)
+        elif stored.get(name, value) != value:
+            changed.append(f"{name} {stored[name]}, not {value}")
+    return changed
 
 
 def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
@@ -246,13 +274,14 @@ def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=trainer.device, weights_only=True)
-        if json.loads(state["config"]) != json.loads(json.dumps(asdict(trainer.config))):
-            raise ValueError("it was written by a training with other settings")
+        changed = changed_settings(json.loads(state["config"]), asdict(trainer.config))
+        if changed:
+            raise ValueError(f"it was written by a training with other settings: {', '.join(changed)}")
         trainer.model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
         return _Progress(**state["progress"])
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ValueError(f"cannot go on from {path}: {reason}; remove it to start anew") from error
 
 
@@ -302,9 +331,10 @@ def _open_log(path: Path, done: int) -> Any:
     if path.is_file() and done:
         for line in path.read_text(encoding="utf-8").splitlines():
             # A kill can leave half a line.
-            if line.endswith("}") and json.loads(line)["step"] < done:
-                kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                if json.loads(line)["step"] < done:
+                    kept.append(line + "\n")
+    write_atomically(path, "".join(kept))
     return path.open("a", encoding="utf-8")
 
 
@@ -314,6 +344,25 @@ def _open_board(folder: Path, done: int) -> Any:
     except ImportError:
         return None
     return SummaryWriter(str(folder), purge_step=done)
+
+
+class _Interrupts:
+    """Takes note of interrupts instead of acting on them, in the main thread; a second one acts as usual."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._former = None
+        if threading.current_thread() is threading.main_thread():
+            self._former = signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: object) -> None:
+        self.seen = True
+        self.close()
+
+    def close(self) -> None:
+        """As it was before."""
+        if self._former is not None:
+            signal.signal(signal.SIGINT, self._former)
 
 
 def train(
@@ -344,9 +393,12 @@ def train(
         progress: whether to show a progress bar.
         after_step: called with the number of each step that is done.
 
+    An interrupt (Ctrl-C) is waited with until the step is done and its checkpoint written.
+
     Raises:
-        RuntimeError: loss or gradient is no longer finite; the message gives the step, counted from 0.
+        RuntimeError: loss, gradient or weights are no longer finite; the message gives the step, counted from 0.
         ValueError: the checkpoint in the folder is of a training with other settings.
+        OSError: a file cannot be written.
     """
     trainer = _Trainer(model.train(), config, mask_of)
     done = _Progress()
@@ -354,8 +406,11 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "checkpoint.pt").is_file():
             done = load_checkpoint(folder / "checkpoint.pt", trainer)
+        if float(sum_over_processes(torch.tensor(float(done.step), device=trainer.device))) != done.step * place()[1]:
+            raise RuntimeError(f"not all processes see the checkpoint in {folder}: it must be on a shared disk")
     log = _Log(folder, config, done, progress)
     earlier, started, saved = done.seconds, time.perf_counter(), time.perf_counter()
+    interrupts = _Interrupts()
     try:
         for step in range(done.step, config.steps):
             inputs, targets = batches(step)
@@ -363,13 +418,16 @@ def train(
             now = time.perf_counter()
             done = _Progress(step + 1, loss, accuracy, earlier + now - started)
             log.add(step, len(inputs), loss, accuracy)
-            last = done.step == config.steps
-            if folder is not None and place()[0] == 0 and (last or now - saved > checkpoint_seconds):
+            due = done.step == config.steps or interrupts.seen or now - saved > checkpoint_seconds
+            if folder is not None and place()[0] == 0 and due:
                 save_checkpoint(folder / "checkpoint.pt", trainer, done)
                 saved = now
             if after_step is not None:
                 after_step(step)
+            if interrupts.seen:
+                raise KeyboardInterrupt
     finally:
+        interrupts.close()
         log.close()
     model.eval()
     return TrainingReport(steps=done.step, loss=done.loss, accuracy=done.accuracy, seconds=done.seconds)

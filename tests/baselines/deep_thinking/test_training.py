@@ -48,8 +48,8 @@ def test_learning_rate_factors() -> None:
         ({"progressive_weight": 1.5}, "progressive_weight must be from 0 to 1, not 1.5"),
         ({"progressive_weight": math.nan}, "progressive_weight must be from 0 to 1, not nan"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
-        ({"learning_rate": math.nan}, "learning_rate must be above 0, not nan"),
-        ({"recurrent_rate_scale": 0.0}, "recurrent_rate_scale must be above 0, not 0.0"),
+        ({"learning_rate": math.nan}, "learning_rate must be above 0 and finite, not nan"),
+        ({"recurrent_rate_scale": 0.0}, "recurrent_rate_scale must be above 0 and finite, not 0.0"),
         ({"optimizer": "adamw"}, "optimizer must be one of adam, sgd, not 'adamw'"),
         ({"decay": "cosine"}, "decay must be one of none, linear, drops, not 'cosine'"),
         ({"precision": "float16"}, "precision must be one of float32, bfloat16, not 'float16'"),
@@ -381,7 +381,9 @@ def stopped_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_checkpoint_of_other_settings_is_refused(stopped_run: Path, tmp_path: Path) -> None:
     shutil.copytree(stopped_run, tmp_path / "run")
-    message = rf"cannot go on from .*{tmp_path.name}.*checkpoint\.pt: it was written by .* other settings; remove it"
+    message = (
+        rf"cannot go on from .*{tmp_path.name}.*checkpoint\.pt: it was written by .* other settings: .*; remove it"
+    )
     with pytest.raises(ValueError, match=message):
         _run(tmp_path / "run", learning_rate=2e-3)
     with pytest.raises(ValueError, match=r"cannot go on from .*checkpoint\.pt"):
