@@ -88,6 +88,7 @@ class Evaluation:
     Attributes:
         num_items: items evaluated.
         num_correct: items right at the iteration that the exit chose.
+        max_iterations: the most iterations that were allowed.
         num_settled: items whose features settled within the iterations that were run.
         mean_iterations: mean of the chosen iterations.
         last_iteration: the largest of the chosen iterations.
@@ -100,6 +101,7 @@ class Evaluation:
 
     num_items: int
     num_correct: int
+    max_iterations: int
     num_settled: int
     mean_iterations: float
     last_iteration: int
@@ -313,6 +315,7 @@ class EvaluationConfig:
         return Evaluation(
             num_items=len(chosen),
             num_correct=int(joined(lambda t: t.right[self.exit_rule]).sum()),
+            max_iterations=self.max_iterations,
             num_settled=int((joined(lambda t: t.settled_at) > 0).sum()),
             mean_iterations=float(chosen.double().mean()),
             last_iteration=int(chosen.max()),

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
@@ -227,13 +227,14 @@ def examine(
     for difficulty in examination.difficulties:
         Items(examination.spec(difficulty), 1)
     model = model.to(examination.device)
-    scores, manifest, seconds, rules = [], [], 0.0, {}
+    scores, manifest, seconds = [], [], 0.0
+    rules, most = {}, {}
     for difficulty in sorted(examination.difficulties):
         items, evaluation = examine_difficulty(model, facts, examination, difficulty, progress=progress)
         scores.append(to_score(items.spec, evaluation))
         manifest.append(items.manifest_entry())
         seconds += evaluation.seconds
-        rules[difficulty] = evaluation.iterations_rule
+        rules[difficulty], most[difficulty] = evaluation.iterations_rule, evaluation.max_iterations
         yield Result(
             method="deep_thinking",
             preset=facts.preset,
@@ -253,7 +254,7 @@ def examine(
             ),
             training_seconds=facts.training_seconds,
             evaluation_seconds=round(seconds, 1),
-            iterations_rule=_join_rules(rules),
+            iterations_rule=_join_rules(rules, most),
             scores=list(scores),
         )
 
@@ -262,11 +263,19 @@ def _config_of(facts: ModelFacts) -> str:
     return DataSpec(task=facts.task, variant=facts.variant, difficulty=facts.difficulty).config
 
 
-def _join_rules(rules: dict[int, str]) -> str:
-    """One sentence where all are the same, else one for each difficulty."""
-    if len(set(rules.values())) == 1:
-        return next(iter(rules.values()))
-    return "; ".join(f"{difficulty}: {rule}" for difficulty, rule in rules.items())
+def _join_rules(rules: Mapping[int, str], most: Mapping[int, int]) -> str:
+    """One sentence, in which what differs from difficulty to difficulty is only the most iterations, if it is so."""
+    general = {rule.replace(str(most[difficulty]), "{most}") for difficulty, rule in rules.items()}
+    if len(general) > 1:
+        return "; ".join(f"{difficulty}: {rule}" for difficulty, rule in rules.items())
+    at: dict[int, list[str]] = {}
+    for difficulty, number in most.items():
+        at.setdefault(number, []).append(str(difficulty))
+    shown = ", ".join(
+        str(number) if len(at) == 1 else f"{number} (at {' '.join(difficulties)})"
+        for number, difficulties in at.items()
+    )
+    return general.pop().replace("{most}", shown)
 
 
 def score_heading(trained_iterations: int | None) -> str:

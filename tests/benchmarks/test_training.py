@@ -13,7 +13,7 @@ from easy_to_hard.baselines.deep_thinking.loss import draw_stretch
 from easy_to_hard.baselines.deep_thinking.recipes import NetConfig, Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
 
-STEPS = 10
+STEPS = 6
 
 
 def _recipe(name: str, width: int, head_widths: tuple[int, ...], batch_size: int) -> Recipe:
@@ -88,7 +88,7 @@ def test_plain(timed: Any, parts: tuple[str, Recipe, Batches]) -> None:
     net = recipe.build_net()
     items = STEPS * recipe.batch_size
     run = lambda: _train_plainly(net, batches, recipe.training, mask_of)  # noqa: E731
-    timed(group, "plain implementation", items, run, rounds=3, warmup=1)
+    timed(group, "plain implementation", items, run, rounds=2, warmup=1)
 
 
 def test_ours(timed: Any, parts: tuple[str, Recipe, Batches]) -> None:
@@ -97,4 +97,4 @@ def test_ours(timed: Any, parts: tuple[str, Recipe, Batches]) -> None:
     net = recipe.build_net()
     items = STEPS * recipe.batch_size
     run = lambda: train(net, batches, recipe.training, mask_of=mask_of, progress=False)  # noqa: E731
-    timed(group, "ours", items, run, rounds=3, warmup=1)
+    timed(group, "ours", items, run, rounds=2, warmup=1)
