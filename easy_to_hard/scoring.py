@@ -281,6 +281,8 @@ def curves_at(paths: Sequence[Path], config: str) -> dict[str, tuple[list[int], 
     Raises:
         ValueError: a file that is no result or has no record at that config; the message says what it has.
     """
+    if not paths:
+        raise ValueError("give at least one result file")
     curves = {}
     for path in paths:
         recorded = {score["config"]: score for score in read_result(path)["scores"] if score["recorded_iterations"]}
