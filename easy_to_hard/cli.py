@@ -89,7 +89,7 @@ def one_line(box: str, see: str) -> str:
     body = lines[1:] if box.startswith("╭") else lines[2:]
     rules = [number for number, line in enumerate(body) if not line.strip("─-")]
     told = " ".join(body[: rules[0]] if rules else body)
-    told = re.sub(r"^Error parsing \w+: ", "", told)
+    told = re.sub(r"^Error parsing (?:training|net|Recipe): ", "", told)
     meant = [f"; perhaps you meant {after}" for line, after in pairwise(body) if line.startswith("Perhaps")]
     return told + "".join(meant[:1]) + f" (see {see})"
 
