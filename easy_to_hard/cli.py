@@ -3,21 +3,18 @@
 Exit codes: 0 all is well, 1 something failed, 2 wrong usage. Errors are one line on the standard error.
 """
 
-import contextlib
 import io
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Annotated, Any, TypeAlias
 
-import tyro
 from tyro.conf import subcommand
 
 from easy_to_hard.data_commands import Build, Generate, Info, Show, Verify
 from easy_to_hard.net_commands import Align, Curves, Evaluate, Perturb, Think, Train
+from easy_to_hard.parsing import parse
 
 Command: TypeAlias = (
     Annotated[Build, subcommand("build")]
@@ -39,11 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show a wall's character shows a question mark.
         sys.stdout.reconfigure(errors="replace")
-    command = _parse(sys.argv[1:] if arguments is None else list(arguments))
-    if isinstance(command, int):
-        return command
     try:
-        return command.run()
+        command = _parse(sys.argv[1:] if arguments is None else list(arguments))
+        return 0 if command is None else command.run()
     except BrokenPipeError:
         # The reader of a pipe has gone, as in `easy-to-hard show ... | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -57,41 +52,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error) or type(error).__name__, 1)
 
 
-def _parse(arguments: list[str]) -> Command | int:
-    """The command, or the exit code where there is nothing to run."""
-    complaint = io.StringIO()
+def _parse(arguments: list[str]) -> Command | None:
+    """The command; None where help was asked for, and printed."""
     options: dict[str, Any] = {
+        "see": "easy-to-hard --help",
         "prog": "easy-to-hard",
         "description": "Graded datasets for easy-to-hard generalization, and nets that solve them.",
-        "args": arguments,
-        "config": (tyro.conf.FlagCreatePairsOff,),
     }
-    try:
-        with contextlib.redirect_stderr(complaint):
-            if arguments[:1] == ["train"]:
-                # What `train` does not know is for the preset.
-                train, unknown = tyro.cli(Command, return_unknown_args=True, **options)
-                command: Command = replace(train, overrides=tuple(unknown))
-            else:
-                command = tyro.cli(Command, **options)
-            return command
-    except SystemExit as stop:
-        return _fail(one_line(complaint.getvalue(), "easy-to-hard --help"), 2) if stop.code else 0
-
-
-def one_line(box: str, see: str) -> str:
-    """What tyro's box says first, what it thinks was meant, and where to look (a command).
-
-    The border is drawn in Unicode or in ASCII.
-    """
-    lines = [line.strip("│╭╮╰╯ ") for line in box.splitlines()]
-    # The title stands in the border, or above a rule of its own.
-    body = lines[1:] if box.startswith("╭") else lines[2:]
-    rules = [number for number, line in enumerate(body) if not line.strip("─-")]
-    told = " ".join(body[: rules[0]] if rules else body)
-    told = re.sub(r"^Error parsing (?:training|net|Recipe): ", "", told)
-    meant = [f"; perhaps you meant {after}" for line, after in pairwise(body) if line.startswith("Perhaps")]
-    return told + "".join(meant[:1]) + f" (see {see})"
+    command: Command | None
+    if arguments[:1] == ["train"]:
+        # What `train` does not know is for the preset.
+        parsed = parse(Command, arguments, return_unknown_args=True, **options)
+        command = None if parsed is None else replace(parsed[0], overrides=tuple(parsed[1]))
+    else:
+        command = parse(Command, arguments, **options)
+    return command
 
 
 def _fail(message: str, code: int) -> int:

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from tyro.conf import Positional, Suppress, arg
 
 if TYPE_CHECKING:
+    from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts
+    from easy_to_hard.baselines.deep_thinking.data import Items
     from easy_to_hard.baselines.deep_thinking.examination import Examination
+    from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
     from easy_to_hard.baselines.deep_thinking.recipes import Recipe
+    from easy_to_hard.tasks import DataSpec
 
 Model: TypeAlias = Annotated[str, arg(help="a folder, a net that comes with the package, or a Hub id (owner/name)")]
 TaskOfModel: TypeAlias = Annotated[str, arg(help="prefix_sums or mazes; by default what the net was trained on")]
@@ -72,32 +76,21 @@ class Train:
 
     def _recipe(self, name: str) -> "Recipe | None":
         """The preset with its overrides; None if only its settings were asked for."""
-        import contextlib
-        import io
-
-        import tyro
+        from tyro.conf import OmitArgPrefixes
 
         from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
+        from easy_to_hard.parsing import parse
 
         default = get_recipe(name)
-        arguments = ["--help"] if self.settings else list(self.overrides)
-        complaint = io.StringIO()
-        try:
-            with contextlib.redirect_stderr(complaint):
-                recipe: Recipe = tyro.cli(
-                    Recipe,
-                    default=default,
-                    args=arguments,
-                    prog=f"easy-to-hard train {name}",
-                    description=default.title,
-                    config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-                )
-        except SystemExit as stop:
-            if not stop.code:
-                return None
-            from easy_to_hard.cli import one_line
-
-            raise ValueError(one_line(complaint.getvalue(), f"easy-to-hard train {name} --settings")) from None
+        recipe: Recipe | None = parse(
+            Recipe,
+            ["--help"] if self.settings else self.overrides,
+            see=f"easy-to-hard train {name} --settings",
+            markers=(OmitArgPrefixes,),
+            default=default,
+            prog=f"easy-to-hard train {name}",
+            description=default.title,
+        )
         return recipe
 
 
@@ -176,24 +169,19 @@ class Evaluate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Think:
-    """Show how a net solves one instance: an animation (.gif), or a strip of pictures (.png, .svg, .pdf)."""
+class _AtOneDifficulty:
+    """A net, and the instances of one difficulty."""
 
     model: Model
-    out: Annotated[Path, arg(help="the file; its ending says as what")] = Path("think.png")
     task: TaskOfModel = ""
     difficulty: Difficulty = None
-    index: Annotated[int, arg(help="number of the instance")] = 0
     variant: Variant = ""
     split: Split = "test"
     seed: DataSeed = 0
-    iterations: Iterations = None
-    frames: Annotated[int | None, arg(help="pictures; by default 40 in an animation, 12 in a strip")] = None
     device: Device = "cpu"
 
-    def run(self) -> int:
-        """Draw."""
-        from easy_to_hard.baselines.deep_thinking.commands import film
+    def load(self) -> "tuple[ThinkingNet, ModelFacts, DataSpec]":
+        """The net, what is known of it, and which instances."""
         from easy_to_hard.baselines.deep_thinking.examination import load_for
         from easy_to_hard.tasks import DataSpec
 
@@ -205,6 +193,32 @@ class Think:
             split=self.split,
             seed=self.seed,
         )
+        return model, facts, spec
+
+    def load_items(self, num_items: int) -> "tuple[ThinkingNet, Items]":
+        """The net and the first of the instances."""
+        from easy_to_hard.baselines.deep_thinking.data import Items
+
+        if num_items < 1:
+            raise ValueError(f"--items must be at least 1, not {num_items}")
+        model, _, spec = self.load()
+        return model, Items(spec, num_items)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Think(_AtOneDifficulty):
+    """Show how a net solves one instance: an animation (.gif), or a strip of pictures (.png, .svg, .pdf)."""
+
+    out: Annotated[Path, arg(help="the file; its ending says as what")] = Path("think.png")
+    index: Annotated[int, arg(help="number of the instance")] = 0
+    iterations: Iterations = None
+    frames: Annotated[int | None, arg(help="pictures; by default 40 in an animation, 12 in a strip")] = None
+
+    def run(self) -> int:
+        """Draw."""
+        from easy_to_hard.baselines.deep_thinking.commands import film
+
+        model, facts, spec = self.load()
         solved = film(
             model, facts, self.out, spec=spec, index=self.index, iterations=self.iterations, frames=self.frames
         )
@@ -213,59 +227,39 @@ class Think:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Perturb:
+class Perturb(_AtOneDifficulty):
     """Disturb a net while it thinks (swap, zero, noise, flip a bit), and see whether it comes back."""
 
-    model: Model
-    task: TaskOfModel = ""
-    difficulty: Difficulty = None
     at: Annotated[int | None, arg(help="iterations before it happens; by default 50, if there are as many")] = None
     iterations: Annotated[int | None, arg(help="all, before and after; by default 300, if there are as many")] = None
     items: Annotated[int, arg(help="instances")] = 100
-    variant: Variant = ""
-    split: Split = "test"
-    seed: DataSeed = 0
-    device: Device = "cpu"
     quiet: Quiet = False
 
     def run(self) -> int:
         """Perturb, print a table."""
         from easy_to_hard.baselines.deep_thinking.commands import perturbation_table
-        from easy_to_hard.baselines.deep_thinking.examination import items_for, load_for
 
-        model, facts = load_for(self.model, self.task, self.device)
-        items = items_for(facts, self.difficulty, self.variant, self.split, self.seed, self.items)
-        print(perturbation_table(model, facts, items, at=self.at, iterations=self.iterations, progress=not self.quiet))
+        model, items = self.load_items(self.items)
+        print(perturbation_table(model, items, at=self.at, iterations=self.iterations, progress=not self.quiet))
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Align:
+class Align(_AtOneDifficulty):
     """Asymptotic alignment: does thinking end in the same features from wherever it starts (arXiv 2211.09961)?"""
 
-    model: Model
-    task: TaskOfModel = ""
-    difficulty: Difficulty = None
     iterations: Annotated[int | None, arg(help="from each start; by default 300, or all there are")] = None
     items: Annotated[int, arg(help="instances; each is started from each other's end")] = 16
-    variant: Variant = ""
-    split: Split = "test"
-    seed: DataSeed = 0
-    device: Device = "cpu"
     quiet: Quiet = False
 
     def run(self) -> int:
         """Align, print the scores."""
-        from easy_to_hard.baselines.deep_thinking.commands import describe_alignment
-        from easy_to_hard.baselines.deep_thinking.examination import items_for, load_for
+        from easy_to_hard.baselines.deep_thinking.commands import DEFAULT_ITERATIONS, describe_alignment
         from easy_to_hard.baselines.deep_thinking.experiments import asymptotic_alignment
 
-        model, facts = load_for(self.model, self.task, self.device)
-        items = items_for(facts, self.difficulty, self.variant, self.split, self.seed, self.items)
+        model, items = self.load_items(self.items)
         inputs, _ = items[:]
-        iterations = self.iterations
-        if iterations is None:
-            iterations = 300 if model.depth is None else model.depth
+        iterations = (model.depth or DEFAULT_ITERATIONS) if self.iterations is None else self.iterations
         print(describe_alignment(asymptotic_alignment(model, inputs, iterations, progress=not self.quiet)))
         return 0
 

@@ -12,20 +12,19 @@ from filelock import FileLock, Timeout
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, ModelFacts, save_model
-from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules, input_shape
+from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules, input_shape, one_item
 from easy_to_hard.baselines.deep_thinking.distributed import place, process_group
 from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.examination import (
     check_device,
     check_task,
     describe_device,
-    one_item,
     percent,
     set_threads,
     thinking_budget,
 )
 from easy_to_hard.baselines.deep_thinking.experiments import AlignmentResult, Kind, PerturbationConfig, perturb
-from easy_to_hard.baselines.deep_thinking.film import check_ending, choose_frames, think_frames, write_film
+from easy_to_hard.baselines.deep_thinking.film import check_ending, choose_frames, write_film
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.training import TrainingReport, changed_settings, train
@@ -33,6 +32,8 @@ from easy_to_hard.files import write_json
 from easy_to_hard.scoring import source_commit
 from easy_to_hard.tasks import DataSpec
 
+# Of the experiments, for nets of any depth.
+DEFAULT_ITERATIONS: Final = 300
 _FILM_FRAMES: Final = 40
 _STRIP_FRAMES: Final = 12
 
@@ -177,14 +178,17 @@ def film(
     if iterations is None:
         most = thinking_budget(facts, spec.difficulty)
         config = EvaluationConfig(max_iterations=min(most, model.depth or most), stop_when_settled=True)
-        iterations = evaluate(model, TensorItems(*item), rules, config, progress=False).last_iteration
+    else:
+        config = EvaluationConfig(max_iterations=iterations, exit_rule="fixed")
+    evaluation = evaluate(model, TensorItems(*item), rules, config, progress=False)
+    iterations = evaluation.last_iteration
     if out.suffix.lower() == ".gif":
         shown = sorted({round(number) for number in np.linspace(0, iterations, frames or _FILM_FRAMES)})
     else:
         shown = choose_frames(iterations, frames or _STRIP_FRAMES)
     write_film(out, model, *item, shown, rules)
-    solved = think_frames(model, *item, [iterations], rules)[0].solved
-    return f"{spec.config}, item {index}, {'solved' if solved else 'not solved'} after {iterations:,} iterations"
+    solved = "solved" if evaluation.num_correct else "not solved"
+    return f"{spec.config}, item {index}, {solved} after {iterations:,} iterations"
 
 
 # ---- the papers' experiments
@@ -192,7 +196,6 @@ def film(
 
 def perturbation_table(
     model: ThinkingNet,
-    facts: ModelFacts,
     items: Items,
     *,
     at: int | None = None,
@@ -202,7 +205,7 @@ def perturbation_table(
     """Every perturbation that is defined for the task, in a plain-text table.
 
     Args:
-        model, facts: the net.
+        model: the net.
         items: what to disturb it at.
         at: iterations before it happens; None for 50, or half of a feed-forward net's.
         iterations: all of them; None for 300, or all that a feed-forward net has.
@@ -212,9 +215,9 @@ def perturbation_table(
         ValueError: numbers out of range.
     """
     at = (50 if model.depth is None else model.depth // 2) if at is None else at
-    iterations = (model.depth or 300) if iterations is None else iterations
-    kinds = [kind for kind in get_args(Kind) if kind != "flip" or input_shape(facts.task) == (1, 1)]
-    rules = answer_rules(facts.task)
+    iterations = (model.depth or DEFAULT_ITERATIONS) if iterations is None else iterations
+    kinds = [kind for kind in get_args(Kind) if kind != "flip" or input_shape(items.spec.task) == (1, 1)]
+    rules = answer_rules(items.spec.task)
     lines = [
         f"{'perturbation':>12}  {'items':>6}  {'right before':>12}  {'right after':>11}  {'at the end':>10}"
         f"  {'recovered':>9}  {'in iterations':>13}  {'donor answer':>12}"

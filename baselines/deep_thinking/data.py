@@ -139,6 +139,17 @@ def _to_tensors(spec: DataSpec, data: Array) -> tuple[Tensor, Tensor]:
     return to_tensors(task, *task.encode(data, spec.difficulty, None))
 
 
+def one_item(spec: DataSpec, index: int) -> tuple[Tensor, Tensor]:
+    """inputs (1, channels, *size) float32 and targets (1, *size) int64 of the instance of that number.
+
+    Raises:
+        ValueError: a number below 0 or of 64 bits and more.
+    """
+    if not 0 <= index < 2**63:
+        raise ValueError(f"--index must be at least 0 and below 2^63, not {index}")
+    return _to_tensors(spec, get_task(spec.task).generate(spec, np.array([index]), None).data)
+
+
 class Items:
     """The first distinct instances of a spec; a slice of them is made into tensors when it is asked for.
 
@@ -151,8 +162,7 @@ class Items:
     """
 
     def __init__(self, spec: DataSpec, num_items: int) -> None:
-        task = get_task(spec.task)
-        held = task.count_instances(spec)
+        held = get_task(spec.task).count_instances(spec)
         self.spec = spec
         self._data = generate(spec, num_items if held is None else min(num_items, max(held, 1)))[1].data
 

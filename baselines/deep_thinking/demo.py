@@ -18,18 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import arg
 
-from easy_to_hard import __version__
-from easy_to_hard.baselines.deep_thinking.checkpoint import save_model
+from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, save_model
 from easy_to_hard.baselines.deep_thinking.commands import make_facts
 from easy_to_hard.baselines.deep_thinking.data import answer_rules, draw_batches
 from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, TensorItems, evaluate
-from easy_to_hard.baselines.deep_thinking.examination import check_device, describe_device, format_scores, to_score
+from easy_to_hard.baselines.deep_thinking.examination import check_device, describe_device, format_scores, to_result
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
-from easy_to_hard.baselines.deep_thinking.training import TrainingReport, train
+from easy_to_hard.baselines.deep_thinking.training import train
 from easy_to_hard.files import file_sha256
 from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
-from easy_to_hard.scoring import Result, source_commit, write_result
+from easy_to_hard.scoring import Result, write_result
 from easy_to_hard.storage import MANIFEST, build
 from easy_to_hard.tasks import DataSpec
 
@@ -96,7 +95,7 @@ def _matrix(column: object, num_bits: int) -> NDArray[np.uint8]:
     return values.reshape(-1, num_bits)
 
 
-def train_net(config: DemoConfig, data: Path, cache: Path) -> tuple[ThinkingNet, TrainingReport]:
+def train_net(config: DemoConfig, data: Path, cache: Path) -> tuple[ThinkingNet, ModelFacts]:
     """Train on the easy strings; log and checkpoint go beside the results."""
     inputs, targets = load_strings(data, TRAIN_BITS, "train", cache)
     recipe = config.recipe
@@ -107,13 +106,14 @@ def train_net(config: DemoConfig, data: Path, cache: Path) -> tuple[ThinkingNet,
     )
     batches = draw_batches(inputs, targets, batch_size=recipe.batch_size, seed=config.seed)
     report = train(model, batches, recipe.training, folder=config.out / "training")
-    save_model(model, config.out / "model", make_facts(_RECIPE, recipe, report, describe_device(config.device, 1)))
-    return model, report
+    facts = make_facts(_RECIPE, recipe, report, describe_device(config.device, 1))
+    save_model(model, config.out / "model", facts)
+    return model, facts
 
 
-def evaluate_net(model: ThinkingNet, config: DemoConfig, data: Path, cache: Path) -> dict[int, Evaluation]:
+def evaluate_net(model: ThinkingNet, config: DemoConfig, data: Path, cache: Path) -> list[tuple[DataSpec, Evaluation]]:
     """Evaluate at every length, letting the net think for at most one iteration a bit (100 for short strings)."""
-    evaluations = {}
+    evaluations = []
     for num_bits in TEST_BITS:
         inputs, targets = load_strings(data, num_bits, "test", cache)
         count = min(config.test_items, _TEST_POSITIONS // num_bits)
@@ -125,40 +125,9 @@ def evaluate_net(model: ThinkingNet, config: DemoConfig, data: Path, cache: Path
         )
         items = TensorItems(inputs[:count], targets[:count])
         rules = answer_rules("prefix_sums")
-        evaluations[num_bits] = evaluate(model, items, rules, settings, description=f"  {num_bits:>5,} bits")
+        evaluation = evaluate(model, items, rules, settings, description=f"  {num_bits:>5,} bits")
+        evaluations.append((DataSpec(task="prefix_sums", difficulty=num_bits, split="test"), evaluation))
     return evaluations
-
-
-def make_result(
-    config: DemoConfig, manifest: Path, report: TrainingReport, model: ThinkingNet, evaluations: dict[int, Evaluation]
-) -> Result:
-    """Gather what the leaderboard wants to know."""
-    shown = EvaluationConfig(max_iterations=1).iterations_rule.replace(
-        "last of 1", f"last of {_FEWEST_ITERATIONS} or the number of bits, if larger"
-    )
-    return Result(
-        method="deep_thinking",
-        preset=_RECIPE,
-        task="prefix_sums",
-        trained_on=f"prefix_sums_{TRAIN_BITS}",
-        commit=source_commit(),
-        package_version=__version__,
-        data_manifest_sha256=file_sha256(manifest),
-        seed=config.seed,
-        parameters=model.count_parameters(),
-        trained_iterations=config.recipe.training.max_iterations,
-        device=(
-            f"trained on {describe_device(config.device, 1)}; "
-            f"tested on {describe_device(config.device, config.threads)}"
-        ),
-        training_seconds=round(report.seconds, 1),
-        evaluation_seconds=round(sum(evaluation.seconds for evaluation in evaluations.values()), 1),
-        iterations_rule=shown,
-        scores=[
-            to_score(DataSpec(task="prefix_sums", difficulty=num_bits, split="test"), evaluation)
-            for num_bits, evaluation in evaluations.items()
-        ],
-    )
 
 
 def _write_plots(result: Result, folder: Path) -> list[Path]:
@@ -192,11 +161,17 @@ def run(config: DemoConfig) -> Result:
     print(f"1/4 Making prefix sums of {TRAIN_BITS} to {TEST_BITS[-1]:,} bits in {data}", flush=True)
     build(data, preset="demo")
     print(f"2/4 Training on {TRAIN_BITS} bits, a minute or two on one core", flush=True)
-    model, report = train_net(config, data, cache)
+    model, facts = train_net(config, data, cache)
     print(f"3/4 Testing on up to {TEST_BITS[-1]:,} bits, {TEST_BITS[-1] // TRAIN_BITS} times as long", flush=True)
     evaluations = evaluate_net(model, config, data, cache)
     print("4/4 Writing the results", flush=True)
-    result = make_result(config, data / MANIFEST, report, model, evaluations)
+    result = to_result(
+        model,
+        facts,
+        evaluations,
+        data_manifest_sha256=file_sha256(data / MANIFEST),
+        tested_on=describe_device(config.device, config.threads),
+    )
     write_result(result, out / "result.json")
     plots = _write_plots(result, out)
     write_page([result.to_dict()], out / "index.html")

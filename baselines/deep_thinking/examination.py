@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, load_model
@@ -17,11 +16,16 @@ from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, Evaluati
 from easy_to_hard.baselines.deep_thinking.evaluation import Exit as EvaluationExit
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.training import Precision
-from easy_to_hard.datasets import to_tensors
 from easy_to_hard.scoring import DifficultyScore, Result, source_commit, thin_curve
 from easy_to_hard.tasks import DataSpec, get_task
 
 Exit = Literal["settled", "max-confidence", "last", "validation"]
+_EXITS: Final[Mapping[Exit, EvaluationExit]] = {
+    "settled": "settled",
+    "max-confidence": "max_confidence",
+    "last": "fixed",
+    "validation": "fixed",
+}
 
 # So many positions at a time stay in the caches of a CPU core; a GPU wants more.
 _BATCH_POSITIONS: Final = {"cpu": 8_192, "cuda": 262_144}
@@ -133,17 +137,14 @@ def thinking_budget(facts: ModelFacts, difficulty: int) -> int:
     return round(facts.max_iterations * max(positions, OVERTHINKING[-1]))
 
 
-def _num_positions(task: str, difficulty: int) -> int:
-    positions = 1
-    for side in get_task(task).shapes(difficulty)[1]:
-        positions *= side
-    return positions
+def _grid_positions(model: ThinkingNet, spec: DataSpec) -> int:
+    """Positions of an instance that have features of their own."""
+    return math.prod(get_task(spec.task).shapes(spec.difficulty)[1]) // int(model.patch**model.dimensions)
 
 
-def _num_items(model: ThinkingNet, task: str, difficulty: int, iterations: int) -> int:
+def _default_items(model: ThinkingNet, positions: int, iterations: int) -> int:
     # As a rule, a third of the budget is used.
-    cells = _num_positions(task, difficulty) / model.patch**model.dimensions
-    work = model.count_parameters() / (model.depth or 1) * cells * iterations / 3
+    work = model.count_parameters() / (model.depth or 1) * positions * iterations / 3
     return int(min(max(_DEFAULT_WORK / work, _ITEMS_RANGE[0]), _ITEMS_RANGE[1]))
 
 
@@ -161,16 +162,13 @@ def examine_difficulty(
     iterations = examination.iterations or thinking_budget(facts, difficulty)
     if model.depth is not None and examination.iterations is None:
         iterations = min(iterations, model.depth)
-    num_items = examination.num_items(difficulty) or _num_items(model, facts.task, difficulty, iterations)
-    items = Items(examination.spec(difficulty), num_items)
-    positions = _num_positions(examination.task, difficulty) // model.patch**model.dimensions
-    fixed = examination.exit_rule in ("last", "validation")
-    exit_rule: EvaluationExit = (
-        "fixed" if fixed else "settled" if examination.exit_rule == "settled" else "max_confidence"
-    )
+    spec = examination.spec(difficulty)
+    positions = _grid_positions(model, spec)
+    num_items = examination.num_items(difficulty) or _default_items(model, positions, iterations)
+    items = Items(spec, num_items)
     config = EvaluationConfig(
         max_iterations=iterations,
-        exit_rule=exit_rule,
+        exit_rule=_EXITS[examination.exit_rule],
         batch_size=max(1, min(_BATCH_POSITIONS[examination.device] // positions, -(-num_items // examination.threads))),
         stop_when_settled=not examination.run_all,
         min_iterations=min(iterations, OVERTHINKING[-1] * facts.max_iterations),
@@ -196,7 +194,7 @@ def examine_difficulty(
     return items, replace(evaluation, iterations_rule=evaluation.iterations_rule + (f", {reason}" if reason else ""))
 
 
-def to_score(spec: DataSpec, evaluation: Evaluation) -> DifficultyScore:
+def _to_score(spec: DataSpec, evaluation: Evaluation) -> DifficultyScore:
     """What a result file holds of an evaluation."""
     recorded_iterations, recorded_correct = thin_curve(evaluation.correct)
     return DifficultyScore(
@@ -227,50 +225,59 @@ def examine(
     for difficulty in examination.difficulties:
         Items(examination.spec(difficulty), 1)
     model = model.to(examination.device)
-    scores, manifest, seconds = [], [], 0.0
-    rules, most = {}, {}
+    tested_on = f"{describe_device(examination.device, examination.threads)}, {examination.precision}"
+    evaluations, manifest = [], []
     for difficulty in sorted(examination.difficulties):
         items, evaluation = examine_difficulty(model, facts, examination, difficulty, progress=progress)
-        scores.append(to_score(items.spec, evaluation))
+        evaluations.append((items.spec, evaluation))
         manifest.append(items.manifest_entry())
-        seconds += evaluation.seconds
-        rules[difficulty], most[difficulty] = evaluation.iterations_rule, evaluation.max_iterations
-        yield Result(
-            method="deep_thinking",
-            preset=facts.preset,
-            task=facts.task,
-            trained_on=_config_of(facts),
-            commit=source_commit(),
-            package_version=__version__,
-            data_manifest_sha256=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest(),
-            seed=facts.seed,
-            split=examination.split,
-            data_seed=examination.seed,
-            parameters=model.count_parameters(),
-            trained_iterations=facts.max_iterations,
-            device=(
-                f"trained on {facts.device}; "
-                f"tested on {describe_device(examination.device, examination.threads)}, {examination.precision}"
-            ),
-            training_seconds=facts.training_seconds,
-            evaluation_seconds=round(seconds, 1),
-            iterations_rule=_join_rules(rules, most),
-            scores=list(scores),
-        )
+        sha256 = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        yield to_result(model, facts, evaluations, data_manifest_sha256=sha256, tested_on=tested_on)
+
+
+def to_result(
+    model: ThinkingNet,
+    facts: ModelFacts,
+    evaluations: Sequence[tuple[DataSpec, Evaluation]],
+    *,
+    data_manifest_sha256: str,
+    tested_on: str,
+) -> Result:
+    """What the leaderboard wants to know of a net and its evaluations, which are of one split and seed."""
+    spec, _ = evaluations[0]
+    return Result(
+        method="deep_thinking",
+        preset=facts.preset,
+        task=facts.task,
+        trained_on=_config_of(facts),
+        commit=source_commit(),
+        package_version=__version__,
+        data_manifest_sha256=data_manifest_sha256,
+        seed=facts.seed,
+        split=spec.split,
+        data_seed=spec.seed,
+        parameters=model.count_parameters(),
+        trained_iterations=facts.max_iterations,
+        device=f"trained on {facts.device}; tested on {tested_on}",
+        training_seconds=facts.training_seconds,
+        evaluation_seconds=round(sum(evaluation.seconds for _, evaluation in evaluations), 1),
+        iterations_rule=_join_rules({spec.difficulty: evaluation for spec, evaluation in evaluations}),
+        scores=[_to_score(spec, evaluation) for spec, evaluation in evaluations],
+    )
 
 
 def _config_of(facts: ModelFacts) -> str:
     return DataSpec(task=facts.task, variant=facts.variant, difficulty=facts.difficulty).config
 
 
-def _join_rules(rules: Mapping[int, str], most: Mapping[int, int]) -> str:
+def _join_rules(evaluations: Mapping[int, Evaluation]) -> str:
     """One sentence, in which what differs from difficulty to difficulty is only the most iterations, if it is so."""
-    general = {rule.replace(str(most[difficulty]), "{most}") for difficulty, rule in rules.items()}
+    general = {each.iterations_rule.replace(str(each.max_iterations), "{most}") for each in evaluations.values()}
     if len(general) > 1:
-        return "; ".join(f"{difficulty}: {rule}" for difficulty, rule in rules.items())
+        return "; ".join(f"{difficulty}: {each.iterations_rule}" for difficulty, each in evaluations.items())
     at: dict[int, list[str]] = {}
-    for difficulty, number in most.items():
-        at.setdefault(number, []).append(str(difficulty))
+    for difficulty, each in evaluations.items():
+        at.setdefault(each.max_iterations, []).append(str(difficulty))
     shown = ", ".join(
         str(number) if len(at) == 1 else f"{number} (at {' '.join(difficulties)})"
         for number, difficulties in at.items()
@@ -343,29 +350,3 @@ def set_threads(width: int, threads: int | None = None) -> int:
         threads = 1 if width < _WIDE else torch.get_num_threads()
     torch.set_num_threads(threads)
     return threads
-
-
-def items_for(facts: ModelFacts, difficulty: int | None, variant: str, split: str, seed: int, num_items: int) -> Items:
-    """The first instances of the net's task; of the difficulty it was trained on where none is given.
-
-    Raises:
-        ValueError: no items, or arguments that `DataSpec` does not allow.
-    """
-    variant = variant or facts.variant
-    if num_items < 1:
-        raise ValueError(f"--items must be at least 1, not {num_items}")
-    difficulty = facts.difficulty if difficulty is None else difficulty
-    return Items(DataSpec(task=facts.task, difficulty=difficulty, variant=variant, split=split, seed=seed), num_items)
-
-
-def one_item(spec: DataSpec, index: int) -> tuple[Tensor, Tensor]:
-    """inputs (1, channels, *size) float32 and targets (1, *size) int64 of the instance of that number.
-
-    Raises:
-        ValueError: a number below 0 or of 64 bits and more.
-    """
-    if not 0 <= index < 2**63:
-        raise ValueError(f"--index must be at least 0 and below 2^63, not {index}")
-    task = get_task(spec.task)
-    data = task.generate(spec, np.array([index]), None).data
-    return to_tensors(task, *task.encode(data, spec.difficulty, None))
