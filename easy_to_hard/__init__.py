@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from easy_to_hard.chess_datasets import ChessMateDataset, ChessPuzzleDataset
     from easy_to_hard.datasets import MazeDataset, PrefixSumDataset, StreamingDataset
     from easy_to_hard.generators.splits import NotEnoughInstancesError
     from easy_to_hard.storage import build
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TASKS",
+    "ChessMateDataset",
+    "ChessPuzzleDataset",
     "DataSpec",
     "MazeDataset",
     "NotEnoughInstancesError",
@@ -31,6 +34,8 @@ __all__ = [
 
 _HOMES = {
     "TASKS": "tasks",
+    "ChessMateDataset": "chess_datasets",
+    "ChessPuzzleDataset": "chess_datasets",
     "DataSpec": "tasks",
     "MazeDataset": "datasets",
     "NotEnoughInstancesError": "generators.splits",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 
 from tyro.conf import subcommand
 
+from easy_to_hard.chess_commands import ConvertLichess, DownloadLichess, Perft
 from easy_to_hard.data_commands import Build, Generate, Info, Show, Verify
 from easy_to_hard.net_commands import Align, Curves, Evaluate, Perturb, Think, Train
 from easy_to_hard.parsing import parse
@@ -22,6 +23,9 @@ Command: TypeAlias = (
     | Annotated[Generate, subcommand("generate")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Info, subcommand("info")]
+    | Annotated[ConvertLichess, subcommand("convert-lichess")]
+    | Annotated[DownloadLichess, subcommand("download-lichess")]
+    | Annotated[Perft, subcommand("perft")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Think, subcommand("think")]

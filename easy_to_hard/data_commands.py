@@ -11,14 +11,20 @@ from tyro.conf import Positional, arg
 if TYPE_CHECKING:
     from easy_to_hard.tasks import DataSpec
 
-Task: TypeAlias = Annotated[Positional[str], arg(help="prefix_sums or mazes", metavar="TASK")]
-Difficulty: TypeAlias = Annotated[
-    Positional[int], arg(help="number of bits, or size of the maze", metavar="DIFFICULTY")
+Task: TypeAlias = Annotated[
+    Positional[str], arg(help="prefix_sums, mazes, chess_mates or chess_puzzles", metavar="TASK")
 ]
-Variant: TypeAlias = Annotated[str, arg(help="mazes: depth_first (default), wilson, kruskal, open_start or looped")]
+Difficulty: TypeAlias = Annotated[
+    Positional[int],
+    arg(help="number of bits, size of the maze, moves to mate, or lowest rating of the band", metavar="DIFFICULTY"),
+]
+Variant: TypeAlias = Annotated[
+    str, arg(help="mazes: depth_first (default), wilson, kruskal, open_start or looped; chess_puzzles: rating or rank")
+]
 Split: TypeAlias = Annotated[str, arg(help="train, validation or test")]
 Seed: TypeAlias = Annotated[int, arg(help="another seed gives other instances")]
 SplitRule: TypeAlias = Annotated[str, arg(help="hash: splits share no instance; original: they may, as in 2021")]
+Root: TypeAlias = Annotated[str, arg(help="chess_puzzles: the folder that convert-lichess made")]
 Quiet: TypeAlias = Annotated[bool, arg(help="show no progress bar")]
 
 
@@ -74,31 +80,40 @@ class Verify:
 
 @dataclass(frozen=True, kw_only=True)
 class Generate:
-    """Write instances of one difficulty to a .parquet or .npz file."""
+    """Write instances of one difficulty to a .parquet or .npz file, or to a folder that `load_dataset` reads."""
 
     task: Task
-    difficulty: Difficulty
-    out: Annotated[Path, arg(help="the file; its ending says as what it is written")]
-    num: Annotated[int, arg(help="how many")] = 1000
+    difficulty: Annotated[
+        Positional[int | None],
+        arg(help="number of bits, size of the maze, moves to mate, or lowest rating of the band", metavar="DIFFICULTY"),
+    ] = None
+    out: Annotated[Path, arg(help="a file that ends in .parquet or .npz, or a folder")]
+    num: Annotated[int, arg(help="how many", aliases=("--count",))] = 1000
+    mate_in: Annotated[int | None, arg(help="the difficulty of chess_mates, in place of DIFFICULTY")] = None
     variant: Variant = ""
     split: Split = "train"
     seed: Seed = 0
     split_rule: SplitRule = "hash"
+    root: Root = ""
 
     def run(self) -> int:
         """Generate, write under a temporary name, rename."""
-        from easy_to_hard.tasks import DataSpec
+        from easy_to_hard.tasks import DataSpec, get_task
 
         spec = DataSpec(
             task=self.task,
-            difficulty=self.difficulty,
+            difficulty=self._difficulty(),
             variant=self.variant,
             split=self.split,
             seed=self.seed,
             split_rule=self.split_rule,
+            root=self.root,
         )
+        if self.out.suffix == "":
+            return self._build_folder(spec)
         if self.out.suffix not in (".parquet", ".npz"):
-            raise ValueError(f"--out must end in .parquet or .npz, not {self.out.name!r}")
+            raise ValueError(f"--out must end in .parquet or .npz, or be a folder, not {self.out.name!r}")
+        get_task(self.task).sample_count(spec, self.num)
         self.out.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.out.with_name(f".{self.out.stem}.{os.getpid()}.tmp{self.out.suffix}")
         try:
@@ -107,6 +122,24 @@ class Generate:
         finally:
             temporary.unlink(missing_ok=True)
         print(f"{self.out}: {self.num:,} instances of {spec.config}, split {spec.split}")
+        return 0
+
+    def _difficulty(self) -> int:
+        if self.mate_in is not None and self.task != "chess_mates":
+            raise ValueError(f"--mate-in is for chess_mates, not for {self.task}: give the difficulty after the task")
+        if (self.difficulty is None) == (self.mate_in is None):
+            raise ValueError(f"give one difficulty, such as: easy-to-hard generate {self.task} 9")
+        return self.difficulty if self.difficulty is not None else self.mate_in  # type: ignore[return-value]
+
+    def _build_folder(self, spec: "DataSpec") -> int:
+        from easy_to_hard.presets import Part
+        from easy_to_hard.storage import build
+
+        if self.root:
+            raise ValueError(f"{self.task} lie in a folder already: {self.root}")
+        part = Part(task=spec.task, difficulty=spec.difficulty, variant=spec.variant, split=spec.split, rows=self.num)
+        report = build(self.out, preset="custom", seed=spec.seed, split_rule=spec.split_rule, parts=[part])
+        print(f"{report.root}: {report.rows:,} instances of {spec.config}, split {spec.split}")
         return 0
 
 
@@ -139,6 +172,7 @@ class Show:
     variant: Variant = ""
     split: Split = "train"
     seed: Seed = 0
+    root: Root = ""
     out: Annotated[Path | None, arg(help="a picture: .png, .svg or .pdf")] = None
 
     def run(self) -> int:
@@ -148,7 +182,12 @@ class Show:
         from easy_to_hard.tasks import DataSpec, get_task
 
         spec = DataSpec(
-            task=self.task, difficulty=self.difficulty, variant=self.variant, split=self.split, seed=self.seed
+            task=self.task,
+            difficulty=self.difficulty,
+            variant=self.variant,
+            split=self.split,
+            seed=self.seed,
+            root=self.root,
         )
         if self.out is not None:
             from easy_to_hard.plotting import plot_item, save_figure

@@ -4,26 +4,25 @@ Positional arguments, items, dtypes, shapes and value ranges are those of the pe
 form (a byte a maze cell, a bit a position) and drawn when asked for, whole batches at a time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, SupportsIndex, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
-from torch.utils.data._utils.collate import default_collate_fn_map
+from torch.utils.data import IterableDataset, get_worker_info
 
 from easy_to_hard import original
-from easy_to_hard.files import read_shard
+from easy_to_hard.batches import BatchedDataset, Transform
+from easy_to_hard.files import instances_of, read_shard
 from easy_to_hard.generators.random import stream_key
 from easy_to_hard.tasks import Array, DataSpec, Task, generate, get_task
 
 Item: TypeAlias = tuple[Tensor, Tensor]
-Transform: TypeAlias = Callable[[Tensor], Tensor]
 
 SOURCES: Final = ("generate", "folder", "original")
 
@@ -47,38 +46,7 @@ def to_tensors(task: Task, inputs: NDArray[np.uint8], targets: NDArray[np.uint8]
     return values, torch.from_numpy(targets).to(torch.int64)
 
 
-class _BatchItem(tuple[Tensor, Tensor]):
-    """An item of a `_Batch`; the type tells `default_collate` that the batch is collated already."""
-
-    __slots__ = ()
-
-
-class _Batch(Sequence[Item]):
-    """Items that lie in two tensors already, so that collating them costs nothing."""
-
-    def __init__(self, inputs: Tensor, targets: Tensor) -> None:
-        self.tensors = [inputs, targets]
-
-    def __len__(self) -> int:
-        return len(self.tensors[0])
-
-    def __getitem__(self, index: Any) -> Any:
-        inputs, targets = self.tensors
-        if isinstance(index, slice):
-            return _Batch(inputs[index], targets[index])
-        return _BatchItem((inputs[index], targets[index]))
-
-
-def _collate_batch(batch: Sequence[Item], *, collate_fn_map: Any = None) -> list[Tensor]:
-    if isinstance(batch, _Batch):
-        return batch.tensors
-    return [torch.stack(tensors) for tensors in zip(*batch, strict=True)]
-
-
-default_collate_fn_map[_BatchItem] = _collate_batch
-
-
-class _GradedDataset(Dataset[Item]):
+class _GradedDataset(BatchedDataset):
     """N instances of one difficulty, held in the compact form of the task."""
 
     def __init__(
@@ -92,11 +60,10 @@ class _GradedDataset(Dataset[Item]):
         target_transform: Transform | None,
         download: bool,
     ) -> None:
+        super().__init__(transform, target_transform)
         self.root = Path(root).expanduser()
         self.spec = spec
         self.source = source
-        self.transform = transform
-        self.target_transform = target_transform
         self._task = get_task(spec.task)
         if source == "generate":
             self._data = generate(spec, num_samples)[1].data
@@ -114,7 +81,7 @@ class _GradedDataset(Dataset[Item]):
                 f"'easy-to-hard build --out {self.root}', or use source='generate'"
             )
         chunks = [chunk for path in paths for chunk in read_shard(path, self._task, self.spec.difficulty)]
-        return np.concatenate([self._task.decode(chunk.inputs, chunk.targets) for chunk in chunks])
+        return np.concatenate([instances_of(self._task, chunk) for chunk in chunks])
 
     def _read_original(self, download: bool) -> Array:
         raise ValueError(f"{self.spec.task} has no original files: use another source")
@@ -123,43 +90,8 @@ class _GradedDataset(Dataset[Item]):
         inputs, targets = self._task.encode(self._data[rows], self.spec.difficulty, None)
         return to_tensors(self._task, inputs, targets)
 
-    def _transformed(self, inputs: Tensor, targets: Tensor) -> Item:
-        if self.transform is not None:
-            inputs, targets = self._apply(self.transform, inputs, targets)
-        if self.target_transform is not None:
-            targets = self.target_transform(targets)
-        return inputs, targets
-
-    def _apply(self, transform: Transform, inputs: Tensor, targets: Tensor) -> Item:
-        return transform(inputs), targets
-
     def __len__(self) -> int:
         return len(self._data)
-
-    def __getitem__(self, index: Any) -> Item:
-        """One item for an integer; for a slice, a list or a tensor of integers all of them, stacked, as in the peer."""
-        if isinstance(index, SupportsIndex) and not (isinstance(index, (Tensor, np.ndarray)) and index.ndim):
-            row = range(len(self))[index]
-            inputs, targets = self._tensors(slice(row, row + 1))
-            return self._transformed(inputs[0], targets[0])
-        return self._transformed(*self._tensors(np.asarray(index) if not isinstance(index, slice) else index))
-
-    def __getitems__(self, indices: Sequence[int]) -> Sequence[Item]:
-        """A batch of items, made in one go; `DataLoader` calls it."""
-        inputs, targets = self._tensors(np.asarray(indices))
-        if self.transform is None and self.target_transform is None:
-            return _Batch(inputs, targets)
-        return [self._transformed(*item) for item in zip(inputs, targets, strict=True)]
-
-    @property
-    def inputs(self) -> Tensor:
-        """All inputs as one float tensor: made anew at every call, so use it for small sets."""
-        return self._tensors(slice(None))[0]
-
-    @property
-    def targets(self) -> Tensor:
-        """All targets as one int64 tensor: made anew at every call, so use it for small sets."""
-        return self._tensors(slice(None))[1]
 
     @property
     def nbytes(self) -> int:
@@ -308,16 +240,18 @@ class StreamingDataset(IterableDataset[Item]):
     turns: with S of them in all, the k-th yields batches start + k, start + k + S, ... Use it as
     ``DataLoader(StreamingDataset("mazes", 9, batch_size=50), batch_size=None)``.
 
-    Strings of fewer than 64 bits come to an end; the stream then goes through them again in another order.
+    Strings of fewer than 64 bits come to an end, and so do puzzles from a folder; the stream then goes through them
+    again in another order.
 
     Args:
         task: name in `TASKS`.
-        difficulty: number of bits, size of the maze.
+        difficulty: number of bits, size of the maze, ...
         batch_size: items a batch.
         variant: "" for the task's default.
         split: "train", "validation" or "test".
         seed: another seed gives another stream.
         split_rule: "hash" or "original".
+        root: the folder of a task that is read and not made.
         start: number of the first batch.
         rank, world_size: place in a distributed run; by default those of `torch.distributed` where it is
             initialised, else 0 of 1.
@@ -340,12 +274,19 @@ class StreamingDataset(IterableDataset[Item]):
         split: str = "train",
         seed: int = 0,
         split_rule: str = "hash",
+        root: str | Path = "",
         start: int = 0,
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
         self.spec = DataSpec(
-            task=task, difficulty=difficulty, variant=variant, split=split, seed=seed, split_rule=split_rule
+            task=task,
+            difficulty=difficulty,
+            variant=variant,
+            split=split,
+            seed=seed,
+            split_rule=split_rule,
+            root=str(root),
         )
         self._task = get_task(task)
         self._task.sample_count(self.spec, None)

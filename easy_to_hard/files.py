@@ -18,6 +18,7 @@ from easy_to_hard.tasks import Array, DataSpec, Task, get_task
 # Rows are generated, written and read so many bytes (decoded) at a time.
 _CHUNK_BYTES: Final = 2**25
 _ZSTD_LEVEL: Final = 9
+_TENSORS: Final = ("input", "target")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +83,10 @@ def features(task: Task, difficulty: int) -> Any:
             return datasets.List(datasets.Value("uint8"), length=shape[0])
         return {2: datasets.Array2D, 3: datasets.Array3D}[len(shape)](shape=shape, dtype="uint8")
 
-    input_shape, target_shape = task.shapes(difficulty)
     columns = {name: datasets.Value(dtype) for name, dtype in task.columns.items()}
-    return datasets.Features(
-        {"input": array(input_shape), "target": array(target_shape), **columns, "index": datasets.Value("int64")}
-    )
+    if task.from_columns is None:
+        columns = {**dict(zip(_TENSORS, map(array, task.shapes(difficulty)), strict=True)), **columns}
+    return datasets.Features({**columns, "index": datasets.Value("int64")})
 
 
 def _nested(values: NDArray[np.uint8], kind: pa.DataType) -> pa.Array:
@@ -102,9 +102,9 @@ def _nested(values: NDArray[np.uint8], kind: pa.DataType) -> pa.Array:
 
 
 def _to_table(chunk: Chunk, schema: pa.Schema) -> pa.Table:
+    tensors = {"input": chunk.inputs, "target": chunk.targets}
     columns = [
-        _nested(chunk.inputs, schema.field("input").type),
-        _nested(chunk.targets, schema.field("target").type),
+        *(_nested(values, schema.field(name).type) for name, values in tensors.items() if name in schema.names),
         *(pa.array(values, type=schema.field(name).type) for name, values in chunk.columns.items()),
         pa.array(chunk.indices.astype(np.int64)),
     ]
@@ -173,13 +173,24 @@ def read_shard(path: Path, task: Task, difficulty: int) -> Iterator[Chunk]:
 
 
 def _read_group(table: pa.Table, task: Task, difficulty: int) -> Chunk:
-    input_shape, target_shape = task.shapes(difficulty)
-    return Chunk(
-        indices=table["index"].to_numpy().astype(np.uint64),
-        inputs=_flat(table["input"], input_shape),
-        targets=_flat(table["target"], target_shape),
-        columns={name: table[name].to_numpy() for name in task.columns},
-    )
+    columns = {name: table[name].to_numpy() for name in task.columns}
+    if task.from_columns is None:
+        inputs, targets = (
+            _flat(table[name], shape) for name, shape in zip(_TENSORS, task.shapes(difficulty), strict=True)
+        )
+    else:
+        inputs, targets = task.encode(task.from_columns(columns), difficulty, None)
+    indices = table["index"].to_numpy().astype(np.uint64)
+    return Chunk(indices=indices, inputs=inputs, targets=targets, columns=columns)
+
+
+def instances_of(task: Task, chunk: Chunk, rows: Any = slice(None)) -> Array:
+    """The compact form of rows of a chunk."""
+    if task.from_columns is not None:
+        return task.from_columns({name: values[rows] for name, values in chunk.columns.items()})
+    if task.decode is None:
+        raise ValueError(f"{task.name} has no way from files to instances")
+    return task.decode(chunk.inputs[rows], chunk.targets[rows])
 
 
 def file_sha256(path: Path) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from tyro.conf import Positional, Suppress, arg
 
+from easy_to_hard.data_commands import Root
+
 if TYPE_CHECKING:
     from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts
     from easy_to_hard.baselines.deep_thinking.data import Items
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from easy_to_hard.tasks import DataSpec
 
 Model: TypeAlias = Annotated[str, arg(help="a folder, a net that comes with the package, or a Hub id (owner/name)")]
-TaskOfModel: TypeAlias = Annotated[str, arg(help="prefix_sums or mazes; by default what the net was trained on")]
-Difficulty: TypeAlias = Annotated[int | None, arg(help="number of bits, or size of the maze; by default the net's")]
+TaskOfModel: TypeAlias = Annotated[str, arg(help="such as mazes; by default what the net was trained on")]
+Difficulty: TypeAlias = Annotated[int | None, arg(help="number of bits, size of the maze, ...; by default the net's")]
 Variant: TypeAlias = Annotated[
     str, arg(help="mazes: depth_first, wilson, kruskal, open_start or looped; by default the net's")
 ]
@@ -42,7 +44,8 @@ class Train:
     """
 
     name: Annotated[
-        Positional[str], arg(help="prefix-sums, mazes, or a whole name (easy-to-hard info)", metavar="NAME")
+        Positional[str],
+        arg(help="such as prefix-sums, mazes or chess-mates, or a whole name (easy-to-hard info)", metavar="NAME"),
     ]
     preset: Annotated[str, arg(help="such as fast, cpu or paper; by default cpu")] = ""
     out: Annotated[Path | None, arg(help="the folder of the run; by default runs/NAME-seedSEED")] = None
@@ -104,6 +107,7 @@ class Evaluate:
     variant: Variant = ""
     split: Split = "test"
     seed: DataSeed = 0
+    root: Root = ""
     items: Annotated[
         tuple[int, ...], arg(help="instances, for all or for each; by default about a minute's worth, 10 to 1,000")
     ] = ()
@@ -158,6 +162,7 @@ class Evaluate:
             variant=self.variant or variant,
             split=self.split,
             seed=self.seed,
+            root=self.root,
             items=self.items,
             iterations=self.iterations,
             exit_rule=self.exit,  # type: ignore[arg-type]  # checked there
@@ -178,6 +183,7 @@ class _AtOneDifficulty:
     variant: Variant = ""
     split: Split = "test"
     seed: DataSeed = 0
+    root: Root = ""
     device: Device = "cpu"
 
     def load(self) -> "tuple[ThinkingNet, ModelFacts, DataSpec]":
@@ -192,6 +198,7 @@ class _AtOneDifficulty:
             variant=self.variant or facts.variant,
             split=self.split,
             seed=self.seed,
+            root=self.root,
         )
         return model, facts, spec
 

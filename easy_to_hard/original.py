@@ -5,7 +5,6 @@ Layout, as `easy_to_hard_data` 1.0.0 has it: ``prefix_sums_data/<bits>_data.pth`
 downloaded is checked by its length, and by decoding every instance and encoding it again.
 """
 
-import os
 import pickle
 import shutil
 import tarfile
@@ -14,16 +13,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import requests
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from easy_to_hard.downloads import DownloadError, Patience
+from easy_to_hard.downloads import download as download_file
 from easy_to_hard.tasks import Array, get_task
 
 ORIGINAL_URL: Final = "https://cs.umd.edu/~tomg/download/Easy_to_Hard_Datav2"
-_PIECE_BYTES: Final = 2**20
-_TIMEOUT_SECONDS: Final = 30
 
 
 class OriginalDataError(RuntimeError):
@@ -53,7 +50,10 @@ def fetch(root: Path, folder: str, *, download: bool, base_url: str = ORIGINAL_U
     root.mkdir(parents=True, exist_ok=True)
     archive = root / f"{folder}.tar.gz"
     if not archive.exists():
-        _download(f"{base_url}/{folder}.tar.gz", archive)
+        try:
+            download_file(f"{base_url}/{folder}.tar.gz", archive, patience=Patience(attempts=1))
+        except DownloadError as error:
+            raise OriginalDataError(f"{error}. source='generate' needs no download") from error
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{folder}-") as temporary:
         try:
             with tarfile.open(archive) as tar:
@@ -66,35 +66,6 @@ def fetch(root: Path, folder: str, *, download: bool, base_url: str = ORIGINAL_U
         shutil.move(Path(temporary) / folder, target)
     archive.unlink()
     return target
-
-
-def _download(url: str, path: Path) -> None:
-    part = path.with_name(path.name + ".part")
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    try:
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS) as answer:
-            if answer.status_code == requests.codes.requested_range_not_satisfiable:
-                part.unlink()
-                raise OriginalDataError(f"{url}: {part} did not fit the server's file and was removed; try again")
-            answer.raise_for_status()
-            resumed = answer.status_code == requests.codes.partial_content
-            total = int(answer.headers.get("Content-Length", 0)) + (have if resumed else 0)
-            with (
-                part.open("ab" if resumed else "wb") as file,
-                tqdm(total=total or None, initial=file.tell(), unit="B", unit_scale=True, desc=path.name) as bar,
-            ):
-                for piece in answer.iter_content(_PIECE_BYTES):
-                    file.write(piece)
-                    bar.update(len(piece))
-    except requests.RequestException as error:
-        raise OriginalDataError(
-            f"cannot download {url} ({type(error).__name__}: {error}); what came is kept in {part} and the next "
-            "try goes on from there. source='generate' needs no download"
-        ) from error
-    if total and part.stat().st_size != total:
-        raise OriginalDataError(f"{url}: {part.stat().st_size} of {total} bytes came; the next try goes on from there")
-    os.replace(part, path)
 
 
 def read_prefix_sums(folder: Path, num_bits: int) -> Array:
@@ -131,6 +102,8 @@ def _compact(name: str, difficulty: int, inputs: NDArray[np.uint8], targets: NDA
     shapes = inputs.shape[1:], targets.shape[1:]
     if shapes != task.shapes(difficulty) or len(inputs) != len(targets):
         raise OriginalDataError(f"{folder}: shapes {inputs.shape} and {targets.shape} are not those of {name}")
+    if task.decode is None:
+        raise OriginalDataError(f"{name} cannot be read from the authors' files in this way")
     data = task.decode(inputs, targets)
     again = task.encode(data, difficulty, None)
     if not (np.array_equal(again[0], inputs) and np.array_equal(again[1], targets)):

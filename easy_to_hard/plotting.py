@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.chess_plots import plot_chess_puzzle
 from easy_to_hard.tasks import DataSpec, generate, get_task
 
 if TYPE_CHECKING:
@@ -112,7 +113,16 @@ def _lines_of_bits(rows: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
     return drawing
 
 
-PLOTS: Final[Mapping[str, Callable[..., "Axes"]]] = {"prefix_sums": plot_prefix_sum, "mazes": plot_maze}
+def _plot_chess(planes: Any, target: Any = None, ax: "Axes | None" = None) -> "Axes":
+    return plot_chess_puzzle(planes, target, ax, perspective="mover")
+
+
+PLOTS: Final[Mapping[str, Callable[..., "Axes"]]] = {
+    "prefix_sums": plot_prefix_sum,
+    "mazes": plot_maze,
+    "chess_mates": _plot_chess,
+    "chess_puzzles": _plot_chess,
+}
 
 
 def plot_item(spec: DataSpec, index: int, ax: "Axes | None" = None) -> "Axes":

@@ -13,7 +13,7 @@ class Part:
 
     Attributes:
         task: name in `TASKS`.
-        difficulty: number of bits, size of the maze.
+        difficulty: number of bits, size of the maze, moves to mate.
         variant: a variant of the task, "" for the default.
         split: "train", "validation" or "test".
         rows: number of instances.
@@ -43,6 +43,8 @@ def _tiny() -> Iterator[Part]:
     yield from _parts("mazes", [9], train=50, validation=20, test=20)
     yield from _parts("mazes", [13], test=20)
     yield from _parts("mazes", [9], variant="looped", test=20)
+    yield from _parts("chess_mates", [1], train=50, validation=20, test=20)
+    yield from _parts("chess_mates", [2], test=20)
 
 
 def _demo() -> Iterator[Part]:
@@ -58,6 +60,9 @@ def _small() -> Iterator[Part]:
     yield from _parts("mazes", [59], test=200)
     for variant in TASKS["mazes"].variants[1:]:
         yield from _parts("mazes", [9, 13], variant=variant, test=500)
+    yield from _parts("chess_mates", [1], train=10_000, validation=1_000, test=1_000)
+    yield from _parts("chess_mates", [2], test=1_000)
+    yield from _parts("chess_mates", [3], test=200)
 
 
 def _full() -> Iterator[Part]:
@@ -71,6 +76,11 @@ def _full() -> Iterator[Part]:
     for variant in TASKS["mazes"].variants[1:]:
         yield from _parts("mazes", [9], variant=variant, train=50_000, validation=5_000, test=10_000)
         yield from _parts("mazes", [13, 33, 59], variant=variant, test=1_000)
+    yield from _parts("chess_mates", [1], train=50_000, validation=5_000, test=10_000)
+    yield from _parts("chess_mates", [2], train=10_000, validation=1_000, test=10_000)
+    yield from _parts("chess_mates", [3], test=2_000)
+    yield from _parts("chess_mates", [4], test=500)
+    yield from _parts("chess_mates", [5], test=100)
 
 
 PRESETS: Final[Mapping[str, tuple[Part, ...]]] = {

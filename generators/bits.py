@@ -1,4 +1,8 @@
-"""Spread the bits of a word over bytes: one vector store where a loop over the bits would take 64 steps."""
+"""Machine instructions on the bits of a word that Numba has no name for.
+
+Counting and finding bits, mirroring the bytes, and spreading bits over bytes: one vector store where a loop over the
+bits would take 64 steps.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,3 +36,24 @@ def _bit_store(width: int) -> Callable[..., Any]:
 store_8_bits = _bit_store(8)
 store_32_bits = _bit_store(32)
 store_64_bits = _bit_store(64)
+
+
+def _word_instruction(name: str, build: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def instruction(typing_context, word):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            return build(builder, arguments[0])
+
+        return types.uint64(types.uint64), codegen
+
+    instruction.__name__ = name
+    return intrinsic(instruction)  # type: ignore[no-any-return]
+
+
+_FALSE = ir.Constant(ir.IntType(1), 0)
+
+# Of a uint64, as a uint64: how many bits are set; how many are clear below the lowest and above the highest one that
+# is set (64 where none is); the eight bytes in reverse order.
+count_bits = _word_instruction("count_bits", lambda builder, word: builder.ctpop(word))
+trailing_zeros = _word_instruction("trailing_zeros", lambda builder, word: builder.cttz(word, _FALSE))
+leading_zeros = _word_instruction("leading_zeros", lambda builder, word: builder.ctlz(word, _FALSE))
+reverse_bytes = _word_instruction("reverse_bytes", lambda builder, word: builder.bswap(word))

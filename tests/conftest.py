@@ -1,6 +1,8 @@
 """What all tests share."""
 
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,3 +22,17 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tiny") / "data"
     build(root, preset="tiny", progress=False)
     return root
+
+
+@pytest.fixture(scope="session")
+def lichess_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Kind of bands ("rating" or "rank") to the folder of 200 converted Lichess puzzles; not to be changed."""
+    from easy_to_hard.lichess.convert import convert
+
+    @cache
+    def folder(bands: str) -> Path:
+        root = tmp_path_factory.mktemp("lichess") / bands
+        convert(Path(__file__).parent / "data" / "lichess_puzzles_200.csv", root, bands=bands, progress=False)
+        return root
+
+    return folder

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,11 @@ from easy_to_hard.tasks import TASKS
 def test_build_verify_and_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "data"
     assert main(["build", "--out", str(root), "--preset", "tiny", "--quiet"]) == 0
-    assert "260 rows in 10 files, " in capsys.readouterr().out
+    assert "370 rows in 14 files, " in capsys.readouterr().out
     assert main(["build", "--out", str(root), "--preset", "tiny"]) == 0
-    assert "10 files (10 there already)" in capsys.readouterr().out
+    assert "14 files (14 there already)" in capsys.readouterr().out
     assert main(["verify", str(root)]) == 0
-    assert "all is well, 260 rows in 10 files" in capsys.readouterr().out
+    assert "all is well, 370 rows in 14 files" in capsys.readouterr().out
     shard = root / "mazes_13" / "test-00000-of-00001.parquet"
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 64
@@ -53,11 +54,14 @@ def test_generate_npz_and_parquet_agree(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_show_in_the_terminal_and_as_picture(task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_in_the_terminal_and_as_picture(
+    task: str, lichess_folder: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     difficulty = str(TASKS[task].train_difficulty)
-    assert main(["show", task, difficulty, "--index", "3"]) == 0
+    root = ["--root", str(lichess_folder("rating"))] if TASKS[task].imported else []
+    assert main(["show", task, difficulty, "--index", "3", *root]) == 0
     assert f"{task}_{difficulty}, split train, seed 0, item 3" in capsys.readouterr().out
-    assert main(["show", task, difficulty, "--out", str(tmp_path / "item.png")]) == 0
+    assert main(["show", task, difficulty, "--out", str(tmp_path / "item.png"), *root]) == 0
     assert (tmp_path / "item.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -93,7 +97,7 @@ def test_info_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
         ("build --out x --preset huge", "unknown preset 'huge': choose one of tiny, demo, small, full"),
         ("build --out x --split-rule none", "unknown split_rule 'none': choose one of hash, original"),
         ("build --out x --threads 0", "--threads must be at least 1, not 0"),
-        ("show chess 3", "unknown task 'chess': choose one of prefix_sums, mazes"),
+        ("show chess 3", "unknown task 'chess': choose one of prefix_sums, mazes, chess_mates, chess_puzzles"),
         ("show mazes x", "Error parsing DIFFICULTY"),
         ("show mazes 8", "size must be an odd number from 3 to 1601, not 8"),
         ("show mazes 9 --variant prim", "unknown variant 'prim' of mazes: depth_first"),
@@ -101,7 +105,7 @@ def test_info_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
         ("show mazes 9 --index -1", "indices must not be negative, not -1"),
         ("show prefix_sums 4 --index 12", "item 12 does not exist (the last is 11)"),
         ("show mazes 9 --out maze.xyz", "cannot write a picture as 'maze.xyz'"),
-        ("generate mazes 9 --out x.txt", "--out must end in .parquet or .npz, not 'x.txt'"),
+        ("generate mazes 9 --out x.txt", "--out must end in .parquet or .npz, or be a folder, not 'x.txt'"),
         ("generate mazes 9 --out x.npz --num 0", "num_samples must be a whole number of at least 1, not 0"),
         ("generate mazes 5 --split test --out x.npz", "mazes_5 has 0 distinct instances in split 'test'"),
     ],

@@ -48,7 +48,7 @@ def test_manifest_hashes_are_those_of_files_and_tensors(tiny_folder: Path) -> No
         assert hashlib.sha256(targets.tobytes()).hexdigest() == entry["targets_sha256"]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [name for name in TASKS if not TASKS[name].imported])
 def test_rows_are_the_first_distinct_instances(name: str, tiny_folder: Path) -> None:
     task = get_task(name)
     entry = next(e for e in storage.read_manifest(tiny_folder)["files"] if e["task"] == name and e["split"] == "train")
@@ -72,12 +72,16 @@ def test_load_dataset_reads_the_folder(tiny_folder: Path, tmp_path: Path) -> Non
         assert len(data) == part.rows
         assert data.features == features(get_task(part.task), part.difficulty)
         row = data.with_format("numpy")[0]
-        assert row["input"].shape == get_task(part.task).shapes(part.difficulty)[0]
         chunk = next(
             read_shard(next((tiny_folder / name).glob(f"{part.split}-*")), get_task(part.task), part.difficulty)
         )
-        assert np.array_equal(row["input"], chunk.inputs[0])
-        assert np.array_equal(row["target"], chunk.targets[0])
+        if get_task(part.task).from_columns is None:
+            assert row["input"].shape == get_task(part.task).shapes(part.difficulty)[0]
+            assert np.array_equal(row["input"], chunk.inputs[0])
+            assert np.array_equal(row["target"], chunk.targets[0])
+        assert {column: row[column] for column in chunk.columns} == {
+            column: values[0] for column, values in chunk.columns.items()
+        }
 
 
 def test_streaming_reads_the_folder(tiny_folder: Path) -> None:

@@ -54,8 +54,8 @@ def _with_cell(table: Any, column: str, row: int, value: Any) -> Any:
 def test_a_good_folder_has_no_problems(tiny_folder: Path) -> None:
     report = verify(tiny_folder, progress=False)
     assert report.problems == ()
-    assert report.rows == 260
-    assert report.files == 10
+    assert report.rows == 370
+    assert report.files == 14
 
 
 @pytest.mark.parametrize("place", [0, 0.3, 0.6, 1])

@@ -74,7 +74,15 @@ def train_recipe(
         if (out / CONFIG).is_file():
             return None
         model = model.to(own_device)
-        report = train(model, batches, recipe.training, mask_of=rules.mask, folder=out, progress=progress)
+        report = train(
+            model,
+            batches,
+            recipe.training,
+            mask_of=rules.mask,
+            decode=rules.decode,
+            folder=out,
+            progress=progress,
+        )
         if rank == 0:
             trained_on = describe_device(own_device, threads)
             trained_on += f" in each of {num_processes} processes" if num_processes > 1 else ""

@@ -32,6 +32,14 @@ def most_likely_corridor_class(logits: Tensor, inputs: Tensor) -> Tensor:
     return most_likely_class(logits, inputs) * corridor_mask(inputs)
 
 
+def two_likeliest_squares(logits: Tensor, inputs: Tensor) -> Tensor:
+    """For chess: 1 on the two squares with the largest logits of class 1, which is what a move is, else 0."""
+    del inputs
+    scores = logits[:, 1].flatten(1)
+    predictions = torch.zeros_like(scores, dtype=torch.long).scatter_(1, scores.topk(2, dim=1).indices, 1)
+    return predictions.view(logits[:, 1].shape)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AnswerRules:
     """How a task's answers are judged.
@@ -50,6 +58,8 @@ class AnswerRules:
 ANSWER_RULES: Final[Mapping[str, AnswerRules]] = {
     "prefix_sums": AnswerRules(decode=most_likely_class, ladder=(16, 32, 48, 64, 128, 256, 512)),
     "mazes": AnswerRules(decode=most_likely_corridor_class, mask=corridor_mask, ladder=(9, 13, 33, 59)),
+    "chess_mates": AnswerRules(decode=two_likeliest_squares, ladder=(1, 2, 3)),
+    "chess_puzzles": AnswerRules(decode=two_likeliest_squares, ladder=(0, 1200, 1600, 2000, 2400)),
 }
 
 
@@ -81,6 +91,7 @@ def fresh_batches(spec: DataSpec, batch_size: int) -> Batches:
         split=spec.split,
         seed=spec.seed,
         split_rule=spec.split_rule,
+        root=spec.root,
     )
     return stream.batch
 

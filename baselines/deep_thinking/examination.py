@@ -17,7 +17,7 @@ from easy_to_hard.baselines.deep_thinking.evaluation import Exit as EvaluationEx
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.training import Precision
 from easy_to_hard.scoring import DifficultyScore, Result, source_commit, thin_curve
-from easy_to_hard.tasks import DataSpec, get_task
+from easy_to_hard.tasks import DataSpec, config_name, get_task
 
 Exit = Literal["settled", "max-confidence", "last", "validation"]
 _EXITS: Final[Mapping[Exit, EvaluationExit]] = {
@@ -64,6 +64,7 @@ class Examination:
         difficulties: at least one.
         variant: "" for the task's default.
         split, seed: of the test data.
+        root: the folder of a task that is read and not made.
         items: instances at each difficulty, one number for all or one for each; none for as many as take about a
             minute a core, from 10 to 1,000.
         iterations: the most iterations; None for 10 times those of training, or, if that is more, as many times
@@ -82,6 +83,7 @@ class Examination:
     variant: str = ""
     split: str = "test"
     seed: int = 0
+    root: str = ""
     items: tuple[int, ...] = ()
     iterations: int | None = None
     exit_rule: Exit = "settled"
@@ -120,7 +122,14 @@ class Examination:
 
     def spec(self, difficulty: int) -> DataSpec:
         """The instances of one difficulty."""
-        return DataSpec(task=self.task, variant=self.variant, difficulty=difficulty, split=self.split, seed=self.seed)
+        return DataSpec(
+            task=self.task,
+            variant=self.variant,
+            difficulty=difficulty,
+            split=self.split,
+            seed=self.seed,
+            root=self.root,
+        )
 
 
 def check_task(facts: ModelFacts, task: str) -> None:
@@ -132,8 +141,10 @@ def check_task(facts: ModelFacts, task: str) -> None:
 
 def thinking_budget(facts: ModelFacts, difficulty: int) -> int:
     """The default number of iterations at most: see `Examination`."""
-    ratio = difficulty / facts.difficulty
-    positions = ratio ** input_shape(facts.task)[1]
+    shapes = get_task(facts.task).shapes
+    # Instances of some tasks are all of one size.
+    grows = shapes(difficulty) != shapes(facts.difficulty)
+    positions = (difficulty / facts.difficulty) ** input_shape(facts.task)[1] if grows else 1.0
     return round(facts.max_iterations * max(positions, OVERTHINKING[-1]))
 
 
@@ -267,7 +278,7 @@ def to_result(
 
 
 def _config_of(facts: ModelFacts) -> str:
-    return DataSpec(task=facts.task, variant=facts.variant, difficulty=facts.difficulty).config
+    return config_name(facts.task, facts.difficulty, facts.variant)
 
 
 def _join_rules(evaluations: Mapping[int, Evaluation]) -> str:

@@ -91,6 +91,7 @@ class Recipe:
         difficulty: of the training data.
         batch_size: items a batch, at least 1.
         fixed_items: train on so many instances again and again, as in the papers; None for fresh ones always.
+        root: the folder of the training data, for a task that is read and not made.
         net: the shape of the net.
         training: how it is trained; `training.seed` is the seed of weights, data and iteration counts.
 
@@ -104,6 +105,7 @@ class Recipe:
     difficulty: int
     batch_size: int
     fixed_items: int | None = None
+    root: str = ""
     net: NetConfig
     training: TrainingConfig
 
@@ -124,6 +126,7 @@ class Recipe:
             difficulty=self.difficulty,
             split="train",
             seed=self.training.seed,
+            root=self.root,
         )
 
     def build_net(self) -> ThinkingNet:
@@ -179,8 +182,9 @@ _PAPER_MAZES: Final = Recipe(
     ),
 )
 _PAPER_CHESS: Final = Recipe(
-    title="chess puzzles as published: DT-Recall, progressive loss, width 512 (waits for the task)",
+    title="chess puzzles as published: DT-Recall, progressive loss, width 512; --root is a folder of convert-lichess",
     task="chess_puzzles",
+    variant="rank",
     difficulty=0,
     batch_size=300,
     fixed_items=480_000,
@@ -266,6 +270,30 @@ _CPU_MAZES: Final = Recipe(
         precision="bfloat16",
     ),
 )
+# The published width and loss are for 600,000 puzzles and days on GPUs.
+_CPU_MATES: Final = Recipe(
+    title="chess on a CPU: mate in 1 by a net of width 64",
+    task="chess_mates",
+    difficulty=1,
+    batch_size=50,
+    net=NetConfig(width=64, head_widths=(32, 8)),
+    training=TrainingConfig(
+        steps=5000,
+        max_iterations=6,
+        progressive_weight=0.5,
+        learning_rate=1e-3,
+        decay="linear",
+        warmup_steps=200,
+        gradient_clip=1.0,
+        precision="bfloat16",
+    ),
+)
+_CPU_PUZZLES: Final = replace(
+    _CPU_MATES,
+    title="chess on a CPU: Lichess puzzles rated below 1200, width 64; --root is a folder of convert-lichess",
+    task="chess_puzzles",
+    difficulty=0,
+)
 
 RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
@@ -277,7 +305,9 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
         "prefix-sums-lipschitz": _LIPSCHITZ_SUMS,
         "mazes-cpu": _CPU_MAZES,
         "mazes-paper": _PAPER_MAZES,
-        "chess-paper": _PAPER_CHESS,
+        "chess-puzzles-cpu": _CPU_PUZZLES,
+        "chess-puzzles-paper": _PAPER_CHESS,
+        "chess-mates-cpu": _CPU_MATES,
     }
 )
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from easy_to_hard.baselines.deep_thinking.data import Batches, Mask
+from easy_to_hard.baselines.deep_thinking.data import Batches, Decode, Mask, most_likely_class
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
@@ -150,9 +150,9 @@ def _build_optimizer(model: ThinkingNet, config: TrainingConfig) -> torch.optim.
     return torch.optim.SGD(groups, lr=config.learning_rate, momentum=_SGD_MOMENTUM)
 
 
-def exact_items(logits: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
+def exact_items(predictions: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
     """Which items are right in every cell that counts: (batch,) bool."""
-    wrong = (logits.detach()[:, 1] > logits.detach()[:, 0]) != targets.bool()
+    wrong = predictions != targets
     if mask is not None:
         wrong &= mask
     return ~wrong.flatten(1).any(dim=1)
@@ -161,10 +161,11 @@ def exact_items(logits: Tensor, targets: Tensor, mask: Tensor | None) -> Tensor:
 class _Trainer:
     """A net, its optimizer, and the one step that training repeats."""
 
-    def __init__(self, model: ThinkingNet, config: TrainingConfig, mask_of: Mask | None) -> None:
+    def __init__(self, model: ThinkingNet, config: TrainingConfig, mask_of: Mask | None, decode: Decode) -> None:
         self.model = model
         self.config = config
         self.mask_of = mask_of
+        self.decode = decode
         self.optimizer = _build_optimizer(model, config)
         self.device = next(model.parameters()).device
         self.parameters = list(model.parameters())
@@ -201,7 +202,7 @@ class _Trainer:
                 max_iterations=config.max_iterations,
                 progressive_weight=config.progressive_weight,
             )
-        num_right = exact_items(loss.logits, targets, mask).sum()
+        num_right = exact_items(self.decode(loss.logits.detach(), inputs), targets, mask).sum()
         value, right = sum_over_processes(torch.stack([loss.value.detach(), num_right.to(loss.value)])).tolist()
         _require_finite("loss", value, step)
         self.optimizer.zero_grad()
@@ -371,6 +372,7 @@ def train(
     config: TrainingConfig,
     *,
     mask_of: Mask | None = None,
+    decode: Decode = most_likely_class,
     folder: Path | None = None,
     checkpoint_seconds: float = 30.0,
     progress: bool = True,
@@ -388,6 +390,7 @@ def train(
         batches: step number from 0 -> inputs (batch, channels, *size) float, targets (batch, *size) int64.
         config: how to train.
         mask_of: inputs -> (batch, *size) bool, the cells that count; `corridor_mask` for mazes; None for all.
+        decode: logits and inputs -> predictions (batch, *size) int64, for the accuracy of the log.
         folder: where to keep log and checkpoint, made when missing; None for nowhere.
         checkpoint_seconds: time between two checkpoints; the last step is always followed by one.
         progress: whether to show a progress bar.
@@ -400,7 +403,7 @@ def train(
         ValueError: the checkpoint in the folder is of a training with other settings.
         OSError: a file cannot be written.
     """
-    trainer = _Trainer(model.train(), config, mask_of)
+    trainer = _Trainer(model.train(), config, mask_of, decode)
     done = _Progress()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,15 @@ from typing import Any
 
 ORIGINALS = ("original script", "original procedure", "plain Python")
 PEER_VARIANTS = {"gen_dfs": "depth_first", "gen_wilson": "wilson", "gen_kruskal": "kruskal"}
-REFERENCES = ("original script", "original procedure", "plain ", "a class like", "easy_to_hard_data", "1 thread")
+REFERENCES = (
+    "original script",
+    "original procedure",
+    "original conversion",
+    "plain ",
+    "a class like",
+    "easy_to_hard_data",
+    "1 thread",
+)
 
 
 def rows(run: dict[str, Any]) -> list[str]:
@@ -53,6 +61,24 @@ def summary(run: dict[str, Any]) -> list[str]:
     return lines
 
 
+def perft(run: dict[str, Any]) -> list[str]:
+    """A line for each position of which legal moves were counted, with and without making the last ones."""
+    found: dict[tuple[str, int, int], dict[str, float]] = defaultdict(dict)
+    for entry in run["benchmarks"]:
+        told = entry["extra_info"]
+        if "depth" in told:
+            found[told["position"], told["depth"], told["items"]][told["how"]] = entry["stats"]["median"]
+    lines = ["| perft | depth | nodes | every move made | | bulk | |", "|---|---:|---:|---:|---:|---:|---:|"]
+    for (position, depth, nodes), seconds in found.items():
+        cells = [
+            cell
+            for how in ("every move made", "bulk")
+            for cell in ((f"{seconds[how]:.2f} s", f"{nodes / seconds[how] / 1e6:.1f} M/s") if how in seconds else "--")
+        ]
+        lines.append(f"| {position} | {depth} | {nodes:,} | {' | '.join(cells)} |")
+    return [*lines, ""] if found else []
+
+
 def _duration(seconds: float) -> str:
     for unit, factor in (("s", 1), ("ms", 1e3), ("µs", 1e6)):
         if seconds * factor >= 1:
@@ -67,7 +93,7 @@ def main() -> int:
         return 2
     run = json.loads(Path(sys.argv[1]).read_text())
     machine = run["machine_info"]
-    print("\n".join([*summary(run), "", *rows(run)]))
+    print("\n".join([*summary(run), "", *perft(run), *rows(run)]))
     print(f"\n{machine['cpu']['brand_raw']}, {machine['cpu']['count']} cores, Python {machine['python_version']}")
     return 0
 

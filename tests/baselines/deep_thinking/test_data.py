@@ -9,6 +9,7 @@ from thinking import mazes, strings
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.data import (
+    ANSWER_RULES,
     Items,
     answer_rules,
     draw_batches,
@@ -17,12 +18,13 @@ from easy_to_hard.baselines.deep_thinking.data import (
     input_shape,
     most_likely_class,
     most_likely_corridor_class,
+    two_likeliest_squares,
     validation_items,
 )
 from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
 from easy_to_hard.datasets import MazeDataset, PrefixSumDataset, StreamingDataset
 from easy_to_hard.generators.splits import NotEnoughInstancesError
-from easy_to_hard.tasks import DataSpec, get_task
+from easy_to_hard.tasks import TASKS, DataSpec, get_task
 
 _STRINGS = DataSpec(task="prefix_sums", difficulty=16)
 _MAZES = DataSpec(task="mazes", difficulty=7)
@@ -48,11 +50,26 @@ def test_the_most_likely_class_is_the_largest_logit() -> None:
     assert torch.equal(most_likely_class(logits, logits), logits.argmax(dim=1))
 
 
+def test_a_move_is_the_two_squares_with_the_largest_logits() -> None:
+    logits = torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    predictions = two_likeliest_squares(logits, logits)
+    assert predictions.shape == (6, 8, 8)
+    assert predictions.dtype == torch.int64
+    assert predictions.flatten(1).sum(1).tolist() == [2] * 6
+    for scores, prediction in zip(logits[:, 1].flatten(1), predictions.flatten(1), strict=True):
+        assert scores[prediction == 1].min() > scores[prediction == 0].max()
+    # The logits of class 0 have no say, as in the papers.
+    logits[:, 0] = -100.0
+    assert torch.equal(two_likeliest_squares(logits, logits), predictions)
+
+
 def test_rules_of_the_tasks() -> None:
     assert answer_rules("prefix_sums").mask is None
     assert answer_rules("mazes").mask is corridor_mask
-    with pytest.raises(ValueError, match=r"does not know task 'chess_puzzles'.*prefix_sums, mazes"):
-        answer_rules("chess_puzzles")
+    with pytest.raises(ValueError, match=r"does not know task 'chess'.*prefix_sums, mazes, chess_mates"):
+        answer_rules("chess")
+    assert set(ANSWER_RULES) == set(TASKS)
+    assert input_shape("chess_mates") == input_shape("chess_puzzles") == (12, 2)
     assert input_shape("prefix_sums") == (1, 1)
     assert input_shape("mazes") == (3, 2)
     with pytest.raises(ValueError, match="unknown task 'maze'"):

@@ -24,13 +24,13 @@ from easy_to_hard.generators.mazes import image_side
         ("prefix-sums-paper", False, 2_642_400),
         ("mazes-paper", True, 783_504),
         ("mazes-paper", False, 632_592),
-        ("chess-paper", True, 12_056_976),
-        ("chess-paper", False, 9_642_384),
+        ("chess-puzzles-paper", True, 12_056_976),
+        ("chess-puzzles-paper", False, 9_642_384),
     ],
 )
 def test_published_sizes(name: str, recall: bool, weights: int) -> None:
     recipe = RECIPES[name]
-    in_channels, dimensions = (12, 2) if recipe.task == "chess_puzzles" else input_shape(recipe.task)
+    in_channels, dimensions = input_shape(recipe.task)
     assert recipe.net.recall
     # The ReLU has no weights; the authors have it in 1-D only.
     assert recipe.net.recall_relu is (dimensions == 1)

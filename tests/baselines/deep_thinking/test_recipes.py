@@ -1,6 +1,8 @@
 """The named runs, and what is refused."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,18 +15,16 @@ from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, Recurrent
 from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES, RECIPES, NetConfig, Recipe, get_recipe
 from easy_to_hard.tasks import TASKS
 
-_KNOWN = [name for name, recipe in RECIPES.items() if recipe.task in TASKS]
+
+def test_data_that_is_read_needs_its_folder() -> None:
+    read = [name for name, recipe in RECIPES.items() if TASKS[recipe.task].imported]
+    assert read == ["chess-puzzles-cpu", "chess-puzzles-paper"]
+    for name in read:
+        with pytest.raises(ValueError, match=r"chess_puzzles are read from a folder: give its root, .*convert-lichess"):
+            RECIPES[name].batches()
 
 
-def test_all_but_chess_can_be_run() -> None:
-    assert sorted(set(RECIPES) - set(_KNOWN)) == ["chess-paper"]
-    with pytest.raises(ValueError, match="does not know task 'chess_puzzles'"):
-        RECIPES["chess-paper"].build_net()
-    with pytest.raises(ValueError, match="unknown task 'chess_puzzles'"):
-        RECIPES["chess-paper"].batches()
-
-
-@pytest.mark.parametrize("name", _KNOWN)
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_builds_its_net(name: str) -> None:
     recipe = get_recipe(name)
     # As it is, but for the time that random weights take.
@@ -37,9 +37,11 @@ def test_a_recipe_builds_its_net(name: str) -> None:
     assert recipe.title
 
 
-@pytest.mark.parametrize("name", _KNOWN)
-def test_a_recipe_gives_batches_that_fit_its_net(name: str) -> None:
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_gives_batches_that_fit_its_net(name: str, lichess_folder: Callable[[str], Path]) -> None:
     recipe = get_recipe(name)
+    if TASKS[recipe.task].imported:
+        recipe = replace(recipe, root=str(lichess_folder(recipe.variant or "rating")), batch_size=20)
     # All but the first few items of a published set would only take time.
     small = replace(recipe, fixed_items=None if recipe.fixed_items is None else recipe.batch_size)
     inputs, targets = small.batches()(0)
@@ -134,7 +136,7 @@ def test_a_held_stretch_ends_within_a_feed_forward_net() -> None:
 
 
 def test_unknown_recipe() -> None:
-    with pytest.raises(ValueError, match=r"'maze': choose one of .*prefix-sums-paper, .*mazes-paper, .*chess-paper"):
+    with pytest.raises(ValueError, match=r"'maze': choose one of .*prefix-sums-paper, .*mazes-paper, .*chess-mates"):
         get_recipe("maze")
     for name, recipe in RECIPES.items():
         assert get_recipe(name) is recipe

@@ -21,7 +21,7 @@ import torch
 from thinking import killed_run, make_net, mazes, read_log, same_weights, strings, training_config
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import answer_rules, draw_batches
+from easy_to_hard.baselines.deep_thinking.data import answer_rules, draw_batches, most_likely_class
 from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, exact_items, train
@@ -147,8 +147,9 @@ def test_overfits_eight_mazes() -> None:
 def test_exact_items_are_right_in_every_cell_that_counts() -> None:
     logits = torch.tensor([[[0.0, 0.0], [1.0, -1.0]]]).expand(2, 2, 2)
     targets = torch.tensor([[1, 0], [1, 1]])
-    assert exact_items(logits, targets, None).tolist() == [True, False]
-    assert exact_items(logits, targets, torch.tensor([[True, True], [True, False]])).tolist() == [True, True]
+    predictions = most_likely_class(logits, logits)
+    assert exact_items(predictions, targets, None).tolist() == [True, False]
+    assert exact_items(predictions, targets, torch.tensor([[True, True], [True, False]])).tolist() == [True, True]
 
 
 def test_recurrent_weights_have_their_own_rate() -> None:

@@ -1,0 +1,247 @@
+"""Convert the puzzle file of the Lichess database: read, check, sort by rating, write."""
+
+import contextlib
+import csv
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tqdm import tqdm
+
+from easy_to_hard import __version__
+from easy_to_hard.files import write_atomically, write_json
+from easy_to_hard.lichess.bands import BANDS, BandWriter, check_edges
+from easy_to_hard.lichess.card import puzzle_card
+from easy_to_hard.lichess.folders import written_whole
+from easy_to_hard.lichess.plane_files import FOLDER as PLANES_FOLDER
+from easy_to_hard.lichess.plane_files import PlaneWriter
+from easy_to_hard.lichess.reading import ConvertError, Input, line_blocks, without_mark
+from easy_to_hard.lichess.rows import SCHEMA, Reject, RowReader
+from easy_to_hard.lichess.sorting import RatingSort
+from easy_to_hard.storage import MANIFEST, README
+
+REJECTS: Final = "rejects.csv"
+SOURCE: Final = "source.json"
+# The format of manifest.json, as in `easy_to_hard.storage`.
+_FORMAT: Final = 1
+_SHOWN_LINES: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectCount:
+    """Rows rejected for one reason.
+
+    Attributes:
+        reason: why.
+        count: how many.
+        lines: numbers of the first three lines.
+    """
+
+    reason: str
+    count: int
+    lines: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertReport:
+    """What a conversion did: rows_in is rows_out and the counts of the rejects together.
+
+    Attributes:
+        root: the folder.
+        rows_in: lines of the file without the header.
+        rows_out: puzzles written.
+        rejects: the reasons, most frequent first.
+        ignored_columns: columns of the header that are not known.
+        seconds: from beginning to end.
+        peak_memory: bytes, of the process so far; None where the system does not tell.
+    """
+
+    root: Path
+    rows_in: int
+    rows_out: int
+    rejects: tuple[RejectCount, ...]
+    ignored_columns: tuple[str, ...]
+    seconds: float
+    peak_memory: int | None
+
+    def lines(self) -> Iterator[str]:
+        """The report for people."""
+        rejected = self.rows_in - self.rows_out
+        yield f"{self.root}: {self.rows_in:,} rows in, {self.rows_out:,} out, {rejected:,} rejected"
+        for reject in self.rejects:
+            shown = ", ".join(str(line) for line in reject.lines) + (", ..." if reject.count > _SHOWN_LINES else "")
+            yield f"  {reject.count:>9,}  {reject.reason} (line {shown})"
+        if self.ignored_columns:
+            yield f"columns not known, left out: {', '.join(self.ignored_columns)}"
+        memory = "" if self.peak_memory is None else f", peak memory {self.peak_memory / 2**20:,.0f} MiB"
+        yield f"{self.seconds:.1f} s, {self.rows_in / self.seconds:,.0f} rows/s{memory}"
+
+
+def convert(
+    source: str | Path,
+    root: str | Path,
+    *,
+    bands: str = "rating",
+    edges: Sequence[int] | None = None,
+    strict: bool = False,
+    planes: bool = False,
+    progress: bool = True,
+) -> ConvertReport:
+    """Convert Lichess puzzles to a folder that `load_dataset` reads, a config for each band.
+
+    The first move of a row is the opponent's: the puzzle is the position after it, its solution the moves from the
+    second on. Puzzles are sorted by rating, ties in the order of the file; within a band the hash of the position
+    says in which split a puzzle is. Every move of every row is checked. A row that is no puzzle is counted and
+    written to ``rejects.csv`` with its line number and the reason. Of two rows with one PuzzleId the later one is
+    rejected; hashes tell, so a wrong one among 10^7 ids has a probability below 10^-5. Memory does not depend on the
+    number of rows but for these hashes, 16 to 32 bytes a row; the disk holds the rows unpacked while it runs.
+
+    Args:
+        source: a .csv.zst or .csv file (what it is says its content, not its name), "-" for the standard input;
+            with today's header, without OpeningTags, or without a header as in 2021.
+        root: the folder, new or empty; ``~`` is expanded.
+        bands: what a band is a range of, "rating" or "rank" (the place in the sorted order, from 0).
+        edges: the lower edge of each band, the first 0; the last band is open. None for those of `DEFAULT_EDGES`.
+        strict: stop at the first row that is no puzzle.
+        planes: write the arrays of the original's files instead, see `plane_files`; not in bands and splits.
+        progress: show bars.
+
+    Raises:
+        ConvertError: the source cannot be read or holds no puzzle, a row is no puzzle and `strict` is set, or the
+            folder holds something else. Nothing is left behind.
+        ValueError: unknown bands, or edges that are not allowed.
+    """
+    lower_edges = check_edges(bands, edges)
+    if planes and (bands != BANDS[0] or edges is not None):
+        raise ValueError("planes are not cut into bands: leave out bands and edges")
+    begun = time.perf_counter()
+    root = Path(root).expanduser()
+    with contextlib.closing(Input(source)) as opened, written_whole(root) as (made, scratch):
+        reader, sort = RowReader(opened.name), RatingSort(scratch, SCHEMA)
+        with _RejectFile(made / REJECTS) as rejects:
+            rows = _read(opened, reader, sort, rejects, strict, progress)
+        if rows == 0:
+            found = f"{reader.rows_in:,} rows, none of which is a puzzle{rejects.first}" if reader.rows_in else "no row"
+            raise ConvertError(f"{opened.name} holds {found}")
+        told = {
+            "name": opened.name,
+            "sha256": opened.sha256(),
+            "rows_in": reader.rows_in,
+            "rows_out": rows,
+            "rejects": {reject.reason: reject.count for reject in rejects.counts()},
+        }
+        if planes:
+            _write_planes(made, sort, rows, told, progress)
+        else:
+            _write_bands(made, sort, rows, told, bands, lower_edges, progress)
+    return ConvertReport(
+        root=root,
+        rows_in=reader.rows_in,
+        rows_out=rows,
+        rejects=rejects.counts(),
+        ignored_columns=reader.ignored,
+        seconds=time.perf_counter() - begun,
+        peak_memory=_peak_memory(),
+    )
+
+
+def _read(
+    opened: Input, reader: RowReader, sort: RatingSort, rejects: "_RejectFile", strict: bool, progress: bool
+) -> int:
+    """Read all rows; returns how many are puzzles."""
+    rows = 0
+    with tqdm(total=opened.size, unit="B", unit_scale=True, desc=f"reading {opened.name}", disable=not progress) as bar:
+        for text in line_blocks(without_mark(opened.pieces())):
+            for batch, rejected in reader.read(text):
+                if strict and rejected:
+                    raise ConvertError(f"{opened.name}, line {rejected[0].line}: {rejected[0].reason}")
+                rejects.add(rejected)
+                sort.add(batch)
+                rows += len(batch)
+            bar.update(opened.read - bar.n)
+    return rows
+
+
+def _write_bands(
+    made: Path,
+    sort: RatingSort,
+    rows: int,
+    told: dict[str, Any],
+    bands: str,
+    edges: tuple[int, ...],
+    progress: bool,
+) -> None:
+    writer = BandWriter(made, bands, edges)
+    with tqdm(total=rows, unit="row", unit_scale=True, desc="writing", disable=not progress) as bar:
+        for table in sort.tables():
+            writer.add(table)
+            bar.update(len(table))
+    files = writer.close()
+    header = {
+        "format": _FORMAT,
+        "package_version": __version__,
+        "preset": "lichess",
+        "seed": 0,
+        "split_rule": "hash",
+        "source": told,
+        "edges": list(edges),
+    }
+    write_atomically(made / README, puzzle_card(header, bands, files))
+    write_json(made / MANIFEST, {**header, "files": files})
+
+
+def _write_planes(made: Path, sort: RatingSort, rows: int, told: dict[str, Any], progress: bool) -> None:
+    writer = PlaneWriter(made, rows)
+    with tqdm(total=rows, unit="row", unit_scale=True, desc="writing", disable=not progress) as bar:
+        for table in sort.tables():
+            writer.add(table)
+            bar.update(len(table))
+    write_json(made / PLANES_FOLDER / SOURCE, {"package_version": __version__, "source": told, "files": writer.close()})
+
+
+class _RejectFile:
+    """The rejects: in a file, and counted by reason."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(["line", "reason", "row"])
+        self._counts: dict[str, int] = {}
+        self._lines: dict[str, list[int]] = {}
+        # For the message where nothing else is found.
+        self.first = ""
+
+    def __enter__(self) -> "_RejectFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def add(self, rejects: list[Reject]) -> None:
+        for reject in rejects:
+            self._writer.writerow([reject.line, reject.reason, reject.text])
+            self.first = self.first or f" (line {reject.line}: {reject.reason})"
+            self._counts[reject.kind] = self._counts.get(reject.kind, 0) + 1
+            lines = self._lines.setdefault(reject.kind, [])
+            if len(lines) < _SHOWN_LINES:
+                lines.append(reject.line)
+
+    def counts(self) -> tuple[RejectCount, ...]:
+        """By reason, most frequent first."""
+        order = sorted(self._counts, key=lambda kind: (-self._counts[kind], kind))
+        return tuple(
+            RejectCount(reason=kind, count=self._counts[kind], lines=tuple(self._lines[kind])) for kind in order
+        )
+
+
+def _peak_memory() -> int | None:
+    """The most memory that this process has held so far, in bytes."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,0 +1,82 @@
+"""A folder that is either written whole or left as it was.
+
+All is made in ``.convert`` inside it and moved at the end. A run that was killed leaves ``.convert`` only, or, killed
+while moving, the list of what it was moving; the next run removes both and starts anew.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from easy_to_hard.files import write_json
+from easy_to_hard.lichess.reading import ConvertError
+from easy_to_hard.storage import MANIFEST
+
+_STATE: Final = ".convert"
+_LOCK: Final = ".lock"
+_MOVING: Final = "moving.json"
+_MADE: Final = "made"
+
+
+@contextlib.contextmanager
+def written_whole(root: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield ``(made, scratch)``: what is in `made` at the end is moved to `root`; nothing is if an error leaves.
+
+    Raises:
+        ConvertError: the folder holds something else, or another process is writing it.
+    """
+    if root.exists() and not root.is_dir():
+        raise ConvertError(f"{root} is a file, not a folder")
+    new = not root.exists()
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(root / _LOCK, timeout=0), _removed_at_the_end(root, new):
+            _clean(root)
+            state = root / _STATE
+            (state / _MADE).mkdir(parents=True)
+            yield state / _MADE, state
+            _move(state, root)
+    except Timeout as error:
+        raise ConvertError(f"{root}: another process is writing there; wait for it or choose another folder") from error
+
+
+@contextlib.contextmanager
+def _removed_at_the_end(root: Path, new: bool) -> Iterator[None]:
+    """Remove what is not for keeping; with the folder, if it is new and nothing came of it."""
+    try:
+        yield
+    finally:
+        shutil.rmtree(root / _STATE, ignore_errors=True)
+        (root / _LOCK).unlink(missing_ok=True)
+        if new and not any(root.iterdir()):
+            root.rmdir()
+
+
+def _clean(root: Path) -> None:
+    moving = root / _STATE / _MOVING
+    if moving.exists():
+        for name in json.loads(moving.read_text(encoding="utf-8")):
+            path = root / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    strangers = sorted(path.name for path in root.iterdir() if path.name not in (_LOCK, _STATE))
+    if strangers:
+        raise ConvertError(f"{root} is not empty: found {strangers[0]}; choose another folder or remove it")
+    if (root / _STATE).exists():
+        shutil.rmtree(root / _STATE)
+
+
+def _move(state: Path, root: Path) -> None:
+    # The manifest last: where it stands, all else does.
+    names = sorted((path.name for path in (state / _MADE).iterdir()), key=lambda name: (name == MANIFEST, name))
+    write_json(state / _MOVING, names)
+    for name in names:
+        os.replace(state / _MADE / name, root / name)

@@ -1,0 +1,120 @@
+"""Lichess puzzles as a task: read from the folder that `easy-to-hard convert-lichess` wrote."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from easy_to_hard.chess_columns import read_rows
+from easy_to_hard.generators.random import mix64, stream_key
+from easy_to_hard.generators.splits import NotEnoughInstancesError
+from easy_to_hard.tasks.chess_mates import (
+    PUZZLE_SHAPES,
+    encode_puzzles,
+    puzzles_from_columns,
+    splits_of_puzzles,
+    text_of_planes,
+)
+from easy_to_hard.tasks.task import Array, Instances, Task
+
+if TYPE_CHECKING:
+    from easy_to_hard.tasks import DataSpec
+
+# A band holds the ratings, or the ranks, from its edge to the next.
+RATING_EDGES: Final = (0, 1200, 1400, 1600, 1800, 2000, 2200, 2400, 2600)
+RANK_EDGES: Final = (0, 600_000, 700_000, 800_000, 900_000, 1_000_000, 1_100_000)
+_COLUMNS: Final = {"fen": "string", "move": "string", "rating": "int32", "themes": "string", "puzzle_id": "string"}
+_HIGHEST_EDGE: Final = 10**9
+
+
+def _check_edge(edge: int) -> int:
+    if isinstance(edge, bool) or not isinstance(edge, (int, np.integer)):
+        raise ValueError(f"the lowest rating of a band must be an integer, not {edge!r}")
+    if not 0 <= edge <= _HIGHEST_EDGE:
+        raise ValueError(f"the lowest rating of a band must be from 0 to {_HIGHEST_EDGE}, not {edge}")
+    return int(edge)
+
+
+def _files(spec: "DataSpec") -> list[Path]:
+    """The files of a band and split, or FileNotFoundError that lists the bands there are."""
+    root = Path(spec.root).expanduser()
+    files = sorted((root / spec.config).glob(f"{spec.split}-*.parquet"))
+    if not files:
+        bands = sorted({path.parent.name for path in root.glob(f"chess_puzzles_*/{spec.split}-*.parquet")})
+        known = ", ".join(bands) or "none: make the folder with 'easy-to-hard convert-lichess'"
+        raise FileNotFoundError(f"no {spec.config}/{spec.split}-*.parquet in {root}; there are {known}")
+    return files
+
+
+@lru_cache(maxsize=16)
+def _read(files: tuple[tuple[str, int, int], ...]) -> tuple[Array, pa.Table]:
+    """Rows and columns of files, named with size and time so that a file that changed is read again."""
+    table = pa.concat_tables([pq.read_table(path, columns=list(_COLUMNS)) for path, _, _ in files]).combine_chunks()
+    fens, moves = (table[name].combine_chunks() for name in ("fen", "move"))
+    return read_rows(fens, moves), table
+
+
+def _puzzles(spec: "DataSpec") -> tuple[Array, pa.Table]:
+    stats = [(path, path.stat()) for path in _files(spec)]
+    return _read(tuple((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats))
+
+
+def _count(spec: "DataSpec") -> int:
+    return sum(pq.read_metadata(path).num_rows for path in _files(spec))
+
+
+@lru_cache(maxsize=16)
+def _order(count: int, key: int) -> NDArray[np.int64]:
+    """A random order of `count` rows."""
+    return np.argsort(mix64(np.arange(count, dtype=np.uint64) ^ np.uint64(key)), kind="stable")
+
+
+def _generate(spec: "DataSpec", indices: Array, num_threads: int | None) -> Instances:
+    rows, table = _puzzles(spec)
+    if len(indices) and int(max(indices)) >= len(rows):
+        raise NotEnoughInstancesError(
+            f"{spec.config} has {len(rows)} puzzles in split {spec.split!r}: item {int(max(indices))} does not exist"
+        )
+    key = stream_key(spec.task, spec.variant, spec.difficulty, spec.split, spec.seed)
+    chosen = _order(len(rows), key)[np.asarray(indices, dtype=np.int64)]
+    taken = table.take(pa.array(chosen))
+    columns = {
+        name: np.array(taken[name].to_pylist(), dtype=str if kind == "string" else kind)
+        for name, kind in _COLUMNS.items()
+    }
+    return Instances(data=rows[chosen], columns=columns)
+
+
+CHESS_PUZZLES: Final = Task(
+    name="chess_puzzles",
+    title="Chess: the first move of the solution of a Lichess puzzle",
+    description=(
+        "`fen` is the position after the opponent's move, `move` the solution's first in UCI. The package makes of "
+        "it an input (12, 8, 8) and a target (8, 8), 1 on the move's two squares, as the mover sees the board."
+    ),
+    difficulty_name="lowest rating of the band",
+    difficulties=RATING_EDGES,
+    train_difficulty=0,
+    variants=("rating", "rank"),
+    reference="Lichess puzzle database (CC0); Schwarzschild et al. 2021, arXiv 2106.04537 and 2108.06011",
+    check_difficulty=_check_edge,
+    default_samples=lambda edge, split: _HIGHEST_EDGE,
+    stream_length=_count,
+    first_distinct=lambda spec, count, num_threads: np.arange(count, dtype=np.uint64),
+    count_instances=_count,
+    generate=_generate,
+    encode=encode_puzzles,
+    from_columns=puzzles_from_columns,
+    shapes=lambda edge: PUZZLE_SHAPES,
+    columns=_COLUMNS,
+    solve=None,
+    splits_of=splits_of_puzzles,
+    input_offset=0.0,
+    input_channels=PUZZLE_SHAPES[0][0],
+    text=text_of_planes,
+    imported=True,
+)

@@ -1,0 +1,121 @@
+"""What a task is, and what instances are."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easy_to_hard.generators.splits import NotEnoughInstancesError
+
+if TYPE_CHECKING:
+    from easy_to_hard.tasks import DataSpec
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instances:
+    """N instances in their compact form, and what is known of each.
+
+    Attributes:
+        data: (N, ...) array from which `Task.encode` makes inputs and targets.
+        columns: further columns of the files, each (N,).
+    """
+
+    data: Array
+    columns: Mapping[str, Array] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A family of instances at graded difficulties.
+
+    Attributes:
+        name: as in file names and on the command line.
+        title: a line for people.
+        description: what input, target and the further columns of the files hold.
+        difficulty_name: what the difficulty counts.
+        difficulties: the ladder of the benchmark.
+        train_difficulty: where training is done.
+        variants: distributions of instances, the default first; empty where there is one only.
+        reference: where it comes from.
+        check_difficulty: returns the difficulty or raises ValueError.
+        default_samples: (difficulty, split) to the number of instances of a set when none is asked for.
+        stream_length: spec to the number of items of its stream, None where it goes on for ever.
+        first_distinct: (spec, count, num_threads) to the indices of the first `count` distinct instances.
+        count_instances: spec to how many distinct instances there are, None where they are too many to count.
+        generate: (spec, indices, num_threads) to instances.
+        encode: (data, difficulty, num_threads) to ``(inputs, targets)``, uint8, as the files hold them.
+        decode: the inverse of `encode`: (inputs, targets) to data; None where these do not show everything.
+        from_columns: the other columns of the files to data, where they hold all of it; the files then have no `input`
+            and no `target`, which `encode` makes when they are read. None where `decode` is.
+        shapes: difficulty to the shapes of one input and one target in the files.
+        columns: name and type of the further columns of the files.
+        solve: inputs to targets, by an algorithm independent of the generator; None where there is none.
+        splits_of: data to the split that each instance's canonical hash names.
+        input_offset: what is added to the 0s and 1s of an input to make the network's.
+        input_channels: channels of the network's input; a flat input gets one axis for it.
+        text: ``(input, target)`` of the files to a drawing for a terminal.
+        imported: instances are not made but read, from the folder `DataSpec.root`.
+    """
+
+    name: str
+    title: str
+    description: str
+    difficulty_name: str
+    difficulties: tuple[int, ...]
+    train_difficulty: int
+    variants: tuple[str, ...] = ()
+    reference: str
+    check_difficulty: Callable[[int], int]
+    default_samples: Callable[[int, str], int]
+    stream_length: Callable[["DataSpec"], int | None]
+    first_distinct: Callable[["DataSpec", int, int | None], NDArray[np.uint64]]
+    count_instances: Callable[["DataSpec"], int | None]
+    generate: Callable[["DataSpec", Array, int | None], Instances]
+    encode: Callable[[Array, int, int | None], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+    decode: Callable[[Array, Array], Array] | None = None
+    from_columns: Callable[[Mapping[str, Array]], Array] | None = None
+    shapes: Callable[[int], tuple[tuple[int, ...], tuple[int, ...]]]
+    columns: Mapping[str, str]
+    solve: Callable[[Array], NDArray[np.uint8]] | None
+    splits_of: Callable[[Array, int], list[str]]
+    input_offset: float
+    input_channels: int
+    text: Callable[[Array, Array], str]
+    imported: bool = False
+
+    def check_variant(self, variant: str) -> str:
+        """The variant, "" standing for the first; ValueError that lists them for any other name."""
+        if variant == "":
+            return self.variants[0] if self.variants else ""
+        if variant not in self.variants:
+            known = ", ".join(self.variants) or "it has none"
+            raise ValueError(f"unknown variant {variant!r} of {self.name}: {known}")
+        return variant
+
+    def sample_count(self, spec: "DataSpec", num_samples: int | None) -> int:
+        """How many instances a set has: the number asked for, or the default, at most all there are.
+
+        Raises:
+            NotEnoughInstancesError: more were asked for than there are, or there is none.
+            ValueError: num_samples below 1.
+        """
+        held = self.count_instances(spec)
+        where = f"{spec.config} has {held} distinct instances in split {spec.split!r}"
+        if num_samples is None:
+            default = self.default_samples(spec.difficulty, spec.split)
+            number = default if held is None else min(default, held)
+            if number < 1:
+                raise NotEnoughInstancesError(f"{where}: choose another split or a larger {self.difficulty_name}")
+            return number
+        if isinstance(num_samples, bool) or not isinstance(num_samples, (int, np.integer)) or num_samples < 1:
+            raise ValueError(f"num_samples must be a whole number of at least 1, not {num_samples!r}")
+        if held is not None and num_samples > held:
+            raise NotEnoughInstancesError(f"{where}, fewer than the {num_samples} asked for")
+        return int(num_samples)

@@ -1,0 +1,29 @@
+"""Chess: positions, legal moves, forced mates, and puzzles made of them.
+
+- `board`: how a position and a move are held, and the tables of the board
+- `attacks`: which squares a piece attacks
+- `moves`: legal moves, and making them
+- `perft`: how many sequences of legal moves there are
+- `fen`: FEN and UCI, read and written
+- `hashes`: of positions, up to the symmetries of chess
+- `planes`: puzzles to a network's inputs and targets
+- `mates`: forced mates: in how many moves, by which key moves, by which line
+- `solving`: the solver for many positions at once
+- `games`: play that gives positions that look like chess
+- `sampling`: puzzles of a split, in any order
+"""
+
+from easy_to_hard.generators.chess.fen import parse_fens as parse_fens
+from easy_to_hard.generators.chess.fen import parse_ucis as parse_ucis
+from easy_to_hard.generators.chess.fen import to_fens as to_fens
+from easy_to_hard.generators.chess.fen import to_lines as to_lines
+from easy_to_hard.generators.chess.fen import to_ucis as to_ucis
+from easy_to_hard.generators.chess.hashes import canonical_hashes as canonical_hashes
+from easy_to_hard.generators.chess.planes import from_planes as from_planes
+from easy_to_hard.generators.chess.planes import to_planes as to_planes
+from easy_to_hard.generators.chess.sampling import MateBatch as MateBatch
+from easy_to_hard.generators.chess.sampling import check_mate_in as check_mate_in
+from easy_to_hard.generators.chess.sampling import first_distinct as first_distinct
+from easy_to_hard.generators.chess.sampling import sample as sample
+from easy_to_hard.generators.chess.solving import Solution as Solution
+from easy_to_hard.generators.chess.solving import solve as solve

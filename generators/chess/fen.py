@@ -1,0 +1,537 @@
+"""FEN and UCI: positions and moves as text, read and written on bytes."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from easy_to_hard.generators.bits import count_bits
+from easy_to_hard.generators.chess.attacks import attacks_down, in_check, turn_board
+from easy_to_hard.generators.chess.board import (
+    BLACK_TO_MOVE,
+    CASTLING,
+    CLOCK_MASK,
+    DESTINATION_SHIFT,
+    DIAGONALS,
+    EN_PASSANT,
+    EN_PASSANT_CAPTURE,
+    EN_PASSANT_SHIFT,
+    ENEMY,
+    FULLMOVES_SHIFT,
+    HALFMOVES_SHIFT,
+    KINGS,
+    KNIGHTS,
+    MAX_MOVES,
+    MOVE_MASK,
+    OWN,
+    PAWNS,
+    POSITION_WORDS,
+    PROMOTION_SHIFT,
+    RANK_1,
+    RANK_8,
+    STATE,
+    STRAIGHTS,
+)
+from easy_to_hard.generators.chess.moves import legal_moves
+
+# What is wrong with a FEN: `read_fen` returns the place in this list.
+REASONS: Final = (
+    "",
+    "the board has not eight ranks of eight squares, or numbers side by side, or a character that is no piece",
+    "each side must have one king",
+    "a pawn stands on the first or the last rank",
+    "the side to move must be w or b",
+    "castling must be - or some of KQkq, each once",
+    "castling is allowed without king and rook in place",
+    "the en-passant square is not behind a pawn that has just moved two squares",
+    "the side that has moved is in check",
+    "the clocks must be whole numbers of at most four digits",
+    "there must be four or six fields, with one space between them",
+    "a side has more pieces than its eight pawns and their promotions can give",
+)
+(
+    _FINE,
+    _BAD_BOARD,
+    _BAD_KINGS,
+    _BAD_PAWNS,
+    _BAD_SIDE,
+    _BAD_CASTLING,
+    _LOST_CASTLING,
+    _BAD_EN_PASSANT,
+    _BAD_CHECK,
+    _BAD_CLOCK,
+    _BAD_FIELDS,
+    _TOO_MANY,
+) = range(len(REASONS))
+START_FEN: Final = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
+MAX_FEN: Final = 100
+MAX_UCI: Final = 5
+
+_0 = np.uint64(0)
+_1 = np.uint64(1)
+_2 = np.uint64(2)
+_8 = np.uint64(8)
+_LAST_CLOCK = 9999
+_SPACE, _SLASH, _DASH = ord(" "), ord("/"), ord("-")
+_DIGIT_0, _SMALL_A, _CAPITAL_A = ord("0"), ord("a"), ord("A")
+_SMALL_B, _SMALL_W = ord("b"), ord("w")
+# Letters in the order of the kinds.
+_PIECES = np.frombuffer(b"pnbrqk", dtype=np.uint8)
+_RIGHTS = np.frombuffer(b"KQkq", dtype=np.uint8)
+# Squares of king and rook for each right, as White sees them.
+_HOME_KINGS = np.array([4, 4, 60, 60], dtype=np.uint64)
+_HOME_ROOKS = np.array([7, 0, 63, 56], dtype=np.uint64)
+
+
+def _kinds_of_letters() -> NDArray[np.int8]:
+    """(256,): kind of a piece's letter, 8 more for White's; -1 for any other byte."""
+    kinds = np.full(256, -1, dtype=np.int8)
+    for kind, letter in enumerate("pnbrqk"):
+        kinds[ord(letter)], kinds[ord(letter.upper())] = kind, kind + 8
+    return kinds
+
+
+_KINDS = _kinds_of_letters()
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_board(text, start, stop, board):  # type: ignore[no-untyped-def]
+    """Read the placement into `board`, White's view and White's pieces as OWN; returns where it ends, or -1."""
+    board[:] = _0
+    rank, file, place, after_digit = 7, 0, start, False
+    while place < stop and text[place] != _SPACE:
+        letter = text[place]
+        place += 1
+        if letter == _SLASH:
+            if file != 8 or rank == 0:
+                return -1
+            rank, file, after_digit = rank - 1, 0, False
+            continue
+        if _DIGIT_0 < letter <= _DIGIT_0 + 8:
+            if after_digit:
+                return -1
+            file += letter - _DIGIT_0
+            after_digit = True
+        else:
+            after_digit = False
+            kind = _KINDS[letter]
+            if kind < 0 or file > 7:
+                return -1
+            bit = _1 << np.uint64(8 * rank + file)
+            board[OWN if kind >= 8 else ENEMY] |= bit
+            kind &= 7
+            if kind == 0:
+                board[PAWNS] |= bit
+            elif kind == 1:
+                board[KNIGHTS] |= bit
+            elif kind == 5:
+                board[KINGS] |= bit
+            else:
+                if kind != 3:
+                    board[DIAGONALS] |= bit
+                if kind != 2:
+                    board[STRAIGHTS] |= bit
+            file += 1
+        if file > 8:
+            return -1
+    return place if rank == 0 and file == 8 else -1
+
+
+@numba.njit(cache=True, nogil=True)
+def _too_many(side, board):  # type: ignore[no-untyped-def]
+    """Whether a side has more pawns and promoted pieces than eight.
+
+    More than `MAX_MOVES` legal moves would be written past the end; with material that a game can come to there are
+    no more than 218, with any sixteen pieces 241 have been seen.
+    """
+    diagonals, straights = side & board[DIAGONALS], side & board[STRAIGHTS]
+    total = np.int64(count_bits(side & board[PAWNS]))
+    for pieces, at_the_start in (
+        (side & board[KNIGHTS], 2),
+        (diagonals & ~straights, 2),
+        (straights & ~diagonals, 2),
+        (diagonals & straights, 1),
+    ):
+        promoted = np.int64(count_bits(pieces)) - at_the_start
+        if promoted > 0:
+            total += promoted
+    return total > 8
+
+
+@numba.njit(cache=True, nogil=True)
+def _check_board(board):  # type: ignore[no-untyped-def]
+    own, enemy = board[OWN], board[ENEMY]
+    if count_bits(own & board[KINGS]) != _1 or count_bits(enemy & board[KINGS]) != _1:
+        return _BAD_KINGS
+    if board[PAWNS] & (RANK_1 | RANK_8):
+        return _BAD_PAWNS
+    return _TOO_MANY if _too_many(own, board) or _too_many(enemy, board) else _FINE
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_castling(text, start, stop, board):  # type: ignore[no-untyped-def]
+    """The rights as (KQkq bits, reason)."""
+    rights = _0
+    if stop - start == 1 and text[start] == _DASH:
+        return rights, _FINE
+    if stop == start:
+        return rights, _BAD_CASTLING
+    rooks = board[STRAIGHTS] & ~board[DIAGONALS]
+    for place in range(start, stop):
+        which = -1
+        for i in range(4):
+            if text[place] == _RIGHTS[i]:
+                which = i
+        if which < 0 or (rights >> np.uint64(which)) & _1:
+            return rights, _BAD_CASTLING
+        side = board[OWN] if which < 2 else board[ENEMY]
+        king, rook = _1 << _HOME_KINGS[which], _1 << _HOME_ROOKS[which]
+        if not side & board[KINGS] & king or not side & rooks & rook:
+            return rights, _LOST_CASTLING
+        rights |= _1 << np.uint64(which)
+    return rights, _FINE
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_clock(text, start, stop):  # type: ignore[no-untyped-def]
+    """A whole number of one to four digits, or -1."""
+    if not 1 <= stop - start <= 4:
+        return -1
+    value = 0
+    for place in range(start, stop):
+        digit = int(text[place]) - _DIGIT_0
+        if not 0 <= digit <= 9:
+            return -1
+        value = 10 * value + digit
+    return value
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_square(text, start):  # type: ignore[no-untyped-def]
+    """The square of two characters such as e4, as White sees it, or -1."""
+    file, rank = np.int64(text[start]) - _SMALL_A, np.int64(text[start + 1]) - (_DIGIT_0 + 1)
+    return 8 * rank + file if 0 <= file < 8 and 0 <= rank < 8 else np.int64(-1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _set_en_passant(position, square):  # type: ignore[no-untyped-def]
+    """Note the square (the mover's view) if a pawn has just passed it; kept only where a pawn can take."""
+    occupied = position[OWN] | position[ENEMY]
+    if not 40 <= square < 48:
+        return _BAD_EN_PASSANT
+    bit = _1 << np.uint64(square)
+    if occupied & (bit | bit << _8) or not position[ENEMY] & position[PAWNS] & (bit >> _8):
+        return _BAD_EN_PASSANT
+    if attacks_down(bit) & position[OWN] & position[PAWNS]:
+        position[STATE] |= np.uint64(square) << EN_PASSANT_SHIFT
+    return _FINE
+
+
+@numba.njit(cache=True, nogil=True)
+def _field_ends(text, start, stop, ends):  # type: ignore[no-untyped-def]
+    """Where each field ends, a space between two; returns how many there are, -1 for an empty one or too many."""
+    count, place = 0, start
+    while True:
+        first = place
+        while place < stop and text[place] != _SPACE:
+            place += 1
+        if place == first or count == ends.shape[0]:
+            return -1
+        ends[count] = place
+        count += 1
+        if place == stop:
+            return count
+        place += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def read_fen(text, start, stop, position):  # type: ignore[no-untyped-def]
+    """Read text[start:stop] (uint8) into a position; returns the place in `REASONS`, 0 where all is well.
+
+    Four or six fields. An en-passant square that no pawn can take on is dropped; a move number of 0 is read as 1.
+    """
+    ends = np.empty(6, dtype=np.int64)
+    count = _field_ends(text, start, stop, ends)
+    if count != 4 and count != 6:
+        return _BAD_FIELDS
+    board = np.empty(POSITION_WORDS, dtype=np.uint64)
+    if _read_board(text, start, stop, board) != ends[0]:
+        return _BAD_BOARD
+    reason = _check_board(board)
+    if reason != _FINE:
+        return reason
+    side = text[ends[0] + 1]
+    if ends[1] - ends[0] != 2 or (side != _SMALL_W and side != _SMALL_B):
+        return _BAD_SIDE
+    black = side == _SMALL_B
+    rights, reason = _read_castling(text, ends[1] + 1, ends[2], board)
+    if reason != _FINE:
+        return reason
+    halfmoves, fullmoves = 0, 1
+    if count == 6:
+        halfmoves = _read_clock(text, ends[3] + 1, ends[4])
+        fullmoves = _read_clock(text, ends[4] + 1, ends[5])
+        if halfmoves < 0 or fullmoves < 0:
+            return _BAD_CLOCK
+        fullmoves = max(fullmoves, 1)
+    if black:
+        turn_board(board, position)
+        rights = rights >> _2 | (rights & np.uint64(3)) << _2
+    else:
+        position[:] = board
+    position[STATE] = rights | np.uint64(halfmoves) << HALFMOVES_SHIFT | np.uint64(fullmoves) << FULLMOVES_SHIFT
+    if black:
+        position[STATE] |= BLACK_TO_MOVE
+    if ends[3] - ends[2] != 2 or text[ends[2] + 1] != _DASH:
+        square = _read_square(text, ends[2] + 1) if ends[3] - ends[2] == 3 else np.int64(-1)
+        reason = _set_en_passant(position, square ^ 56 if black else square)
+        if reason != _FINE:
+            return reason
+    turn_board(position, board)
+    return _BAD_CHECK if in_check(board) else _FINE
+
+
+@numba.njit(cache=True, nogil=True)
+def read_uci(text, start, stop, position):  # type: ignore[no-untyped-def]
+    """The move that text[start:stop] (uint8) names, 15 bits, as the mover sees it; -1 where it is not UCI."""
+    if stop - start != 4 and stop - start != 5:
+        return np.int64(-1)
+    origin, to = _read_square(text, start), _read_square(text, start + 2)
+    if origin < 0 or to < 0:
+        return np.int64(-1)
+    if position[STATE] & BLACK_TO_MOVE:
+        origin, to = origin ^ 56, to ^ 56
+    promotion = 0
+    if stop - start == 5:
+        for kind in range(1, 5):
+            if text[start + 4] == _PIECES[kind]:
+                promotion = kind
+        if promotion == 0:
+            return np.int64(-1)
+    return origin | to << DESTINATION_SHIFT | promotion << PROMOTION_SHIFT
+
+
+@numba.njit(cache=True, nogil=True)
+def kind_at(position, square):  # type: ignore[no-untyped-def]
+    """Kind of the piece on a square, 0 (pawn) to 5 (king), -1 where there is none."""
+    shift = np.uint64(square)
+    if (position[PAWNS] >> shift) & _1:
+        return 0
+    if (position[KNIGHTS] >> shift) & _1:
+        return 1
+    diagonal, straight = (position[DIAGONALS] >> shift) & _1, (position[STRAIGHTS] >> shift) & _1
+    if diagonal or straight:
+        return 1 + np.int64(diagonal) + 2 * np.int64(straight)
+    return 5 if (position[KINGS] >> shift) & _1 else -1
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_number(value, text, place):  # type: ignore[no-untyped-def]
+    digits = 1
+    while value >= 10**digits:
+        digits += 1
+    for i in range(digits):
+        text[place + i] = _DIGIT_0 + value // 10 ** (digits - 1 - i) % 10
+    return place + digits
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_board(position, text):  # type: ignore[no-untyped-def]
+    black = position[STATE] & BLACK_TO_MOVE != 0
+    place = 0
+    for rank in range(7, -1, -1):
+        empty = 0
+        for file in range(8):
+            square = (8 * rank + file) ^ (56 if black else 0)
+            kind = kind_at(position, square)
+            if kind < 0:
+                empty += 1
+                continue
+            if empty:
+                text[place] = _DIGIT_0 + empty
+                place, empty = place + 1, 0
+            white = ((position[OWN] >> np.uint64(square)) & _1 != 0) != black
+            text[place] = _PIECES[kind] - (32 if white else 0)
+            place += 1
+        if empty:
+            text[place] = _DIGIT_0 + empty
+            place += 1
+        if rank:
+            text[place] = _SLASH
+            place += 1
+    return place
+
+
+@numba.njit(cache=True, nogil=True)
+def _can_take_en_passant(position):  # type: ignore[no-untyped-def]
+    moves = np.empty(MAX_MOVES, dtype=np.int64)
+    captures = 0
+    for i in range(legal_moves(position, moves)):
+        captures |= moves[i] & EN_PASSANT_CAPTURE
+    return captures != 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_square(square, text, place):  # type: ignore[no-untyped-def]
+    text[place] = _SMALL_A + square % 8
+    text[place + 1] = _DIGIT_0 + 1 + square // 8
+    return place + 2
+
+
+@numba.njit(cache=True, nogil=True)
+def write_fen(position, text):  # type: ignore[no-untyped-def]
+    """Write a position's FEN, six fields, to `text` (uint8, at least 100 long); returns its length.
+
+    The en-passant square stands there only where a capture on it is legal; no clock is written above 9999, so that
+    what is written can be read.
+    """
+    state = position[STATE]
+    black = state & BLACK_TO_MOVE != 0
+    place = _write_board(position, text)
+    text[place] = _SPACE
+    text[place + 1] = _SMALL_B if black else _SMALL_W
+    text[place + 2] = _SPACE
+    place += 3
+    rights = state & CASTLING
+    if black:
+        rights = rights >> _2 | (rights & np.uint64(3)) << _2
+    for i in range(4):
+        if (rights >> np.uint64(i)) & _1:
+            text[place] = _RIGHTS[i]
+            place += 1
+    if rights == _0:
+        text[place] = _DASH
+        place += 1
+    text[place] = _SPACE
+    place += 1
+    square = np.int64((state & EN_PASSANT) >> EN_PASSANT_SHIFT)
+    if square and _can_take_en_passant(position):
+        place = _write_square(square ^ 56 if black else square, text, place)
+    else:
+        text[place] = _DASH
+        place += 1
+    for shift in (HALFMOVES_SHIFT, FULLMOVES_SHIFT):
+        text[place] = _SPACE
+        place = _write_number(min(np.int64((state >> shift) & CLOCK_MASK), _LAST_CLOCK), text, place + 1)
+    return place
+
+
+@numba.njit(cache=True, nogil=True)
+def write_uci(move, position, text):  # type: ignore[no-untyped-def]
+    """Write a move of the position's mover to `text` (uint8, at least 5 long); returns its length."""
+    turn = 56 if position[STATE] & BLACK_TO_MOVE else 0
+    _write_square((move & 63) ^ turn, text, 0)
+    _write_square(((move >> DESTINATION_SHIFT) & 63) ^ turn, text, 2)
+    promotion = (move >> PROMOTION_SHIFT) & 7
+    if promotion:
+        text[4] = _PIECES[promotion]
+        return 5
+    return 4
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_fens(text, ends, positions, reasons):  # type: ignore[no-untyped-def]
+    start = 0
+    for i in range(ends.shape[0]):
+        reasons[i] = read_fen(text, start, ends[i], positions[i])
+        start = ends[i]
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_ucis(text, ends, positions, moves):  # type: ignore[no-untyped-def]
+    start = 0
+    for i in range(ends.shape[0]):
+        moves[i] = read_uci(text, start, ends[i], positions[i])
+        start = ends[i]
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_fens(positions, text, lengths):  # type: ignore[no-untyped-def]
+    for i in range(positions.shape[0]):
+        lengths[i] = write_fen(positions[i], text[i])
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_ucis(moves, positions, text, lengths):  # type: ignore[no-untyped-def]
+    for i in range(positions.shape[0]):
+        lengths[i] = write_uci(moves[i], positions[i], text[i])
+
+
+def _joined(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """All texts as bytes, one after the other, and where each ends."""
+    whole = "".join(texts)
+    if whole.isascii():
+        ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
+        return np.frombuffer(whole.encode() or b" ", dtype=np.uint8), ends
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
+    return np.frombuffer(b"".join(encoded) or b" ", dtype=np.uint8), ends
+
+
+def parse_fens(fens: Sequence[str]) -> NDArray[np.uint64]:
+    """FENs to (N, 8) uint64 positions, see `board`.
+
+    Raises:
+        ValueError: one is not a FEN, or no legal position; the message names it and says why.
+    """
+    fens = [str(fen) for fen in fens]
+    positions = np.empty((len(fens), POSITION_WORDS), dtype=np.uint64)
+    reasons = np.empty(len(fens), dtype=np.int64)
+    _read_fens(*_joined(fens), positions, reasons)
+    for row in np.flatnonzero(reasons)[:1]:
+        raise ValueError(f"FEN {fens[row]!r}: {REASONS[reasons[row]]}")
+    return positions
+
+
+def _as_positions(positions: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+    """The first eight words of each row. The kernels do not look whether there are as many as they are told."""
+    if positions.ndim != 2 or positions.shape[1] < POSITION_WORDS or len(positions) != count:
+        raise ValueError(f"positions must be of shape ({count}, {POSITION_WORDS}), not {positions.shape}")
+    return np.ascontiguousarray(positions[:, :POSITION_WORDS])
+
+
+def to_fens(positions: NDArray[np.uint64]) -> list[str]:
+    """(N, 8) positions, or rows that begin with them, to FENs."""
+    text = np.empty((len(positions), MAX_FEN), dtype=np.uint8)
+    lengths = np.empty(len(positions), dtype=np.int64)
+    _write_fens(_as_positions(positions, len(positions)), text, lengths)
+    return [row[:length].tobytes().decode() for row, length in zip(text, lengths, strict=True)]
+
+
+def parse_ucis(ucis: Sequence[str], positions: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Moves such as ``e2e4`` or ``a7a8q`` to (N,) int64 of 15 bits, see `board`; whether they are legal is not asked.
+
+    Raises:
+        ValueError: one is not of this form, and the message names it; or there are not as many positions.
+    """
+    ucis = [str(uci) for uci in ucis]
+    moves = np.empty(len(ucis), dtype=np.int64)
+    _read_ucis(*_joined(ucis), _as_positions(positions, len(ucis)), moves)
+    for row in np.flatnonzero(moves < 0)[:1]:
+        raise ValueError(f"move {ucis[row]!r} is not of the form e2e4 or a7a8q")
+    return moves
+
+
+def to_ucis(moves: NDArray[np.int64], positions: NDArray[np.uint64]) -> list[str]:
+    """(N,) moves of the movers of (N, 8) positions to UCI.
+
+    Raises:
+        ValueError: there are not as many positions as moves.
+    """
+    text = np.empty((len(moves), MAX_UCI), dtype=np.uint8)
+    lengths = np.empty(len(moves), dtype=np.int64)
+    bare = np.ascontiguousarray(np.asarray(moves).astype(np.int64) & MOVE_MASK)
+    _write_ucis(bare, _as_positions(positions, len(moves)), text, lengths)
+    return [row[:length].tobytes().decode() for row, length in zip(text, lengths, strict=True)]
+
+
+def to_lines(lines: NDArray[np.int16], positions: NDArray[np.uint64]) -> list[str]:
+    """(N, P) moves of both sides in turn from (N, 8) positions on, each as its mover sees it, to UCI with spaces."""
+    turns = np.array(positions[:, :POSITION_WORDS])
+    columns = []
+    for ply in range(lines.shape[1]):
+        columns.append(to_ucis(lines[:, ply].astype(np.int64), turns))
+        turns[:, STATE] ^= BLACK_TO_MOVE
+    return [" ".join(line) for line in zip(*columns, strict=True)]

@@ -1,0 +1,113 @@
+"""Play that gives positions that look like chess: random moves, weighted by a simple sense of material.
+
+Captures that win material, pieces brought out of danger, checks, castling and promotions are likelier; moves that
+give a piece away are rarer, but they come, so that kings are mated in the end. No opening is known and nothing is
+searched.
+"""
+
+from typing import Final
+
+import numba
+import numpy as np
+
+from easy_to_hard.generators.bits import count_bits
+from easy_to_hard.generators.chess.attacks import attacks_down, enemy_attacks
+from easy_to_hard.generators.chess.board import (
+    CAPTURE,
+    CASTLE,
+    CLOCK_MASK,
+    DESTINATION_SHIFT,
+    EN_PASSANT_CAPTURE,
+    ENEMY,
+    HALFMOVES_SHIFT,
+    KING,
+    OWN,
+    PAWN,
+    PAWNS,
+    PIECE_SHIFT,
+    PROMOTION_SHIFT,
+    QUEEN,
+    STATE,
+)
+from easy_to_hard.generators.chess.fen import kind_at
+from easy_to_hard.generators.chess.mates import find_checks, gives_check
+from easy_to_hard.generators.random import next_below
+
+# Pawn, knight, bishop, rook, queen, king: in pawns; a king is not given away.
+_VALUES: Final = np.array([1, 3, 3, 5, 9, 0], dtype=np.int64)
+# Weights of a move, see `move_weight`.
+_ANY, _RARE, _VICTIM, _RESCUE, _CHECK, _CASTLE, _PROMOTION = 4, 1, 8, 4, 12, 20, 40
+# A game ends after so many half-moves, or so many without capture and pawn move.
+MAX_PLIES: Final = 200
+_MAX_QUIET_PLIES: Final = np.uint64(60)
+
+GIVES_CHECK: Final = 1 << 22
+
+_1 = np.uint64(1)
+
+
+@numba.njit(cache=True, nogil=True)
+def move_weight(position, move, attacked, attacked_by_pawns):  # type: ignore[no-untyped-def]
+    """How likely a legal move is, in proportion.
+
+    Args:
+        position: the mover's.
+        move: legal, with `GIVES_CHECK` set where it gives check.
+        attacked, attacked_by_pawns: squares that the enemy, and the enemy's pawns, attack.
+    """
+    kind = (move >> PIECE_SHIFT) & 7
+    origin, to = np.uint64(move & 63), np.uint64((move >> DESTINATION_SHIFT) & 63)
+    into_danger, from_danger = (attacked >> to) & _1 != 0, (attacked >> origin) & _1 != 0
+    weight = _ANY
+    if move & CAPTURE:
+        victim = PAWN if move & EN_PASSANT_CAPTURE else kind_at(position, to)
+        if into_danger and _VALUES[victim] < _VALUES[kind]:
+            weight = _RARE
+        else:
+            weight += _VICTIM * _VALUES[victim]
+    else:
+        threatened = kind != PAWN and into_danger and (_VALUES[kind] >= 5 or (attacked_by_pawns >> to) & _1 != 0)
+        if threatened or (kind == KING and not move & CASTLE):
+            weight = _RARE
+    if from_danger and not into_danger:
+        weight += _RESCUE * _VALUES[kind]
+    promotion = (move >> PROMOTION_SHIFT) & 7
+    if promotion:
+        weight = weight + _PROMOTION if promotion == QUEEN else _RARE
+    if move & CASTLE:
+        weight += _CASTLE
+    return weight + _CHECK if move & GIVES_CHECK else weight
+
+
+@numba.njit(cache=True, nogil=True)
+def mark_checks(position, moves, count, checks, after):  # type: ignore[no-untyped-def]
+    """Set the bit `GIVES_CHECK` of those of the first `count` moves that give check; returns how many do."""
+    find_checks(position, checks)
+    number = 0
+    for i in range(count):
+        if gives_check(position, moves[i], checks, after):
+            moves[i] |= GIVES_CHECK
+            number += 1
+    return number
+
+
+@numba.njit(cache=True, nogil=True)
+def choose_move(position, moves, count, weights, buffer, cursor):  # type: ignore[no-untyped-def]
+    """One of the first `count` of `moves`, which `mark_checks` has seen, drawn by weight from the stream."""
+    attacked = enemy_attacks(position, position[OWN] | position[ENEMY])
+    attacked_by_pawns = attacks_down(position[ENEMY] & position[PAWNS])
+    total = 0
+    for i in range(count):
+        total += move_weight(position, moves[i], attacked, attacked_by_pawns)
+        weights[i] = total
+    drawn, chosen = next_below(buffer, cursor, total), 0
+    while weights[chosen] <= drawn:
+        chosen += 1
+    return moves[chosen]
+
+
+@numba.njit(cache=True, nogil=True)
+def is_over(position):  # type: ignore[no-untyped-def]
+    """Whether only the kings are left, or nothing has happened for long."""
+    quiet = (position[STATE] >> HALFMOVES_SHIFT) & CLOCK_MASK
+    return quiet >= _MAX_QUIET_PLIES or count_bits(position[OWN] | position[ENEMY]) <= np.uint64(2)

@@ -1,0 +1,311 @@
+"""Forced mates: within how many moves, by which key moves, along which line.
+
+An and-or search over all moves of both sides, so that what it says is exact: the attacker's moves are tried with the
+checks that leave the fewest replies first, the defender's with the replies that refuted the moves before. A table
+remembers of each position within how many moves mate is proved, and within how many it is ruled out; both are facts,
+so an answer never depends on what was searched before.
+"""
+
+from typing import Final
+
+import numba
+import numpy as np
+
+from easy_to_hard.generators.bits import trailing_zeros
+from easy_to_hard.generators.chess.attacks import diagonal_attacks, in_check, straight_attacks
+from easy_to_hard.generators.chess.board import (
+    BETWEEN,
+    BISHOP,
+    CASTLE,
+    CASTLING,
+    DESTINATION_SHIFT,
+    DIAGONALS,
+    EN_PASSANT,
+    EN_PASSANT_CAPTURE,
+    ENEMY,
+    KING,
+    KINGS,
+    KNIGHT,
+    KNIGHT_LEAPS,
+    LINES,
+    MAX_MOVES,
+    MOVE_MASK,
+    OWN,
+    PAWN,
+    PAWN_ATTACKS_DOWN,
+    PIECE_SHIFT,
+    POSITION_WORDS,
+    PROMOTION_SHIFT,
+    QUEEN,
+    ROOK,
+    STATE,
+    STRAIGHTS,
+)
+from easy_to_hard.generators.chess.hashes import board_hash
+from easy_to_hard.generators.chess.moves import has_legal_move, legal_moves, make
+from easy_to_hard.generators.random import mix64
+
+MAX_MATE_IN: Final = 8
+TABLE_ENTRIES: Final = 2**17
+
+# Two positions a move, and the one after the last.
+_PLIES: Final = 2 * MAX_MATE_IN + 2
+_0 = np.uint64(0)
+_1 = np.uint64(1)
+_DEPTH_BITS = np.uint64(8)
+_DEPTH_MASK = np.uint64(0xFF)
+_SPECIAL = CASTLE | EN_PASSANT_CAPTURE | 7 << PROMOTION_SHIFT
+
+
+@numba.njit(cache=True, nogil=True)
+def find_checks(position, checks):  # type: ignore[no-untyped-def]
+    """Write to `checks` (uint64, 8) from which squares each kind gives check, and which pieces uncover one.
+
+    checks[kind] for pawn to king, checks[6] the mover's pieces that stand alone between one of theirs and the enemy
+    king, checks[7] the square of that king.
+    """
+    own = position[OWN]
+    occupied = own | position[ENEMY]
+    king = trailing_zeros(position[ENEMY] & position[KINGS])
+    diagonal, straight = diagonal_attacks(king, occupied), straight_attacks(king, occupied)
+    checks[PAWN] = PAWN_ATTACKS_DOWN[king]
+    checks[KNIGHT] = KNIGHT_LEAPS[king]
+    checks[BISHOP], checks[ROOK] = diagonal, straight
+    checks[QUEEN] = diagonal | straight
+    checks[KING] = _0
+    # Sliders that would see the king if the mover's pieces beside it were gone.
+    without = occupied & ~(own & (diagonal | straight))
+    sliders = own & (
+        (diagonal_attacks(king, without) & position[DIAGONALS])
+        | (straight_attacks(king, without) & position[STRAIGHTS])
+    )
+    uncovering = _0
+    while sliders:
+        shields = BETWEEN[king, trailing_zeros(sliders)] & occupied
+        sliders &= sliders - _1
+        if shields & (shields - _1) == _0:
+            uncovering |= shields & own
+    checks[6], checks[7] = uncovering, king
+
+
+@numba.njit(cache=True, nogil=True)
+def gives_check(position, move, checks, after):  # type: ignore[no-untyped-def]
+    """Whether a legal move gives check; `checks` from `find_checks`, `after` (uint64, 8) is overwritten."""
+    if move & _SPECIAL:
+        make(position, move, after)
+        return in_check(after)
+    origin, to = np.uint64(move & 63), np.uint64((move >> DESTINATION_SHIFT) & 63)
+    if (checks[(move >> PIECE_SHIFT) & 7] >> to) & _1:
+        return True
+    return (checks[6] >> origin) & _1 != _0 and (LINES[checks[7], origin] >> to) & _1 == _0
+
+
+@numba.njit(cache=True, nogil=True)
+def mates_in_one(position, moves, checks, after, most):  # type: ignore[no-untyped-def]
+    """Write the moves that mate to the front of `moves` (overwritten); returns how many, and stops at `most`."""
+    find_checks(position, checks)
+    count, found = legal_moves(position, moves), 0
+    for i in range(count):
+        move = moves[i]
+        if gives_check(position, move, checks, after):
+            make(position, move, after)
+            if not has_legal_move(after):
+                moves[found] = move
+                found += 1
+                if found == most:
+                    break
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _table_key(position, kind):  # type: ignore[no-untyped-def]
+    """Of a position and a kind of search: 0 where all moves are allowed, else another number."""
+    return mix64(board_hash(position) ^ (position[STATE] & (CASTLING | EN_PASSANT)) ^ np.uint64(kind) << np.uint64(32))
+
+
+@numba.njit(cache=True, nogil=True)
+def _remember(table, key, proved, ruled_out):  # type: ignore[no-untyped-def]
+    """Note that mate is proved within so many moves (0: not), and ruled out within so many."""
+    place = np.int64(key) & (table.shape[0] - 1)
+    if table[place, 0] == key:
+        known = table[place, 1]
+        if proved == _0 or (known & _DEPTH_MASK != _0 and known & _DEPTH_MASK < proved):
+            proved = known & _DEPTH_MASK
+        ruled_out = max(ruled_out, known >> _DEPTH_BITS)
+    table[place, 0] = key
+    table[place, 1] = proved | ruled_out << _DEPTH_BITS
+
+
+@numba.njit(cache=True, nogil=True)
+def _order_moves(position, moves, count, checks, after, replies):  # type: ignore[no-untyped-def]
+    """Bring the checks to the front, those with the fewest replies first; returns how many, -1 where one mates.
+
+    One that mates is then the first of all moves.
+    """
+    find_checks(position, checks)
+    front = 0
+    for i in range(count):
+        move = moves[i]
+        if not gives_check(position, move, checks, after):
+            continue
+        make(position, move, after)
+        number = legal_moves(after, replies)
+        if number == 0:
+            moves[i], moves[0] = moves[0], move
+            return -1
+        # Insert by the number of replies, kept above the bits of the move while sorting.
+        moves[i] = moves[front]
+        place = front
+        while place > 0 and moves[place - 1] >> 32 > number:
+            moves[place] = moves[place - 1]
+            place -= 1
+        moves[place] = move | number << 32
+        front += 1
+    for i in range(front):
+        moves[i] &= 0xFFFFFFFF
+    return front
+
+
+@numba.njit(cache=True, nogil=True)
+def _try_refutations_first(moves, count, refutations):  # type: ignore[no-untyped-def]
+    """Bring the two replies that last refuted something at this ply to the front."""
+    front = 0
+    for refutation in refutations:
+        for i in range(front, count):
+            if moves[i] == refutation:
+                moves[i], moves[front] = moves[front], refutation
+                front += 1
+                break
+
+
+@numba.njit(
+    "boolean(uint64[:,::1], int64[:,::1], uint64[:,::1], int64[:,::1], int64, int64, int64)", cache=True, nogil=True
+)
+def _search(positions, moves, table, refutations, ply, within, quiet):  # type: ignore[no-untyped-def]
+    """At an even ply, whether the mover can force mate within so many moves (at least 1), at most `quiet` of which
+    give no check; at an odd one, whether the mover cannot escape being mated so (0: is mated now)."""
+    position, own_moves, child = positions[ply], moves[ply], positions[ply + 1]
+    checks, after = positions[-1], positions[-2]
+    if ply & 1:
+        count = legal_moves(position, own_moves)
+        if count == 0:
+            return in_check(position)
+        if within == 0:
+            return False
+        _try_refutations_first(own_moves, count, refutations[ply])
+        for i in range(count):
+            make(position, own_moves[i], child)
+            if not _search(positions, moves, table, refutations, ply + 1, within, quiet):
+                if refutations[ply, 0] != own_moves[i]:
+                    refutations[ply, 1], refutations[ply, 0] = refutations[ply, 0], own_moves[i]
+                return False
+        return True
+    if within == 1:
+        return mates_in_one(position, own_moves, checks, after, 1) > 0
+    # The last move gives check in any case.
+    quiet = min(quiet, within - 1)
+    key = _table_key(position, 0 if quiet == within - 1 else 1 + quiet)
+    place = np.int64(key) & (table.shape[0] - 1)
+    if table[place, 0] == key:
+        known = table[place, 1]
+        if np.int64(known >> _DEPTH_BITS) >= within:
+            return False
+        if _0 < known & _DEPTH_MASK and np.int64(known & _DEPTH_MASK) <= within:
+            return True
+    count = legal_moves(position, own_moves)
+    front = _order_moves(position, own_moves, count, checks, after, moves[ply + 1])
+    if front < 0:
+        _remember(table, key, _1, _0)
+        return True
+    for i in range(count if quiet else front):
+        make(position, own_moves[i], child)
+        if _search(positions, moves, table, refutations, ply + 1, within - 1, quiet - (i >= front)):
+            _remember(table, key, np.uint64(within), _0)
+            return True
+    _remember(table, key, _0, np.uint64(within))
+    return False
+
+
+@numba.njit(cache=True, nogil=True)
+def new_search(entries):  # type: ignore[no-untyped-def]
+    """The room a search needs: positions, moves, table (a power of two of entries), refutations."""
+    return (
+        np.empty((_PLIES + 2, POSITION_WORDS), dtype=np.uint64),
+        np.empty((_PLIES, MAX_MOVES), dtype=np.int64),
+        np.zeros((entries, 2), dtype=np.uint64),
+        np.zeros((_PLIES, 2), dtype=np.int64),
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def mate_within(position, most, search, quiet):  # type: ignore[no-untyped-def]
+    """In how many moves the mover can force mate, at most `most`; 0 where not.
+
+    At most `quiet` of the moves give no check; `MAX_MATE_IN` allows all, so that the answer is exact.
+    """
+    positions, moves, table, refutations = search
+    for within in range(1, most + 1):
+        positions[0] = position
+        if _search(positions, moves, table, refutations, 0, within, quiet):
+            return within
+    return 0
+
+
+@numba.njit(cache=True, nogil=True)
+def find_keys(position, within, search, keys, most):  # type: ignore[no-untyped-def]
+    """Write the moves that force mate within so many moves to `keys`; returns how many, and stops at `most`."""
+    positions, moves, table, refutations = search
+    if within == 1:
+        found = mates_in_one(position, moves[0], positions[-1], positions[-2], most)
+        keys[:found] = moves[0, :found]
+        return found
+    count, found = legal_moves(position, moves[0]), 0
+    _order_moves(position, moves[0], count, positions[-1], positions[-2], moves[1])
+    for i in range(count):
+        make(position, moves[0, i], positions[1])
+        if _search(positions, moves, table, refutations, 1, within - 1, MAX_MATE_IN):
+            keys[found] = moves[0, i]
+            found += 1
+            if found == most:
+                break
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def only_key(position, mate_in, search):  # type: ignore[no-untyped-def]
+    """The one move that forces mate in exactly `mate_in` moves, or -1 where mate is sooner or later or not unique."""
+    keys = np.empty(MAX_MOVES, dtype=np.int64)
+    if mate_in > 1 and mate_within(position, mate_in - 1, search, MAX_MATE_IN):
+        return np.int64(-1)
+    return keys[0] if find_keys(position, mate_in, search, keys, 2) == 1 else np.int64(-1)
+
+
+@numba.njit(cache=True, nogil=True)
+def solution_line(position, mate_in, search, line):  # type: ignore[no-untyped-def]
+    """Write the 2 mate_in - 1 moves of the longest defence to `line`, each as its own mover sees it.
+
+    The attacker plays a move that mates soonest, the first in the order of the search; the defender the first legal
+    move that puts the mate off longest.
+
+    Args:
+        position: mate in exactly `mate_in` is there.
+        mate_in: 1 to `MAX_MATE_IN`.
+        search: of `new_search`.
+        line: int64, at least 2 mate_in - 1 long.
+    """
+    current, after = np.empty(POSITION_WORDS, dtype=np.uint64), np.empty(POSITION_WORDS, dtype=np.uint64)
+    keys, replies = np.empty(1, dtype=np.int64), np.empty(MAX_MOVES, dtype=np.int64)
+    current[:] = position
+    for left in range(mate_in, 0, -1):
+        find_keys(current, left, search, keys, 1)
+        place = 2 * (mate_in - left)
+        line[place] = keys[0] & MOVE_MASK
+        if left == 1:
+            return
+        make(current, keys[0], after)
+        count = legal_moves(after, replies)
+        for i in range(count):
+            make(after, replies[i], current)
+            if left == 2 or mate_within(current, left - 2, search, MAX_MATE_IN) == 0:
+                line[place + 1] = replies[i] & MOVE_MASK
+                break

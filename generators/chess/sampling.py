@@ -1,0 +1,232 @@
+"""Draw puzzles: a forced mate in exactly so many moves, with one key move.
+
+Item i of a split plays games from its own stream until a position comes that the split's hash range holds and the
+solver accepts. What a position loses on becoming a puzzle: castling rights and the en-passant square, so that the
+planes of a network show all there is to know. The colours are exchanged by the toss of a coin.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from easy_to_hard.generators.chess.board import (
+    BLACK_TO_MOVE,
+    FULLMOVES_SHIFT,
+    MAX_MOVES,
+    MOVE_MASK,
+    POSITION_WORDS,
+    ROW_WORDS,
+    STATE,
+)
+from easy_to_hard.generators.chess.fen import START_FEN, parse_fens
+from easy_to_hard.generators.chess.games import MAX_PLIES, choose_move, is_over, mark_checks
+from easy_to_hard.generators.chess.hashes import canonical_hash
+from easy_to_hard.generators.chess.mates import MAX_MATE_IN, mate_within, new_search, only_key, solution_line
+from easy_to_hard.generators.chess.moves import legal_moves, make
+from easy_to_hard.generators.parallel import run_in_chunks
+from easy_to_hard.generators.random import BUFFER_BYTES, CURSOR_WORDS, next_below, open_stream, stream_key
+from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, check_split, split_range
+
+MIN_MATE_IN: Final = 1
+MAX_SAMPLED_MATE_IN: Final = 6
+
+# The first half-moves of a game give no puzzles.
+_FIRST_PLY: Final = 8
+# From mate in 2 on, only positions with two checks at hand are tried: they hold 19 of 20 puzzles.
+_LEAST_CHECKS: Final = 2
+# From mate in 3 on, a search that allows so many moves without check must find the mate before the full search is
+# asked whether there is a shorter one, or a second key.
+_QUIET_MOVES: Final = 1
+_MAX_GAMES: Final = 1_000_000
+# `first_distinct` draws at most so many times what is asked for.
+_PATIENCE: Final = 20
+_TABLE_ENTRIES: Final = {1: 2**4, 2: 2**10, 3: 2**14}
+_LARGE_TABLE: Final = 2**18
+# What an item takes, roughly.
+_NANOSECONDS: Final = {1: 5e5, 2: 2e6, 3: 2e7, 4: 1.5e8}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MateBatch:
+    """N puzzles.
+
+    Attributes:
+        rows: (N, 9) uint64, positions and their key moves, see `board`.
+        lines: (N, 2 mate_in - 1) int16, the moves of the longest defence, each as its own mover sees it.
+        legal_moves: (N,) int32, how many moves the mover has to choose from.
+        board_hashes: (N,) uint64, equal for the images of a board under exchange of colours or of left and right.
+    """
+
+    rows: NDArray[np.uint64]
+    lines: NDArray[np.int16]
+    legal_moves: NDArray[np.int32]
+    board_hashes: NDArray[np.uint64]
+
+
+def check_mate_in(mate_in: int) -> int:
+    """Return `mate_in`, or raise ValueError that says what is allowed."""
+    if isinstance(mate_in, bool) or not isinstance(mate_in, (int, np.integer)):
+        raise ValueError(f"mate_in must be an integer, not {mate_in!r}")
+    if not MIN_MATE_IN <= mate_in <= MAX_SAMPLED_MATE_IN:
+        raise ValueError(f"mate_in must be from {MIN_MATE_IN} to {MAX_SAMPLED_MATE_IN}, not {mate_in}")
+    return int(mate_in)
+
+
+@numba.njit(cache=True, nogil=True)
+def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
+    """The one key move of a puzzle, or -1 where the position is none."""
+    if mate_in > 2 and mate_within(candidate, mate_in, search, _QUIET_MOVES) != mate_in:
+        return np.int64(-1)
+    return only_key(candidate, mate_in, search)
+
+
+@numba.njit(cache=True, nogil=True)
+def _play_game(games, mate_in, low, last, search, moves, weights, buffer, cursor):  # type: ignore[no-untyped-def]
+    """Play from games[0] until a puzzle comes; (its key, its place in `games`, its hash), key -1 where none came.
+
+    games: (4, 8): two positions that take turns, the candidate, room for checks.
+    """
+    candidate, checks = games[2], games[3]
+    for ply in range(MAX_PLIES):
+        position, after = games[ply & 1], games[1 - (ply & 1)]
+        count = legal_moves(position, moves)
+        if count == 0 or is_over(position):
+            break
+        number = mark_checks(position, moves, count, checks, after)
+        if ply >= _FIRST_PLY and number >= min(mate_in, _LEAST_CHECKS):
+            board_hash = canonical_hash(position)
+            if low <= board_hash <= last:
+                candidate[:] = position
+                candidate[STATE] = np.uint64(1) << FULLMOVES_SHIFT
+                key = _key_move(candidate, mate_in, search)
+                if key >= 0:
+                    return key & MOVE_MASK, board_hash
+        make(position, choose_move(position, moves, count, weights, buffer, cursor), after)
+    return np.int64(-1), np.uint64(0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sample(mate_in, entries, key, indices, low, last, start, rows, lines, legal, hashes):  # type: ignore[no-untyped-def]
+    search = new_search(entries)
+    games = np.empty((4, POSITION_WORDS), dtype=np.uint64)
+    moves, weights = np.empty(MAX_MOVES, dtype=np.int64), np.empty(MAX_MOVES, dtype=np.int64)
+    line = np.empty(2 * MAX_MATE_IN, dtype=np.int64)
+    buffer = np.empty(BUFFER_BYTES, dtype=np.uint8)
+    cursor = np.empty(CURSOR_WORDS, dtype=np.uint64)
+    for i in range(indices.shape[0]):
+        open_stream(buffer, cursor, key, indices[i])
+        black = next_below(buffer, cursor, 2)
+        legal[i] = 0
+        for _ in range(_MAX_GAMES):
+            games[0] = start
+            move, board_hash = _play_game(games, mate_in, low, last, search, moves, weights, buffer, cursor)
+            if move >= 0:
+                solution_line(games[2], mate_in, search, line)
+                for j in range(2 * mate_in - 1):
+                    lines[i, j] = line[j]
+                legal[i] = legal_moves(games[2], moves)
+                hashes[i] = board_hash
+                rows[i, :POSITION_WORDS] = games[2]
+                if black:
+                    rows[i, STATE] |= BLACK_TO_MOVE
+                rows[i, POSITION_WORDS] = np.uint64(move)
+                break
+
+
+def sample(
+    mate_in: int,
+    indices: ArrayLike,
+    *,
+    split: str = "train",
+    seed: int = 0,
+    split_rule: str = "hash",
+    num_threads: int | None = None,
+) -> MateBatch:
+    """Puzzles `indices` of a split.
+
+    In each, the mover can force mate in `mate_in` moves and not sooner, by exactly one first move. Both are proved by
+    a search of all moves. From mate in 3 on, only positions are kept whose mate needs at most one move without check.
+
+    Args:
+        mate_in: moves of the mover to mate, 1 to 6; each further one takes about ten times as long to draw.
+        indices: (N,) non-negative integers, in any order.
+        split: "train", "validation" or "test".
+        seed: any integer; another seed gives other puzzles.
+        split_rule: "hash" (splits share no board), or "original" (every split is drawn from all boards).
+        num_threads: None for one a core. The result does not depend on it.
+
+    Raises:
+        NotEnoughInstancesError: a million games brought no puzzle.
+        ValueError: any other argument out of range.
+    """
+    mate_in, items = check_mate_in(mate_in), as_indices(indices)
+    drawn = _DRAWN.get((mate_in, split, seed, split_rule))
+    if drawn is not None and len(items) and int(items.max()) < len(drawn.rows):
+        return _taken(drawn, items)
+    count = len(items)
+    rows = np.empty((count, ROW_WORDS), dtype=np.uint64)
+    lines = np.empty((count, 2 * mate_in - 1), dtype=np.int16)
+    legal, hashes = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.uint64)
+    key = np.uint64(stream_key("chess_mates", "", mate_in, check_split(split), seed))
+    low, high = split_range(split, split_rule)
+    bounds = np.uint64(low), np.uint64(high - 1)
+    entries = _TABLE_ENTRIES.get(mate_in, _LARGE_TABLE)
+    start = parse_fens([START_FEN])[0]
+
+    def kernel(a: int, b: int) -> None:
+        _sample(
+            mate_in, entries, key, items[a:b], *bounds, start, rows[a:b], lines[a:b], legal[a:b], hashes[a:b]
+        )  # fmt: skip
+
+    run_in_chunks(kernel, count, num_threads, nanoseconds=_NANOSECONDS.get(mate_in, 1e9))
+    if count and int(legal.min()) == 0:
+        raise NotEnoughInstancesError(f"no mate in {mate_in} in split {split!r} among {_MAX_GAMES} games")
+    return MateBatch(rows=rows, lines=lines, legal_moves=legal, board_hashes=hashes)
+
+
+# The puzzles that `first_distinct` drew last, for `sample` to give again: drawing them is what takes long.
+_DRAWN: Final[OrderedDict[tuple[int, str, int, str], MateBatch]] = OrderedDict()
+_MOST_DRAWN: Final = 32
+
+
+def first_distinct(
+    count: int, *, mate_in: int, split: str, seed: int, split_rule: str, num_threads: int | None = None
+) -> NDArray[np.uint64]:
+    """The indices of the first `count` puzzles whose boards differ, mirror images being the same: (count,) uint64.
+
+    Raises:
+        NotEnoughInstancesError: the draws bring hardly anything new any more.
+    """
+    batch = sample(mate_in, [], split=split, seed=seed, split_rule=split_rule)
+    drawn, most = count, _PATIENCE * count
+    while True:
+        more = np.arange(len(batch.rows), drawn)
+        batch = _joined(
+            batch, sample(mate_in, more, split=split, seed=seed, split_rule=split_rule, num_threads=num_threads)
+        )
+        _, first = np.unique(batch.board_hashes, return_index=True)
+        if len(first) >= count:
+            break
+        if drawn >= most:
+            raise NotEnoughInstancesError(
+                f"mate in {mate_in} in split {split!r}: {drawn} draws gave {len(first)} distinct boards, "
+                f"fewer than the {count} asked for"
+            )
+        drawn = min(most, drawn + 2 * (count - len(first)) + 8)
+    _DRAWN[mate_in, split, seed, split_rule] = batch
+    while len(_DRAWN) > _MOST_DRAWN:
+        _DRAWN.popitem(last=False)
+    return np.sort(first)[:count].astype(np.uint64)
+
+
+def _joined(one: MateBatch, other: MateBatch) -> MateBatch:
+    pairs = {name: (getattr(one, name), getattr(other, name)) for name in one.__dataclass_fields__}
+    return MateBatch(**{name: np.concatenate(pair) for name, pair in pairs.items()})
+
+
+def _taken(batch: MateBatch, items: NDArray[np.uint64]) -> MateBatch:
+    return MateBatch(**{name: getattr(batch, name)[items] for name in batch.__dataclass_fields__})
