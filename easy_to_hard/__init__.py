@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from easy_to_hard.chess_datasets import ChessMateDataset, ChessPuzzleDataset
+    from easy_to_hard.chess.datasets import ChessMateDataset, ChessPuzzleDataset
     from easy_to_hard.datasets import MazeDataset, PrefixSumDataset, StreamingDataset
     from easy_to_hard.generators.splits import NotEnoughInstancesError
     from easy_to_hard.storage import build
@@ -34,8 +34,8 @@ __all__ = [
 
 _HOMES = {
     "TASKS": "tasks",
-    "ChessMateDataset": "chess_datasets",
-    "ChessPuzzleDataset": "chess_datasets",
+    "ChessMateDataset": "chess.datasets",
+    "ChessPuzzleDataset": "chess.datasets",
     "DataSpec": "tasks",
     "MazeDataset": "datasets",
     "NotEnoughInstancesError": "generators.splits",

@@ -37,8 +37,9 @@ makes a sample of the rows again and solves it with an independent solver.
 """
 
 _LEAKAGE = {
-    "hash": "The hash of an instance (of a maze: of its walls, up to the symmetries of the square) decides which\n"
-    "split it belongs to, so no string and no maze layout is in two splits.",
+    "hash": "The hash of an instance (of a maze: of its walls, up to the symmetries of the square; of a chess puzzle: of\n"
+    "its pieces, up to exchange of colours and of left and right) decides which split it belongs to, so no string, no\n"
+    "maze layout and no placement of pieces is in two splits.",
     "original": "Every split was drawn from all instances, as in the original datasets, so splits may share some.",
 }
 
@@ -70,7 +71,7 @@ def dataset_card(header: dict[str, Any], files: list[dict[str, Any]]) -> str:
         ),
         leakage=_LEAKAGE[header["split_rule"]],
     )
-    return f"---\n{yaml.safe_dump(_front_matter(counts, files), sort_keys=False)}---\n\n{body}"
+    return f"---\n{yaml.safe_dump(front_matter(counts, files), sort_keys=False)}---\n\n{body}"
 
 
 def _paragraph(task: Task) -> str:
@@ -84,7 +85,13 @@ def _fingerprint(files: list[dict[str, Any]], config: str) -> str:
     return hashlib.sha256(hashes.encode()).hexdigest()[:16]
 
 
-def _front_matter(counts: dict[str, dict[str, int]], files: list[dict[str, Any]]) -> dict[str, Any]:
+def front_matter(counts: dict[str, dict[str, int]], files: list[dict[str, Any]]) -> dict[str, Any]:
+    """The YAML at the head of README.md: what `load_dataset` and the Hub read.
+
+    Args:
+        counts: config to split to rows.
+        files: entries of the manifest.
+    """
     total = sum(sum(splits.values()) for splits in counts.values())
     bounds = [(10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M")]
     return {

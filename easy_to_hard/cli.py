@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("stopped; the same command goes on with what is stored", file=sys.stderr)
+        print("stopped; give the same command again, it goes on from what is whole", file=sys.stderr)
         return 130
     except ValueError as error:
         return _fail(str(error), 2)

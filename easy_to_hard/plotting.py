@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.chess_plots import plot_chess_puzzle
+from easy_to_hard.chess.plots import plot_chess_puzzle
 from easy_to_hard.tasks import DataSpec, generate, get_task
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ MANIFEST: Final = "manifest.json"
 README: Final = "README.md"
 _STATE: Final = ".build"
 _LOCK: Final = ".lock"
-_FORMAT: Final = 1
+FORMAT: Final = 1
 _SHARD_BYTES: Final = 2**29
 
 
@@ -110,7 +110,7 @@ def build(
     root = Path(root).expanduser()
     chosen = tuple(get_preset(preset) if parts is None else parts)
     header = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "package_version": __version__,
         "preset": preset,
         "seed": seed,
@@ -302,6 +302,6 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise StorageError(f"{path} is not valid JSON: {error}") from error
-    if manifest.get("format") != _FORMAT or not isinstance(manifest.get("files"), list):
-        raise StorageError(f"{path}: format {manifest.get('format')!r} is not known to this version ({_FORMAT})")
+    if manifest.get("format") != FORMAT or not isinstance(manifest.get("files"), list):
+        raise StorageError(f"{path}: format {manifest.get('format')!r} is not known to this version ({FORMAT})")
     return manifest

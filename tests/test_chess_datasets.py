@@ -24,9 +24,10 @@ from chess_items import (
 )
 from torch.utils.data import DataLoader, default_collate
 
-from easy_to_hard import build, chess_datasets
-from easy_to_hard.chess_columns import read_rows
-from easy_to_hard.chess_datasets import ChessMateDataset, ChessPuzzleDataset
+from easy_to_hard import build
+from easy_to_hard.chess import datasets as chess_datasets
+from easy_to_hard.chess.columns import read_rows
+from easy_to_hard.chess.datasets import ChessMateDataset, ChessPuzzleDataset
 from easy_to_hard.generators.chess import to_fens, to_ucis
 from easy_to_hard.presets import Part
 

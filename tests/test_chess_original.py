@@ -9,8 +9,8 @@ import pytest
 import torch
 from chess_items import Puzzle, equal, expected_tensors, read_puzzles, source_text, write_folder
 
-from easy_to_hard import chess_datasets
-from easy_to_hard.chess_datasets import ChessPuzzleDataset
+from easy_to_hard.chess import datasets as chess_datasets
+from easy_to_hard.chess.datasets import ChessPuzzleDataset
 from easy_to_hard.original import OriginalDataError
 
 

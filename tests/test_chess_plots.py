@@ -12,8 +12,8 @@ import torch
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from easy_to_hard.chess_plots import board_svg, plot_chess_puzzle
-from easy_to_hard.chess_text import read_board, text_of_puzzle
+from easy_to_hard.chess.plots import board_svg, plot_chess_puzzle
+from easy_to_hard.chess.text import read_board, text_of_puzzle
 from easy_to_hard.generators.chess import parse_fens, parse_ucis, to_planes
 from easy_to_hard.plotting import new_figure, save_figure
 
@@ -206,7 +206,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_neither_is_imported_before_a_picture_is_made() -> None:
-    names = "easy_to_hard.chess_plots, easy_to_hard.chess_datasets"
+    names = "easy_to_hard.chess.plots, easy_to_hard.chess.datasets"
     code = f"import sys, {names}; print({{'chess', 'matplotlib'}} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import yaml
 
-from easy_to_hard.card import _front_matter
+from easy_to_hard.card import front_matter
 from easy_to_hard.generators.splits import SPLITS
 from easy_to_hard.lichess.bands import TASK
 from easy_to_hard.tasks import config_name
@@ -85,7 +85,7 @@ def puzzle_card(header: dict[str, Any], bands: str, files: list[dict[str, Any]])
         **{key: source[key] for key in ("name", "sha256", "rows_in", "rows_out")},
     )
     front = {
-        **_front_matter(counts, files),
+        **front_matter(counts, files),
         "license": "cc0-1.0",
         "pretty_name": "Lichess puzzles, graded",
         "tags": ["easy-to-hard", "extrapolation", "chess", "lichess"],

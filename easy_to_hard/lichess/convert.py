@@ -21,12 +21,10 @@ from easy_to_hard.lichess.plane_files import PlaneWriter
 from easy_to_hard.lichess.reading import ConvertError, Input, line_blocks, without_mark
 from easy_to_hard.lichess.rows import SCHEMA, Reject, RowReader
 from easy_to_hard.lichess.sorting import RatingSort
-from easy_to_hard.storage import MANIFEST, README
+from easy_to_hard.storage import FORMAT, MANIFEST, README
 
 REJECTS: Final = "rejects.csv"
 SOURCE: Final = "source.json"
-# The format of manifest.json, as in `easy_to_hard.storage`.
-_FORMAT: Final = 1
 _SHOWN_LINES: Final = 3
 
 
@@ -181,7 +179,7 @@ def _write_bands(
             bar.update(len(table))
     files = writer.close()
     header = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "package_version": __version__,
         "preset": "lichess",
         "seed": 0,

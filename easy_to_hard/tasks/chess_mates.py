@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from easy_to_hard.chess_columns import read_rows
-from easy_to_hard.chess_text import text_of_puzzle
+from easy_to_hard.chess.columns import read_rows
+from easy_to_hard.chess.text import text_of_puzzle
 from easy_to_hard.generators import chess
 from easy_to_hard.generators.chess.attacks import in_check
 from easy_to_hard.generators.chess.board import CAPTURE, MAX_MOVES, POSITION_WORDS

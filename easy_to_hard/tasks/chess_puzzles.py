@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from easy_to_hard.chess_columns import read_rows
+from easy_to_hard.chess.columns import read_rows
 from easy_to_hard.generators.random import mix64, stream_key
 from easy_to_hard.generators.splits import NotEnoughInstancesError
 from easy_to_hard.tasks.chess_mates import (

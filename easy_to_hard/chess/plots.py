@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from easy_to_hard.chess_text import KINDS, PuzzleBoard, read_board, square_name
+from easy_to_hard.chess.text import KINDS, PuzzleBoard, read_board, square_name
 from easy_to_hard.generators.chess import parse_fens
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from easy_to_hard import original
 from easy_to_hard.batches import BatchedDataset, Tensors, Transform
-from easy_to_hard.chess_folder import PuzzleFolder, Selection
+from easy_to_hard.chess.puzzle_folder import PuzzleFolder, Selection
 from easy_to_hard.datasets import Item, _GradedDataset
 from easy_to_hard.generators.chess import to_fens, to_planes, to_ucis
 from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, POSITION_WORDS, STATE
@@ -55,7 +55,7 @@ class ChessMateDataset(_GradedDataset):
     """Positions with a forced mate in exactly so many moves, and the only move that forces it.
 
     An item is ``(planes, target)``: (12, 8, 8) float32 in {0, 1} and (8, 8) int64 in {0, 1}, see
-    `easy_to_hard.chess_datasets`.
+    `easy_to_hard.chess.datasets`.
 
     Args:
         root: where files are looked for; not used with source "generate".
@@ -227,7 +227,7 @@ class ChessPuzzleDataset(BatchedDataset):
     """Lichess puzzles and the first move of their solution (arXiv 2108.06011), from easy to hard.
 
     An item is ``(planes, target, who_moves)``: (12, 8, 8) float32 in {0, 1}, (8, 8) int64 in {0, 1}, see
-    `easy_to_hard.chess_datasets`, and (1,) float32, 1 where Black moves; without the third if `who_moves` is False.
+    `easy_to_hard.chess.datasets`, and (1,) float32, 1 where Black moves; without the third if `who_moves` is False.
 
     Puzzles are in the order of their rating, and a puzzle's rank is its place in it. Without any choice they are the
     original's: ranks 0 to 599,999 to train and 600,000 to 699,999 to test.

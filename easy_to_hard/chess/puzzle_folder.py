@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 from numpy.typing import NDArray
 
-from easy_to_hard.chess_columns import read_rows
+from easy_to_hard.chess.columns import read_rows
 from easy_to_hard.generators.chess.board import ROW_WORDS
 from easy_to_hard.generators.splits import check_split
 
