@@ -37,9 +37,9 @@ makes a sample of the rows again and solves it with an independent solver.
 """
 
 _LEAKAGE = {
-    "hash": "The hash of an instance (of a maze: of its walls, up to the symmetries of the square; of a chess puzzle: of\n"
-    "its pieces, up to exchange of colours and of left and right) decides which split it belongs to, so no string, no\n"
-    "maze layout and no placement of pieces is in two splits.",
+    "hash": "The hash of an instance (of a maze: of its walls, up to the symmetries of the square; of a chess puzzle:\n"
+    "of its pieces, up to exchange of colours and of left and right) decides which split it belongs to, so no string,\n"
+    "no maze layout and no placement of pieces is in two splits.",
     "original": "Every split was drawn from all instances, as in the original datasets, so splits may share some.",
 }
 

@@ -79,8 +79,8 @@ def _full() -> Iterator[Part]:
     yield from _parts("chess_mates", [1], train=50_000, validation=5_000, test=10_000)
     yield from _parts("chess_mates", [2], train=10_000, validation=1_000, test=10_000)
     yield from _parts("chess_mates", [3], test=2_000)
-    yield from _parts("chess_mates", [4], test=500)
-    yield from _parts("chess_mates", [5], test=100)
+    yield from _parts("chess_mates", [4], test=1_000)
+    yield from _parts("chess_mates", [5], test=200)
 
 
 PRESETS: Final[Mapping[str, tuple[Part, ...]]] = {

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.data import AnswerRules
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.chess.plots import plot_chess_puzzle
 from easy_to_hard.plotting import new_figure, plot_maze, save_figure
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _plain(tensor: Tensor) -> NDArray[Any]:
     return array
 
 
-# ---- mazes
+# ---- mazes and boards
 
 
 def _draw_maze(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
@@ -136,6 +137,24 @@ def _draw_maze(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
     height, width = image.shape[1:]
     axes.set_xlim(1.5, width - 2.5)
     axes.set_ylim(height - 2.5, 1.5)
+
+
+def _draw_board(axes: "Axes", planes: NDArray[Any], frame: Frame) -> None:
+    """A chess board as the mover sees it, the deeper blue the likelier a square of the move."""
+    plot_chess_puzzle(planes, None, axes, perspective="mover")
+    overlay = np.zeros((8, 8, 4))
+    overlay[..., :3] = _PATH
+    overlay[..., 3] = frame.probabilities
+    # Above the squares and below the pieces.
+    axes.imshow(overlay, interpolation="nearest", origin="lower", zorder=2)
+
+
+# By the channels of the input.
+_DRAWINGS: Final = {3: _draw_maze, 12: _draw_board}
+
+
+def _draw_panel(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
+    _DRAWINGS[len(image)](axes, image, frame)
     axes.set_title(f"iteration {frame.iteration}", loc="left", fontsize=9, color=_GREY, pad=4)
     if frame.solved:
         axes.set_title("✓ solved", loc="right", fontsize=9, color=_SOLVED, pad=4)
@@ -148,21 +167,21 @@ def _panel_size(image: NDArray[Any], least_width: float) -> tuple[float, float]:
     return inches, inches * height / width + 0.28
 
 
-def _maze_strip(image: NDArray[Any], frames: Sequence[Frame]) -> "Figure":
+def _image_strip(image: NDArray[Any], frames: Sequence[Frame]) -> "Figure":
     # Lines of about the same length: 8 panels are 4 + 4, not 6 + 2.
     lines = -(-len(frames) // _PANELS_A_LINE)
     columns = -(-len(frames) // lines)
     width, height = _panel_size(image, _PANEL_INCHES)
     figure = new_figure(width * columns, height * lines)
     for number, frame in enumerate(frames, start=1):
-        _draw_maze(figure.add_subplot(lines, columns, number), image, frame)
+        _draw_panel(figure.add_subplot(lines, columns, number), image, frame)
     return figure
 
 
-def _maze_film(image: NDArray[Any], frames: Sequence[Frame]) -> "Iterator[Figure]":
+def _image_film(image: NDArray[Any], frames: Sequence[Frame]) -> "Iterator[Figure]":
     for frame in frames:
         figure = new_figure(*_panel_size(image, _FILM_INCHES))
-        _draw_maze(figure.add_subplot(), image, frame)
+        _draw_panel(figure.add_subplot(), image, frame)
         yield figure
 
 
@@ -252,10 +271,13 @@ def _sums_figure(bits: NDArray[Any], parities: NDArray[Any], frames: Sequence[Fr
 
 def _check_drawable(model: ThinkingNet, inputs: Tensor, iterations: Sequence[int]) -> None:
     _check_iterations(iterations)
-    if inputs.ndim - 2 == model.dimensions and inputs.shape[1] == {1: 1, 2: 3}[model.dimensions]:
+    drawn = {1: (1,), 2: tuple(_DRAWINGS)}
+    if inputs.ndim - 2 == model.dimensions and inputs.shape[1] in drawn[model.dimensions]:
         return
-    shape = tuple(inputs.shape)
-    raise ValueError(f"only strings (1, 1, length) and mazes (1, 3, height, width) are drawn, not {shape}")
+    raise ValueError(
+        "only strings (1, 1, length), mazes (1, 3, height, width) and boards (1, 12, 8, 8) are drawn, "
+        f"not {tuple(inputs.shape)}"
+    )
 
 
 def film_strip(
@@ -263,13 +285,15 @@ def film_strip(
 ) -> "Figure":
     """One instance being solved, in one picture.
 
-    A maze is drawn after each of the iterations, side by side: the deeper a cell's blue, the likelier on the path.
+    A maze is drawn after each of the iterations, side by side: the deeper a cell's blue, the likelier on the path; so
+    is a chess board, blue where the move's squares are likely to be.
     For a string there is a row for every iteration from 0 to the last one given (for 120 of them, if there are more),
     between the bits on top and the right parities at the bottom, and a bar that is green where all are right.
 
     Args:
         model: the net; its device is used.
-        inputs: (1, 3, H, W) float in {0, 1}, a maze, or (1, 1, length) float in {-0.5, 0.5}, a string.
+        inputs: (1, 3, H, W) float in {0, 1}, a maze; (1, 12, 8, 8) float in {0, 1}, a chess board; or (1, 1, length)
+            float in {-0.5, 0.5}, a string.
         targets: (1, *size) int64 in {0, 1}.
         iterations: at least one, each at least 0; 0 is what the net would answer before the first.
         rules: what counts as an answer.
@@ -280,7 +304,7 @@ def film_strip(
     """
     _check_drawable(model, inputs, iterations)
     if model.dimensions == 2:
-        return _maze_strip(_plain(inputs[0]), think_frames(model, inputs, targets, iterations, rules))
+        return _image_strip(_plain(inputs[0]), think_frames(model, inputs, targets, iterations, rules))
     last = max(iterations)
     frames = think_frames(model, inputs, targets, _rows_of(last), rules)
     return _sums_figure(_plain(inputs[0, 0] > 0), _plain(targets[0]), frames, last)
@@ -292,7 +316,7 @@ def _film(
     """A figure for each frame of the animation; a string's picture fills up row by row."""
     _check_drawable(model, inputs, iterations)
     if model.dimensions == 2:
-        yield from _maze_film(_plain(inputs[0]), think_frames(model, inputs, targets, iterations, rules))
+        yield from _image_film(_plain(inputs[0]), think_frames(model, inputs, targets, iterations, rules))
         return
     last = max(iterations)
     rows = sorted({*iterations, *_rows_of(last)})

@@ -174,7 +174,9 @@ def _read_puzzles(fens, fen_ends, moves, move_ends, rows):  # type: ignore[no-un
 
 
 def _joined(strings: list[str]) -> tuple[Any, Any]:
-    return np.frombuffer("".join(strings).encode(), dtype=np.uint8), np.cumsum([len(text) for text in strings])
+    return np.frombuffer("".join(strings).encode(), dtype=np.uint8), np.cumsum(
+        np.fromiter(map(len, strings), dtype=np.int64)
+    )
 
 
 def _rows_of(fens: list[str], moves: list[str]) -> Any:

@@ -21,8 +21,10 @@ SUMS, MAZES = answer_rules("prefix_sums"), answer_rules("mazes")
 class _Told(ThinkingNet):
     """Is told the answer, and gives it from the second iteration on."""
 
-    def __init__(self, targets: Tensor, dimensions: int) -> None:
-        super().__init__(in_channels={1: 1, 2: 3}[dimensions], width=1, head_widths=(), dimensions=dimensions)
+    def __init__(self, targets: Tensor, dimensions: int, in_channels: int | None = None) -> None:
+        super().__init__(
+            in_channels=in_channels or {1: 1, 2: 3}[dimensions], width=1, head_widths=(), dimensions=dimensions
+        )
         self._answer = targets[:, None].float()
 
     def initial_state(self, x: Tensor) -> Tensor:
@@ -111,6 +113,19 @@ def test_maze_panel_is_blue_on_the_path_only() -> None:
     assert np.array_equal(overlay[..., 3] > 0.5, free & (targets[0] == 1).numpy())
     assert not overlay[..., 3][~free].any()
     assert len(np.unique(maze.reshape(-1, 3), axis=0)) == 4
+
+
+def test_board_panel_is_blue_on_the_move_only(tmp_path: Path) -> None:
+    inputs, targets = _item("chess_mates", 1)
+    told, rules = _Told(targets, 2, in_channels=12), answer_rules("chess_mates")
+    axes = film_strip(told, inputs, targets, [2], rules).axes[0]
+    assert axes.get_title(loc="right") == "✓ solved"
+    (image,) = axes.images
+    assert image.origin == "lower"
+    assert np.array_equal(np.asarray(image.get_array())[..., 3] > 0.5, targets[0].bool().numpy())
+    film = write_film(tmp_path / "board.gif", told, inputs, targets, [0, 1, 2], rules)
+    with Image.open(film) as pictures:
+        assert pictures.n_frames == 3
 
 
 def _rows(figure_axes: Sequence[object]) -> list[np.ndarray]:
