@@ -202,9 +202,9 @@ def test_arguments_are_checked(tmp_path: Path) -> None:
             film_strip(_string_net(), *string, iterations, SUMS)
     with pytest.raises(ValueError, match=r"only strings .* are drawn, not \(1, 1, 5\)"):
         film_strip(_maze_net(), *string, [1], SUMS)
-    boards = RecurrentNet(in_channels=12, width=4, head_widths=(4,), dimensions=2)
-    with pytest.raises(ValueError, match=r"not \(1, 12, 8, 8\)"):
-        film_strip(boards, torch.zeros(1, 12, 8, 8), torch.zeros(1, 8, 8).long(), [1], MAZES)
+    boards = RecurrentNet(in_channels=5, width=4, head_widths=(4,), dimensions=2)
+    with pytest.raises(ValueError, match=r"not \(1, 5, 8, 8\)"):
+        film_strip(boards, torch.zeros(1, 5, 8, 8), torch.zeros(1, 8, 8).long(), [1], MAZES)
     shallow = FeedForwardNet(in_channels=1, width=4, head_widths=(4,), dimensions=1, depth=2)
     with pytest.raises(ValueError, match="2 iterations, fewer than the 3"):
         film_strip(shallow, *string, [3], SUMS)
