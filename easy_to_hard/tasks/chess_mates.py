@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from easy_to_hard.chess.columns import read_rows
 from easy_to_hard.chess.text import text_of_puzzle
@@ -54,14 +55,17 @@ def _samples(mate_in: int, split: str) -> int:
 
 
 def _distinct(spec: "DataSpec", count: int, num_threads: int | None) -> NDArray[np.uint64]:
-    return chess.first_distinct(
-        count,
-        mate_in=spec.difficulty,
-        split=spec.split,
-        seed=spec.seed,
-        split_rule=spec.split_rule,
-        num_threads=num_threads,
-    )
+    # Deep mates take long to draw: on a terminal a bar says how long.
+    with tqdm(total=count, desc=f"drawing {spec.config}, {spec.split}", delay=2, leave=False, disable=None) as bar:
+        return chess.first_distinct(
+            count,
+            mate_in=spec.difficulty,
+            split=spec.split,
+            seed=spec.seed,
+            split_rule=spec.split_rule,
+            num_threads=num_threads,
+            progress=bar.update,
+        )
 
 
 def _generate(spec: "DataSpec", indices: Array, num_threads: int | None) -> Instances:

@@ -6,6 +6,7 @@ planes of a network show all there is to know. The colours are exchanged by the 
 """
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,7 +47,7 @@ _MAX_GAMES: Final = 1_000_000
 _PATIENCE: Final = 20
 _TABLE_ENTRIES: Final = {1: 2**4, 2: 2**10, 3: 2**14}
 _LARGE_TABLE: Final = 2**18
-# What an item takes, roughly.
+# What an item takes, roughly; from mate in 5 on seconds.
 _NANOSECONDS: Final = {1: 5e5, 2: 2e6, 3: 2e7, 4: 1.5e8}
 
 
@@ -74,6 +75,10 @@ def check_mate_in(mate_in: int) -> int:
     if not MIN_MATE_IN <= mate_in <= MAX_SAMPLED_MATE_IN:
         raise ValueError(f"mate_in must be from {MIN_MATE_IN} to {MAX_SAMPLED_MATE_IN}, not {mate_in}")
     return int(mate_in)
+
+
+def _nanoseconds(mate_in: int) -> float:
+    return _NANOSECONDS.get(mate_in, 3e9)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -164,6 +169,8 @@ def sample(
         ValueError: any other argument out of range.
     """
     mate_in, items = check_mate_in(mate_in), as_indices(indices)
+    key = np.uint64(stream_key("chess_mates", "", mate_in, check_split(split), seed))
+    low, high = split_range(split, split_rule)
     drawn = _DRAWN.get((mate_in, split, seed, split_rule))
     if drawn is not None and len(items) and int(items.max()) < len(drawn.rows):
         return _taken(drawn, items)
@@ -171,8 +178,6 @@ def sample(
     rows = np.empty((count, ROW_WORDS), dtype=np.uint64)
     lines = np.empty((count, 2 * mate_in - 1), dtype=np.int16)
     legal, hashes = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.uint64)
-    key = np.uint64(stream_key("chess_mates", "", mate_in, check_split(split), seed))
-    low, high = split_range(split, split_rule)
     bounds = np.uint64(low), np.uint64(high - 1)
     entries = _TABLE_ENTRIES.get(mate_in, _LARGE_TABLE)
     start = parse_fens([START_FEN])[0]
@@ -182,7 +187,7 @@ def sample(
             mate_in, entries, key, items[a:b], *bounds, start, rows[a:b], lines[a:b], legal[a:b], hashes[a:b]
         )  # fmt: skip
 
-    run_in_chunks(kernel, count, num_threads, nanoseconds=_NANOSECONDS.get(mate_in, 1e9))
+    run_in_chunks(kernel, count, num_threads, nanoseconds=_nanoseconds(mate_in))
     if count and int(legal.min()) == 0:
         raise NotEnoughInstancesError(f"no mate in {mate_in} in split {split!r} among {_MAX_GAMES} games")
     return MateBatch(rows=rows, lines=lines, legal_moves=legal, board_hashes=hashes)
@@ -194,20 +199,38 @@ _MOST_DRAWN: Final = 32
 
 
 def first_distinct(
-    count: int, *, mate_in: int, split: str, seed: int, split_rule: str, num_threads: int | None = None
+    count: int,
+    *,
+    mate_in: int,
+    split: str,
+    seed: int,
+    split_rule: str,
+    num_threads: int | None = None,
+    progress: Callable[[int], object] = lambda drawn: None,
 ) -> NDArray[np.uint64]:
     """The indices of the first `count` puzzles whose boards differ, mirror images being the same: (count,) uint64.
+
+    Args:
+        count: at least 0.
+        mate_in, split, seed, split_rule, num_threads: as for `sample`.
+        progress: called with the number of puzzles just drawn, every second or so.
 
     Raises:
         NotEnoughInstancesError: the draws bring hardly anything new any more.
     """
-    batch = sample(mate_in, [], split=split, seed=seed, split_rule=split_rule)
-    drawn, most = count, _PATIENCE * count
+    batches: list[MateBatch] = []
+    drawn, most, step = count, _PATIENCE * count, max(1, int(1e9 / _nanoseconds(mate_in)))
+    known = 0
     while True:
-        more = np.arange(len(batch.rows), drawn)
-        batch = _joined(
-            batch, sample(mate_in, more, split=split, seed=seed, split_rule=split_rule, num_threads=num_threads)
-        )
+        while known < drawn or not batches:
+            items = np.arange(known, min(known + step, drawn))
+            batches.append(
+                sample(mate_in, items, split=split, seed=seed, split_rule=split_rule, num_threads=num_threads)
+            )
+            known += len(items)
+            progress(len(items))
+        batches = [_joined(batches)]
+        batch = batches[0]
         _, first = np.unique(batch.board_hashes, return_index=True)
         if len(first) >= count:
             break
@@ -223,10 +246,10 @@ def first_distinct(
     return np.sort(first)[:count].astype(np.uint64)
 
 
-def _joined(one: MateBatch, other: MateBatch) -> MateBatch:
-    pairs = {name: (getattr(one, name), getattr(other, name)) for name in one.__dataclass_fields__}
-    return MateBatch(**{name: np.concatenate(pair) for name, pair in pairs.items()})
+def _joined(batches: Sequence[MateBatch]) -> MateBatch:
+    names = MateBatch.__dataclass_fields__
+    return MateBatch(**{name: np.concatenate([getattr(batch, name) for batch in batches]) for name in names})
 
 
 def _taken(batch: MateBatch, items: NDArray[np.uint64]) -> MateBatch:
-    return MateBatch(**{name: getattr(batch, name)[items] for name in batch.__dataclass_fields__})
+    return MateBatch(**{name: getattr(batch, name)[items] for name in MateBatch.__dataclass_fields__})
