@@ -81,7 +81,8 @@ class Perft:
         """Count, and say how fast."""
         import time
 
-        from easy_to_hard.generators.chess.fen import START_FEN, parse_fens
+        from easy_to_hard.generators.chess import parse_fens
+        from easy_to_hard.generators.chess.fen import START_FEN
         from easy_to_hard.generators.chess.perft import perft_by_move
 
         if not 1 <= self.depth <= _DEEPEST_PERFT:

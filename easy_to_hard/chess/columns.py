@@ -8,8 +8,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from easy_to_hard.generators.chess.board import MAX_MOVES, POSITION_WORDS, ROW_WORDS
-from easy_to_hard.generators.chess.fen import REASONS, read_fen, read_uci
+from easy_to_hard.generators.chess.fen import REASONS, read_fen
 from easy_to_hard.generators.chess.moves import find_legal
+from easy_to_hard.generators.chess.uci import read_uci
 from easy_to_hard.generators.parallel import run_in_chunks
 
 # What is wrong with a row: a place in the list of `fen`, or one of these.

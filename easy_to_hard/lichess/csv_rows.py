@@ -10,8 +10,9 @@ import numba
 import numpy as np
 
 from easy_to_hard.generators.chess.board import MAX_MOVES, POSITION_WORDS
-from easy_to_hard.generators.chess.fen import MAX_FEN, read_fen, read_uci, write_fen
+from easy_to_hard.generators.chess.fen import MAX_FEN, read_fen, write_fen
 from easy_to_hard.generators.chess.moves import find_legal, make
+from easy_to_hard.generators.chess.uci import read_uci
 from easy_to_hard.generators.random import mix64
 
 # The file's columns, in the order they have where there is no header.

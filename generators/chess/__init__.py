@@ -4,7 +4,7 @@
 - `attacks`: which squares a piece attacks
 - `moves`: legal moves, and making them
 - `perft`: how many sequences of legal moves there are
-- `fen`: FEN and UCI, read and written
+- `fen`, `uci`, `text`: positions and moves as text: FEN, UCI, many at once
 - `hashes`: of positions, up to the symmetries of chess
 - `planes`: puzzles to a network's inputs and targets
 - `mates`: forced mates: in how many moves, by which key moves, by which line
@@ -13,11 +13,6 @@
 - `sampling`: puzzles of a split, in any order
 """
 
-from easy_to_hard.generators.chess.fen import parse_fens as parse_fens
-from easy_to_hard.generators.chess.fen import parse_ucis as parse_ucis
-from easy_to_hard.generators.chess.fen import to_fens as to_fens
-from easy_to_hard.generators.chess.fen import to_lines as to_lines
-from easy_to_hard.generators.chess.fen import to_ucis as to_ucis
 from easy_to_hard.generators.chess.hashes import canonical_hashes as canonical_hashes
 from easy_to_hard.generators.chess.planes import from_planes as from_planes
 from easy_to_hard.generators.chess.planes import to_planes as to_planes
@@ -27,3 +22,8 @@ from easy_to_hard.generators.chess.sampling import first_distinct as first_disti
 from easy_to_hard.generators.chess.sampling import sample as sample
 from easy_to_hard.generators.chess.solving import Solution as Solution
 from easy_to_hard.generators.chess.solving import solve as solve
+from easy_to_hard.generators.chess.text import parse_fens as parse_fens
+from easy_to_hard.generators.chess.text import parse_ucis as parse_ucis
+from easy_to_hard.generators.chess.text import to_fens as to_fens
+from easy_to_hard.generators.chess.text import to_lines as to_lines
+from easy_to_hard.generators.chess.text import to_ucis as to_ucis

@@ -10,6 +10,7 @@ as the mover sees them. The kernels keep what they know of a move in the bits ab
 
 from typing import Final
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -100,3 +101,19 @@ PAWN_ATTACKS_UP: Final = _leaps([(1, -1), (1, 1)])
 PAWN_ATTACKS_DOWN: Final = _leaps([(-1, -1), (-1, 1)])
 RAYS: Final = _rays()
 BETWEEN, LINES = _between_and_lines()
+
+_ONE = np.uint64(1)
+
+
+@numba.njit(cache=True, nogil=True)
+def kind_at(position, square):  # type: ignore[no-untyped-def]
+    """Kind of the piece on a square, 0 (pawn) to 5 (king), -1 where there is none."""
+    shift = np.uint64(square)
+    if (position[PAWNS] >> shift) & _ONE:
+        return 0
+    if (position[KNIGHTS] >> shift) & _ONE:
+        return 1
+    diagonal, straight = (position[DIAGONALS] >> shift) & _ONE, (position[STRAIGHTS] >> shift) & _ONE
+    if diagonal or straight:
+        return 1 + np.int64(diagonal) + 2 * np.int64(straight)
+    return 5 if (position[KINGS] >> shift) & _ONE else -1

@@ -1,6 +1,5 @@
-"""FEN and UCI: positions and moves as text, read and written on bytes."""
+"""FEN: positions as text, read and written on bytes."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import numba
@@ -13,7 +12,6 @@ from easy_to_hard.generators.chess.board import (
     BLACK_TO_MOVE,
     CASTLING,
     CLOCK_MASK,
-    DESTINATION_SHIFT,
     DIAGONALS,
     EN_PASSANT,
     EN_PASSANT_CAPTURE,
@@ -24,17 +22,17 @@ from easy_to_hard.generators.chess.board import (
     KINGS,
     KNIGHTS,
     MAX_MOVES,
-    MOVE_MASK,
     OWN,
     PAWNS,
     POSITION_WORDS,
-    PROMOTION_SHIFT,
     RANK_1,
     RANK_8,
     STATE,
     STRAIGHTS,
+    kind_at,
 )
 from easy_to_hard.generators.chess.moves import legal_moves
+from easy_to_hard.generators.chess.uci import read_square, write_square
 
 # What is wrong with a FEN: `read_fen` returns the place in this list.
 REASONS: Final = (
@@ -67,7 +65,6 @@ REASONS: Final = (
 ) = range(len(REASONS))
 START_FEN: Final = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 MAX_FEN: Final = 100
-MAX_UCI: Final = 5
 
 _0 = np.uint64(0)
 _1 = np.uint64(1)
@@ -209,13 +206,6 @@ def _read_clock(text, start, stop):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _read_square(text, start):  # type: ignore[no-untyped-def]
-    """The square of two characters such as e4, as White sees it, or -1."""
-    file, rank = np.int64(text[start]) - _SMALL_A, np.int64(text[start + 1]) - (_DIGIT_0 + 1)
-    return 8 * rank + file if 0 <= file < 8 and 0 <= rank < 8 else np.int64(-1)
-
-
-@numba.njit(cache=True, nogil=True)
 def _set_en_passant(position, square):  # type: ignore[no-untyped-def]
     """Note the square (the mover's view) if a pawn has just passed it; kept only where a pawn can take."""
     occupied = position[OWN] | position[ENEMY]
@@ -285,46 +275,12 @@ def read_fen(text, start, stop, position):  # type: ignore[no-untyped-def]
     if black:
         position[STATE] |= BLACK_TO_MOVE
     if ends[3] - ends[2] != 2 or text[ends[2] + 1] != _DASH:
-        square = _read_square(text, ends[2] + 1) if ends[3] - ends[2] == 3 else np.int64(-1)
+        square = read_square(text, ends[2] + 1) if ends[3] - ends[2] == 3 else np.int64(-1)
         reason = _set_en_passant(position, square ^ 56 if black else square)
         if reason != _FINE:
             return reason
     turn_board(position, board)
     return _BAD_CHECK if in_check(board) else _FINE
-
-
-@numba.njit(cache=True, nogil=True)
-def read_uci(text, start, stop, position):  # type: ignore[no-untyped-def]
-    """The move that text[start:stop] (uint8) names, 15 bits, as the mover sees it; -1 where it is not UCI."""
-    if stop - start != 4 and stop - start != 5:
-        return np.int64(-1)
-    origin, to = _read_square(text, start), _read_square(text, start + 2)
-    if origin < 0 or to < 0:
-        return np.int64(-1)
-    if position[STATE] & BLACK_TO_MOVE:
-        origin, to = origin ^ 56, to ^ 56
-    promotion = 0
-    if stop - start == 5:
-        for kind in range(1, 5):
-            if text[start + 4] == _PIECES[kind]:
-                promotion = kind
-        if promotion == 0:
-            return np.int64(-1)
-    return origin | to << DESTINATION_SHIFT | promotion << PROMOTION_SHIFT
-
-
-@numba.njit(cache=True, nogil=True)
-def kind_at(position, square):  # type: ignore[no-untyped-def]
-    """Kind of the piece on a square, 0 (pawn) to 5 (king), -1 where there is none."""
-    shift = np.uint64(square)
-    if (position[PAWNS] >> shift) & _1:
-        return 0
-    if (position[KNIGHTS] >> shift) & _1:
-        return 1
-    diagonal, straight = (position[DIAGONALS] >> shift) & _1, (position[STRAIGHTS] >> shift) & _1
-    if diagonal or straight:
-        return 1 + np.int64(diagonal) + 2 * np.int64(straight)
-    return 5 if (position[KINGS] >> shift) & _1 else -1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -374,13 +330,6 @@ def _can_take_en_passant(position):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _write_square(square, text, place):  # type: ignore[no-untyped-def]
-    text[place] = _SMALL_A + square % 8
-    text[place + 1] = _DIGIT_0 + 1 + square // 8
-    return place + 2
-
-
-@numba.njit(cache=True, nogil=True)
 def write_fen(position, text):  # type: ignore[no-untyped-def]
     """Write a position's FEN, six fields, to `text` (uint8, at least 100 long); returns its length.
 
@@ -408,7 +357,7 @@ def write_fen(position, text):  # type: ignore[no-untyped-def]
     place += 1
     square = np.int64((state & EN_PASSANT) >> EN_PASSANT_SHIFT)
     if square and _can_take_en_passant(position):
-        place = _write_square(square ^ 56 if black else square, text, place)
+        place = write_square(square ^ 56 if black else square, text, place)
     else:
         text[place] = _DASH
         place += 1
@@ -416,122 +365,3 @@ def write_fen(position, text):  # type: ignore[no-untyped-def]
         text[place] = _SPACE
         place = _write_number(min(np.int64((state >> shift) & CLOCK_MASK), _LAST_CLOCK), text, place + 1)
     return place
-
-
-@numba.njit(cache=True, nogil=True)
-def write_uci(move, position, text):  # type: ignore[no-untyped-def]
-    """Write a move of the position's mover to `text` (uint8, at least 5 long); returns its length."""
-    turn = 56 if position[STATE] & BLACK_TO_MOVE else 0
-    _write_square((move & 63) ^ turn, text, 0)
-    _write_square(((move >> DESTINATION_SHIFT) & 63) ^ turn, text, 2)
-    promotion = (move >> PROMOTION_SHIFT) & 7
-    if promotion:
-        text[4] = _PIECES[promotion]
-        return 5
-    return 4
-
-
-@numba.njit(cache=True, nogil=True)
-def _read_fens(text, ends, positions, reasons):  # type: ignore[no-untyped-def]
-    start = 0
-    for i in range(ends.shape[0]):
-        reasons[i] = read_fen(text, start, ends[i], positions[i])
-        start = ends[i]
-
-
-@numba.njit(cache=True, nogil=True)
-def _read_ucis(text, ends, positions, moves):  # type: ignore[no-untyped-def]
-    start = 0
-    for i in range(ends.shape[0]):
-        moves[i] = read_uci(text, start, ends[i], positions[i])
-        start = ends[i]
-
-
-@numba.njit(cache=True, nogil=True)
-def _write_fens(positions, text, lengths):  # type: ignore[no-untyped-def]
-    for i in range(positions.shape[0]):
-        lengths[i] = write_fen(positions[i], text[i])
-
-
-@numba.njit(cache=True, nogil=True)
-def _write_ucis(moves, positions, text, lengths):  # type: ignore[no-untyped-def]
-    for i in range(positions.shape[0]):
-        lengths[i] = write_uci(moves[i], positions[i], text[i])
-
-
-def _joined(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """All texts as bytes, one after the other, and where each ends."""
-    whole = "".join(texts)
-    if whole.isascii():
-        ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
-        return np.frombuffer(whole.encode() or b" ", dtype=np.uint8), ends
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
-    return np.frombuffer(b"".join(encoded) or b" ", dtype=np.uint8), ends
-
-
-def parse_fens(fens: Sequence[str]) -> NDArray[np.uint64]:
-    """FENs to (N, 8) uint64 positions, see `board`.
-
-    Raises:
-        ValueError: one is not a FEN, or no legal position; the message names it and says why.
-    """
-    fens = [str(fen) for fen in fens]
-    positions = np.empty((len(fens), POSITION_WORDS), dtype=np.uint64)
-    reasons = np.empty(len(fens), dtype=np.int64)
-    _read_fens(*_joined(fens), positions, reasons)
-    for row in np.flatnonzero(reasons)[:1]:
-        raise ValueError(f"FEN {fens[row]!r}: {REASONS[reasons[row]]}")
-    return positions
-
-
-def _as_positions(positions: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
-    """The first eight words of each row. The kernels do not look whether there are as many as they are told."""
-    if positions.ndim != 2 or positions.shape[1] < POSITION_WORDS or len(positions) != count:
-        raise ValueError(f"positions must be of shape ({count}, {POSITION_WORDS}), not {positions.shape}")
-    return np.ascontiguousarray(positions[:, :POSITION_WORDS])
-
-
-def to_fens(positions: NDArray[np.uint64]) -> list[str]:
-    """(N, 8) positions, or rows that begin with them, to FENs."""
-    text = np.empty((len(positions), MAX_FEN), dtype=np.uint8)
-    lengths = np.empty(len(positions), dtype=np.int64)
-    _write_fens(_as_positions(positions, len(positions)), text, lengths)
-    return [row[:length].tobytes().decode() for row, length in zip(text, lengths, strict=True)]
-
-
-def parse_ucis(ucis: Sequence[str], positions: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Moves such as ``e2e4`` or ``a7a8q`` to (N,) int64 of 15 bits, see `board`; whether they are legal is not asked.
-
-    Raises:
-        ValueError: one is not of this form, and the message names it; or there are not as many positions.
-    """
-    ucis = [str(uci) for uci in ucis]
-    moves = np.empty(len(ucis), dtype=np.int64)
-    _read_ucis(*_joined(ucis), _as_positions(positions, len(ucis)), moves)
-    for row in np.flatnonzero(moves < 0)[:1]:
-        raise ValueError(f"move {ucis[row]!r} is not of the form e2e4 or a7a8q")
-    return moves
-
-
-def to_ucis(moves: NDArray[np.int64], positions: NDArray[np.uint64]) -> list[str]:
-    """(N,) moves of the movers of (N, 8) positions to UCI.
-
-    Raises:
-        ValueError: there are not as many positions as moves.
-    """
-    text = np.empty((len(moves), MAX_UCI), dtype=np.uint8)
-    lengths = np.empty(len(moves), dtype=np.int64)
-    bare = np.ascontiguousarray(np.asarray(moves).astype(np.int64) & MOVE_MASK)
-    _write_ucis(bare, _as_positions(positions, len(moves)), text, lengths)
-    return [row[:length].tobytes().decode() for row, length in zip(text, lengths, strict=True)]
-
-
-def to_lines(lines: NDArray[np.int16], positions: NDArray[np.uint64]) -> list[str]:
-    """(N, P) moves of both sides in turn from (N, 8) positions on, each as its mover sees it, to UCI with spaces."""
-    turns = np.array(positions[:, :POSITION_WORDS])
-    columns = []
-    for ply in range(lines.shape[1]):
-        columns.append(to_ucis(lines[:, ply].astype(np.int64), turns))
-        turns[:, STATE] ^= BLACK_TO_MOVE
-    return [" ".join(line) for line in zip(*columns, strict=True)]

@@ -28,8 +28,8 @@ from easy_to_hard.generators.chess.board import (
     PROMOTION_SHIFT,
     QUEEN,
     STATE,
+    kind_at,
 )
-from easy_to_hard.generators.chess.fen import kind_at
 from easy_to_hard.generators.chess.mates import find_checks, gives_check
 from easy_to_hard.generators.random import next_below
 

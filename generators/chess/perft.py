@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.generators.chess.board import MAX_MOVES, POSITION_WORDS
-from easy_to_hard.generators.chess.fen import to_ucis
 from easy_to_hard.generators.chess.moves import legal_moves, make
+from easy_to_hard.generators.chess.text import to_ucis
 
 
 @numba.njit(cache=True, nogil=True)

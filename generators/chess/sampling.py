@@ -23,11 +23,12 @@ from easy_to_hard.generators.chess.board import (
     ROW_WORDS,
     STATE,
 )
-from easy_to_hard.generators.chess.fen import START_FEN, parse_fens
+from easy_to_hard.generators.chess.fen import START_FEN
 from easy_to_hard.generators.chess.games import MAX_PLIES, choose_move, is_over, mark_checks
 from easy_to_hard.generators.chess.hashes import canonical_hash
 from easy_to_hard.generators.chess.mates import MAX_MATE_IN, mate_within, new_search, only_key, solution_line
 from easy_to_hard.generators.chess.moves import legal_moves, make
+from easy_to_hard.generators.chess.text import parse_fens
 from easy_to_hard.generators.parallel import run_in_chunks
 from easy_to_hard.generators.random import BUFFER_BYTES, CURSOR_WORDS, next_below, open_stream, stream_key
 from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, check_split, split_range

@@ -19,9 +19,10 @@ from chess_oracles import to_planes as planes_of
 
 from easy_to_hard.generators.chess import parse_fens, to_planes
 from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, MAX_MOVES, POSITION_WORDS, ROW_WORDS, STATE
-from easy_to_hard.generators.chess.fen import read_fen, read_uci
+from easy_to_hard.generators.chess.fen import read_fen
 from easy_to_hard.generators.chess.moves import find_legal, make
 from easy_to_hard.generators.chess.perft import perft
+from easy_to_hard.generators.chess.uci import read_uci
 from easy_to_hard.lichess.reading import line_blocks
 from easy_to_hard.lichess.rows import SCHEMA, RowReader, words_of
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from easy_to_hard.generators.chess import parse_fens, parse_ucis, to_fens, to_ucis
 from easy_to_hard.generators.chess.board import POSITION_WORDS
-from easy_to_hard.generators.chess.fen import REASONS, read_fen, read_uci
+from easy_to_hard.generators.chess.fen import REASONS, read_fen
+from easy_to_hard.generators.chess.uci import read_uci
 
 START, KIWIPETE = list(PERFT)[:2]
 BOARD = "r3k2r/8/8/3pP3/8/8/8/R3K2R"

@@ -1,0 +1,117 @@
+"""Positions and moves as strings, many at once."""
+
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, MOVE_MASK, POSITION_WORDS, STATE
+from easy_to_hard.generators.chess.fen import MAX_FEN, REASONS, read_fen, write_fen
+from easy_to_hard.generators.chess.uci import MAX_UCI, read_uci, write_uci
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_fens(text, ends, positions, reasons):  # type: ignore[no-untyped-def]
+    start = 0
+    for i in range(ends.shape[0]):
+        reasons[i] = read_fen(text, start, ends[i], positions[i])
+        start = ends[i]
+
+
+@numba.njit(cache=True, nogil=True)
+def _read_ucis(text, ends, positions, moves):  # type: ignore[no-untyped-def]
+    start = 0
+    for i in range(ends.shape[0]):
+        moves[i] = read_uci(text, start, ends[i], positions[i])
+        start = ends[i]
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_fens(positions, text, lengths):  # type: ignore[no-untyped-def]
+    for i in range(positions.shape[0]):
+        lengths[i] = write_fen(positions[i], text[i])
+
+
+@numba.njit(cache=True, nogil=True)
+def _write_ucis(moves, positions, text, lengths):  # type: ignore[no-untyped-def]
+    for i in range(positions.shape[0]):
+        lengths[i] = write_uci(moves[i], positions[i], text[i])
+
+
+def _joined(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """All texts as bytes, one after the other, and where each ends."""
+    whole = "".join(texts)
+    if whole.isascii():
+        ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
+        return np.frombuffer(whole.encode() or b" ", dtype=np.uint8), ends
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
+    return np.frombuffer(b"".join(encoded) or b" ", dtype=np.uint8), ends
+
+
+def parse_fens(fens: Sequence[str]) -> NDArray[np.uint64]:
+    """FENs to (N, 8) uint64 positions, see `board`.
+
+    Raises:
+        ValueError: one is not a FEN, or no legal position; the message names it and says why.
+    """
+    fens = [str(fen) for fen in fens]
+    positions = np.empty((len(fens), POSITION_WORDS), dtype=np.uint64)
+    reasons = np.empty(len(fens), dtype=np.int64)
+    _read_fens(*_joined(fens), positions, reasons)
+    for row in np.flatnonzero(reasons)[:1]:
+        raise ValueError(f"FEN {fens[row]!r}: {REASONS[reasons[row]]}")
+    return positions
+
+
+def _as_positions(positions: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+    """The first eight words of each row. The kernels do not look whether there are as many as they are told."""
+    if positions.ndim != 2 or positions.shape[1] < POSITION_WORDS or len(positions) != count:
+        raise ValueError(f"positions must be of shape ({count}, {POSITION_WORDS}), not {positions.shape}")
+    return np.ascontiguousarray(positions[:, :POSITION_WORDS])
+
+
+def to_fens(positions: NDArray[np.uint64]) -> list[str]:
+    """(N, 8) positions, or rows that begin with them, to FENs."""
+    text = np.empty((len(positions), MAX_FEN), dtype=np.uint8)
+    lengths = np.empty(len(positions), dtype=np.int64)
+    _write_fens(_as_positions(positions, len(positions)), text, lengths)
+    return [row[:length].tobytes().decode() for row, length in zip(text, lengths, strict=True)]
+
+
+def parse_ucis(ucis: Sequence[str], positions: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Moves such as ``e2e4`` or ``a7a8q`` to (N,) int64 of 15 bits, see `board`; whether they are legal is not asked.
+
+    Raises:
+        ValueError: one is not of this form, and the message names it; or there are not as many positions.
+    """
+    ucis = [str(uci) for uci in ucis]
+    moves = np.empty(len(ucis), dtype=np.int64)
+    _read_ucis(*_joined(ucis), _as_positions(positions, len(ucis)), moves)
+    for row in np.flatnonzero(moves < 0)[:1]:
+        raise ValueError(f"move {ucis[row]!r} is not of the form e2e4 or a7a8q")
+    return moves
+
+
+def to_ucis(moves: NDArray[np.int64], positions: NDArray[np.uint64]) -> list[str]:
+    """(N,) moves of the movers of (N, 8) positions to UCI.
+
+    Raises:
+        ValueError: there are not as many positions as moves.
+    """
+    text = np.empty((len(moves), MAX_UCI), dtype=np.uint8)
+    lengths = np.empty(len(moves), dtype=np.int64)
+    bare = np.ascontiguousarray(np.asarray(moves).astype(np.int64) & MOVE_MASK)
+    _write_ucis(bare, _as_positions(positions, len(moves)), text, lengths)
+    return [row[:length].tobytes().decode() for row, length in zip(text, lengths, strict=True)]
+
+
+def to_lines(lines: NDArray[np.int16], positions: NDArray[np.uint64]) -> list[str]:
+    """(N, P) moves of both sides in turn from (N, 8) positions on, each as its mover sees it, to UCI with spaces."""
+    turns = np.array(positions[:, :POSITION_WORDS])
+    columns = []
+    for ply in range(lines.shape[1]):
+        columns.append(to_ucis(lines[:, ply].astype(np.int64), turns))
+        turns[:, STATE] ^= BLACK_TO_MOVE
+    return [" ".join(line) for line in zip(*columns, strict=True)]
