@@ -33,7 +33,7 @@ item number: the package makes row `index` again from (task, variant, difficulty
 {leakage} No instance occurs twice in a split.
 
 `manifest.json` holds the SHA-256 of every file and of its decoded tensors; `easy-to-hard verify FOLDER` checks them,
-makes a sample of the rows again and solves it with an independent solver.
+makes a sample of the rows again and solves it from what a network would see.
 """
 
 _LEAKAGE = {

@@ -282,6 +282,17 @@ def test_quiet_moves_are_counted(mixed_boards: list[Any], mixed_positions: Any) 
     assert found[0, 2] + 5 <= found[1, 2]
 
 
+def test_quiet_moves_are_counted_along_the_way() -> None:
+    """In mates in 3, where it is not the last two moves alone that may be quiet."""
+    search, found = new_search(2**10), set()
+    for fen, position in zip(THREE_MOVERS, parse_fens(list(THREE_MOVERS)), strict=True):
+        for quiet in (0, 1, 2):
+            mates = oracles.forces_mate(chess.Board(fen), 3, quiet)
+            assert mate_within(position, 3, search, quiet) == (3 if mates else 0), (fen, quiet)
+            found.add((quiet, mates))
+    assert {(1, False), (1, True), (2, True)} <= found
+
+
 def test_only_key(answers: list[tuple[int, set[int]]], mixed_positions: Any) -> None:
     """-1 where mate is sooner, later, nowhere or by several moves."""
     search, found = new_search(2**10), 0
