@@ -125,10 +125,13 @@ class Generate:
         return 0
 
     def _difficulty(self) -> int:
+        from easy_to_hard.tasks import get_task
+
         if self.mate_in is not None and self.task != "chess_mates":
             raise ValueError(f"--mate-in is for chess_mates, not for {self.task}: give the difficulty after the task")
         if (self.difficulty is None) == (self.mate_in is None):
-            raise ValueError(f"give one difficulty, such as: easy-to-hard generate {self.task} 9")
+            easy = get_task(self.task).train_difficulty
+            raise ValueError(f"give one difficulty, such as: easy-to-hard generate {self.task} {easy}")
         return self.difficulty if self.difficulty is not None else self.mate_in  # type: ignore[return-value]
 
     def _build_folder(self, spec: "DataSpec") -> int:
@@ -197,7 +200,7 @@ class Show:
         task = get_task(spec.task)
         instances = task.generate(spec, np.array([self.index]), None)
         inputs, targets = task.encode(instances.data, spec.difficulty, None)
-        print(task.text(inputs[0], targets[0]))
+        print(task.text(inputs[0], targets[0], instances.data[0]))
         known = [f"{name} {values[0]}" for name, values in instances.columns.items()]
         print(", ".join([spec.config, f"split {spec.split}", f"seed {spec.seed}", f"item {self.index}", *known]))
         return 0

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -128,6 +129,8 @@ def download(
                 wait = min(patience.first_wait * 2 ** (attempt - 1), patience.longest_wait)
             if attempt == patience.attempts or wait > patience.longest_wait:
                 raise DownloadError(f"cannot download {url} ({error}){part.told()}") from error
+            if progress:
+                tqdm.write(f"{error}; attempt {attempt + 1} of {patience.attempts} in {wait:.0f} s", file=sys.stderr)
             time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
 

@@ -168,7 +168,7 @@ def read_shard(path: Path, task: Task, difficulty: int) -> Iterator[Chunk]:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 yield _read_group(file.read_row_group(group), task, difficulty)
-    except (pa.ArrowException, KeyError, OSError) as error:
+    except (pa.ArrowException, KeyError, OSError, ValueError) as error:
         raise ValueError(f"{path}: not a readable shard of {task.name} ({error})") from error
 
 

@@ -74,7 +74,8 @@ class Train:
                 print(f"{out}: was trained already")
             else:
                 print(f"{out}: trained, {report.steps:,} steps in {report.seconds:,.0f} s, last loss {report.loss:.5f}")
-            print(f"try it: easy-to-hard evaluate --model {out}")
+            data = f" --root {recipe.root}" if recipe.root else ""
+            print(f"try it: easy-to-hard evaluate --model {out}{data}")
         return 0
 
     def _recipe(self, name: str) -> "Recipe | None":
@@ -153,12 +154,13 @@ class Evaluate:
         return 0
 
     def _examination(self, task: str, variant: str) -> "Examination":
-        from easy_to_hard.baselines.deep_thinking.data import answer_rules
+        from easy_to_hard.baselines.deep_thinking.data import default_ladder
         from easy_to_hard.baselines.deep_thinking.examination import Examination
 
         return Examination(
             task=task,
-            difficulties=self.difficulties or answer_rules(task).ladder,
+            difficulties=self.difficulties
+            or default_ladder(task, root=self.root, variant=self.variant or variant, split=self.split),
             variant=self.variant or variant,
             split=self.split,
             seed=self.seed,

@@ -46,14 +46,14 @@ def fetch(root: Path, folder: str, *, download: bool, base_url: str = ORIGINAL_U
     if target.is_dir():
         return target
     if not download:
-        raise OriginalDataError(f"{target} not found: use download=True to download it, or source='generate'")
+        raise OriginalDataError(f"{target} not found: use download=True to download it, or another source")
     root.mkdir(parents=True, exist_ok=True)
     archive = root / f"{folder}.tar.gz"
     if not archive.exists():
         try:
             download_file(f"{base_url}/{folder}.tar.gz", archive, patience=Patience(attempts=1))
         except DownloadError as error:
-            raise OriginalDataError(f"{error}. source='generate' needs no download") from error
+            raise OriginalDataError(f"{error}. Other sources need no download") from error
     with tempfile.TemporaryDirectory(dir=root, prefix=f".{folder}-") as temporary:
         try:
             with tarfile.open(archive) as tar:

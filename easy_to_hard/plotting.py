@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from easy_to_hard.chess.plots import plot_chess_puzzle
 from easy_to_hard.tasks import DataSpec, generate, get_task
+from easy_to_hard.tasks.chess_mates import black_moves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,13 +114,14 @@ def _lines_of_bits(rows: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
     return drawing
 
 
-def _plot_chess(planes: Any, target: Any = None, ax: "Axes | None" = None) -> "Axes":
-    return plot_chess_puzzle(planes, target, ax, perspective="mover")
+def _plot_chess(planes: Any, target: Any, ax: "Axes | None", data: Any) -> "Axes":
+    return plot_chess_puzzle(planes, target, ax, who_moves=black_moves(data), perspective="mover")
 
 
-PLOTS: Final[Mapping[str, Callable[..., "Axes"]]] = {
-    "prefix_sums": plot_prefix_sum,
-    "mazes": plot_maze,
+# (input, target, axes or None, data) of one instance, as `Task` has them, to axes.
+PLOTS: Final[Mapping[str, Callable[[Any, Any, "Axes | None", Any], "Axes"]]] = {
+    "prefix_sums": lambda bits, parities, ax, data: plot_prefix_sum(bits, parities, ax),
+    "mazes": lambda image, path, ax, data: plot_maze(image, path, ax),
     "chess_mates": _plot_chess,
     "chess_puzzles": _plot_chess,
 }
@@ -130,7 +132,7 @@ def plot_item(spec: DataSpec, index: int, ax: "Axes | None" = None) -> "Axes":
     task = get_task(spec.task)
     data = task.generate(spec, np.array([index]), None).data
     inputs, targets = task.encode(data, spec.difficulty, None)
-    return PLOTS[spec.task](inputs[0], targets[0], ax)
+    return PLOTS[spec.task](inputs[0], targets[0], ax, data[0])
 
 
 def plot_difficulties(
@@ -164,8 +166,8 @@ def plot_difficulties(
     for spec, row in zip(specs, grid, strict=True):
         _, instances = generate(spec, examples)
         inputs, targets = get_task(task).encode(instances.data, spec.difficulty, None)
-        for axes, item, solution in zip(row, inputs, targets, strict=True):
-            PLOTS[task](item, solution, axes)
+        for axes, item, solution, data in zip(row, inputs, targets, instances.data, strict=True):
+            PLOTS[task](item, solution, axes, data)
             if flat:
                 axes.set_xlim(0, _BITS_A_LINE)
                 axes.set_anchor("W")

@@ -38,7 +38,7 @@ def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
     """Read a folder again and check it against its manifest.
 
     For every file: SHA-256 of the file and of the decoded tensors, number of rows, a sample of rows generated
-    again from their item numbers (16 a row group), solved by the independent solver, and hashed to see that they
+    again from their item numbers (16 a row group), solved from what a network would see, and hashed to see that they
     belong to their split. For every config: no item twice, and under the "hash" rule no layout in two splits.
     For the folder: no file that the manifest does not know, and a README.md that names all configs.
 
@@ -157,7 +157,7 @@ def _check_sample(spec: DataSpec, chunk: Chunk) -> Iterator[str]:
     number = min(len(chunk), _SAMPLED_ROWS, chunk_rows(task, spec.difficulty))
     rows = np.unique(np.linspace(0, len(chunk) - 1, number).astype(int))
     again = None if task.imported else make_chunk(spec, chunk.indices[rows], None)
-    solved = None if task.solve is None else task.solve(chunk.inputs[rows])
+    solved = None if task.solve is None else task.solve(chunk.inputs[rows], spec.difficulty)
     splits = task.splits_of(instances_of(task, chunk, rows), spec.difficulty)
     for i, row in enumerate(rows.tolist()):
         item = f"item {chunk.indices[row]}"

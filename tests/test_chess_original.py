@@ -1,7 +1,7 @@
 """The authors' chess files: the same items as the peer's class makes of them."""
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from chess_items import Puzzle, equal, expected_tensors, read_puzzles, source_te
 
 from easy_to_hard.chess import datasets as chess_datasets
 from easy_to_hard.chess.datasets import ChessPuzzleDataset
+from easy_to_hard.lichess.convert import convert
 from easy_to_hard.original import OriginalDataError
 
 
@@ -89,5 +90,13 @@ def test_wrong_authors_files(puzzles: list[Puzzle], tmp_path: Path) -> None:
     with pytest.raises(OriginalDataError, match="is not a file of tensors"):
         opened()
     (files / "targets.pth").unlink()
-    with pytest.raises(OriginalDataError, match=r"targets\.pth not found: remove"):
+    with pytest.raises(OriginalDataError, match=r"neither targets\.pth nor targets\.npy is in"):
         opened()
+
+
+def test_converted_planes_are_read_in_their_place(lichess_folder: Callable[[str], Path], tmp_path: Path) -> None:
+    convert(Path(__file__).parent / "data" / "lichess_puzzles_200.csv", tmp_path, planes=True, progress=False)
+    planes = ChessPuzzleDataset(tmp_path, True, 10, 90, download=False, source="original")
+    assert len(planes) == 80
+    assert equal(planes[:], ChessPuzzleDataset(lichess_folder("rating"), True, 10, 90)[:])
+    assert (planes[3][0].dtype, planes[3][1].dtype, planes[3][2].shape) == (torch.float32, torch.int64, (1,))

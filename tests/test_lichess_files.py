@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import subprocess
 import sys
 import time
@@ -263,6 +264,38 @@ def test_a_run_that_was_killed_while_moving_is_begun_anew(
     convert_quietly(EXCERPT, tmp_path / "data")
     assert (tmp_path / "data" / "manifest.json").read_bytes() == (converted / "manifest.json").read_bytes()
     assert not (tmp_path / "data" / ".convert").exists()
+
+
+def test_a_move_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[str] = []
+    replace = folders.os.replace
+
+    def failing(source: Any, target: Any) -> None:
+        if Path(target).parent == tmp_path / "out":
+            if len(moved) == 2:
+                raise OSError("disk full")
+            moved.append(str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(folders.os, "replace", failing)
+    source = Path(__file__).parent / "data" / "lichess_puzzles_200.csv"
+    with pytest.raises(OSError, match="disk full"):
+        converting.convert(source, tmp_path / "out", progress=False)
+    assert len(moved) == 2
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(folders.os, "replace", replace)
+    assert converting.convert(source, tmp_path / "out", progress=False).rows_out == 200
+
+
+def test_a_run_that_was_killed_when_all_was_moved_is_whole(converted: Path, tmp_path: Path) -> None:
+    shutil.copytree(converted, tmp_path / "out")
+    state = tmp_path / "out" / folders._STATE
+    state.mkdir()
+    (state / folders._MOVING).write_text('["README.md", "manifest.json"]')
+    with pytest.raises(ConvertError, match="is not empty"):
+        converting.convert(Path(__file__).parent / "data" / "lichess_puzzles_200.csv", tmp_path / "out", progress=False)
+    assert (tmp_path / "out" / "README.md").is_file()
+    assert read_manifest(tmp_path / "out") == read_manifest(converted)
 
 
 _MEASURE = """

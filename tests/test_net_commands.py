@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -285,3 +285,30 @@ def test_wrong_usage_is_one_line(
     assert complaint.startswith("easy-to-hard: error: ")
     assert complaint.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nets_on_puzzles_of_a_folder(
+    lichess_folder: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Trained, gone on with from a moved folder, tested on the bands that the folder has."""
+    folder, run = tmp_path / "lichess", str(tmp_path / "run")
+    shutil.copytree(lichess_folder("rating"), folder)
+    train = ["train", "chess-puzzles", "--width", "4", "--steps", "2", "--batch-size", "5", "--out", run, "--quiet"]
+    assert main([*train, "--root", str(folder)]) == 0
+    assert f"evaluate --model {run} --root {folder}" in capsys.readouterr().out
+    moved = folder.rename(tmp_path / "moved")
+    assert main([*train, "--root", str(moved)]) == 0
+    assert "was trained already" in capsys.readouterr().out
+    assert main(["evaluate", "--model", run, "--items", "3", "--iterations", "2", "--quiet"]) == 2
+    assert "chess_puzzles are read from a folder: give its root" in capsys.readouterr().err
+    result = str(tmp_path / "result.json")
+    flags = ["--root", str(moved), "--items", "3", "--iterations", "2", "--quiet", "--out", result]
+    assert main(["evaluate", "--model", run, *flags]) == 0
+    written = json.loads(Path(result).read_text())
+    bands = sorted(int(path.parent.name.split("_")[-1]) for path in moved.glob("chess_puzzles_*/test-*.parquet"))
+    assert [score["difficulty"] for score in written["scores"]] == bands
+    assert "root" not in written["preset"]
+    assert "data " in written["preset"]
+    (moved / "manifest.json").write_text("{}")
+    assert main([*train, "--root", str(moved)]) == 2
+    assert "holds a run of another preset or with other settings (data" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def test_prefix_sum_files_give_the_peers_items(tmp_path: Path) -> None:
 
 
 def test_absent_files_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(OriginalDataError, match="not found: use download=True to download it, or source='generate'"):
+    with pytest.raises(OriginalDataError, match="not found: use download=True to download it, or another source"):
         MazeDataset(tmp_path, download=False, source="original")
     _write_strings(tmp_path / "prefix_sums_data")
     with pytest.raises(OriginalDataError, match=r"41_data\.pth not found: the original has 16 to 64, 72, 128"):
@@ -142,7 +142,7 @@ def test_download_that_was_cut_off_goes_on(tmp_path: Path, server: Server) -> No
 
 def test_server_errors_and_dead_servers_are_one_clear_error(tmp_path: Path, server: Server) -> None:
     server.status = 503
-    with pytest.raises(OriginalDataError, match=r"cannot download http://127.* needs no download"):
+    with pytest.raises(OriginalDataError, match=r"cannot download http://127.* need no download"):
         fetch(tmp_path / "root", "maze_data_train_9", download=True, base_url=server.url)
     with pytest.raises(OriginalDataError, match="cannot download"):
         fetch(tmp_path / "root", "maze_data_train_9", download=True, base_url="http://127.0.0.1:1")

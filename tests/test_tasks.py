@@ -30,11 +30,11 @@ def test_generation_encoding_and_solution(name: str, difficulty: int, variant: s
         assert np.array_equal(task.from_columns(instances.columns), instances.data)
     assert (task.decode is None) != (task.from_columns is None)
     assert task.solve is not None
-    assert np.array_equal(task.solve(inputs), targets)
+    assert np.array_equal(task.solve(inputs, difficulty), targets)
     assert task.splits_of(instances.data, difficulty) == [split] * 30
     assert set(instances.columns) == set(task.columns)
     assert all(values.shape == (30,) for values in instances.columns.values())
-    assert task.text(inputs[0], targets[0]) != task.text(inputs[1], targets[1])
+    assert task.text(inputs[0], targets[0], instances.data[0]) != task.text(inputs[1], targets[1], instances.data[1])
 
 
 @pytest.mark.parametrize(("name", "difficulty", "variant"), EASY)
@@ -128,7 +128,7 @@ def test_no_instance_at_all_keeps_its_shape(name: str) -> None:
     inputs, targets = task.encode(instances.data, task.train_difficulty, None)
     assert (inputs.shape, targets.shape) == tuple((0, *shape) for shape in task.shapes(task.train_difficulty))
     assert task.solve is not None
-    assert task.solve(inputs).shape == targets.shape
+    assert task.solve(inputs, task.train_difficulty).shape == targets.shape
     assert task.splits_of(instances.data, task.train_difficulty) == []
 
 
@@ -150,8 +150,9 @@ def test_streams_are_as_long_as_they_say(name: str, split_rule: str) -> None:
 def test_prefix_sums_are_written_out_in_lines_of_64() -> None:
     task = get_task("prefix_sums")
     bits = np.arange(130, dtype=np.uint8) % 3 % 2
-    parities = task.solve(bits[None])[0]
-    lines = task.text(bits, parities).splitlines()
+    assert task.solve is not None
+    parities = task.solve(bits[None], 130)[0]
+    lines = task.text(bits, parities, bits).splitlines()
     assert [line.split()[:2] for line in lines] == [
         [label, place] for place in ("0", "64", "128") for label in ("bits", "parity")
     ]
@@ -166,7 +167,7 @@ def test_mazes_are_drawn_as_squares_with_one_path(variant: str) -> None:
     instances = task.generate(spec, np.arange(5), None)
     inputs, targets = task.encode(instances.data, 13, None)
     for image, path, length in zip(inputs, targets, instances.columns["path_length"].tolist(), strict=True):
-        drawing = task.text(image, path)
+        drawing = task.text(image, path, image)
         lines = drawing.splitlines()
         assert len(lines) == 15
         assert {len(line) for line in lines} == {30}

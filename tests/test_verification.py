@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -122,3 +123,22 @@ def test_wrong_number_of_rows(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     path = manifest["files"][0]["path"]
     assert _problems(folder) == (f"{path}: 50 rows, the manifest says 51",)
+
+
+def test_a_changed_position_is_found_in_no_time(tmp_path: Path, tiny_folder: Path) -> None:
+    """A position without a mate is searched no deeper than the difficulty."""
+    shutil.copytree(tiny_folder, tmp_path / "data")
+    path = next((tmp_path / "data" / "chess_mates_1").glob("test-*"))
+    table = pq.read_table(path)
+    fens, moves = table["fen"].to_pylist(), table["move"].to_pylist()
+    fens[0], moves[0] = "r3k2r/p1ppqpb1/bn2pnp1/3PN3/1p2P3/2N2Q1p/PPPBBPPP/R3K2R w KQkq - 0 1", "e1g1"
+    for name, values in (("fen", fens), ("move", moves)):
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+    pq.write_table(table, path)
+    problems = verify(tmp_path / "data", progress=False).problems
+    assert any("the target is not the solution" in problem for problem in problems)
+    assert any("SHA-256 differs" in problem for problem in problems)
+    fens[0] = "garbage"
+    pq.write_table(table.set_column(table.schema.get_field_index("fen"), "fen", pa.array(fens)), path)
+    problems = verify(tmp_path / "data", progress=False).problems
+    assert any("chess_mates_1/test" in problem and "FEN 'garbage'" in problem for problem in problems)

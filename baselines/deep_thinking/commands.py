@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -28,8 +28,9 @@ from easy_to_hard.baselines.deep_thinking.film import check_ending, choose_frame
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.training import TrainingReport, changed_settings, train
-from easy_to_hard.files import write_json
+from easy_to_hard.files import file_sha256, write_json
 from easy_to_hard.scoring import source_commit
+from easy_to_hard.storage import MANIFEST
 from easy_to_hard.tasks import DataSpec
 
 # Of the experiments, for nets of any depth.
@@ -104,11 +105,25 @@ def _only_one(out: Path) -> Iterator[None]:
         lock.release()
 
 
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """What decides a run: not its wording, and not where its data lie."""
+    settings = asdict(recipe)
+    del settings["title"], settings["root"]
+    return settings
+
+
+def _data_of(recipe: Recipe) -> str:
+    """SHA-256 of the manifest of the folder that a recipe reads; "" where it reads none."""
+    return file_sha256(Path(recipe.root).expanduser() / MANIFEST) if recipe.root else ""
+
+
+def _told_data(recipe: Recipe) -> list[str]:
+    return [f"data {_data_of(recipe)[:12]}"] if recipe.root else []
+
+
 def _claim(out: Path, name: str, recipe: Recipe) -> None:
     """Note in the folder what it is for, or see that it is for that already."""
-    settings = {"name": name, **asdict(recipe)}
-    # A wording, not a setting.
-    del settings["title"]
+    settings = {"name": name, **_settings(recipe), "data": _data_of(recipe)}
     path = out / "recipe.json"
     if path.is_file():
         try:
@@ -133,7 +148,7 @@ def make_facts(name: str, recipe: Recipe, report: TrainingReport, device: str) -
     published = replace(published, training=replace(published.training, seed=recipe.training.seed))
     return ModelFacts(
         recipe=name,
-        changes=", ".join(changed_settings(asdict(published), asdict(recipe))),
+        changes=", ".join([*changed_settings(_settings(published), _settings(recipe)), *_told_data(recipe)]),
         task=recipe.task,
         variant=recipe.spec().variant,
         difficulty=recipe.difficulty,

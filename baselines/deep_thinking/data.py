@@ -47,7 +47,7 @@ class AnswerRules:
     Attributes:
         decode: logits (batch, 2, *size), inputs -> predictions (batch, *size) int64.
         mask: inputs -> (batch, *size) bool, the cells that count in loss and confidence; None where all do.
-        ladder: difficulties that show how far a net goes, within minutes on a CPU.
+        ladder: difficulties that show how far a net goes, within minutes on a CPU; none where a folder has its own.
     """
 
     decode: Decode
@@ -59,7 +59,7 @@ ANSWER_RULES: Final[Mapping[str, AnswerRules]] = {
     "prefix_sums": AnswerRules(decode=most_likely_class, ladder=(16, 32, 48, 64, 128, 256, 512)),
     "mazes": AnswerRules(decode=most_likely_corridor_class, mask=corridor_mask, ladder=(9, 13, 33, 59)),
     "chess_mates": AnswerRules(decode=two_likeliest_squares, ladder=(1, 2, 3)),
-    "chess_puzzles": AnswerRules(decode=two_likeliest_squares, ladder=(0, 1200, 1600, 2000, 2400)),
+    "chess_puzzles": AnswerRules(decode=two_likeliest_squares, ladder=()),
 }
 
 
@@ -68,6 +68,23 @@ def answer_rules(task: str) -> AnswerRules:
     if task not in ANSWER_RULES:
         raise ValueError(f"deep_thinking does not know task {task!r}: choose one of {', '.join(ANSWER_RULES)}")
     return ANSWER_RULES[task]
+
+
+def default_ladder(task: str, *, root: str = "", variant: str = "", split: str = "test") -> tuple[int, ...]:
+    """Difficulties to test on when none are asked for.
+
+    Raises:
+        ValueError: unknown task, or one that is read from a folder and no folder, or one without that task's files.
+    """
+    in_folder = get_task(task).difficulties_in
+    if in_folder is None:
+        return answer_rules(task).ladder
+    if not root:
+        raise ValueError(f"{task} are read from a folder: give its root, made by 'easy-to-hard convert-lichess'")
+    found = in_folder(root, variant, split)
+    if not found:
+        raise ValueError(f"{root} holds no {task} in bands of {variant or 'rating'}s, split {split}")
+    return found
 
 
 def input_shape(task: str) -> tuple[int, int]:

@@ -13,7 +13,7 @@ arrives at: what it promotes to is not shown, and castling is a move of the king
 
 import pickle
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -174,7 +174,7 @@ class _OriginalPuzzles:
 
     def _open(self) -> None:
         first, stop = self._ranks
-        tensors = [_load(self._path / f"{name}.pth") for name in ("data", "targets", "who_moves")]
+        tensors = [_load(self._path / name) for name in ("data", "targets", "who_moves")]
         shapes = [tuple(tensor.shape) for tensor in tensors]
         number = shapes[0][0] if shapes[0] else 0
         if shapes[:2] != [(number, 12, 8, 8), (number, 8, 8)] or shapes[2] not in ((number, 1), (number,)):
@@ -210,9 +210,14 @@ class _OriginalPuzzles:
         self._open()
 
 
-def _load(path: Path) -> Tensor:
+def _load(stem: Path) -> Tensor:
+    """A tensor of the authors' files, or of what `easy-to-hard convert-lichess --planes` writes."""
+    path, array = stem.with_suffix(".pth"), stem.with_suffix(".npy")
+    if array.is_file() and not path.is_file():
+        # Mapped for copying on write: torch wants no memory that cannot be written.
+        return torch.from_numpy(np.load(array, mmap_mode="c", allow_pickle=False))
     if not path.is_file():
-        raise original.OriginalDataError(f"{path} not found: remove {path.parent} and download it again")
+        raise original.OriginalDataError(f"neither {path.name} nor {array.name} is in {path.parent}")
     try:
         # Files of the format before torch 1.6 cannot be mapped.
         tensor = torch.load(path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path))
@@ -260,7 +265,8 @@ class ChessPuzzleDataset(BatchedDataset):
         transform: applied to each input.
         target_transform: applied to each target.
         source: "folder" reads what `easy-to-hard convert-lichess` wrote to `root`; "original" reads the authors' files,
-            ``chess_data/{data,targets,who_moves}.pth``, of which no ratings or themes are known.
+            ``chess_data/{data,targets,who_moves}.pth``, or what ``convert-lichess --planes`` wrote in their place
+            (``.npy``); no ratings or themes are known of either.
 
     Raises:
         ValueError: an argument that is not allowed, no puzzle that fits, or ranks that the files do not have.
@@ -268,8 +274,9 @@ class ChessPuzzleDataset(BatchedDataset):
         OriginalDataError: the authors' files are absent, cannot be had, or are not what they should be.
 
     Deviates:
-        From `easy_to_hard_data`: the target is not flipped by default; a range beyond the last puzzle is an error, and
-        is not cut short.
+        From `easy_to_hard_data`: puzzles come from a converted folder by default and nothing is downloaded unless
+        source is "original"; the target is not flipped by default; a range beyond the last puzzle is an error, and is
+        not cut short. Ranges of ranks are no splits: a placement may be in both, unless `split` is given.
     """
 
     def __init__(
@@ -300,8 +307,11 @@ class ChessPuzzleDataset(BatchedDataset):
             ranks = TRAIN_RANKS if train else TEST_RANKS
         elif ranks is None and split is None:
             split = "train" if train else "test"
+        if not isinstance(themes, (str, Iterable, type(None))):
+            raise ValueError(f"themes must be a list of themes such as 'fork' or 'mateIn2', not {themes!r}")
         names = (themes,) if isinstance(themes, str) else tuple(themes or ())
-        self.selection = Selection(ranks=ranks, rating=rating, themes=names, split=split)
+        bounds = rating if rating is None or not isinstance(rating, Iterable) else tuple(rating)
+        self.selection = Selection(ranks=ranks, rating=bounds, themes=names, split=split)
         self._puzzles = self._open(download)
 
     def _open(self, download: bool) -> _FolderPuzzles | _OriginalPuzzles:

@@ -44,7 +44,7 @@ class Selection:
     """
 
     ranks: tuple[int, int] | None = None
-    rating: tuple[float, float] | None = None
+    rating: tuple[float, ...] | None = None
     themes: tuple[str, ...] = ()
     split: str | None = None
 

@@ -66,6 +66,8 @@ def download_lichess(
         ValueError: a snapshot name or a hash that is not one.
     """
     out = Path(out).expanduser()
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder: give the file to be, such as {out / 'lichess.csv.zst'}")
     if snapshot is not None and not _SNAPSHOT.fullmatch(snapshot):
         raise ValueError(f"snapshot must be at most 64 letters, digits, '.', '_' or '-', not {snapshot!r}")
     expected = None if sha256 is None else check_sha256(sha256)

@@ -52,6 +52,7 @@ def _removed_at_the_end(root: Path, new: bool) -> Iterator[None]:
     try:
         yield
     finally:
+        _undo(root)
         shutil.rmtree(root / _STATE, ignore_errors=True)
         (root / _LOCK).unlink(missing_ok=True)
         if new and not any(root.iterdir()):
@@ -59,19 +60,28 @@ def _removed_at_the_end(root: Path, new: bool) -> Iterator[None]:
 
 
 def _clean(root: Path) -> None:
-    moving = root / _STATE / _MOVING
-    if moving.exists():
-        for name in json.loads(moving.read_text(encoding="utf-8")):
-            path = root / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+    _undo(root)
     strangers = sorted(path.name for path in root.iterdir() if path.name not in (_LOCK, _STATE))
     if strangers:
         raise ConvertError(f"{root} is not empty: found {strangers[0]}; choose another folder or remove it")
     if (root / _STATE).exists():
         shutil.rmtree(root / _STATE)
+
+
+def _undo(root: Path) -> None:
+    """Take back a move that did not come to its end: its list is there, and what comes last is not."""
+    moving = root / _STATE / _MOVING
+    if not moving.exists():
+        return
+    names = json.loads(moving.read_text(encoding="utf-8"))
+    if not names or (root / names[-1]).exists():
+        return
+    for name in names:
+        path = root / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _move(state: Path, root: Path) -> None:

@@ -12,9 +12,8 @@ from easy_to_hard.chess.columns import read_rows
 from easy_to_hard.chess.text import text_of_puzzle
 from easy_to_hard.generators import chess
 from easy_to_hard.generators.chess.attacks import in_check
-from easy_to_hard.generators.chess.board import CAPTURE, MAX_MOVES, POSITION_WORDS
+from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, CAPTURE, MAX_MOVES, POSITION_WORDS, STATE
 from easy_to_hard.generators.chess.moves import find_legal, make
-from easy_to_hard.generators.chess.sampling import MAX_SAMPLED_MATE_IN
 from easy_to_hard.generators.splits import split_of
 from easy_to_hard.tasks.task import Array, Instances, Task
 
@@ -41,9 +40,14 @@ def splits_of_puzzles(data: Array, difficulty: int) -> list[str]:
     return [split_of(int(value)) for value in chess.canonical_hashes(data)]
 
 
-def text_of_planes(planes: Array, target: Array) -> str:
-    """A drawing for a terminal, as the mover sees the board."""
-    return text_of_puzzle(planes, target, None, "mover")
+def black_moves(data: Array) -> bool:
+    """Whether it is Black who moves in one row."""
+    return bool(data[STATE] & BLACK_TO_MOVE)
+
+
+def text_of_row(planes: Array, target: Array, data: Array) -> str:
+    """A drawing for a terminal, White below."""
+    return text_of_puzzle(planes, target, black_moves(data), "mover")
 
 
 def _samples(mate_in: int, split: str) -> int:
@@ -103,10 +107,10 @@ def _kinds_of_keys(rows: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray
     return checks, captures
 
 
-def _solve(inputs: Array) -> NDArray[np.uint8]:
-    """The squares of a key move, from the planes alone; none where there is no mate to be found."""
+def _solve(inputs: Array, mate_in: int) -> NDArray[np.uint8]:
+    """The squares of a key move, by the full search, from the planes alone; none where there is no mate in time."""
     positions = chess.from_planes(inputs)
-    solution = chess.solve(positions, MAX_SAMPLED_MATE_IN)
+    solution = chess.solve(positions, mate_in)
     moves = np.maximum(solution.keys[:, 0], 0).astype(np.uint64)
     targets = chess.to_planes(np.concatenate([positions, moves[:, None]], axis=1))[1]
     targets[solution.mate_in == 0] = 0
@@ -149,5 +153,5 @@ CHESS_MATES: Final = Task(
     splits_of=splits_of_puzzles,
     input_offset=0.0,
     input_channels=chess.planes.PLANES,
-    text=text_of_planes,
+    text=text_of_row,
 )

@@ -17,7 +17,7 @@ from easy_to_hard.tasks.chess_mates import (
     encode_puzzles,
     puzzles_from_columns,
     splits_of_puzzles,
-    text_of_planes,
+    text_of_row,
 )
 from easy_to_hard.tasks.task import Array, Instances, Task
 
@@ -48,6 +48,14 @@ def _files(spec: "DataSpec") -> list[Path]:
         known = ", ".join(bands) or "none: make the folder with 'easy-to-hard convert-lichess'"
         raise FileNotFoundError(f"no {spec.config}/{spec.split}-*.parquet in {root}; there are {known}")
     return files
+
+
+def _edges_in(root: str, variant: str, split: str) -> tuple[int, ...]:
+    """The lower edges of the bands that a folder holds."""
+    prefix = {"rating": "chess_puzzles_", "rank": "chess_puzzles_rank_"}[variant or "rating"]
+    names = {path.parent.name for path in Path(root).expanduser().glob(f"chess_puzzles_*/{split}-*.parquet")}
+    edges = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    return tuple(sorted(int(edge) for edge in edges if edge.isdecimal()))
 
 
 @lru_cache(maxsize=16)
@@ -115,6 +123,6 @@ CHESS_PUZZLES: Final = Task(
     splits_of=splits_of_puzzles,
     input_offset=0.0,
     input_channels=PUZZLE_SHAPES[0][0],
-    text=text_of_planes,
-    imported=True,
+    text=text_of_row,
+    difficulties_in=_edges_in,
 )

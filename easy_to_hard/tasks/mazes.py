@@ -61,7 +61,7 @@ def _maze_shapes(size: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (3, side, side), (side, side)
 
 
-def _solve_mazes(inputs: Array) -> NDArray[np.uint8]:
+def _solve_mazes(inputs: Array, size: int) -> NDArray[np.uint8]:
     return mazes.solve(inputs)[0]
 
 
@@ -69,7 +69,7 @@ def _splits_of_mazes(data: Array, size: int) -> list[str]:
     return [split_of(int(value)) for value in mazes.layout_hashes(data)]
 
 
-def _text_of_maze(image: Array, path: Array) -> str:
+def _text_of_maze(image: Array, path: Array, data: Array) -> str:
     red, green, blue = (np.asarray(image) > 0)[:, 1:-1:2, 1:-1:2]
     on_path = np.asarray(path)[1:-1:2, 1:-1:2] > 0
     symbols = np.where(blue, np.where(on_path, "··", "  "), "██")

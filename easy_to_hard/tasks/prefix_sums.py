@@ -43,7 +43,7 @@ def _splits_of_bits(data: Array, num_bits: int) -> list[str]:
     return [split_of(value, total) for value, total in prefix_sums.canonical_hashes(bits)]
 
 
-def _text_of_bits(bits: Array, parities: Array) -> str:
+def _text_of_bits(bits: Array, parities: Array, data: Array) -> str:
     lines = []
     for start in range(0, len(bits), 64):
         for label, row in (("bits  ", bits), ("parity", parities)):
@@ -69,7 +69,7 @@ PREFIX_SUMS: Final = Task(
     decode=lambda inputs, targets: prefix_sums.pack(inputs),
     shapes=lambda num_bits: ((num_bits,), (num_bits,)),
     columns={},
-    solve=prefix_sums.solve,
+    solve=lambda inputs, num_bits: prefix_sums.solve(inputs),
     splits_of=_splits_of_bits,
     input_offset=-0.5,
     input_channels=1,

@@ -56,12 +56,13 @@ class Task:
             and no `target`, which `encode` makes when they are read. None where `decode` is.
         shapes: difficulty to the shapes of one input and one target in the files.
         columns: name and type of the further columns of the files.
-        solve: inputs to targets, by an algorithm independent of the generator; None where there is none.
+        solve: (inputs, difficulty) to targets, from what a network would see alone; None where there is no such way.
         splits_of: data to the split that each instance's canonical hash names.
         input_offset: what is added to the 0s and 1s of an input to make the network's.
         input_channels: channels of the network's input; a flat input gets one axis for it.
-        text: ``(input, target)`` of the files to a drawing for a terminal.
-        imported: instances are not made but read, from the folder `DataSpec.root`.
+        text: ``(input, target, data)`` of one instance to a drawing for a terminal.
+        difficulties_in: of a task whose instances are not made but read from a folder (`DataSpec.root`): (root,
+            variant, split) to the difficulties that the folder holds, ascending. None for all others.
     """
 
     name: str
@@ -83,12 +84,17 @@ class Task:
     from_columns: Callable[[Mapping[str, Array]], Array] | None = None
     shapes: Callable[[int], tuple[tuple[int, ...], tuple[int, ...]]]
     columns: Mapping[str, str]
-    solve: Callable[[Array], NDArray[np.uint8]] | None
+    solve: Callable[[Array, int], NDArray[np.uint8]] | None
     splits_of: Callable[[Array, int], list[str]]
     input_offset: float
     input_channels: int
-    text: Callable[[Array, Array], str]
-    imported: bool = False
+    text: Callable[[Array, Array, Array], str]
+    difficulties_in: Callable[[str, str, str], tuple[int, ...]] | None = None
+
+    @property
+    def imported(self) -> bool:
+        """Whether instances are read from a folder, and not made."""
+        return self.difficulties_in is not None
 
     def check_variant(self, variant: str) -> str:
         """The variant, "" standing for the first; ValueError that lists them for any other name."""

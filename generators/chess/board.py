@@ -105,6 +105,21 @@ BETWEEN, LINES = _between_and_lines()
 _ONE = np.uint64(1)
 
 
+def as_positions(positions: NDArray[np.uint64], count: int | None = None) -> NDArray[np.uint64]:
+    """The first eight words of each row, contiguous: the kernels do not look whether there are as many as they read.
+
+    Raises:
+        ValueError: the rows are not uint64, too short, or not `count` of them.
+    """
+    rows = np.asarray(positions)
+    if rows.ndim != 2 or rows.shape[1] < POSITION_WORDS or count not in (None, len(rows)):
+        wanted = "N" if count is None else count
+        raise ValueError(f"positions must be of shape ({wanted}, {POSITION_WORDS}), not {rows.shape}")
+    if rows.dtype != np.uint64:
+        raise ValueError(f"positions must be uint64, not {rows.dtype}")
+    return np.ascontiguousarray(rows[:, :POSITION_WORDS])
+
+
 @numba.njit(cache=True, nogil=True)
 def kind_at(position, square):  # type: ignore[no-untyped-def]
     """Kind of the piece on a square, 0 (pawn) to 5 (king), -1 where there is none."""

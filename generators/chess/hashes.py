@@ -6,10 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.generators.chess.board import (
-    KINGS,
-    POSITION_WORDS,
-)
+from easy_to_hard.generators.chess.board import KINGS, POSITION_WORDS, as_positions
 from easy_to_hard.generators.random import mix64
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -58,7 +55,7 @@ def _canonical_hashes(positions, hashes):  # type: ignore[no-untyped-def]
 
 
 def canonical_hashes(positions: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """`canonical_hash` of each of (N, 8) positions, or of rows that begin with them."""
+    """`canonical_hash` of each of (N, 8) uint64 positions, or of rows that begin with them; ValueError for others."""
     hashes = np.empty(len(positions), dtype=np.uint64)
-    _canonical_hashes(positions, hashes)
+    _canonical_hashes(as_positions(positions), hashes)
     return hashes

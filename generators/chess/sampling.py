@@ -218,7 +218,10 @@ def first_distinct(
 
     Raises:
         NotEnoughInstancesError: the draws bring hardly anything new any more.
+        ValueError: a negative count, or as `sample`.
     """
+    if count < 0:
+        raise ValueError(f"count must not be negative, not {count}")
     batches: list[MateBatch] = []
     drawn, most, step = count, _PATIENCE * count, max(1, int(1e9 / _nanoseconds(mate_in)))
     known = 0
@@ -241,7 +244,10 @@ def first_distinct(
                 f"fewer than the {count} asked for"
             )
         drawn = min(most, drawn + 2 * (count - len(first)) + 8)
-    _DRAWN[mate_in, split, seed, split_rule] = batch
+    key = mate_in, split, seed, split_rule
+    if key not in _DRAWN or len(_DRAWN[key].rows) < len(batch.rows):
+        _DRAWN[key] = batch
+    _DRAWN.move_to_end(key)
     while len(_DRAWN) > _MOST_DRAWN:
         _DRAWN.popitem(last=False)
     return np.sort(first)[:count].astype(np.uint64)

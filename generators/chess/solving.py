@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.generators.chess.board import MAX_MOVES, MOVE_MASK, POSITION_WORDS
+from easy_to_hard.generators.chess.board import ENEMY, KINGS, MAX_MOVES, MOVE_MASK, OWN, as_positions
 from easy_to_hard.generators.chess.mates import MAX_MATE_IN, find_keys, mate_within, new_search, solution_line
 from easy_to_hard.generators.parallel import run_in_chunks
 
@@ -53,11 +53,15 @@ def solve(positions: NDArray[np.uint64], most: int, num_threads: int | None = No
         num_threads: None for one a core.
 
     Raises:
-        ValueError: `most` out of range.
+        ValueError: `most` out of range, or rows that are no positions.
     """
     if not 1 <= most <= MAX_MATE_IN:
         raise ValueError(f"most must be from 1 to {MAX_MATE_IN} moves, not {most}")
-    held = np.ascontiguousarray(positions[:, :POSITION_WORDS])
+    held = as_positions(positions)
+    for side in (OWN, ENEMY):
+        kings = held[:, side] & held[:, KINGS]
+        for row in np.flatnonzero((kings == 0) | (kings & (kings - np.uint64(1)) != 0))[:1]:
+            raise ValueError(f"position {row} has not one king a side")
     mate_in = np.empty(len(held), dtype=np.int32)
     keys = np.empty((len(held), MAX_MOVES), dtype=np.int16)
     lines = np.empty((len(held), 2 * most - 1), dtype=np.int16)

@@ -6,7 +6,15 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, MOVE_MASK, POSITION_WORDS, STATE
+from easy_to_hard.generators.chess.board import (
+    BLACK_TO_MOVE,
+    MOVE_MASK,
+    POSITION_WORDS,
+    PROMOTION_SHIFT,
+    QUEEN,
+    STATE,
+    as_positions,
+)
 from easy_to_hard.generators.chess.fen import MAX_FEN, REASONS, read_fen, write_fen
 from easy_to_hard.generators.chess.uci import MAX_UCI, read_uci, write_uci
 
@@ -50,13 +58,19 @@ def _joined(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
     return np.frombuffer(b"".join(encoded) or b" ", dtype=np.uint8), ends
 
 
+def _listed(texts: Sequence[str], what: str) -> list[str]:
+    if isinstance(texts, str):
+        raise ValueError(f"{what} must be a list of strings, not the string {texts!r}")
+    return [str(text) for text in texts]
+
+
 def parse_fens(fens: Sequence[str]) -> NDArray[np.uint64]:
     """FENs to (N, 8) uint64 positions, see `board`.
 
     Raises:
         ValueError: one is not a FEN, or no legal position; the message names it and says why.
     """
-    fens = [str(fen) for fen in fens]
+    fens = _listed(fens, "FENs")
     positions = np.empty((len(fens), POSITION_WORDS), dtype=np.uint64)
     reasons = np.empty(len(fens), dtype=np.int64)
     _read_fens(*_joined(fens), positions, reasons)
@@ -65,18 +79,11 @@ def parse_fens(fens: Sequence[str]) -> NDArray[np.uint64]:
     return positions
 
 
-def _as_positions(positions: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
-    """The first eight words of each row. The kernels do not look whether there are as many as they are told."""
-    if positions.ndim != 2 or positions.shape[1] < POSITION_WORDS or len(positions) != count:
-        raise ValueError(f"positions must be of shape ({count}, {POSITION_WORDS}), not {positions.shape}")
-    return np.ascontiguousarray(positions[:, :POSITION_WORDS])
-
-
 def to_fens(positions: NDArray[np.uint64]) -> list[str]:
     """(N, 8) positions, or rows that begin with them, to FENs."""
     text = np.empty((len(positions), MAX_FEN), dtype=np.uint8)
     lengths = np.empty(len(positions), dtype=np.int64)
-    _write_fens(_as_positions(positions, len(positions)), text, lengths)
+    _write_fens(as_positions(positions), text, lengths)
     return [row[:length].tobytes().decode() for row, length in zip(text, lengths, strict=True)]
 
 
@@ -86,9 +93,9 @@ def parse_ucis(ucis: Sequence[str], positions: NDArray[np.uint64]) -> NDArray[np
     Raises:
         ValueError: one is not of this form, and the message names it; or there are not as many positions.
     """
-    ucis = [str(uci) for uci in ucis]
+    ucis = _listed(ucis, "moves")
     moves = np.empty(len(ucis), dtype=np.int64)
-    _read_ucis(*_joined(ucis), _as_positions(positions, len(ucis)), moves)
+    _read_ucis(*_joined(ucis), as_positions(positions, len(ucis)), moves)
     for row in np.flatnonzero(moves < 0)[:1]:
         raise ValueError(f"move {ucis[row]!r} is not of the form e2e4 or a7a8q")
     return moves
@@ -98,20 +105,32 @@ def to_ucis(moves: NDArray[np.int64], positions: NDArray[np.uint64]) -> list[str
     """(N,) moves of the movers of (N, 8) positions to UCI.
 
     Raises:
-        ValueError: there are not as many positions as moves.
+        ValueError: there are not as many positions as moves, or one is no move.
     """
     text = np.empty((len(moves), MAX_UCI), dtype=np.uint8)
     lengths = np.empty(len(moves), dtype=np.int64)
-    bare = np.ascontiguousarray(np.asarray(moves).astype(np.int64) & MOVE_MASK)
-    _write_ucis(bare, _as_positions(positions, len(moves)), text, lengths)
+    bare = np.asarray(moves).astype(np.int64)
+    for row in np.flatnonzero((bare < 0) | ((bare >> PROMOTION_SHIFT & 7) > QUEEN))[:1]:
+        raise ValueError(f"{bare[row]} is no move")
+    bare = np.ascontiguousarray(bare & MOVE_MASK)
+    _write_ucis(bare, as_positions(positions, len(moves)), text, lengths)
     return [row[:length].tobytes().decode() for row, length in zip(text, lengths, strict=True)]
 
 
 def to_lines(lines: NDArray[np.int16], positions: NDArray[np.uint64]) -> list[str]:
-    """(N, P) moves of both sides in turn from (N, 8) positions on, each as its mover sees it, to UCI with spaces."""
-    turns = np.array(positions[:, :POSITION_WORDS])
-    columns = []
+    """(N, P) moves of both sides in turn from (N, 8) positions on, each as its mover sees it, to UCI with spaces.
+
+    A line ends before its first -1.
+
+    Raises:
+        ValueError: there are not as many positions as lines, or something else is no move.
+    """
+    turns = as_positions(positions, len(lines)).copy()
+    texts: list[list[str]] = [[] for _ in range(len(lines))]
+    there = np.ones(len(lines), dtype=np.bool_)
     for ply in range(lines.shape[1]):
-        columns.append(to_ucis(lines[:, ply].astype(np.int64), turns))
+        there &= lines[:, ply] != -1
+        for row, uci in zip(np.flatnonzero(there), to_ucis(lines[there, ply], turns[there]), strict=True):
+            texts[row].append(uci)
         turns[:, STATE] ^= BLACK_TO_MOVE
-    return [" ".join(line) for line in zip(*columns, strict=True)]
+    return [" ".join(line) for line in texts]

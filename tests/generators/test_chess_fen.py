@@ -283,8 +283,15 @@ def test_arrays_of_wrong_shapes() -> None:
             parse_ucis(["e2e4", "a2a3"], wrong)
         with pytest.raises(ValueError, match="positions must be of shape"):
             to_ucis(moves, wrong)
-    with pytest.raises(ValueError, match=r"\(2, 8\), not \(2, 7\)"):
+    with pytest.raises(ValueError, match=r"\(N, 8\), not \(2, 7\)"):
         to_fens(positions[:, :7])
+    with pytest.raises(ValueError, match="positions must be uint64, not int64"):
+        to_fens(positions.astype(np.int64))
+    for nothing in (-1, 7 << 12):
+        with pytest.raises(ValueError, match=f"{nothing} is no move"):
+            to_ucis(np.array([nothing, moves[0]]), positions)
+    with pytest.raises(ValueError, match="FENs must be a list of strings, not the string"):
+        parse_fens(START)
     rows = np.concatenate([positions, moves[:, None].astype(np.uint64)], axis=1)
     assert to_fens(rows) == [START, KIWIPETE]
     assert to_ucis(moves, rows) == ["e2e4", "a2a3"]
