@@ -54,7 +54,7 @@ _0 = np.uint64(0)
 _1 = np.uint64(1)
 _DEPTH_BITS = np.uint64(8)
 _DEPTH_MASK = np.uint64(0xFF)
-_SPECIAL = CASTLE | EN_PASSANT_CAPTURE | 7 << PROMOTION_SHIFT
+SPECIAL: Final = CASTLE | EN_PASSANT_CAPTURE | 7 << PROMOTION_SHIFT
 
 
 @numba.njit(cache=True, nogil=True)
@@ -88,10 +88,10 @@ def find_checks(position, checks):  # type: ignore[no-untyped-def]
     checks[6], checks[7] = uncovering, king
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def gives_check(position, move, checks, after):  # type: ignore[no-untyped-def]
     """Whether a legal move gives check; `checks` from `find_checks`, `after` (uint64, 8) is overwritten."""
-    if move & _SPECIAL:
+    if move & SPECIAL:
         make(position, move, after)
         return in_check(after)
     origin, to = np.uint64(move & 63), np.uint64((move >> DESTINATION_SHIFT) & 63)

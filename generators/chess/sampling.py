@@ -1,8 +1,13 @@
 """Draw puzzles: a forced mate in exactly so many moves, with one key move.
 
 Item i of a split plays games from its own stream until a position comes that the split's hash range holds and the
-solver accepts. What a position loses on becoming a puzzle: castling rights and the en-passant square, so that the
-planes of a network show all there is to know. The colours are exchanged by the toss of a coin.
+solver accepts. A game gives its first puzzle only, and which one that is must not depend on the split, or the larger
+split would have the earlier ones, with more pieces on the board. So for mate in 1 the first puzzle of any split ends
+the game; for deeper mates, where asking the solver is what takes long, every split sees a tenth of all boards: of those
+of "train" one in eight.
+
+What a position loses on becoming a puzzle: castling rights and the en-passant square, so that the planes of a network
+show all there is to know. The colours are exchanged by the toss of a coin.
 """
 
 from collections import OrderedDict
@@ -30,7 +35,7 @@ from easy_to_hard.generators.chess.mates import MAX_MATE_IN, mate_within, new_se
 from easy_to_hard.generators.chess.moves import legal_moves, make
 from easy_to_hard.generators.chess.text import parse_fens
 from easy_to_hard.generators.parallel import run_in_chunks
-from easy_to_hard.generators.random import BUFFER_BYTES, CURSOR_WORDS, next_below, open_stream, stream_key
+from easy_to_hard.generators.random import BUFFER_BYTES, CURSOR_WORDS, mix64, next_below, open_stream, stream_key
 from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, check_split, split_range
 
 MIN_MATE_IN: Final = 1
@@ -40,6 +45,8 @@ MAX_SAMPLED_MATE_IN: Final = 6
 _FIRST_PLY: Final = 8
 # From mate in 2 on, only positions with two checks at hand are tried: they hold 19 of 20 puzzles.
 _LEAST_CHECKS: Final = 2
+# The smallest split holds a tenth of all boards.
+_SMALLEST_SHARE: Final = 2**64 // 10
 # From mate in 3 on, a search that allows so many moves without check must find the mate before the full search is
 # asked whether there is a shorter one, or a second key.
 _QUIET_MOVES: Final = 1
@@ -91,8 +98,8 @@ def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def _play_game(games, mate_in, low, last, search, moves, weights, buffer, cursor):  # type: ignore[no-untyped-def]
-    """Play from games[0] until a puzzle comes; (its key, its place in `games`, its hash), key -1 where none came.
+def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, cursor):  # type: ignore[no-untyped-def]
+    """Play from games[0] until a puzzle comes, then in games[2]; (its key, its hash), key -1 where none came.
 
     games: (4, 8): two positions that take turns, the candidate, room for checks.
     """
@@ -105,18 +112,19 @@ def _play_game(games, mate_in, low, last, search, moves, weights, buffer, cursor
         number = mark_checks(position, moves, count, checks, after)
         if ply >= _FIRST_PLY and number >= min(mate_in, _LEAST_CHECKS):
             board_hash = canonical_hash(position)
-            if low <= board_hash <= last:
+            in_split = low <= board_hash <= last
+            if mate_in == 1 or (in_split and mix64(board_hash) <= thin):
                 candidate[:] = position
                 candidate[STATE] = np.uint64(1) << FULLMOVES_SHIFT
                 key = _key_move(candidate, mate_in, search)
                 if key >= 0:
-                    return key & MOVE_MASK, board_hash
+                    return (key & MOVE_MASK if in_split else np.int64(-1)), board_hash
         make(position, choose_move(position, moves, count, weights, buffer, cursor), after)
     return np.int64(-1), np.uint64(0)
 
 
 @numba.njit(cache=True, nogil=True)
-def _sample(mate_in, entries, key, indices, low, last, start, rows, lines, legal, hashes):  # type: ignore[no-untyped-def]
+def _sample(mate_in, entries, key, indices, low, last, thin, start, rows, lines, legal, hashes):  # type: ignore[no-untyped-def]
     search = new_search(entries)
     games = np.empty((4, POSITION_WORDS), dtype=np.uint64)
     moves, weights = np.empty(MAX_MOVES, dtype=np.int64), np.empty(MAX_MOVES, dtype=np.int64)
@@ -129,7 +137,7 @@ def _sample(mate_in, entries, key, indices, low, last, start, rows, lines, legal
         legal[i] = 0
         for _ in range(_MAX_GAMES):
             games[0] = start
-            move, board_hash = _play_game(games, mate_in, low, last, search, moves, weights, buffer, cursor)
+            move, board_hash = _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, cursor)
             if move >= 0:
                 solution_line(games[2], mate_in, search, line)
                 for j in range(2 * mate_in - 1):
@@ -179,7 +187,9 @@ def sample(
     rows = np.empty((count, ROW_WORDS), dtype=np.uint64)
     lines = np.empty((count, 2 * mate_in - 1), dtype=np.int16)
     legal, hashes = np.empty(count, dtype=np.int32), np.empty(count, dtype=np.uint64)
-    bounds = np.uint64(low), np.uint64(high - 1)
+    share = high - low
+    thin = 2**64 - 1 if split_rule == "original" else min(2**64 - 1, _SMALLEST_SHARE * 2**64 // share)
+    bounds = np.uint64(low), np.uint64(high - 1), np.uint64(thin)
     entries = _TABLE_ENTRIES.get(mate_in, _LARGE_TABLE)
     start = parse_fens([START_FEN])[0]
 
