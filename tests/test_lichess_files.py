@@ -314,8 +314,11 @@ def test_memory_does_not_grow_with_the_file(form: str, tmp_path: Path) -> None:
     peaks = []
     for count in (20_000, 200_000):
         source = write_rows(tmp_path / f"{count}.csv", good_rows(count))
-        command = [sys.executable, "-c", _MEASURE, str(source), str(tmp_path / f"{count}"), form]
-        peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        # The first run may have kernels to compile, which takes more memory than anything else.
+        for run in ("first", "second"):
+            command = [sys.executable, "-c", _MEASURE, str(source), str(tmp_path / f"{count}-{run}"), form]
+            peak = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        peaks.append(peak)
     assert peaks[1] < peaks[0] + 16e6
 
 
