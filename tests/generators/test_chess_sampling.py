@@ -352,3 +352,21 @@ def test_ten_thousand_puzzles_by_other_solvers(mate_in: int) -> None:
     by_brute_force = f"{left_open:,} of them by brute force"
     print(f"\nmate in {mate_in}: {checked:,} puzzles checked, {by_brute_force}, {len(wrong)} disagreements")
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("mate_in", "split", "fen", "line"),
+    [
+        (1, "train", "N4br1/R7/nQ1pk1p1/6Bp/4KP2/2p4P/6P1/5BNR w - - 0 1", "f1c4"),
+        (1, "test", "r1bq1knr/p2R1pp1/2n1p3/P6p/1pp2P1b/6P1/1PPPP3/RNBQKBN1 b - - 0 1", "h4g3"),
+        (2, "train", "8/5k2/3b4/7P/r1q1P2P/2P2P2/5B2/3K2NR b - - 0 1", "c4d3 d1c1 d6a3"),
+        (2, "test", "8/8/7k/8/7q/1p6/1P6/3K4 b - - 0 1", "h4f2 d1c1 f2c2"),
+        (3, "train", "8/2k5/R5P1/4R3/4p3/4P3/1P6/3K4 w - - 0 1", "e5e7 c7b8 d1e2 b8c8 a6a8"),
+        (3, "test", "8/4k3/8/p2QK3/P7/8/8/8 w - - 0 1", "d5b7 e7d8 e5d6 d8e8 b7e7"),
+    ],
+)
+def test_items_stay_what_they_are(mate_in: int, split: str, fen: str, line: str) -> None:
+    """Item 5, on every machine and in every version: whoever changes it makes another benchmark."""
+    batch = sample(mate_in, [5], split=split)
+    assert to_fens(batch.rows) == [fen]
+    assert to_lines(batch.lines, batch.rows) == [line]
