@@ -310,7 +310,10 @@ print(convert(sys.argv[1], sys.argv[2], progress=False, planes=sys.argv[3] == "p
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["parquet", "planes"])
 def test_memory_does_not_grow_with_the_file(form: str, tmp_path: Path) -> None:
-    """Ten times as many rows, 36 MB of text and, as planes, 166 MB of arrays: less than 24 MB more memory (6 to 19 were seen)."""
+    """Ten times as many rows, 36 MB of text and, as planes, 166 MB of arrays: less than 24 MB more memory.
+
+    6 to 19 were seen.
+    """
     peaks = []
     for count in (20_000, 200_000):
         source = write_rows(tmp_path / f"{count}.csv", good_rows(count))
