@@ -137,7 +137,8 @@ class Evaluate:
         if self.out is not None and (self.out.suffix != ".json" or self.out.is_dir()):
             raise ValueError(f"--out must be a file that ends in .json, not {self.out.name!r}")
         model, facts = load_for(self.model, self.task)
-        examination = self._examination(facts.task, facts.variant)
+        own = self.task in ("", facts.task)
+        examination = self._examination(self.task or facts.task, facts.variant if own else "")
         if self.out is not None:
             self.out.parent.mkdir(parents=True, exist_ok=True)
         for number, result in enumerate(examine(model, facts, examination, progress=not self.quiet)):
@@ -191,13 +192,15 @@ class _AtOneDifficulty:
     def load(self) -> "tuple[ThinkingNet, ModelFacts, DataSpec]":
         """The net, what is known of it, and which instances."""
         from easy_to_hard.baselines.deep_thinking.examination import load_for
-        from easy_to_hard.tasks import DataSpec
+        from easy_to_hard.tasks import DataSpec, get_task
 
         model, facts = load_for(self.model, self.task, self.device)
+        own = self.task in ("", facts.task)
+        easy = facts.difficulty if own else get_task(self.task).train_difficulty
         spec = DataSpec(
-            task=facts.task,
-            difficulty=facts.difficulty if self.difficulty is None else self.difficulty,
-            variant=self.variant or facts.variant,
+            task=self.task or facts.task,
+            difficulty=easy if self.difficulty is None else self.difficulty,
+            variant=self.variant or (facts.variant if own else ""),
             split=self.split,
             seed=self.seed,
             root=self.root,

@@ -309,6 +309,13 @@ def test_nets_on_puzzles_of_a_folder(
     assert [score["difficulty"] for score in written["scores"]] == bands
     assert "root" not in written["preset"]
     assert "data " in written["preset"]
+    assert (
+        main(
+            ["evaluate", "--model", run, "--task", "chess_mates", "--items", "3", "--iterations", "2", "--out", result]
+        )
+        == 0
+    )
+    assert json.loads(Path(result).read_text())["task"] == "chess_mates"
     (moved / "manifest.json").write_text("{}")
     assert main([*train, "--root", str(moved)]) == 2
     assert "holds a run of another preset or with other settings (data" in capsys.readouterr().err

@@ -60,7 +60,7 @@ class Examination:
     """Which instances a net is tested on, and how.
 
     Attributes:
-        task: must be the net's.
+        task: the net's, or one with the same inputs and answers (chess has two).
         difficulties: at least one.
         variant: "" for the task's default.
         split, seed: of the test data.
@@ -133,9 +133,10 @@ class Examination:
 
 
 def check_task(facts: ModelFacts, task: str) -> None:
-    """ValueError if a net was trained on another task."""
-    if task != facts.task:
-        get_task(task)
+    """ValueError if a net cannot be tested on a task: one with other inputs or other answers than its own."""
+    get_task(task)
+    alike = input_shape(task) == input_shape(facts.task)
+    if not alike or answer_rules(task).decode is not answer_rules(facts.task).decode:
         raise ValueError(f"this net was trained on {facts.task} and cannot be tested on {task}")
 
 
@@ -186,7 +187,7 @@ def examine_difficulty(
         threads=examination.threads,
         precision=examination.precision,
     )
-    label = f"{get_task(facts.task).difficulty_name} {difficulty}"
+    label = f"{get_task(spec.task).difficulty_name} {difficulty}"
     if examination.exit_rule == "validation":
         tried = evaluate(
             model,
@@ -259,7 +260,7 @@ def to_result(
     return Result(
         method="deep_thinking",
         preset=facts.preset,
-        task=facts.task,
+        task=spec.task,
         trained_on=_config_of(facts),
         commit=source_commit(),
         package_version=__version__,
