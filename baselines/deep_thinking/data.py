@@ -76,12 +76,10 @@ def default_ladder(task: str, *, root: str = "", variant: str = "", split: str =
     Raises:
         ValueError: unknown task, or one that is read from a folder and no folder, or one without that task's files.
     """
-    in_folder = get_task(task).difficulties_in
-    if in_folder is None:
+    known = get_task(task)
+    if known.difficulties_in is None:
         return answer_rules(task).ladder
-    if not root:
-        raise ValueError(f"{task} are read from a folder: give its root, made by 'easy-to-hard convert-lichess'")
-    found = in_folder(root, variant, split)
+    found = known.difficulties_in(known.check_root(root), variant, split)
     if not found:
         raise ValueError(f"{root} holds no {task} in bands of {variant or 'rating'}s, split {split}")
     return found

@@ -55,13 +55,7 @@ class DataSpec:
         check_split_rule(self.split_rule)
         if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)):
             raise ValueError(f"seed must be an integer, not {self.seed!r}")
-        object.__setattr__(self, "root", str(self.root))
-        if task.imported and not self.root:
-            raise ValueError(
-                f"{self.task} are read from a folder: give its root, made by 'easy-to-hard convert-lichess'"
-            )
-        if self.root and not task.imported:
-            raise ValueError(f"{self.task} are made, not read: root must be left out, not {self.root!r}")
+        object.__setattr__(self, "root", task.check_root(str(self.root)))
 
     @property
     def config(self) -> str:

@@ -96,6 +96,16 @@ class Task:
         """Whether instances are read from a folder, and not made."""
         return self.difficulties_in is not None
 
+    def check_root(self, root: str) -> str:
+        """The folder; ValueError where an imported task has none, or another one has."""
+        if self.imported and not root:
+            raise ValueError(
+                f"{self.name} are read from a folder: give its root, made by 'easy-to-hard convert-lichess'"
+            )
+        if root and not self.imported:
+            raise ValueError(f"{self.name} are made, not read: root must be left out, not {root!r}")
+        return root
+
     def check_variant(self, variant: str) -> str:
         """The variant, "" standing for the first; ValueError that lists them for any other name."""
         if variant == "":
