@@ -32,7 +32,14 @@ def lichess_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
     @cache
     def folder(bands: str) -> Path:
         root = tmp_path_factory.mktemp("lichess") / bands
-        convert(Path(__file__).parent / "data" / "lichess_puzzles_200.csv", root, bands=bands, progress=False)
+        report = convert(Path(__file__).parent / "data" / "lichess_puzzles_200.csv", root, bands=bands, progress=False)
+        assert (report.rows_in, report.rows_out, report.rejects, report.ignored_columns) == (200, 200, (), ())
         return root
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def converted(lichess_folder: Callable[[str], Path]) -> Path:
+    """The puzzles in bands of ratings; not to be changed."""
+    return lichess_folder("rating")

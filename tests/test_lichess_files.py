@@ -31,16 +31,6 @@ from easy_to_hard.lichess.reading import BLOCK_BYTES, ConvertError
 from easy_to_hard.parsing import parse
 from easy_to_hard.storage import read_manifest
 
-
-@pytest.fixture(scope="module")
-def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The excerpt; not to be changed."""
-    root = tmp_path_factory.mktemp("lichess") / "data"
-    report = convert_quietly(EXCERPT, root)
-    assert (report.rows_in, report.rows_out, report.rejects, report.ignored_columns) == (200, 200, (), ())
-    return root
-
-
 # ---- forms of the file
 
 

@@ -53,12 +53,6 @@ def diagonal_attacks(square, occupied):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
-def attacks_up(pawns):  # type: ignore[no-untyped-def]
-    """What pawns that go up attack, all of them together."""
-    return ((pawns & NOT_FILE_A) << _7) | ((pawns & NOT_FILE_H) << _9)
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
 def attacks_down(pawns):  # type: ignore[no-untyped-def]
     """What pawns that go down attack, all of them together."""
     return ((pawns & NOT_FILE_A) >> _9) | ((pawns & NOT_FILE_H) >> _7)

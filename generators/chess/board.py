@@ -120,6 +120,12 @@ def as_positions(positions: NDArray[np.uint64], count: int | None = None) -> NDA
     return np.ascontiguousarray(rows[:, :POSITION_WORDS])
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def exchange_rights(rights):  # type: ignore[no-untyped-def]
+    """Castling rights as the other side sees them: own and enemy's exchanged."""
+    return rights >> np.uint64(2) | (rights & np.uint64(3)) << np.uint64(2)
+
+
 @numba.njit(cache=True, nogil=True)
 def kind_at(position, square):  # type: ignore[no-untyped-def]
     """Kind of the piece on a square, 0 (pawn) to 5 (king), -1 where there is none."""

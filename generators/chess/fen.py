@@ -29,6 +29,7 @@ from easy_to_hard.generators.chess.board import (
     RANK_8,
     STATE,
     STRAIGHTS,
+    exchange_rights,
     kind_at,
 )
 from easy_to_hard.generators.chess.moves import legal_moves
@@ -68,11 +69,10 @@ MAX_FEN: Final = 100
 
 _0 = np.uint64(0)
 _1 = np.uint64(1)
-_2 = np.uint64(2)
 _8 = np.uint64(8)
 _LAST_CLOCK = 9999
 _SPACE, _SLASH, _DASH = ord(" "), ord("/"), ord("-")
-_DIGIT_0, _SMALL_A, _CAPITAL_A = ord("0"), ord("a"), ord("A")
+_DIGIT_0 = ord("0")
 _SMALL_B, _SMALL_W = ord("b"), ord("w")
 # Letters in the order of the kinds.
 _PIECES = np.frombuffer(b"pnbrqk", dtype=np.uint8)
@@ -268,7 +268,7 @@ def read_fen(text, start, stop, position):  # type: ignore[no-untyped-def]
         fullmoves = max(fullmoves, 1)
     if black:
         turn_board(board, position)
-        rights = rights >> _2 | (rights & np.uint64(3)) << _2
+        rights = exchange_rights(rights)
     else:
         position[:] = board
     position[STATE] = rights | np.uint64(halfmoves) << HALFMOVES_SHIFT | np.uint64(fullmoves) << FULLMOVES_SHIFT
@@ -345,7 +345,7 @@ def write_fen(position, text):  # type: ignore[no-untyped-def]
     place += 3
     rights = state & CASTLING
     if black:
-        rights = rights >> _2 | (rights & np.uint64(3)) << _2
+        rights = exchange_rights(rights)
     for i in range(4):
         if (rights >> np.uint64(i)) & _1:
             text[place] = _RIGHTS[i]

@@ -46,7 +46,6 @@ from easy_to_hard.generators.chess.moves import has_legal_move, legal_moves, mak
 from easy_to_hard.generators.random import mix64
 
 MAX_MATE_IN: Final = 8
-TABLE_ENTRIES: Final = 2**17
 
 # Two positions a move, and the one after the last.
 _PLIES: Final = 2 * MAX_MATE_IN + 2

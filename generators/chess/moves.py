@@ -49,14 +49,13 @@ from easy_to_hard.generators.chess.board import (
     RANK_3,
     STATE,
     STRAIGHTS,
+    exchange_rights,
 )
 
 _0 = np.uint64(0)
 _1 = np.uint64(1)
-_2 = np.uint64(2)
 _8 = np.uint64(8)
 _16 = np.uint64(16)
-_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _CLOCKS = CLOCK_MASK << HALFMOVES_SHIFT
 _HALFMOVE = _1 << HALFMOVES_SHIFT
 _FULLMOVE = _1 << FULLMOVES_SHIFT
@@ -263,7 +262,7 @@ def make(position, move, out):  # type: ignore[no-untyped-def]
     rights = state & CASTLING
     clocks = state >> HALFMOVES_SHIFT << HALFMOVES_SHIFT
     clocks = (clocks & ~_CLOCKS) if kind == PAWN or move & CAPTURE else clocks + _HALFMOVE
-    state = clocks + black * _FULLMOVE | (_1 - black) << _16 | (rights >> _2) | ((rights & np.uint64(3)) << _2)
+    state = clocks + black * _FULLMOVE | (_1 - black) << _16 | exchange_rights(rights)
     if move & DOUBLE_STEP:
         # A square is kept only where a pawn stands ready to go there: 16..23 in the new mover's ranks is 40..47.
         beside = ((arrival & NOT_FILE_A) >> _1) | ((arrival & NOT_FILE_H) << _1)
