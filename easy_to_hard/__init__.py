@@ -11,9 +11,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from easy_to_hard.chess.datasets import ChessMateDataset, ChessPuzzleDataset
-    from easy_to_hard.datasets import MazeDataset, PrefixSumDataset, StreamingDataset
+    from easy_to_hard.datasets import MazeDataset, PrefixSumDataset
     from easy_to_hard.generators.splits import NotEnoughInstancesError
+    from easy_to_hard.graded import GradedDataset, load
     from easy_to_hard.storage import build
+    from easy_to_hard.streaming import StreamingDataset
     from easy_to_hard.tasks import TASKS, DataSpec, generate
     from easy_to_hard.verification import verify
 
@@ -22,6 +24,7 @@ __all__ = [
     "ChessMateDataset",
     "ChessPuzzleDataset",
     "DataSpec",
+    "GradedDataset",
     "MazeDataset",
     "NotEnoughInstancesError",
     "PrefixSumDataset",
@@ -29,6 +32,7 @@ __all__ = [
     "__version__",
     "build",
     "generate",
+    "load",
     "verify",
 ]
 
@@ -37,12 +41,14 @@ _HOMES = {
     "ChessMateDataset": "chess.datasets",
     "ChessPuzzleDataset": "chess.datasets",
     "DataSpec": "tasks",
+    "GradedDataset": "graded",
     "MazeDataset": "datasets",
     "NotEnoughInstancesError": "generators.splits",
     "PrefixSumDataset": "datasets",
-    "StreamingDataset": "datasets",
+    "StreamingDataset": "streaming",
     "build": "storage",
     "generate": "tasks",
+    "load": "graded",
     "verify": "verification",
 }
 

@@ -36,6 +36,9 @@ class Build:
     preset: Annotated[str, arg(help="tiny (seconds), demo, small or full (the benchmark)")] = "small"
     seed: Seed = 0
     split_rule: SplitRule = "hash"
+    shard: Annotated[
+        str, arg(help="I/N: make the I-th of N shares, for N machines; then build without --shard in the joined folder")
+    ] = ""
     threads: Annotated[int | None, arg(help="files made at a time; one a core by default")] = None
     quiet: Quiet = False
 
@@ -50,32 +53,57 @@ class Build:
             preset=self.preset,
             seed=self.seed,
             split_rule=self.split_rule,
+            shard=self._share(),
             num_threads=self.threads,
             progress=not self.quiet,
         )
         files = f"{report.made + report.kept} files" + (f" ({report.kept} there already)" if report.kept else "")
         print(f"{report.root}: {report.rows:,} rows in {files}, {report.size / 1e6:.1f} MB")
+        if self.shard and report.missing:
+            print(f"share {self.shard}; {report.missing} files of other shares are not in this folder yet")
+        if self.shard:
+            print("when all shares lie in one folder, give this command there without --shard")
         return 0
+
+    def _share(self) -> tuple[int, int] | None:
+        if not self.shard:
+            return None
+        index, slash, number = self.shard.partition("/")
+        if not (slash and index.isdecimal() and number.isdecimal() and 1 <= int(index) <= int(number)):
+            raise ValueError(f"--shard must be I/N with I from 1 to N, such as 2/8, not {self.shard!r}")
+        return int(index), int(number)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verify:
-    """Read a built folder again: check every hash, make and solve a sample of its rows."""
+    """Read a dataset again, from a folder or the Hub: check every hash, make and solve a sample of its rows."""
 
-    folder: Annotated[Positional[Path], arg(help="what `build` made", metavar="DIR")]
+    folder: Annotated[
+        Positional[str], arg(help="what `build` made, or a Hub repo: owner/name or owner/name@revision", metavar="DIR")
+    ]
     quiet: Quiet = False
 
     def run(self) -> int:
         """Verify; a line for each problem."""
         from easy_to_hard.verification import verify
 
-        report = verify(self.folder, progress=not self.quiet)
+        report = verify(self._folder(), progress=not self.quiet)
         for problem in report.problems:
             print(f"{report.root}/{problem}", file=sys.stderr)
         if report.problems:
             return 1
         print(f"{report.root}: all is well, {report.rows:,} rows in {report.files} files")
         return 0
+
+    def _folder(self) -> Path:
+        """The folder, or the place in the cache of a repo's files."""
+        from easy_to_hard.hub.fetch import open_dataset
+        from easy_to_hard.hub.retrying import split_revision
+
+        folder = Path(self.folder).expanduser()
+        if folder.exists() or self.folder.count("/") != 1 or folder.parent.is_dir():
+            return folder
+        return open_dataset(*split_revision(self.folder)).fetch_all()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from easy_to_hard.files import file_sha256, write_json
 
 _PIECE_BYTES: Final = 2**16
 # Too many requests, and servers that are about to recover.
-_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+PASSING_STATUSES: Final = frozenset({408, 429, 500, 502, 503, 504})
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
@@ -59,6 +59,16 @@ class Patience:
             raise ValueError(f"first_wait must be from 0 to {self.longest_wait}, not {self.first_wait}")
         if self.timeout <= 0:
             raise ValueError(f"timeout must be more than 0, not {self.timeout}")
+
+    def wait_after(self, attempt: int, asked: float | None = None) -> float | None:
+        """Seconds to wait after an attempt that failed; None to give up.
+
+        Args:
+            attempt: its number, from 1.
+            asked: seconds that the server wants, None where it did not say.
+        """
+        wait = min(self.first_wait * 2 ** (attempt - 1), self.longest_wait) if asked is None else asked
+        return None if attempt >= self.attempts or wait > self.longest_wait else wait
 
 
 DEFAULT_PATIENCE: Final = Patience()
@@ -124,10 +134,8 @@ def download(
             _fetch(part, patience.timeout, progress)
             return _finish(part, path, expected)
         except _PassingError as error:
-            wait = error.wait
+            wait = patience.wait_after(attempt, error.wait)
             if wait is None:
-                wait = min(patience.first_wait * 2 ** (attempt - 1), patience.longest_wait)
-            if attempt == patience.attempts or wait > patience.longest_wait:
                 raise DownloadError(f"cannot download {url} ({error}){part.told()}") from error
             if progress:
                 tqdm.write(f"{error}; attempt {attempt + 1} of {patience.attempts} in {wait:.0f} s", file=sys.stderr)
@@ -234,13 +242,13 @@ def _check_status(answer: requests.Response, part: _Part) -> None:
     if code == requests.codes.requested_range_not_satisfiable:
         part.forget()
         raise _PassingError("the part did not fit the server's file and was removed", wait=0)
-    if code in _PASSING:
-        raise _PassingError(f"HTTP {code} {answer.reason}", _retry_after(answer.headers.get("Retry-After")))
+    if code in PASSING_STATUSES:
+        raise _PassingError(f"HTTP {code} {answer.reason}", retry_after(answer.headers.get("Retry-After")))
     if code not in (requests.codes.ok, requests.codes.partial_content):
         raise DownloadError(f"cannot download {answer.url} (HTTP {code} {answer.reason}){part.told()}")
 
 
-def _retry_after(value: str | None) -> float | None:
+def retry_after(value: str | None) -> float | None:
     """Seconds, from either form of the header; None where it is absent or not understood."""
     if value is None:
         return None

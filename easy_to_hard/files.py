@@ -18,6 +18,7 @@ from easy_to_hard.tasks import Array, DataSpec, Task, get_task
 # Rows are generated, written and read so many bytes (decoded) at a time.
 _CHUNK_BYTES: Final = 2**25
 _ZSTD_LEVEL: Final = 9
+_SAMPLED_ROWS: Final = 4
 _TENSORS: Final = ("input", "target")
 
 
@@ -41,19 +42,55 @@ class Chunk:
 
 
 class TensorHash:
-    """SHA-256 of the decoded inputs and of the targets, row after row: it does not depend on the file format."""
+    """SHA-256 of the decoded inputs and of the targets, row after row: it does not depend on the file format.
+
+    Attributes:
+        target_ones: how many positions of the targets are 1.
+    """
 
     def __init__(self) -> None:
         self._inputs, self._targets = hashlib.sha256(), hashlib.sha256()
+        self.target_ones = 0
 
     def update(self, chunk: Chunk) -> None:
         """Add the rows of a chunk."""
         self._inputs.update(np.ascontiguousarray(chunk.inputs).data)
         self._targets.update(np.ascontiguousarray(chunk.targets).data)
+        self.target_ones += int(np.count_nonzero(chunk.targets))
 
     def digests(self) -> dict[str, str]:
         """The two hashes so far, in hexadecimal."""
         return {"inputs_sha256": self._inputs.hexdigest(), "targets_sha256": self._targets.hexdigest()}
+
+
+def sample_rows(rows: int) -> NDArray[np.int64]:
+    """Up to four rows of a file, from its first to its last, that stand for it where making all again takes long."""
+    return np.unique(np.linspace(0, rows - 1, min(rows, _SAMPLED_ROWS)).round().astype(np.int64))
+
+
+def sample_sha256(inputs: NDArray[np.uint8], targets: NDArray[np.uint8]) -> str:
+    """SHA-256 of decoded rows, in hexadecimal: the first one's input, its target, the next one's, and so on.
+
+    Args:
+        inputs: (N, ...) uint8 in {0, 1}.
+        targets: (N, ...) uint8 in {0, 1}.
+    """
+    digest = hashlib.sha256()
+    for pair in zip(inputs, targets, strict=True):
+        for values in pair:
+            digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
+
+
+def arrow_bytes(path: Path) -> int:
+    """Bytes of a parquet file's rows in memory, as `load_dataset` counts them: a row group at a time."""
+    # Column by column and without reading ahead takes less memory.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        return sum(
+            int(file.read_row_group(group, columns=[name]).combine_chunks().nbytes)
+            for group in range(file.num_row_groups)
+            for name in file.schema_arrow.names
+        )
 
 
 def row_bytes(task: Task, difficulty: int) -> int:
@@ -113,7 +150,7 @@ def _to_table(chunk: Chunk, schema: pa.Schema) -> pa.Table:
 
 def write_shard(
     path: Path, spec: DataSpec, indices: NDArray[np.uint64], progress: Callable[[int], object]
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Generate the items `indices` of a spec and write them to one parquet file.
 
     Args:
@@ -123,12 +160,14 @@ def write_shard(
         progress: called with the number of rows just written.
 
     Returns:
-        The hashes of the decoded tensors.
+        What the manifest says of its content: `num_bytes` in memory, the hashes of the decoded tensors, how many
+        positions of the targets are 1, and item numbers and hash of a sample of the rows.
     """
     task = get_task(spec.task)
     schema = features(task, spec.difficulty).arrow_schema
     step = chunk_rows(task, spec.difficulty)
-    tensors = TensorHash()
+    tensors, sampled = TensorHash(), sample_rows(len(indices))
+    samples: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
     with pq.ParquetWriter(
         path,
         schema,
@@ -141,8 +180,16 @@ def write_shard(
             chunk = make_chunk(spec, indices[start : start + step], num_threads=1)
             tensors.update(chunk)
             writer.write_table(_to_table(chunk, schema), row_group_size=step)
+            here = sampled[(sampled >= start) & (sampled < start + len(chunk))] - start
+            samples.append((chunk.inputs[here], chunk.targets[here]))
             progress(len(chunk))
-    return tensors.digests()
+    inputs, targets = (np.concatenate(values) for values in zip(*samples, strict=True))
+    return {
+        "num_bytes": arrow_bytes(path),
+        **tensors.digests(),
+        "target_ones": tensors.target_ones,
+        "sample": {"indices": indices[sampled].tolist(), "sha256": sample_sha256(inputs, targets)},
+    }
 
 
 def _flat(column: pa.ChunkedArray, shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -1,14 +1,12 @@
-"""Build a Hub-layout folder of parquet shards, and verify one.
+"""Build a folder in the layout of a Hub dataset repo: alone, or in shares on many machines.
 
 A folder holds ``<config>/<split>-00000-of-00001.parquet``, a README.md whose YAML names the configs, and
-manifest.json. While a build runs, ``.build/progress.jsonl`` lists the shards that are whole; a build that was
-killed takes them over, once their hashes have been checked, and makes the rest. The result is the same, byte for
-byte, as that of a build that was never stopped.
+manifest.json, which comes last. A build that was killed takes over what is whole (see `easy_to_hard.journal`) and makes
+the rest. The result is the same, byte for byte, as that of a build that was never stopped, and of one that was made in
+shares.
 """
 
-import json
 import os
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -25,19 +22,14 @@ from easy_to_hard import __version__
 from easy_to_hard.card import dataset_card
 from easy_to_hard.files import file_sha256, row_bytes, write_atomically, write_json, write_shard
 from easy_to_hard.generators.parallel import default_threads
+from easy_to_hard.journal import Journal, lock_folder
+from easy_to_hard.manifest import FORMAT, MANIFEST, README, StorageError
 from easy_to_hard.presets import Part, get_preset
 from easy_to_hard.tasks import DataSpec, get_task
 
-MANIFEST: Final = "manifest.json"
-README: Final = "README.md"
-_STATE: Final = ".build"
-_LOCK: Final = ".lock"
-FORMAT: Final = 1
 _SHARD_BYTES: Final = 2**29
-
-
-class StorageError(RuntimeError):
-    """A folder cannot be built, or is not what it says it is."""
+# Packing and hashing a byte once it is decoded takes about so long.
+_SECONDS_A_BYTE: Final = 2e-8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +48,11 @@ class BuildReport:
 
     Attributes:
         root: the folder.
-        made: shards written by this call.
-        kept: shards that were there already, whole.
-        rows: rows of all shards.
-        size: bytes of all shards.
+        made: files written by this call.
+        kept: files that were there already, whole.
+        rows: rows of these files.
+        size: bytes of these files.
+        missing: files of other shares that are not there yet; 0 where the folder is finished.
     """
 
     root: Path
@@ -67,6 +60,7 @@ class BuildReport:
     kept: int
     rows: int
     size: int
+    missing: int = 0
 
 
 def plan_shards(parts: Sequence[Part]) -> list[Shard]:
@@ -81,6 +75,23 @@ def plan_shards(parts: Sequence[Part]) -> list[Shard]:
     return shards
 
 
+def share_out(shards: Sequence[Shard], number: int) -> list[list[Shard]]:
+    """The files in `number` shares that take about the same time; each in the order of the plan."""
+    loads, shares = [0.0] * number, [set[str]() for _ in range(number)]
+    for shard in sorted(shards, key=_seconds, reverse=True):
+        least = loads.index(min(loads))
+        loads[least] += _seconds(shard)
+        shares[least].add(shard.path)
+    return [[shard for shard in shards if shard.path in paths] for paths in shares]
+
+
+def _seconds(shard: Shard) -> float:
+    """About how long a file takes on one core. Its items are drawn from the first of the split on."""
+    task = get_task(shard.part.task)
+    packing = _SECONDS_A_BYTE * row_bytes(task, shard.part.difficulty) * (shard.stop - shard.start)
+    return packing + task.draw_seconds(shard.part.difficulty) * shard.stop
+
+
 def build(
     root: str | Path,
     *,
@@ -88,10 +99,15 @@ def build(
     seed: int = 0,
     split_rule: str = "hash",
     parts: Sequence[Part] | None = None,
+    shard: tuple[int, int] | None = None,
     num_threads: int | None = None,
     progress: bool = True,
 ) -> BuildReport:
     """Make the datasets of a preset in a folder, or finish them where a former build was stopped.
+
+    On many machines, each makes its share of the files with ``shard=(i, n)``, in one folder that all see or in its own.
+    Where all lie in one folder (with their hidden ``.build``), a call without `shard` makes what is missing, and the
+    folder is the same, byte for byte, as that of one call.
 
     Args:
         root: the folder, made when it is missing; ``~`` is expanded.
@@ -99,15 +115,18 @@ def build(
         seed: any integer.
         split_rule: "hash" or "original", see `easy_to_hard.generators.splits`.
         parts: what to make instead of the preset's.
-        num_threads: shards made at a time; None for one a core. The bytes do not depend on it.
+        shard: (i, n), i from 1 to n: make the i-th of n shares of the files, and no README.md and no manifest.
+        num_threads: files made at a time; None for one a core. The bytes do not depend on it.
         progress: show a bar.
 
     Raises:
         StorageError: the folder holds something else, or another process is building there.
         NotEnoughInstancesError: a split has fewer distinct instances than the preset asks for.
-        ValueError: unknown preset or split rule.
+        ValueError: unknown preset or split rule, or no such share.
     """
     root = Path(root).expanduser()
+    if shard is not None and not 1 <= shard[0] <= shard[1]:
+        raise ValueError(f"shard must be (i, n) with i from 1 to n, not {shard!r}")
     chosen = tuple(get_preset(preset) if parts is None else parts)
     header = {
         "format": FORMAT,
@@ -121,13 +140,22 @@ def build(
     if root.exists() and not root.is_dir():
         raise StorageError(f"{root} is a file, not a folder")
     root.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(root / _LOCK, timeout=0):
-            return _build(root, header, shards, specs, num_threads, progress)
-    except Timeout as error:
-        raise StorageError(
-            f"{root}: another process is building there; wait for it or choose another folder"
-        ) from error
+    name = "all" if shard is None else f"{shard[0]}-of-{shard[1]}"
+    share = shards if shard is None else share_out(shards, shard[1])[shard[0] - 1]
+    with lock_folder(root, name):
+        journal = Journal(root, header, [shard.path for shard in shards], name)
+        entries, made = _make_missing(root, journal, share, specs, num_threads, progress)
+        if shard is None:
+            _finish(root, header, entries)
+            journal.close()
+    return BuildReport(
+        root=root,
+        made=made,
+        kept=len(share) - made,
+        rows=sum(entry["rows"] for entry in entries),
+        size=sum(entry["bytes"] for entry in entries),
+        missing=sum(not (root / shard.path).is_file() for shard in shards),
+    )
 
 
 def _spec(part: Part, seed: int, split_rule: str) -> DataSpec:
@@ -143,35 +171,41 @@ def _spec(part: Part, seed: int, split_rule: str) -> DataSpec:
     return spec
 
 
-def _build(
+def _make_missing(
     root: Path,
-    header: dict[str, Any],
+    journal: Journal,
     shards: list[Shard],
     specs: dict[Part, DataSpec],
     num_threads: int | None,
     progress: bool,
-) -> BuildReport:
-    journal = _Journal(root, header, [shard.path for shard in shards])
-    entries = journal.whole_files()
+) -> tuple[list[dict[str, Any]], int]:
+    """Returns the manifest's entries of all the files, and how many of these were not there."""
+    entries = journal.whole_files([shard.path for shard in shards])
     missing = [shard for shard in shards if shard.path not in entries]
     rows = sum(shard.stop - shard.start for shard in shards)
     with tqdm(total=rows, unit="row", unit_scale=True, desc=f"building {root}", disable=not progress) as bar:
         bar.update(rows - sum(shard.stop - shard.start for shard in missing))
-        for entry in _make_shards(root, missing, specs, num_threads, bar):
+        for entry in _make_shards(root, journal, missing, specs, num_threads, bar):
             journal.add(entry)
             entries[entry["path"]] = entry
-    files = [entries[shard.path] for shard in shards]
+    return [entries[shard.path] for shard in shards], len(missing)
+
+
+def _finish(root: Path, header: dict[str, Any], files: list[dict[str, Any]]) -> None:
+    """What stands beside the files; the manifest last."""
     write_atomically(root / README, dataset_card(header, files))
     write_json(root / MANIFEST, {**header, "files": files})
-    journal.close()
-    size = sum(entry["bytes"] for entry in files)
-    return BuildReport(root=root, made=len(missing), kept=len(shards) - len(missing), rows=rows, size=size)
 
 
 def _make_shards(
-    root: Path, missing: list[Shard], specs: dict[Part, DataSpec], num_threads: int | None, bar: "tqdm[Any]"
+    root: Path,
+    journal: Journal,
+    missing: list[Shard],
+    specs: dict[Part, DataSpec],
+    num_threads: int | None,
+    bar: "tqdm[Any]",
 ) -> Iterator[dict[str, Any]]:
-    """Yield the manifest entry of each shard as it is done."""
+    """Yield the manifest entry of each file as it is done."""
     distinct = _DistinctIndices(specs)
     guard = threading.Lock()
 
@@ -180,19 +214,19 @@ def _make_shards(
             bar.update(rows)
 
     def make(shard: Shard) -> dict[str, Any]:
-        temporary = root / _STATE / shard.path.replace("/", "-")
+        temporary = journal.temporary(shard.path)
         indices = distinct.of(shard.part)[shard.start : shard.stop]
-        digests = write_shard(temporary, specs[shard.part], indices, report)
+        facts = write_shard(temporary, specs[shard.part], indices, report)
         final = root / shard.path
         final.parent.mkdir(exist_ok=True)
-        entry = _entry(shard, specs[shard.part], temporary, digests)
+        entry = _entry(shard, specs[shard.part], temporary, facts)
         os.replace(temporary, final)
         return entry
 
     pool = ThreadPoolExecutor(max_workers=default_threads() if num_threads is None else num_threads)
     try:
         # The longest first, so that no thread is left alone with one at the end.
-        order = sorted(missing, key=lambda shard: -(shard.stop - shard.start) * specs[shard.part].difficulty ** 2)
+        order = sorted(missing, key=_seconds, reverse=True)
         for done in as_completed([pool.submit(make, shard) for shard in order]):
             yield done.result()
     finally:
@@ -214,7 +248,7 @@ class _DistinctIndices:
             return self._indices[part]
 
 
-def _entry(shard: Shard, spec: DataSpec, path: Path, digests: dict[str, str]) -> dict[str, Any]:
+def _entry(shard: Shard, spec: DataSpec, path: Path, facts: dict[str, Any]) -> dict[str, Any]:
     return {
         "path": shard.path,
         "config": shard.part.config,
@@ -225,83 +259,5 @@ def _entry(shard: Shard, spec: DataSpec, path: Path, digests: dict[str, str]) ->
         "rows": shard.stop - shard.start,
         "bytes": path.stat().st_size,
         "sha256": file_sha256(path),
-        **digests,
+        **facts,
     }
-
-
-class _Journal:
-    """Which shards of a folder are whole. Made before anything is written, gone when the manifest stands."""
-
-    def __init__(self, root: Path, header: dict[str, Any], paths: list[str]) -> None:
-        self._root = root
-        self._state = root / _STATE
-        self._file = self._state / "progress.jsonl"
-        self._plan = {**header, "paths": paths}
-        self._known = self._read()
-        self._state.mkdir(exist_ok=True)
-        for leftover in self._state.glob("*.parquet"):
-            leftover.unlink()
-        write_atomically(self._file, "".join(json.dumps(line) + "\n" for line in [self._plan, *self._known]))
-
-    def _read(self) -> list[dict[str, Any]]:
-        """Entries of the former build, from its journal or its manifest; StorageError if it made something else."""
-        if self._file.exists():
-            lines = self._file.read_text(encoding="utf-8").splitlines()
-            plan, entries = json.loads(lines[0]), [_parse(line) for line in lines[1:]]
-        elif (self._root / MANIFEST).exists():
-            manifest = read_manifest(self._root)
-            entries = manifest.pop("files")
-            plan = {**manifest, "paths": [entry["path"] for entry in entries]}
-        else:
-            strangers = [path.name for path in self._root.iterdir() if path.name not in (_LOCK, _STATE)]
-            if strangers:
-                raise StorageError(f"{self._root} is not empty and holds no dataset: found {sorted(strangers)[0]}")
-            return []
-        for key, value in self._plan.items():
-            if plan.get(key) != value:
-                told = "other files" if key == "paths" else f"{key} {plan.get(key)!r}, not {value!r}"
-                raise StorageError(f"{self._root} holds another dataset ({told}): choose another folder")
-        return [entry for entry in entries if entry is not None]
-
-    def whole_files(self) -> dict[str, dict[str, Any]]:
-        """Entries whose file is there and has the hash it had when it was written."""
-        whole = {}
-        for entry in self._known:
-            path = self._root / entry["path"]
-            if path.is_file() and file_sha256(path) == entry["sha256"]:
-                whole[entry["path"]] = entry
-        return whole
-
-    def add(self, entry: dict[str, Any]) -> None:
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-
-    def close(self) -> None:
-        shutil.rmtree(self._state)
-
-
-def _parse(line: str) -> dict[str, Any] | None:
-    """A line of the journal; None for the last one of a build that was killed while writing it."""
-    try:
-        entry: dict[str, Any] = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return entry
-
-
-def read_manifest(root: str | Path) -> dict[str, Any]:
-    """The manifest of a built folder.
-
-    Raises:
-        StorageError: there is none, or it cannot be read.
-    """
-    path = Path(root).expanduser() / MANIFEST
-    if not path.is_file():
-        raise StorageError(f"{path} is missing: is {root} a finished build? (easy-to-hard build --out {root})")
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise StorageError(f"{path} is not valid JSON: {error}") from error
-    if manifest.get("format") != FORMAT or not isinstance(manifest.get("files"), list):
-        raise StorageError(f"{path}: format {manifest.get('format')!r} is not known to this version ({FORMAT})")
-    return manifest

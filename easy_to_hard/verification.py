@@ -10,8 +10,17 @@ import numpy as np
 import yaml
 from tqdm import tqdm
 
-from easy_to_hard.files import Chunk, TensorHash, chunk_rows, file_sha256, instances_of, make_chunk, read_shard
-from easy_to_hard.storage import README, read_manifest
+from easy_to_hard.files import (
+    Chunk,
+    TensorHash,
+    chunk_rows,
+    file_sha256,
+    instances_of,
+    make_chunk,
+    read_shard,
+)
+from easy_to_hard.frozen import frozen_problems
+from easy_to_hard.manifest import README, read_manifest
 from easy_to_hard.tasks import DataSpec, get_task
 
 _SAMPLED_ROWS: Final = 16
@@ -40,7 +49,8 @@ def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
     For every file: SHA-256 of the file and of the decoded tensors, number of rows, a sample of rows generated
     again from their item numbers (16 a row group), solved from what a network would see, and hashed to see that they
     belong to their split. For every config: no item twice, and under the "hash" rule no layout in two splits.
-    For the folder: no file that the manifest does not know, and a README.md that names all configs.
+    For the folder: no file that the manifest does not know, and a README.md that names all configs. For a build of the
+    benchmark (preset "full", seed 0): the frozen hashes of `easy_to_hard.frozen`.
 
     Raises:
         StorageError: there is no readable manifest.
@@ -54,6 +64,7 @@ def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
         for entry in manifest["files"]:
             problems += _check_file(root, entry, manifest, seen, bar.update)
     problems += seen.repeated_items()
+    problems += frozen_problems(manifest, manifest["files"])
     if manifest["split_rule"] == "hash":
         problems += seen.shared_layouts()
     return VerifyReport(root=root, files=len(manifest["files"]), rows=rows, problems=tuple(problems))
@@ -115,8 +126,9 @@ def _check_file(
     if not path.is_file():
         return [f"{entry['path']}: missing"]
     problems = []
-    if file_sha256(path) != entry["sha256"]:
-        problems.append(f"{entry['path']}: SHA-256 differs from the manifest")
+    found = file_sha256(path)
+    if found != entry["sha256"]:
+        problems.append(f"{entry['path']}: SHA-256 is {found}, the manifest says {entry['sha256']}")
     try:
         problems += _check_rows(path, entry, manifest, seen, advance)
     except ValueError as error:
@@ -146,9 +158,9 @@ def _check_rows(
         advance(len(chunk))
     if rows != entry["rows"]:
         yield f"{entry['path']}: {rows} rows, the manifest says {entry['rows']}"
-    for name, digest in tensors.digests().items():
-        if digest != entry[name]:
-            yield f"{entry['path']}: {name} of the decoded tensors differs from the manifest"
+    for name, value in {**tensors.digests(), "target_ones": tensors.target_ones}.items():
+        if value != entry[name]:
+            yield f"{entry['path']}: {name} of the decoded tensors is {value}, the manifest says {entry[name]}"
 
 
 def _check_sample(spec: DataSpec, chunk: Chunk) -> Iterator[str]:

@@ -350,7 +350,9 @@ def test_arguments_of_mates_say_which() -> None:
         ({"mate_in": 0}, "mate_in must be from 1 to "),
         ({"split": "dev"}, "unknown split 'dev'"),
         ({"source": "original"}, "chess_mates has no original files: use another source"),
-        ({"source": "hub"}, "unknown source 'hub'"),
+        ({"source": "hub"}, "source 'hub' needs repo_id='owner/name'"),
+        ({"repo_id": "me/mine"}, "repo_id 'me/mine' is for source 'hub', not for source 'generate'"),
+        ({"source": "disk"}, "unknown source 'disk': choose one of generate, folder, hub, original"),
         ({"num_samples": 0}, "num_samples must be a whole number of at least 1, not 0"),
     ],
 )
@@ -379,7 +381,7 @@ def test_wrong_arguments_of_mates(options: dict[str, Any], message: str) -> None
         ({"split": "test", "themes": ["frok"]}, "no puzzle in .* fits themes frok, split test"),
         ({"themes": ["fork pin"]}, "a theme is one word such as 'fork' or 'mateIn2', not 'fork pin'"),
         ({"perspective": "black"}, "unknown perspective 'black': choose one of mover, white"),
-        ({"source": "generate"}, "unknown source 'generate': choose one of folder, original"),
+        ({"source": "generate"}, "unknown source 'generate': choose one of folder, hub, original"),
     ],
 )  # fmt: skip
 def test_wrong_arguments(folder: Converted, options: dict[str, Any], message: str) -> None:

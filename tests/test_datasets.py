@@ -10,10 +10,10 @@ import torch
 from torch.utils.data import DataLoader, Subset, default_collate, random_split
 
 from easy_to_hard import MazeDataset, NotEnoughInstancesError, PrefixSumDataset, StreamingDataset
-from easy_to_hard.datasets import _GradedDataset
+from easy_to_hard.graded import GradedDataset
 from easy_to_hard.tasks import TASKS, get_task
 
-DATASETS: dict[str, type[_GradedDataset]] = {"prefix_sums": PrefixSumDataset, "mazes": MazeDataset}
+DATASETS: dict[str, type[GradedDataset]] = {"prefix_sums": PrefixSumDataset, "mazes": MazeDataset}
 
 
 def test_every_task_has_its_class() -> None:
@@ -200,7 +200,7 @@ def test_repr_says_what_it_is() -> None:
         (
             lambda: PrefixSumDataset("/nowhere", source="folder"),
             FileNotFoundError,
-            r"no prefix_sums_32/train-.* build it",
+            r"no dataset in /nowhere, it has no manifest\.json: build it",
         ),
     ],
 )

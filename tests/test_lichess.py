@@ -33,7 +33,7 @@ from easy_to_hard.generators.chess import canonical_hashes, parse_fens
 from easy_to_hard.generators.splits import SPLITS, split_of
 from easy_to_hard.lichess import bands, csv_rows, rows, sorting
 from easy_to_hard.lichess.reading import ConvertError
-from easy_to_hard.storage import read_manifest
+from easy_to_hard.manifest import read_manifest
 
 # ---- what a conversion gives
 

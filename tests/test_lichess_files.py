@@ -28,8 +28,8 @@ from easy_to_hard.chess_commands import ConvertLichess
 from easy_to_hard.lichess import convert as converting
 from easy_to_hard.lichess import folders
 from easy_to_hard.lichess.reading import BLOCK_BYTES, ConvertError
+from easy_to_hard.manifest import read_manifest
 from easy_to_hard.parsing import parse
-from easy_to_hard.storage import read_manifest
 
 # ---- forms of the file
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,8 +19,9 @@ import pytest
 from easy_to_hard import build, storage, verify
 from easy_to_hard.files import features, read_shard
 from easy_to_hard.generators.splits import NotEnoughInstancesError
+from easy_to_hard.manifest import StorageError, read_manifest
 from easy_to_hard.presets import PRESETS, Part, get_preset
-from easy_to_hard.storage import StorageError, plan_shards
+from easy_to_hard.storage import plan_shards, share_out
 from easy_to_hard.tasks import TASKS, DataSpec, generate, get_task
 
 MAZES = [Part(task="mazes", difficulty=9, split=split, rows=40) for split in ("train", "test")]
@@ -30,7 +32,7 @@ def _contents(root: Path) -> dict[str, bytes]:
 
 
 def test_folder_holds_only_what_is_published(tiny_folder: Path) -> None:
-    manifest = storage.read_manifest(tiny_folder)
+    manifest = read_manifest(tiny_folder)
     expected = {entry["path"] for entry in manifest["files"]} | {"README.md", "manifest.json"}
     assert set(_contents(tiny_folder)) == expected
     assert manifest["preset"] == "tiny"
@@ -38,7 +40,7 @@ def test_folder_holds_only_what_is_published(tiny_folder: Path) -> None:
 
 
 def test_manifest_hashes_are_those_of_files_and_tensors(tiny_folder: Path) -> None:
-    for entry in storage.read_manifest(tiny_folder)["files"]:
+    for entry in read_manifest(tiny_folder)["files"]:
         path = tiny_folder / entry["path"]
         assert hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"]
         chunks = list(read_shard(path, get_task(entry["task"]), entry["difficulty"]))
@@ -51,7 +53,7 @@ def test_manifest_hashes_are_those_of_files_and_tensors(tiny_folder: Path) -> No
 @pytest.mark.parametrize("name", [name for name in TASKS if not TASKS[name].imported])
 def test_rows_are_the_first_distinct_instances(name: str, tiny_folder: Path) -> None:
     task = get_task(name)
-    entry = next(e for e in storage.read_manifest(tiny_folder)["files"] if e["task"] == name and e["split"] == "train")
+    entry = next(e for e in read_manifest(tiny_folder)["files"] if e["task"] == name and e["split"] == "train")
     chunk = next(read_shard(tiny_folder / entry["path"], task, entry["difficulty"]))
     indices, instances = generate(DataSpec(task=name, difficulty=entry["difficulty"]), entry["rows"])
     inputs, targets = task.encode(instances.data, entry["difficulty"], None)
@@ -104,8 +106,8 @@ def test_bytes_do_not_depend_on_threads(tmp_path: Path, tiny_folder: Path) -> No
 
 def test_another_seed_gives_other_data(tmp_path: Path, tiny_folder: Path) -> None:
     build(tmp_path, preset="tiny", seed=1, progress=False)
-    other = {e["path"]: e["inputs_sha256"] for e in storage.read_manifest(tmp_path)["files"]}
-    mine = {e["path"]: e["inputs_sha256"] for e in storage.read_manifest(tiny_folder)["files"]}
+    other = {e["path"]: e["inputs_sha256"] for e in read_manifest(tmp_path)["files"]}
+    mine = {e["path"]: e["inputs_sha256"] for e in read_manifest(tiny_folder)["files"]}
     assert set(other) == set(mine)
     assert not set(other.values()) & set(mine.values())
 
@@ -157,7 +159,7 @@ def test_stopped_build_goes_on_and_ends_the_same(
 
 def test_torn_journal_line_and_damaged_shard_are_made_again(tmp_path: Path, tiny_folder: Path) -> None:
     build(tmp_path, preset="tiny", progress=False)
-    entries = storage.read_manifest(tmp_path)
+    entries = read_manifest(tmp_path)
     state = tmp_path / ".build"
     state.mkdir()
     plan = {**{k: v for k, v in entries.items() if k != "files"}, "paths": [e["path"] for e in entries["files"]]}
@@ -266,7 +268,7 @@ def test_unreadable_manifests(tmp_path: Path, text: str | None, message: str) ->
     if text is not None:
         (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(StorageError, match=message):
-        storage.read_manifest(tmp_path)
+        read_manifest(tmp_path)
 
 
 def test_a_folder_built_anew_is_not_read_from_the_old_cache(tmp_path: Path) -> None:
@@ -280,3 +282,104 @@ def test_a_folder_built_anew_is_not_read_from_the_old_cache(tmp_path: Path) -> N
         data = datasets.load_dataset(str(tmp_path / "data"), "mazes_9", split="test", cache_dir=str(tmp_path / "cache"))
         read.append(data["layout_hash"][:])
     assert read[0] != read[1]
+
+
+@pytest.mark.parametrize("number", [1, 3, 7])
+def test_shares_joined_are_the_single_build(number: int, tmp_path: Path, tiny_folder: Path) -> None:
+    """Each share in a folder of its own, as on machines without a common disk, then copied together."""
+    made = 0
+    for index in range(1, number + 1):
+        report = build(tmp_path / str(index), preset="tiny", shard=(index, number), num_threads=1, progress=False)
+        assert report.missing == len(PRESETS["tiny"]) - report.made
+        assert not {"README.md", "manifest.json"} & set(_contents(tmp_path / str(index)))
+        made += report.made
+        shutil.copytree(tmp_path / str(index), tmp_path / "joined", dirs_exist_ok=True)
+    assert made == len(PRESETS["tiny"])
+    report = build(tmp_path / "joined", preset="tiny", progress=False)
+    assert (report.made, report.kept, report.missing) == (0, made, 0)
+    assert _contents(tmp_path / "joined") == _contents(tiny_folder)
+
+
+def test_shares_in_one_folder_at_the_same_time(tmp_path: Path, tiny_folder: Path) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(
+            pool.map(lambda i: build(tmp_path, preset="tiny", shard=(i, 3), num_threads=1, progress=False), (1, 2, 3))
+        )
+    assert sum(report.made for report in reports) == len(PRESETS["tiny"])
+    assert build(tmp_path, preset="tiny", progress=False).made == 0
+    assert _contents(tmp_path) == _contents(tiny_folder)
+
+
+def test_what_a_share_lacks_is_made_when_all_are_joined(tmp_path: Path, tiny_folder: Path) -> None:
+    build(tmp_path, preset="tiny", shard=(2, 3), progress=False)
+    share = build(tmp_path, preset="tiny", shard=(2, 3), progress=False)
+    assert share.made == 0
+    report = build(tmp_path, preset="tiny", progress=False)
+    assert (report.kept, report.made) == (share.kept, len(PRESETS["tiny"]) - share.kept)
+    assert _contents(tmp_path) == _contents(tiny_folder)
+
+
+def test_a_share_of_another_dataset_is_refused(tmp_path: Path) -> None:
+    build(tmp_path, preset="tiny", shard=(2, 3), progress=False)
+    with pytest.raises(StorageError, match=r"holds another dataset \(seed 0, not 1\)"):
+        build(tmp_path, preset="tiny", seed=1, shard=(1, 3), progress=False)
+
+
+def test_the_whole_waits_for_no_share(tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    with (
+        FileLock(tmp_path / ".lock-2-of-3"),
+        pytest.raises(StorageError, match="another process is building there"),
+    ):
+        build(tmp_path, preset="tiny", progress=False)
+    with (
+        FileLock(tmp_path / ".lock-2-of-3"),
+        pytest.raises(StorageError, match="another process is building there"),
+    ):
+        build(tmp_path, preset="tiny", shard=(2, 3), progress=False)
+    assert build(tmp_path, preset="tiny", shard=(1, 3), progress=False).made > 0
+
+
+@pytest.mark.parametrize("shard", [(0, 3), (4, 3), (1, 0)])
+def test_shares_that_there_are_not(shard: tuple[int, int], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"shard must be \(i, n\) with i from 1 to n, not \(\d, \d\)"):
+        build(tmp_path / "data", preset="tiny", shard=shard, progress=False)
+    assert not (tmp_path / "data").exists()
+
+
+def test_shares_take_about_the_same_time() -> None:
+    shards = plan_shards(PRESETS["full"])
+    for number in (2, 8, 64):
+        shares = share_out(shards, number)
+        assert sorted(shard.path for share in shares for shard in share) == sorted(shard.path for shard in shards)
+        times = [sum(map(storage._seconds, share)) for share in shares]
+        longest = max(map(storage._seconds, shards))
+        assert max(times) <= sum(times) / number + longest
+
+
+def test_num_bytes_are_those_of_load_dataset(tiny_folder: Path, tmp_path: Path) -> None:
+    import datasets
+
+    for entry in read_manifest(tiny_folder)["files"]:
+        files = {entry["split"]: str(tiny_folder / entry["path"])}
+        data = datasets.load_dataset("parquet", data_files=files, split=entry["split"], cache_dir=str(tmp_path))
+        assert data.info.splits[entry["split"]].num_bytes == entry["num_bytes"]
+
+
+def test_samples_and_ones_are_those_of_the_rows(tiny_folder: Path) -> None:
+    for entry in read_manifest(tiny_folder)["files"]:
+        task = get_task(entry["task"])
+        chunk = next(read_shard(tiny_folder / entry["path"], task, entry["difficulty"]))
+        assert entry["target_ones"] == chunk.targets.sum(dtype=int)
+        rows = [0, *(round(i * (len(chunk) - 1) / 3) for i in (1, 2)), len(chunk) - 1]
+        assert entry["sample"]["indices"] == chunk.indices[rows].tolist()
+        made = hashlib.sha256()
+        for index in entry["sample"]["indices"]:
+            spec = DataSpec(
+                task=task.name, difficulty=entry["difficulty"], variant=entry["variant"], split=entry["split"]
+            )
+            instances = task.generate(spec, np.array([index], dtype=np.uint64), 1)
+            for values in task.encode(instances.data, entry["difficulty"], 1):
+                made.update(values.tobytes())
+        assert entry["sample"]["sha256"] == made.hexdigest()

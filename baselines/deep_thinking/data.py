@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
-from easy_to_hard.datasets import StreamingDataset, to_tensors
 from easy_to_hard.files import Chunk, TensorHash
+from easy_to_hard.graded import to_tensors
+from easy_to_hard.streaming import StreamingDataset
 from easy_to_hard.tasks import Array, DataSpec, generate, get_task
 
 _HASHED_AT_A_TIME: Final = 64

@@ -27,9 +27,10 @@ from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.training import train
 from easy_to_hard.files import file_sha256
+from easy_to_hard.manifest import MANIFEST
 from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
 from easy_to_hard.scoring import Result, write_result
-from easy_to_hard.storage import MANIFEST, build
+from easy_to_hard.storage import build
 from easy_to_hard.tasks import DataSpec
 
 _RECIPE: Final = "prefix-sums-fast"

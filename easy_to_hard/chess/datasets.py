@@ -24,17 +24,17 @@ from torch import Tensor
 
 from easy_to_hard import original
 from easy_to_hard.batches import BatchedDataset, Tensors, Transform
-from easy_to_hard.chess.puzzle_folder import PuzzleFolder, Selection
-from easy_to_hard.datasets import Item, _GradedDataset
+from easy_to_hard.chess.puzzle_folder import PuzzleFolder, Selection, needed_files
 from easy_to_hard.generators.chess import to_fens, to_planes, to_ucis
 from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, POSITION_WORDS, STATE
 from easy_to_hard.generators.chess.planes import check_perspective
+from easy_to_hard.graded import GradedDataset, Item, check_source
 from easy_to_hard.tasks import DataSpec
 
 # The ranges of the original: easy puzzles to train on, harder ones to test.
 TRAIN_RANKS: Final = (0, 600_000)
 TEST_RANKS: Final = (600_000, 700_000)
-PUZZLE_SOURCES: Final = ("folder", "original")
+PUZZLE_SOURCES: Final = ("folder", "hub", "original")
 
 
 def _to_tensors(rows: NDArray[np.uint64], perspective: str) -> Item:
@@ -51,14 +51,14 @@ def _moves(rows: NDArray[np.uint64]) -> list[str]:
     return to_ucis(rows[:, POSITION_WORDS].astype(np.int64), rows)
 
 
-class ChessMateDataset(_GradedDataset):
+class ChessMateDataset(GradedDataset):
     """Positions with a forced mate in exactly so many moves, and the only move that forces it.
 
     An item is ``(planes, target)``: (12, 8, 8) float32 in {0, 1} and (8, 8) int64 in {0, 1}, see
     `easy_to_hard.chess.datasets`.
 
     Args:
-        root: where files are looked for; not used with source "generate".
+        root: where files are looked for; not used with "generate" and "hub".
         mate_in: moves of the mover to the mate, the key move included.
         train: True is split "train", False split "test".
         split: "train", "validation" or "test", in place of `train`; they share no placement, not even with the colours
@@ -68,13 +68,17 @@ class ChessMateDataset(_GradedDataset):
         transform: applied to each input.
         target_transform: applied to each target.
         split_rule: "original" draws every split from all positions.
-        source: "generate", or "folder" to read what `easy-to-hard build` wrote to `root`.
+        source: "generate"; "folder" reads what `easy-to-hard build` wrote to `root`; "hub" reads the same files from a
+            Hub repo.
+        repo_id: of source "hub", "owner/name".
+        revision: tag, branch or commit of that repo; None for its newest.
         perspective: "mover" or "white".
 
     Raises:
         NotEnoughInstancesError: there are fewer positions than num_samples in the split.
         ValueError: an argument that is not allowed.
-        FileNotFoundError: files that are not there.
+        StorageError: files that are damaged, or a folder or repo that does not hold these positions.
+        HubError, FileNotFoundError: files that are not there or cannot be had.
     """
 
     def __init__(
@@ -90,6 +94,8 @@ class ChessMateDataset(_GradedDataset):
         target_transform: Transform | None = None,
         split_rule: str = "hash",
         source: str = "generate",
+        repo_id: str | None = None,
+        revision: str | None = None,
         perspective: str = "mover",
     ) -> None:
         self.perspective = check_perspective(perspective)
@@ -99,6 +105,8 @@ class ChessMateDataset(_GradedDataset):
             DataSpec(task="chess_mates", difficulty=mate_in, split=chosen, seed=seed, split_rule=split_rule),
             num_samples=num_samples,
             source=source,
+            repo_id=repo_id,
+            revision=revision,
             transform=transform,
             target_transform=target_transform,
             download=False,
@@ -255,7 +263,7 @@ class ChessPuzzleDataset(BatchedDataset):
         idx_start: first rank; counts only together with `idx_end`, as in the peer.
         idx_end: the rank after the last.
         who_moves: whether items say who moves.
-        download: with source "original", fetch the files when they are absent. Nothing else is ever downloaded.
+        download: with source "original", fetch the files when they are absent.
         rating: (low, high): puzzles rated low or more and less than high.
         themes: puzzles with at least one of these Lichess themes, such as "fork" or "mateIn2".
         split: "train", "validation" or "test", in place of `train`; they share no placement, not even with the colours
@@ -264,9 +272,12 @@ class ChessPuzzleDataset(BatchedDataset):
         flip_target: reverse the order of the target's rows, as the peer does.
         transform: applied to each input.
         target_transform: applied to each target.
-        source: "folder" reads what `easy-to-hard convert-lichess` wrote to `root`; "original" reads the authors' files,
-            ``chess_data/{data,targets,who_moves}.pth``, or what ``convert-lichess --planes`` wrote in their place
-            (``.npy``); no ratings or themes are known of either.
+        source: "folder" reads what `easy-to-hard convert-lichess` wrote to `root`; "hub" reads the same files from a
+            Hub repo, those of the split and of the bands that the ratings or ranks meet; "original" reads the authors'
+            files, ``chess_data/{data,targets,who_moves}.pth``, or what ``convert-lichess --planes`` wrote in their
+            place (``.npy``); no ratings or themes are known of either.
+        repo_id: of source "hub", "owner/name".
+        revision: tag, branch or commit of that repo; None for its newest.
 
     Raises:
         ValueError: an argument that is not allowed, no puzzle that fits, or ranks that the files do not have.
@@ -275,8 +286,8 @@ class ChessPuzzleDataset(BatchedDataset):
 
     Deviates:
         From `easy_to_hard_data`: puzzles come from a converted folder by default and nothing is downloaded unless
-        source is "original"; the target is not flipped by default; a range beyond the last puzzle is an error, and is
-        not cut short. Ranges of ranks are no splits: a placement may be in both, unless `split` is given.
+        source is "hub" or "original"; the target is not flipped by default; a range beyond the last puzzle is an error,
+        and is not cut short. Ranges of ranks are no splits: a placement may be in both, unless `split` is given.
     """
 
     def __init__(
@@ -296,8 +307,13 @@ class ChessPuzzleDataset(BatchedDataset):
         transform: Transform | None = None,
         target_transform: Transform | None = None,
         source: str = "folder",
+        repo_id: str | None = None,
+        revision: str | None = None,
     ) -> None:
         super().__init__(transform, target_transform)
+        if source not in PUZZLE_SOURCES:
+            raise ValueError(f"unknown source {source!r}: choose one of {', '.join(PUZZLE_SOURCES)}")
+        check_source(source, repo_id, revision)
         self.root = Path(root).expanduser()
         self.train, self.source, self.flip_target = train, source, flip_target
         self.perspective = check_perspective(perspective)
@@ -312,13 +328,17 @@ class ChessPuzzleDataset(BatchedDataset):
         names = (themes,) if isinstance(themes, str) else tuple(themes or ())
         bounds = rating if rating is None or not isinstance(rating, Iterable) else tuple(rating)
         self.selection = Selection(ranks=ranks, rating=bounds, themes=names, split=split)
-        self._puzzles = self._open(download)
+        self._puzzles = self._open(download, repo_id, revision)
 
-    def _open(self, download: bool) -> _FolderPuzzles | _OriginalPuzzles:
+    def _open(self, download: bool, repo_id: str | None, revision: str | None) -> _FolderPuzzles | _OriginalPuzzles:
         if self.source == "folder":
             return _FolderPuzzles(self.root, self.selection)
-        if self.source != "original":
-            raise ValueError(f"unknown source {self.source!r}: choose one of {', '.join(PUZZLE_SOURCES)}")
+        if self.source == "hub":
+            from easy_to_hard.hub.fetch import open_dataset
+
+            data = open_dataset(repo_id or "", revision)
+            data.fetch(needed_files(data.manifest, self.selection, data.name))
+            return _FolderPuzzles(data.root, self.selection)
         if self.selection.ranks is None or self.selection != Selection(ranks=self.selection.ranks):
             raise ValueError(f"source 'original' has ranks only, not {self.selection}: use source='folder'")
         if self.perspective != "white":

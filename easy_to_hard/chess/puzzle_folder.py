@@ -4,10 +4,12 @@ It holds ``chess_puzzles_<rating>/<split>-00000-of-00001.parquet``, or ``chess_p
 are of ranks. A puzzle's rank is its place, from 0, among all of them in the order of their rating.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from numbers import Real
 from operator import and_
 from pathlib import Path
@@ -22,10 +24,12 @@ from numpy.typing import NDArray
 from easy_to_hard.chess.columns import read_rows
 from easy_to_hard.generators.chess.board import ROW_WORDS
 from easy_to_hard.generators.splits import check_split
+from easy_to_hard.manifest import StorageError
 
 _FILE: Final = re.compile(r"(?P<split>[a-z]+)-\d+-of-\d+\.parquet")
 # Bands by rating and bands by rank hold the same puzzles, so one kind is read, the first that is there.
 _BANDS: Final = (re.compile(r"chess_puzzles_\d+"), re.compile(r"chess_puzzles_rank_\d+"))
+_TASK: Final = "chess_puzzles"
 _NEEDED: Final = ("fen", "move", "rank")
 
 
@@ -172,6 +176,26 @@ class PuzzleFolder:
         except ValueError as error:
             raise ValueError(f"{self.root}: {error}") from error
         return rows
+
+
+def needed_files(manifest: dict[str, Any], selection: Selection, where: str) -> list[dict[str, Any]]:
+    """The entries of a manifest that may hold selected puzzles, by split and by the bands of rating or rank.
+
+    Raises:
+        StorageError: there are none.
+    """
+    needed = []
+    edges = {low: high for low, high in pairwise([*manifest.get("edges", []), math.inf])}
+    for entry in manifest["files"]:
+        bounds = selection.rating if entry["variant"] == "rating" else selection.ranks
+        low = entry["difficulty"]
+        within = bounds is None or (low < bounds[1] and bounds[0] < edges.get(low, math.inf))
+        if entry["task"] == _TASK and selection.split in (None, entry["split"]) and within:
+            needed.append(entry)
+    if not needed:
+        held = ", ".join(sorted({entry["config"] for entry in manifest["files"]}))
+        raise StorageError(f"{where} has no puzzles of {selection}: it holds {held}")
+    return needed
 
 
 def _split_of(path: Path) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from easy_to_hard.files import Chunk, TensorHash, file_sha256
+from easy_to_hard.files import Chunk, TensorHash, arrow_bytes, file_sha256
 from easy_to_hard.generators.chess.hashes import canonical_hashes
 from easy_to_hard.generators.chess.planes import to_planes
 from easy_to_hard.generators.splits import SPLITS, split_range
@@ -165,8 +165,10 @@ class _SplitWriter:
             **identity,
             "rows": self._rows,
             "bytes": self._path.stat().st_size,
+            "num_bytes": arrow_bytes(self._path),
             "sha256": file_sha256(self._path),
             **self._tensors.digests(),
+            "target_ones": self._tensors.target_ones,
         }
 
 

@@ -22,7 +22,7 @@ from easy_to_hard.lichess.plane_files import PlaneWriter
 from easy_to_hard.lichess.reading import ConvertError, Input, line_blocks, without_mark
 from easy_to_hard.lichess.rows import SCHEMA, Reject, RowReader
 from easy_to_hard.lichess.sorting import RatingSort
-from easy_to_hard.storage import FORMAT, MANIFEST, README
+from easy_to_hard.manifest import FORMAT, MANIFEST, README
 
 REJECTS: Final = "rejects.csv"
 SOURCE: Final = "source.json"

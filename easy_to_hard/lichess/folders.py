@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from easy_to_hard.files import write_json
 from easy_to_hard.lichess.reading import ConvertError
-from easy_to_hard.storage import MANIFEST
+from easy_to_hard.manifest import MANIFEST
 
 _STATE: Final = ".convert"
 _LOCK: Final = ".lock"

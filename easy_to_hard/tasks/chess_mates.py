@@ -58,6 +58,10 @@ def _samples(mate_in: int, split: str) -> int:
     return train if split == "train" else other
 
 
+def _draw_seconds(mate_in: int) -> float:
+    return (0.001, 0.002, 0.015, 0.2, 3.0, 30.0)[mate_in - 1]
+
+
 def _distinct(spec: "DataSpec", count: int, num_threads: int | None) -> NDArray[np.uint64]:
     # Deep mates take long to draw: on a terminal a bar says how long.
     with tqdm(total=count, desc=f"drawing {spec.config}, {spec.split}", delay=2, leave=False, disable=None) as bar:
@@ -154,4 +158,5 @@ CHESS_MATES: Final = Task(
     input_offset=0.0,
     input_channels=chess.planes.PLANES,
     text=text_of_row,
+    draw_seconds=_draw_seconds,
 )

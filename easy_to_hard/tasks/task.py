@@ -61,6 +61,8 @@ class Task:
         input_offset: what is added to the 0s and 1s of an input to make the network's.
         input_channels: channels of the network's input; a flat input gets one axis for it.
         text: ``(input, target, data)`` of one instance to a drawing for a terminal.
+        draw_seconds: difficulty to the time, very roughly, that drawing an item takes on one core, where packing it
+            takes less; builds share work out by it.
         difficulties_in: of a task whose instances are not made but read from a folder (`DataSpec.root`): (root,
             variant, split) to the difficulties that the folder holds, ascending. None for all others.
     """
@@ -89,6 +91,7 @@ class Task:
     input_offset: float
     input_channels: int
     text: Callable[[Array, Array, Array], str]
+    draw_seconds: Callable[[int], float] = lambda difficulty: 0.0
     difficulties_in: Callable[[str, str, str], tuple[int, ...]] | None = None
 
     @property

@@ -22,8 +22,9 @@ from easy_to_hard.baselines.deep_thinking.data import (
     validation_items,
 )
 from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
-from easy_to_hard.datasets import MazeDataset, PrefixSumDataset, StreamingDataset
+from easy_to_hard.datasets import MazeDataset, PrefixSumDataset
 from easy_to_hard.generators.splits import NotEnoughInstancesError
+from easy_to_hard.streaming import StreamingDataset
 from easy_to_hard.tasks import TASKS, DataSpec, get_task
 
 _STRINGS = DataSpec(task="prefix_sums", difficulty=16)

@@ -1,0 +1,46 @@
+"""The benchmark's frozen versions: the manifests of the builds that results are reported on.
+
+``v1.json`` is the manifest.json of ``easy-to-hard build --preset full``. Whatever is built or downloaded under that
+preset, seed and split rule must have the same decoded tensors, on any machine and with any later version.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from easy_to_hard.manifest import parse_manifest
+
+VERSION: Final = "v1"
+_IDENTITY: Final = ("preset", "seed", "split_rule")
+_HASHES: Final = ("inputs_sha256", "targets_sha256")
+
+
+@cache
+def frozen_manifest() -> dict[str, Any]:
+    """The manifest of the current version of the benchmark."""
+    name = f"{VERSION}.json"
+    return parse_manifest((files(__name__) / name).read_text(encoding="utf-8"), name)
+
+
+def is_frozen(manifest: dict[str, Any]) -> bool:
+    """Whether a manifest says that it is the benchmark's."""
+    frozen = frozen_manifest()
+    return all(manifest.get(name) == frozen[name] for name in _IDENTITY)
+
+
+def frozen_problems(manifest: dict[str, Any], entries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What is wrong with files that are said to be the benchmark's: a line each, with both hashes.
+
+    Args:
+        manifest: of the folder or repo; nothing is wrong where it does not say that it is the benchmark's.
+        entries: those of its files that are to be used.
+    """
+    if not is_frozen(manifest):
+        return
+    frozen = {entry["path"]: entry for entry in frozen_manifest()["files"]}
+    for entry in entries:
+        for name in _HASHES:
+            wanted = frozen.get(entry["path"], {}).get(name)
+            if entry[name] != wanted:
+                yield f"{entry['path']}: not the benchmark's {VERSION}, where {name} is {wanted}, not {entry[name]}"

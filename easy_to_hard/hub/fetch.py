@@ -1,0 +1,130 @@
+"""Datasets from the Hub: the manifest at one commit, then the files that are wanted, each checked by its SHA-256.
+
+What comes lies in the Hub's cache and is found there the next time, with or without a network. The commit is settled
+when the manifest is read, so all files are of one version even if the repo changes meanwhile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from easy_to_hard.downloads import Patience
+from easy_to_hard.files import file_sha256
+from easy_to_hard.frozen import frozen_problems
+from easy_to_hard.hub.retrying import HubError, parse_repo_id, retrying
+from easy_to_hard.manifest import MANIFEST, README, StorageError, parse_manifest
+
+# huggingface_hub tries each request several times itself.
+_PATIENCE: Final = Patience(attempts=4)
+_REPO_TYPE: Final = "dataset"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubDataset:
+    """A dataset repo at one commit.
+
+    Attributes:
+        repo_id: "owner/name".
+        commit: 40 hexadecimal digits.
+        root: the folder of the cache where the files of this commit appear as they are fetched.
+        manifest: see `easy_to_hard.manifest`.
+    """
+
+    repo_id: str
+    commit: str
+    root: Path
+    manifest: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.repo_id}@{self.commit[:12]}"
+
+    def fetch(self, entries: Sequence[dict[str, Any]]) -> list[Path]:
+        """The files of these entries of the manifest, downloaded where the cache has none.
+
+        Raises:
+            StorageError: a file is not the one of the manifest, even when it is downloaded again; it is not kept.
+            HubError: a file cannot be had.
+        """
+        for problem in frozen_problems(self.manifest, entries):
+            raise StorageError(f"{self.name}/{problem}")
+        return [self._fetch(entry) for entry in entries]
+
+    def _fetch(self, entry: dict[str, Any]) -> Path:
+        problem: StorageError | None = None
+        for _ in range(2):
+            try:
+                path = _download(self.repo_id, entry["path"], self.commit)
+            except HubError:
+                if problem is None:
+                    raise
+                break
+            found = file_sha256(path)
+            if found == entry["sha256"]:
+                return path
+            _forget(path)
+            problem = StorageError(
+                f"{self.name}/{entry['path']}: SHA-256 is {found}, the manifest says {entry['sha256']}; "
+                "the file was removed from the cache"
+            )
+        # Perhaps it is the manifest that is damaged.
+        _forget(self.root / MANIFEST)
+        assert problem is not None
+        raise problem
+
+    def fetch_all(self) -> Path:
+        """All files of the manifest, and README.md: a folder as `easy_to_hard.build` makes it.
+
+        Raises:
+            StorageError, HubError: as `fetch`.
+        """
+        self.fetch(self.manifest["files"])
+        _download(self.repo_id, README, self.commit)
+        return self.root
+
+
+def open_dataset(repo_id: str, revision: str | None = None) -> HubDataset:
+    """Find out what a dataset repo holds.
+
+    Args:
+        repo_id: "owner/name".
+        revision: tag, branch or commit; None for the newest of the branch main.
+
+    Raises:
+        ValueError: not the id of a repo.
+        HubError: there is no such repo or revision, or neither the Hub nor the cache can be asked.
+        StorageError: the repo is no dataset of this package.
+    """
+    parse_repo_id(repo_id)
+    for last in (False, True):
+        path = _download(repo_id, MANIFEST, revision)
+        commit = path.parent.name
+        try:
+            manifest = parse_manifest(path.read_text(encoding="utf-8"), f"{repo_id}@{commit[:12]}/{MANIFEST}")
+        except (StorageError, UnicodeDecodeError):
+            _forget(path)
+            if last:
+                raise
+        else:
+            return HubDataset(repo_id=repo_id, commit=commit, root=path.parent, manifest=manifest)
+    raise AssertionError("the second attempt returns or raises")
+
+
+def _download(repo_id: str, path: str, revision: str | None) -> Path:
+    """A file of a repo, from the cache or the Hub."""
+    from huggingface_hub import hf_hub_download
+
+    at = f"{repo_id}@{revision[:12]}" if revision else repo_id
+    return retrying(
+        lambda: Path(hf_hub_download(repo_id, path, repo_type=_REPO_TYPE, revision=revision)),
+        what=f"get {path} of the dataset {at}",
+        patience=_PATIENCE,
+    )
+
+
+def _forget(path: Path) -> None:
+    """Remove a file from the cache, and what its link points to, so that it is downloaded again."""
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)

@@ -1,0 +1,232 @@
+"""Bring a repo of the Hub to what a set of files is, in one commit, and name the version.
+
+What is there is compared first, so only files that differ are sent, and a run that was stopped goes on: objects that
+had arrived are not sent again, and a commit without its tag gets it.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from easy_to_hard.hub.repo import Repo, Snapshot
+from easy_to_hard.hub.retrying import HubError, parse_tag
+
+_PIECE_BYTES: Final = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishReport:
+    """What is sent, or would be.
+
+    Attributes:
+        repo_id: "owner/name".
+        url: of its page.
+        created: whether the repo is new.
+        added, changed, deleted, unchanged: paths in the repo.
+        strangers: paths in the folder that are not published.
+        size: bytes of the files that are sent.
+        commit: where the files are; None before the first one of a repo.
+        tag: name of the version; None for none.
+        dry_run: whether nothing was sent.
+    """
+
+    repo_id: str
+    url: str
+    created: bool
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    deleted: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    strangers: tuple[str, ...] = ()
+    size: int
+    commit: str | None
+    tag: str | None
+    dry_run: bool
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the repo holds these files already."""
+        return not (self.added or self.changed or self.deleted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalFile:
+    """A file to be published, and the two hashes by which the Hub knows it: of large files and of small ones."""
+
+    path: Path
+    size: int
+    sha256: str
+    blob_id: str
+
+    @classmethod
+    def read(cls, path: Path) -> "LocalFile":
+        """Read the file through."""
+        size = path.stat().st_size
+        sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                sha256.update(piece)
+                blob.update(piece)
+        return cls(path=path, size=size, sha256=sha256.hexdigest(), blob_id=blob.hexdigest())
+
+    def is_same(self, remote: Any) -> bool:
+        """Whether a file of a `Snapshot` has the same content."""
+        if remote.lfs is not None:
+            return bool(remote.lfs.sha256 == self.sha256)
+        return bool(remote.blob_id == self.blob_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """What a repo should become.
+
+    Attributes:
+        files: path in the repo to the file.
+        owned: whether a path in the repo is of this layout: it is removed where `files` has none of that name.
+        message: of the commit.
+        tag: name of the version; None for none.
+        private: whether a new repo is.
+        check: raises HubError for a repo that must not be overwritten.
+        strangers: for the report.
+        dry_run: send nothing.
+    """
+
+    files: Mapping[str, Path]
+    owned: Callable[[str], bool]
+    message: str
+    tag: str | None = None
+    private: bool = False
+    check: Callable[[Repo, Snapshot], None] = lambda _repo, _snapshot: None
+    strangers: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.tag is not None:
+            parse_tag(self.tag)
+
+
+def upload(repo: Repo, wanted: Upload, show: Callable[[PublishReport], None] | None = None) -> PublishReport:
+    """Compare, send what differs in one commit, name the version.
+
+    Args:
+        repo: where to.
+        wanted: what.
+        show: called with the plan before anything is sent.
+
+    Raises:
+        HubError: the version exists with other files, the repo must not be overwritten, somebody else is publishing
+            there at the same time, or the Hub does not take it.
+    """
+    local = {path: LocalFile.read(file) for path, file in wanted.files.items()}
+    for last in (False, True):
+        before = repo.snapshot()
+        tagged = _tagged(repo, wanted, local, before)
+        plan = _plan(repo, wanted, local, before if tagged is None else tagged)
+        if before is not None and tagged is None:
+            _check(repo, wanted, before)
+        if show is not None and not last:
+            show(plan)
+        if tagged is not None or wanted.dry_run:
+            return plan
+        try:
+            commit = _send(repo, wanted, local, plan)
+        except HubError as error:
+            # Somebody else has committed, or our own commit did arrive and its answer did not.
+            if error.status != HTTPStatus.PRECONDITION_FAILED or last:
+                raise
+            continue
+        if wanted.tag is not None:
+            _name(repo, wanted, local, commit)
+        return replace(plan, commit=commit)
+    raise AssertionError("the second attempt returns or raises")
+
+
+def _plan(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], before: Snapshot | None) -> PublishReport:
+    there = {} if before is None else before.files
+    added = tuple(path for path in local if path not in there)
+    changed = tuple(path for path in local if path in there and not local[path].is_same(there[path]))
+    return PublishReport(
+        repo_id=repo.repo_id,
+        url=repo.url,
+        created=before is None,
+        added=added,
+        changed=changed,
+        deleted=tuple(path for path in there if path not in local and wanted.owned(path)),
+        unchanged=tuple(path for path in local if path not in {*added, *changed}),
+        strangers=wanted.strangers,
+        size=sum(local[path].size for path in (*added, *changed)),
+        commit=None if before is None else before.commit,
+        tag=wanted.tag,
+        dry_run=wanted.dry_run,
+    )
+
+
+def _tagged(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], before: Snapshot | None) -> Snapshot | None:
+    """The version, if it is published already with these files.
+
+    Raises:
+        HubError: it is, with others.
+    """
+    if wanted.tag is None or before is None or wanted.tag not in repo.tags():
+        return None
+    tagged = repo.snapshot(wanted.tag)
+    difference = _difference(wanted, local, tagged)
+    if difference:
+        raise HubError(
+            f"{repo.repo_id} has a version {wanted.tag} with other files ({difference}), and a version is never "
+            "changed: choose another --revision"
+        )
+    return tagged
+
+
+def _difference(wanted: Upload, local: Mapping[str, LocalFile], there: Snapshot | None) -> str:
+    """The first file that is not the same, in words; "" where there is none."""
+    files = {} if there is None else there.files
+    for path, file in local.items():
+        if path not in files:
+            return f"{path} is not there"
+        if not file.is_same(files[path]):
+            return f"{path} differs"
+    return next((f"{path} is there too" for path in files if path not in local and wanted.owned(path)), "")
+
+
+def _check(repo: Repo, wanted: Upload, before: Snapshot) -> None:
+    if wanted.private and not before.private:
+        raise HubError(
+            f"{repo.repo_id} is public already: make it private on {repo.url}/settings, or publish without --private"
+        )
+    wanted.check(repo, before)
+
+
+def _send(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], plan: PublishReport) -> str:
+    """Send what differs, and see that it arrived; returns the commit."""
+    if plan.created:
+        repo.create(wanted.private)
+    if plan.is_empty and plan.commit is not None:
+        return plan.commit
+    parent = plan.commit
+    if plan.created:
+        # The Hub makes a first commit of its own in a new repo.
+        made = repo.snapshot()
+        parent = None if made is None else made.commit
+    sent = {path: local[path].path for path in (*plan.added, *plan.changed)}
+    commit = repo.commit(sent, plan.deleted, wanted.message, parent)
+    # The Hub leaves out, without a word, what a .gitignore in the repo names.
+    difference = _difference(wanted, local, repo.snapshot(commit))
+    if difference:
+        raise HubError(f"{repo.repo_id} does not hold at {commit[:12]} what was sent to it: {difference}")
+    return commit
+
+
+def _name(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], commit: str) -> None:
+    """Name the version; fine if it has that name, as when the answer to the first attempt was lost."""
+    assert wanted.tag is not None
+    try:
+        repo.add_tag(wanted.tag, commit)
+    except HubError as error:
+        if error.status != HTTPStatus.CONFLICT:
+            raise
+        _tagged(repo, wanted, local, repo.snapshot())
