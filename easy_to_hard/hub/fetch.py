@@ -4,19 +4,20 @@ What comes lies in the Hub's cache and is found there the next time, with or wit
 when the manifest is read, so all files are of one version even if the repo changes meanwhile.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from easy_to_hard.downloads import Patience
+from tqdm import tqdm
+
+from easy_to_hard.downloads import PASSING_STATUSES
 from easy_to_hard.files import file_sha256
 from easy_to_hard.frozen import frozen_problems
-from easy_to_hard.hub.retrying import HubError, parse_repo_id, retrying
+from easy_to_hard.hub.retrying import HUB_PATIENCE, HubError, parse_repo_id, retrying
 from easy_to_hard.manifest import MANIFEST, README, StorageError, parse_manifest
 
-# huggingface_hub tries each request several times itself.
-_PATIENCE: Final = Patience(attempts=4)
 _REPO_TYPE: Final = "dataset"
 
 
@@ -113,15 +114,23 @@ def open_dataset(repo_id: str, revision: str | None = None) -> HubDataset:
 
 
 def _download(repo_id: str, path: str, revision: str | None) -> Path:
-    """A file of a repo, from the cache or the Hub."""
-    from huggingface_hub import hf_hub_download
+    """A file of a repo, from the Hub, or from the cache where the Hub cannot be asked or need not."""
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     at = f"{repo_id}@{revision[:12]}" if revision else repo_id
-    return retrying(
-        lambda: Path(hf_hub_download(repo_id, path, repo_type=_REPO_TYPE, revision=revision)),
-        what=f"get {path} of the dataset {at}",
-        patience=_PATIENCE,
-    )
+    try:
+        return retrying(
+            lambda: Path(hf_hub_download(repo_id, path, repo_type=_REPO_TYPE, revision=revision)),
+            what=f"get {path} of the dataset {at}",
+            patience=HUB_PATIENCE,
+        )
+    except HubError as error:
+        # huggingface_hub looks into the cache by itself only where no connection is made at all.
+        cached = try_to_load_from_cache(repo_id, path, repo_type=_REPO_TYPE, revision=revision)
+        if error.status not in (None, *PASSING_STATUSES) or not isinstance(cached, str):
+            raise
+        tqdm.write(f"{error}; what is in the cache is used", file=sys.stderr)
+        return Path(cached)
 
 
 def _forget(path: Path) -> None:
