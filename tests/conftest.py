@@ -1,11 +1,12 @@
 """What all tests share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from hub_server import HubServer
 
 # Before anything imports `datasets`: no test may use, or leave behind, the caches of the person who runs it.
 os.environ["HF_DATASETS_OFFLINE"] = "1"
@@ -43,3 +44,10 @@ def lichess_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
 def converted(lichess_folder: Callable[[str], Path]) -> Path:
     """The puzzles in bands of ratings; not to be changed."""
     return lichess_folder("rating")
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """An empty Hub of its own for each test."""
+    with HubServer() as running:
+        yield running
