@@ -218,6 +218,17 @@ def test_a_new_repo_is_private_if_asked(
     assert not _writes(hub)
 
 
+def test_other_content_of_the_same_length_is_noticed(
+    hub: HubServer, session: HubSession, make: Callable[..., Path], repo_id: str
+) -> None:
+    expected = _files(make())
+    session.answer(_send(make(), repo_id))
+    names = ("README.md", "prefix_sums_16/train-00000-of-00001.parquet")
+    hub.add(repo_id, {name: expected[name][:-1] + b"?" for name in names})
+    assert sorted(session.answer(_send(make(), repo_id))["changed"]) == list(names)
+    assert _held(hub, repo_id) == expected
+
+
 # What is refused
 
 
@@ -508,7 +519,7 @@ def test_faults_that_do_not_pass(hub: HubServer, session: HubSession, make: Call
         line = run(name)
         assert f"cannot {what}" in line
         assert "(HTTP 403 Forbidden" in line
-        assert "set HF_TOKEN or run 'hf auth login' with one that may write there" in line
+        assert "set HF_TOKEN or run 'hf auth login' with one that has it" in line
     hub.misbehave("refuse", "GET .*/revision/main")
     assert "after 5 attempts" in run(repo_id + "-refused")
     hub.misbehave("error", "GET .*/revision/main", status=429, retry_after=3600)
@@ -534,7 +545,8 @@ def test_somebody_else_publishes_at_the_same_time(
     )
     assert _held(hub, repo_id) == {**_files(make()), "LICENSE": b"once 1"}
     told = session.run(
-        f"with replaced(hub_repo.Repo, 'commit', lambda kept: pushing(kept, 9, b'ever')):\n    {_send(make(SMALL[0]), repo_id)}"
+        "with replaced(hub_repo.Repo, 'commit', lambda kept: pushing(kept, 9, b'ever')):\n"
+        f"    {_send(make(SMALL[0]), repo_id)}"
     )
     _fails(told, "HTTP 412", "somebody else has changed the repo meanwhile")
     assert _held(hub, repo_id).keys() == {*_files(make()), "LICENSE"}, "readers never see half"
