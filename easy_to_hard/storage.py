@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from easy_to_hard import __version__
-from easy_to_hard.card import dataset_card
+from easy_to_hard.cards.folder import card_files
 from easy_to_hard.files import file_sha256, row_bytes, write_atomically, write_json, write_shard
 from easy_to_hard.generators.parallel import default_threads
 from easy_to_hard.journal import Journal, lock_folder
-from easy_to_hard.manifest import FORMAT, MANIFEST, README, StorageError
+from easy_to_hard.manifest import FORMAT, MANIFEST, StorageError
 from easy_to_hard.presets import Part, get_preset
 from easy_to_hard.tasks import DataSpec, get_task
 
@@ -193,7 +193,9 @@ def _make_missing(
 
 def _finish(root: Path, header: dict[str, Any], files: list[dict[str, Any]]) -> None:
     """What stands beside the files; the manifest last."""
-    write_atomically(root / README, dataset_card(header, files))
+    for path, content in card_files(root, header, files).items():
+        (root / path).parent.mkdir(exist_ok=True)
+        write_atomically(root / path, content)
     write_json(root / MANIFEST, {**header, "files": files})
 
 

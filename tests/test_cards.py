@@ -324,7 +324,7 @@ def test_the_original_rule_has_another_statement(crowded: Path) -> None:
 
 
 def test_one_split_has_no_overlaps(tmp_path: Path) -> None:
-    build(tmp_path, preset="one", parts=_parts(("mazes", 9, "", "validation", 5)), progress=False)
+    build(tmp_path, preset="tiny", parts=_parts(("mazes", 9, "", "validation", 5)), progress=False)
     _write_cards(tmp_path)
     assert "There is one split only" in _text(tmp_path)
     assert "`mazes_9` (validation)" in _text(tmp_path)

@@ -312,7 +312,11 @@ def test_cards_show_the_results(name: str) -> None:
     assert indexed == {score["config"]: score["accuracy"] for result in results for score in result["scores"]}
     rows = re.findall(r"^\| `(\w+)` \| test \| ([\d,]+) \| ([\d.]+) % \| ([\d.]+) to ([\d.]+) \|", text, re.MULTILINE)
     assert [row[0] for row in rows] == list(indexed)
-    for row, score in zip(rows, (score for result in results for score in result["scores"]), strict=True):
+    scores = {score["config"]: score for result in results for score in result["scores"]}
+    own = [config for config in scores if config.removeprefix(f"{results[0]['task']}_").isdecimal()]
+    assert list(indexed)[: len(own)] == sorted(own, key=lambda config: scores[config]["difficulty"])
+    for row in rows:
+        score = scores[row[0]]
         low, high = score["interval_95"]
         shown = [int(row[1].replace(",", "")), *map(float, row[2:])]
         assert shown == [score["num_items"], *(round(100 * share, 1) for share in (score["accuracy"], low, high))]

@@ -49,12 +49,13 @@ def test_slurm_array_as_in_the_readme(tmp_path: Path, tiny_folder: Path) -> None
 @pytest.mark.slow
 def test_ray_as_in_the_readme(tmp_path: Path, tiny_folder: Path) -> None:
     pytest.importorskip("ray")
-    code = _block("python", "@ray.remote").replace('"full"', '"tiny"').replace('"/shared/data"', repr(str(tmp_path)))
+    data = tmp_path / "data"
+    code = _block("python", "@ray.remote").replace('"full"', '"tiny"').replace('"/shared/data"', repr(str(data)))
     code = code.replace("range(1, 9)", "range(1, 4)").replace("(i, 8)", "(i, 3)")
     code = code.replace("ray.init()", "ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)")
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, timeout=120)
-    assert _contents(tmp_path) == _contents(tiny_folder)
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True, timeout=120)
+    assert _contents(data) == _contents(tiny_folder)
 
 
 @pytest.mark.parametrize("nodes", [2, 3])

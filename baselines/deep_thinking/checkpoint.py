@@ -2,24 +2,29 @@
 
 import json
 import os
-import re
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.model_card import model_card
 from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES
+from easy_to_hard.hub.content import check_cached
+from easy_to_hard.hub.retrying import HubError, retrying, split_revision
+from easy_to_hard.manifest import README
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
+Net = TypeVar("Net", bound=ThinkingNet)
+Fetch = Callable[..., str]
 _SHIPPED: Final = Path(__file__).parent / "checkpoints"
-_HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +70,7 @@ def shipped_models() -> list[str]:
 
 
 def save_model(model: ThinkingNet, folder: Path, facts: ModelFacts) -> None:
-    """Write a net to a folder; config.json comes last, so a folder with one is whole.
-
-    The folder can be pushed to the Hub as it is.
+    """Write a net and its card to a folder; config.json comes last, so a folder with one is whole.
 
     Raises:
         ValueError: a model of another class.
@@ -77,15 +80,16 @@ def save_model(model: ThinkingNet, folder: Path, facts: ModelFacts) -> None:
     if architecture is None:
         raise ValueError(f"model must be one of {', '.join(ARCHITECTURES)}, not a {type(model).__name__}")
     with tempfile.TemporaryDirectory(prefix=".model-", dir=folder) as temporary:
-        model.save_pretrained(temporary)
         written = Path(temporary)
+        model.save_pretrained(temporary)
+        (written / README).write_text(model_card(model, facts), encoding="utf-8")
         config = {"architecture": architecture, **json.loads((written / CONFIG).read_text()), "facts": asdict(facts)}
         (written / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         # An older net's config must not stand beside new weights.
         (folder / CONFIG).unlink(missing_ok=True)
         mask = os.umask(0)
         os.umask(mask)
-        for name in ("README.md", WEIGHTS, CONFIG):
+        for name in (README, WEIGHTS, CONFIG):
             # safetensors keeps its files from everybody else.
             (written / name).chmod(0o666 & ~mask)
             (written / name).replace(folder / name)
@@ -103,7 +107,7 @@ def halve(folder: Path) -> None:
 
 
 def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]:
-    """Read a net: a folder, the name of one that comes with the package, or the id of a Hub repo (owner/name).
+    """Read a net: a folder, the name of one that comes with the package, or a Hub repo (owner/name, owner/name@v1).
 
     Returns:
         The net in evaluation mode, and what is known of it.
@@ -113,35 +117,117 @@ def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]
         ValueError: its files are damaged or are not such a net's.
     """
     source, paths = _locate(name)
-    try:
-        config: dict[str, Any] = json.loads(paths[0].read_text(encoding="utf-8"))
+    with _one_line(source):
+        config = _read_config(paths[0])
         known = {field.name for field in fields(ModelFacts)}
         facts = ModelFacts(**{name: value for name, value in config["facts"].items() if name in known})
-        kind = ARCHITECTURES[config["architecture"]]
-        skip = {"architecture", "facts"}
-        model = kind(**{key: value for key, value in config.items() if key not in skip})
-        model.load_state_dict(load_file(paths[1]))
+        model = _make_net(ARCHITECTURES[config["architecture"]], config, paths[1])
+    return model.to(device), facts
+
+
+def read_net(kind: type[Net], name: str | Path, revision: str | None, fetch: Fetch, *, strict: bool) -> Net:
+    """What `ThinkingNet.from_pretrained` does.
+
+    Args:
+        kind: the class that is asked for; config.json may name one below it.
+        name: a folder, or "owner/name".
+        revision: tag, branch or commit of the repo.
+        fetch: (repo id, file, revision=...) to the path of the file.
+        strict: whether all weights must be there, and no others.
+
+    Raises:
+        FileNotFoundError: there is no such net, or it cannot be had.
+        ValueError: its files are damaged, or it is of another class.
+    """
+    folder = Path(name).expanduser()
+    paths = _files_in(folder) if folder.is_dir() else _from_hub(str(name), str(name), revision, fetch)
+    with _one_line(str(name)):
+        config = _read_config(paths[0])
+        # A net that its own class saved does not say which it is.
+        named = ARCHITECTURES[config["architecture"]] if "architecture" in config else kind
+        if not issubclass(named, kind):
+            raise ValueError(f"it is a {named.__name__}, not a {kind.__name__}")
+        return _make_net(named, config, paths[1], strict=strict)
+
+
+@contextmanager
+def _one_line(source: str) -> Iterator[None]:
+    """Errors in the files of a net, as one ValueError."""
+    try:
+        yield
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{source} is not a net of deep_thinking: {type(error).__name__} {reason}") from error
-    return model.eval().to(device), facts
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config
+
+
+def _make_net(kind: type[Net], config: dict[str, Any], weights: Path, *, strict: bool = True) -> Net:
+    skip = {"architecture", "facts"}
+    model = kind(**{key: value for key, value in config.items() if key not in skip})
+    model.load_state_dict(load_file(weights), strict=strict)
+    return model.eval()
+
+
+def local_files(name: str) -> tuple[str, tuple[Path, Path]] | None:
+    """The folder that a name stands for, and its config.json and model.safetensors; None where there is none.
+
+    Args:
+        name: a folder, or a net that comes with the package.
+
+    Raises:
+        FileNotFoundError: one of the files is missing.
+    """
+    for folder in (Path(name).expanduser(), _SHIPPED / name):
+        if folder.is_dir() and name:
+            return str(folder), _files_in(folder)
+    return None
+
+
+def _files_in(folder: Path) -> tuple[Path, Path]:
+    paths = folder / CONFIG, folder / WEIGHTS
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} holds no net: it has no {path.name}")
+    return paths
 
 
 def _locate(name: str) -> tuple[str, tuple[Path, Path]]:
     """What the name stands for, and its two files."""
-    for folder in (Path(name).expanduser(), _SHIPPED / name):
-        if folder.is_dir() and name:
-            paths = folder / CONFIG, folder / WEIGHTS
-            for path in paths:
-                if not path.is_file():
-                    raise FileNotFoundError(f"{folder} holds no net: it has no {path.name}")
-            return str(folder), paths
-    parent = Path(name).expanduser().parent
-    if not _HUB_ID.fullmatch(name) or parent.is_dir():
-        known = ", ".join(shipped_models()) or "none yet"
-        raise FileNotFoundError(f"no net {name!r}: give a folder, the id of a Hub repo (owner/name) or one of {known}")
+    local = local_files(name)
+    if local is not None:
+        return local
     try:
-        return name, (Path(hf_hub_download(name, CONFIG)), Path(hf_hub_download(name, WEIGHTS)))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise FileNotFoundError(f"{name!r} is neither a folder nor could it be had from the Hub: {first}") from error
+        repo_id, revision = split_revision(name)
+    except ValueError:
+        repo_id, revision = "", None
+    if not repo_id or Path(name).expanduser().parent.is_dir():
+        known = ", ".join(shipped_models()) or "none yet"
+        raise FileNotFoundError(
+            f"no net {name!r}: give a folder, the id of a Hub repo (owner/name, owner/name@version) or one of {known}"
+        )
+    return name, _from_hub(name, repo_id, revision, hf_hub_download)
+
+
+def _from_hub(name: str, repo_id: str, revision: str | None, fetch: Fetch) -> tuple[Path, Path]:
+    """The two files of a repo, from the cache or the Hub."""
+
+    def get(file: str, revision: str | None) -> Path:
+        for last in (False, True):
+            path = retrying(lambda: Path(fetch(repo_id, file, revision=revision)), what=f"get {file} of {name}")
+            try:
+                return check_cached(path, f"{file} of {name}")
+            except HubError:
+                if last:
+                    raise
+        raise AssertionError("the second attempt returns or raises")
+
+    try:
+        config = get(CONFIG, revision)
+        # The weights at the very commit of the configuration, whatever is pushed meanwhile.
+        return config, get(WEIGHTS, config.parent.name)
+    except (HubError, OSError) as error:
+        raise FileNotFoundError(f"{name!r} is neither a folder nor could it be had from the Hub: {error}") from error

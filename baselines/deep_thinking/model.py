@@ -8,12 +8,14 @@ et al. 2022, arXiv 2202.05826; without recall it is the net of Schwarzschild et 
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Final
+from pathlib import Path
+from typing import Final, Self
 
 import torch
 import torch.nn.functional as F
-from huggingface_hub import PyTorchModelHubMixin
+from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from torch import Tensor, nn
 
 Iteration = Callable[[Tensor, int], Tensor]
@@ -117,6 +119,44 @@ class ThinkingNet(
         for before, after in pairwise(channels):
             layers += [convolution(dimensions, before, after), nn.ReLU()]
         self.head = nn.Sequential(*layers[:-1])
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # the mixin's takes any keyword
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+        map_location: str = "cpu",
+        strict: bool = True,
+    ) -> Self:
+        """Read a net of this class, or of one below it, from a folder or a Hub repo; it is in evaluation mode.
+
+        Args:
+            pretrained_model_name_or_path: the folder, or "owner/name".
+            revision: tag, branch or commit of the repo.
+            token, cache_dir, local_files_only, force_download: as huggingface_hub has them.
+            map_location: device of the weights.
+            strict: whether all weights must be there, and no others.
+
+        Raises:
+            FileNotFoundError: there is no such net, or it cannot be had.
+            ValueError: its files are damaged, or it is not of this class.
+        """
+        # The registry of architectures is above this module.
+        from easy_to_hard.baselines.deep_thinking.checkpoint import read_net
+
+        fetch = partial(
+            hf_hub_download,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            force_download=force_download,
+        )
+        return read_net(cls, pretrained_model_name_or_path, revision, fetch, strict=strict).to(map_location)
 
     @property
     def _seen_channels(self) -> int:

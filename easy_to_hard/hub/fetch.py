@@ -15,6 +15,7 @@ from tqdm import tqdm
 from easy_to_hard.downloads import PASSING_STATUSES, Patience
 from easy_to_hard.files import file_sha256
 from easy_to_hard.frozen import frozen_problems
+from easy_to_hard.hub.content import check_cached, forget_cached
 from easy_to_hard.hub.retrying import HubError, parse_repo_id, retrying
 from easy_to_hard.manifest import MANIFEST, README, StorageError, parse_manifest
 
@@ -67,13 +68,13 @@ class HubDataset:
             found = file_sha256(path)
             if found == entry["sha256"]:
                 return path
-            _forget(path)
+            forget_cached(path)
             problem = StorageError(
                 f"{self.name}/{entry['path']}: SHA-256 is {found}, the manifest says {entry['sha256']}; "
                 "the file was removed from the cache"
             )
         # Perhaps it is the manifest that is damaged.
-        _forget(self.root / MANIFEST)
+        forget_cached(self.root / MANIFEST)
         assert problem is not None
         raise problem
 
@@ -104,10 +105,11 @@ def open_dataset(repo_id: str, revision: str | None = None) -> HubDataset:
     for last in (False, True):
         path = _download(repo_id, MANIFEST, revision)
         commit = path.parent.name
+        where = f"{repo_id}@{commit[:12]}/{MANIFEST}"
         try:
-            manifest = parse_manifest(path.read_text(encoding="utf-8"), f"{repo_id}@{commit[:12]}/{MANIFEST}")
-        except (StorageError, UnicodeDecodeError):
-            _forget(path)
+            manifest = parse_manifest(check_cached(path, where).read_text(encoding="utf-8"), where)
+        except (HubError, StorageError, UnicodeDecodeError):
+            forget_cached(path)
             if last:
                 raise
         else:
@@ -133,9 +135,3 @@ def _download(repo_id: str, path: str, revision: str | None) -> Path:
             raise
         tqdm.write(f"{error}; what is in the cache is used", file=sys.stderr)
         return Path(cached)
-
-
-def _forget(path: Path) -> None:
-    """Remove a file from the cache, and what its link points to, so that it is downloaded again."""
-    path.resolve().unlink(missing_ok=True)
-    path.unlink(missing_ok=True)

@@ -16,8 +16,8 @@ from easy_to_hard.verification import verify
 
 _NEEDED: Final = (README, MANIFEST)
 _OPTIONAL: Final = ("eval.yaml", "rejects.csv")
-_SHARD: Final = re.compile(r"[\w.-]+/(train|validation|test)-\d{5}-of-\d{5}\.parquet", re.ASCII)
-_PICTURE: Final = re.compile(r"images/[\w.-]+\.png", re.ASCII)
+_SHARD: Final = re.compile(r"\w[\w.-]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet", re.ASCII)
+_PICTURE: Final = re.compile(r"images/\w[\w.-]*\.png", re.ASCII)
 # What makes one dataset another, rather than more or less of it.
 _IDENTITY: Final = ("preset", "seed", "split_rule")
 _SHOWN_PROBLEMS: Final = 3

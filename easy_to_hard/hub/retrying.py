@@ -230,7 +230,9 @@ def _advice(error: BaseException, status: int) -> str:
     if status == HTTPStatus.UNAUTHORIZED:
         return f": the token is missing or not valid, {token}"
     if status == HTTPStatus.FORBIDDEN:
-        return f": the token lacks the right, {token} with one that may write there"
+        return f": the token lacks the right, {token} with one that has it"
+    if status == HTTPStatus.PRECONDITION_FAILED:
+        return ": somebody else has changed the repo meanwhile, try again"
     if status in PASSING_STATUSES:
         asked = _asked_wait(error)
         return ": try again later" if asked is None else f": the server asks to wait {asked:.0f} s"

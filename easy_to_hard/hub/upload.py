@@ -4,17 +4,14 @@ What is there is compared first, so only files that differ are sent, and a run t
 had arrived are not sent again, and a commit without its tag gets it.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
 
+from easy_to_hard.hub.content import LocalFile
 from easy_to_hard.hub.repo import Repo, Snapshot
 from easy_to_hard.hub.retrying import HubError, parse_tag
-
-_PIECE_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,33 +47,6 @@ class PublishReport:
     def is_empty(self) -> bool:
         """Whether the repo holds these files already."""
         return not (self.added or self.changed or self.deleted)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LocalFile:
-    """A file to be published, and the two hashes by which the Hub knows it: of large files and of small ones."""
-
-    path: Path
-    size: int
-    sha256: str
-    blob_id: str
-
-    @classmethod
-    def read(cls, path: Path) -> "LocalFile":
-        """Read the file through."""
-        size = path.stat().st_size
-        sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE_BYTES):
-                sha256.update(piece)
-                blob.update(piece)
-        return cls(path=path, size=size, sha256=sha256.hexdigest(), blob_id=blob.hexdigest())
-
-    def is_same(self, remote: Any) -> bool:
-        """Whether a file of a `Snapshot` has the same content."""
-        if remote.lfs is not None:
-            return bool(remote.lfs.sha256 == self.sha256)
-        return bool(remote.blob_id == self.blob_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +96,7 @@ def upload(repo: Repo, wanted: Upload, show: Callable[[PublishReport], None] | N
         tagged = _tagged(repo, wanted, local, before)
         plan = _plan(repo, wanted, local, before if tagged is None else tagged)
         if before is not None and tagged is None:
-            _check(repo, wanted, before)
+            _check(repo, wanted, before, plan)
         if show is not None and not last:
             show(plan)
         if tagged is not None or wanted.dry_run:
@@ -193,12 +163,13 @@ def _difference(wanted: Upload, local: Mapping[str, LocalFile], there: Snapshot 
     return next((f"{path} is there too" for path in files if path not in local and wanted.owned(path)), "")
 
 
-def _check(repo: Repo, wanted: Upload, before: Snapshot) -> None:
+def _check(repo: Repo, wanted: Upload, before: Snapshot, plan: PublishReport) -> None:
     if wanted.private and not before.private:
         raise HubError(
             f"{repo.repo_id} is public already: make it private on {repo.url}/settings, or publish without --private"
         )
-    wanted.check(repo, before)
+    if not plan.is_empty:
+        wanted.check(repo, before)
 
 
 def _send(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], plan: PublishReport) -> str:

@@ -2,11 +2,9 @@
 
 from typing import Any, Final
 
-import yaml
-
-from easy_to_hard.card import front_matter
-from easy_to_hard.generators.splits import SPLITS
-from easy_to_hard.lichess.bands import TASK
+from easy_to_hard.cards.front_matter import front_matter
+from easy_to_hard.cards.tables import counts_table, split_counts
+from easy_to_hard.lichess.bands import _FILE_SCHEMA, TASK
 from easy_to_hard.tasks import config_name
 
 _CARD: Final = """\
@@ -23,9 +21,7 @@ data = load_dataset("PATH OR HUB ID", "{example}", split="{example_split}")
 
 `{middle}` holds {meaning}; the last band is open.
 
-| config | {splits} |
-|---|{rules}|
-{rows}
+{counts}
 
 ## Columns
 
@@ -62,10 +58,9 @@ def puzzle_card(header: dict[str, Any], bands: str, files: list[dict[str, Any]])
         bands: "rating" or "rank".
         files: entries of the manifest.
     """
-    counts: dict[str, dict[str, int]] = {}
-    for entry in files:
-        counts.setdefault(entry["config"], {})[entry["split"]] = entry["rows"]
-    names = [split for split in SPLITS if any(split in splits for splits in counts.values())]
+    from datasets import Features
+
+    counts = split_counts(files)
     example = next(iter(counts))
     source = header["source"]
     body = _CARD.format(
@@ -74,20 +69,14 @@ def puzzle_card(header: dict[str, Any], bands: str, files: list[dict[str, Any]])
         meaning=_MEANINGS[bands],
         example=example,
         example_split=next(iter(counts[example])),
-        splits=" | ".join(names),
-        rules="|".join("---:" for _ in names),
-        rows="\n".join(
-            f"| `{config}` | " + " | ".join(f"{splits[name]:,}" if name in splits else "" for name in names) + " |"
-            for config, splits in counts.items()
-        ),
+        counts=counts_table(counts),
         package_version=header["package_version"],
         rejected=source["rows_in"] - source["rows_out"],
         **{key: source[key] for key in ("name", "sha256", "rows_in", "rows_out")},
     )
     front = {
-        **front_matter(counts, files),
         "license": "cc0-1.0",
         "pretty_name": "Lichess puzzles, graded",
         "tags": ["easy-to-hard", "extrapolation", "chess", "lichess"],
     }
-    return f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{body}"
+    return f"{front_matter(files, lambda entry: Features.from_arrow_schema(_FILE_SCHEMA), front)}\n{body}"

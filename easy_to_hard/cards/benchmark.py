@@ -1,0 +1,40 @@
+"""eval.yaml: with it, the Hub's owners can make a dataset repo a benchmark with a leaderboard on its page."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import yaml
+
+from easy_to_hard.cards.tables import split_counts
+
+EVAL: Final = "eval.yaml"
+_NOTE: Final = """\
+# A draft: this dataset is no registered benchmark of the Hub.
+# Before it can be one, `evaluation_framework` must be on the Hub's list of frameworks, and the repo on its list of
+# benchmarks; both are for the Hub's owners to do (https://huggingface.co/docs/hub/eval-results).
+# The Hub checks this file when it is pushed. Where it refuses the name of the framework, leave the file out.
+"""
+_DESCRIPTION: Final = (
+    "Draft, not registered. Train on an easy config, be tested on harder ones. The score of a task is exact match: the "
+    "share of its test rows for which every position of the target is predicted right. easy-to-hard {version}, preset "
+    "{preset}, seed {seed}, split rule {rule}."
+)
+
+
+def benchmark_draft(header: dict[str, Any], files: Sequence[dict[str, Any]]) -> str:
+    """The text of eval.yaml: a task for every config with a test split, named as the config.
+
+    Args:
+        header: package_version, preset, seed and split_rule of the build.
+        files: entries of the manifest.
+    """
+    tested = [config for config, splits in split_counts(files).items() if "test" in splits]
+    draft = {
+        "name": "Easy-to-hard",
+        "description": _DESCRIPTION.format(
+            version=header["package_version"], preset=header["preset"], seed=header["seed"], rule=header["split_rule"]
+        ),
+        "evaluation_framework": "easy-to-hard",
+        "tasks": [{"id": config, "config": config, "split": "test"} for config in tested],
+    }
+    return _NOTE + yaml.safe_dump(draft, sort_keys=False, width=120)

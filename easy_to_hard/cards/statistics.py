@@ -1,0 +1,209 @@
+"""What is in the columns of a built folder: numbers, shares, and how many instances its splits have in common.
+
+All of it is a function of the rows alone, however they are cut into files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from easy_to_hard.files import instances_of, read_shard
+from easy_to_hard.generators.splits import SPLITS
+from easy_to_hard.tasks import Task, get_task
+
+MOST_BINS: Final = 16
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_EMPTY: Final = "·"
+_HASH: Final = "_hash"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberStatistics:
+    """A column of integers.
+
+    Attributes:
+        least, median, mean, most: of the values.
+        counts: values in each of at most 16 equally wide bins, the first of which begins at `least`.
+    """
+
+    least: int
+    median: float
+    mean: float
+    most: int
+    counts: tuple[int, ...]
+
+    def sparkline(self) -> str:
+        """The counts as blocks, as high as they are large; a dot for a bin that is empty."""
+        highest = max(self.counts)
+        return "".join(_BLOCKS[-(-8 * count // highest) - 1] if count else _EMPTY for count in self.counts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitStatistics:
+    """A split of a config.
+
+    Attributes:
+        rows: how many.
+        target_ones: share, in [0, 1], of the targets' positions that are 1; None where the manifest does not say.
+        numbers: each column of integers but `index`.
+        shares: each column of truth values to the share, in [0, 1], of rows where it is true.
+    """
+
+    rows: int
+    target_ones: float | None
+    numbers: Mapping[str, NumberStatistics]
+    shares: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlap:
+    """What two splits of a task have in common, over all its configs.
+
+    An instance is told by its hash where the files have one (mazes: the walls up to symmetry), so one may be in many
+    rows and configs. Otherwise (bit strings) it is told by itself, within each config.
+
+    Attributes:
+        task: name in `TASKS`.
+        split: the split that is looked at.
+        other: the split that it is compared with.
+        distinct: instances in `split`.
+        shared: how many of these are in `other` too.
+    """
+
+    task: str
+    split: str
+    other: str
+    distinct: int
+    shared: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderStatistics:
+    """All that a card says of the rows.
+
+    Attributes:
+        splits: config to split to its statistics, in the order of the manifest.
+        overlaps: for each task and each pair of its splits.
+    """
+
+    splits: Mapping[str, Mapping[str, SplitStatistics]]
+    overlaps: tuple[Overlap, ...]
+
+
+def folder_statistics(root: Path, files: Sequence[dict[str, Any]]) -> FolderStatistics:
+    """Read the small columns of all files, and of tasks without a hash the instances of configs with many splits.
+
+    Args:
+        root: the folder.
+        files: entries of its manifest.
+    """
+    parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for entry in files:
+        parts.setdefault((entry["config"], entry["split"]), []).append(entry)
+    splits: dict[str, dict[str, SplitStatistics]] = {}
+    for (config, split), entries in parts.items():
+        splits.setdefault(config, {})[split] = _split_statistics(root, entries)
+    tasks = dict.fromkeys(entry["task"] for entry in files)
+    overlaps = tuple(overlap for name in tasks for overlap in _overlaps(root, get_task(name), parts))
+    return FolderStatistics(splits=splits, overlaps=overlaps)
+
+
+def _split_statistics(root: Path, entries: Sequence[dict[str, Any]]) -> SplitStatistics:
+    task = get_task(entries[0]["task"])
+    rows = sum(entry["rows"] for entry in entries)
+    integers = [name for name, kind in task.columns.items() if kind.startswith(("int", "uint"))]
+    truths = [name for name, kind in task.columns.items() if kind == "bool"]
+    table = _read(root, entries, [*integers, *truths])
+    return SplitStatistics(
+        rows=rows,
+        target_ones=_target_ones(task, entries, rows),
+        numbers={name: describe(table[name].to_numpy().astype(np.int64)) for name in integers},
+        shares={name: (pc.sum(table[name]).as_py() or 0) / rows for name in truths},
+    )
+
+
+def _read(root: Path, entries: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+    if not names:
+        return {}
+    table = pa.concat_tables([pq.read_table(root / entry["path"], columns=list(names)) for entry in entries])
+    return {name: table[name] for name in names}
+
+
+def _target_ones(task: Task, entries: Sequence[dict[str, Any]], rows: int) -> float | None:
+    if any("target_ones" not in entry for entry in entries):
+        return None
+    positions = rows * int(np.prod(task.shapes(entries[0]["difficulty"])[1]))
+    return float(sum(entry["target_ones"] for entry in entries) / positions)
+
+
+def describe(values: NDArray[np.int64]) -> NumberStatistics:
+    """Statistics of (N,) integers, N at least 1.
+
+    Where values have a step, as the lengths of paths, which are even, a bin holds a whole number of steps, or the bins
+    would look like a comb.
+    """
+    least, most = int(values.min()), int(values.max())
+    steps = (values - least) // max(1, int(np.gcd.reduce(values - least)))
+    width = -(-(int(steps.max()) + 1) // MOST_BINS)
+    return NumberStatistics(
+        least=least,
+        median=float(np.median(values)),
+        mean=int(values.sum()) / len(values),
+        most=most,
+        counts=tuple(np.bincount(steps // width).tolist()),
+    )
+
+
+def _overlaps(root: Path, task: Task, parts: Mapping[tuple[str, str], Sequence[dict[str, Any]]]) -> list[Overlap]:
+    """For each pair of splits, the later one against the earlier one."""
+    domains = _instances(root, task, parts)
+    held = [split for split in SPLITS if any(split in splits for splits in domains)]
+    overlaps = []
+    for other, split in combinations(held, 2):
+        distinct = shared = 0
+        for splits in domains:
+            if split in splits:
+                distinct += len(splits[split])
+                shared += pc.sum(pc.is_in(splits[split], value_set=splits[other])).as_py() if other in splits else 0
+        overlaps.append(Overlap(task=task.name, split=split, other=other, distinct=distinct, shared=shared))
+    return overlaps
+
+
+def _instances(
+    root: Path, task: Task, parts: Mapping[tuple[str, str], Sequence[dict[str, Any]]]
+) -> list[dict[str, pa.Array]]:
+    """The distinct instances of each split; a dictionary for each set of configs that can share any."""
+    column = next((name for name in task.columns if name.endswith(_HASH)), None)
+    of_task = {key: entries for key, entries in parts.items() if entries[0]["task"] == task.name}
+    configs = dict.fromkeys(config for config, _ in of_task)
+    if column is not None:
+        found: dict[str, pa.Array] = {}
+        for split in dict.fromkeys(split for _, split in of_task):
+            entries = [entry for config in configs for entry in of_task.get((config, split), ())]
+            found[split] = pc.unique(_read(root, entries, [column])[column])
+        return [found]
+    many = [config for config in configs if sum(key[0] == config for key in of_task) > 1]
+    return [
+        {split: _whole_instances(root, task, entries) for (name, split), entries in of_task.items() if name == config}
+        for config in many
+    ]
+
+
+def _whole_instances(root: Path, task: Task, entries: Sequence[dict[str, Any]]) -> pa.Array:
+    """The distinct instances themselves, in their compact form, as bytes."""
+    pieces = [
+        np.ascontiguousarray(instances_of(task, chunk)).reshape(len(chunk), -1).view(np.uint8)
+        for entry in entries
+        for chunk in read_shard(root / entry["path"], task, entry["difficulty"])
+    ]
+    rows = np.concatenate(pieces)
+    kind = pa.binary(rows.shape[1])
+    return pc.unique(pa.FixedSizeBinaryArray.from_buffers(kind, len(rows), [None, pa.py_buffer(rows)]))
