@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from easy_to_hard.datasets import MazeDataset, PrefixSumDataset
     from easy_to_hard.generators.splits import NotEnoughInstancesError
     from easy_to_hard.graded import GradedDataset, load
+    from easy_to_hard.hub.publish import publish
     from easy_to_hard.storage import build
     from easy_to_hard.streaming import StreamingDataset
     from easy_to_hard.tasks import TASKS, DataSpec, generate
@@ -33,6 +34,7 @@ __all__ = [
     "build",
     "generate",
     "load",
+    "publish",
     "verify",
 ]
 
@@ -49,6 +51,7 @@ _HOMES = {
     "build": "storage",
     "generate": "tasks",
     "load": "graded",
+    "publish": "hub.publish",
     "verify": "verification",
 }
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from easy_to_hard.baselines.deep_thinking.recipes import Recipe
     from easy_to_hard.tasks import DataSpec
 
-Model: TypeAlias = Annotated[str, arg(help="a folder, a net that comes with the package, or a Hub id (owner/name)")]
+Model: TypeAlias = Annotated[
+    str, arg(help="a folder, a net that comes with the package, or a Hub repo: owner/name or owner/name@revision")
+]
 TaskOfModel: TypeAlias = Annotated[str, arg(help="such as mazes; by default what the net was trained on")]
 Difficulty: TypeAlias = Annotated[int | None, arg(help="number of bits, size of the maze, ...; by default the net's")]
 Variant: TypeAlias = Annotated[

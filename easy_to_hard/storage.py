@@ -67,7 +67,8 @@ def plan_shards(parts: Sequence[Part]) -> list[Shard]:
     """The files of a build: a part is cut into equal shards of at most 512 MiB once decoded."""
     shards = []
     for part in parts:
-        number = -(-part.rows * row_bytes(get_task(part.task), part.difficulty) // _SHARD_BYTES)
+        size = part.rows * row_bytes(get_task(part.task), part.difficulty)
+        number = min(part.rows, -(-size // _SHARD_BYTES))
         bounds = np.linspace(0, part.rows, number + 1).round().astype(int).tolist()
         for i in range(number):
             path = f"{part.config}/{part.split}-{i:05d}-of-{number:05d}.parquet"

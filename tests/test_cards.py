@@ -1,4 +1,4 @@
-"""Cards: what README.md, eval.yaml and the pictures say is what is in the files."""
+"""Cards: what README.md, the draft of eval.yaml and the pictures say is what is in the files."""
 
 import json
 import os
@@ -328,7 +328,7 @@ def test_one_split_has_no_overlaps(tmp_path: Path) -> None:
     _write_cards(tmp_path)
     assert "There is one split only" in _text(tmp_path)
     assert "`mazes_9` (validation)" in _text(tmp_path)
-    assert yaml.safe_load((tmp_path / "eval.yaml").read_text())["tasks"] == []
+    assert yaml.safe_load((tmp_path / "eval.draft.yaml").read_text())["tasks"] == []
     assert "easy-to-hard build" not in _text(tmp_path)
     _run_blocks(tmp_path)
 
@@ -341,7 +341,7 @@ def test_the_cut_into_files_changes_nothing(folder: Path, tmp_path: Path, monkey
     _, cut = _manifest(tmp_path / "cut")
     assert min(sum(e["config"] == name for e in cut if e["split"] == "test") for name in CUT) > 1
     assert _body(_text(tmp_path / "cut")) == _body(_text(folder))
-    assert (tmp_path / "cut" / "eval.yaml").read_bytes() == (folder / "eval.yaml").read_bytes()
+    assert (tmp_path / "cut" / "eval.draft.yaml").read_bytes() == (folder / "eval.draft.yaml").read_bytes()
     _check_infos(tmp_path / "cut")
     _check_loading(tmp_path / "cut", tmp_path / "cache", *CUT)
 
@@ -567,7 +567,7 @@ def test_the_draft_has_every_test_split(folder: Path, crowded: Path) -> None:
         tested = [config for config, splits in split_counts(files).items() if "test" in splits]
         assert draft["tasks"] == [{"id": config, "config": config, "split": "test"} for config in tested]
         assert {name for name in MADE if any(name in config for config in tested)} == set(MADE)
-        assert (root / "eval.yaml").read_text() == text
+        assert (root / "eval.draft.yaml").read_text() == text
 
 
 def test_pictures_are_small(tmp_path: Path) -> None:
@@ -597,11 +597,11 @@ from easy_to_hard.manifest import read_manifest
 manifest = read_manifest(sys.argv[1])
 made = card_files(Path(sys.argv[1]), manifest, manifest.pop("files"))
 assert "matplotlib" not in sys.modules
-sys.stdout.buffer.write(made["README.md"] + made["eval.yaml"])
+sys.stdout.buffer.write(made["README.md"] + made["eval.draft.yaml"])
 """
 
 
 def test_the_same_bytes_in_every_process_and_no_matplotlib(folder: Path) -> None:
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
     made = subprocess.run([sys.executable, "-c", MAKE, str(folder)], check=True, capture_output=True, env=environment)
-    assert made.stdout == (folder / "README.md").read_bytes() + (folder / "eval.yaml").read_bytes()
+    assert made.stdout == (folder / "README.md").read_bytes() + (folder / "eval.draft.yaml").read_bytes()

@@ -153,13 +153,13 @@ def test_only_files_of_the_layout_are_sent(
     strangers = ("images/notes.txt", "notes.txt", "prefix_sums_16/secret.csv")
     for name in strangers:
         (folder / name).write_text("not for others")
-    for name in ("eval.yaml", "rejects.csv", "images/mazes.png"):
+    for name in ("eval.draft.yaml", "rejects.csv", "images/mazes.png"):
         (folder / name).write_text("for others")
     report = session.answer(_send(folder, repo_id))
     assert tuple(report["strangers"]) == strangers
     held = _held(hub, repo_id)
     assert set(held) == {name for name in _files(folder) if name not in (*strangers, "images/.hidden.png")}
-    assert held["eval.yaml"] == held["rejects.csv"] == held["images/mazes.png"] == b"for others"
+    assert held["eval.draft.yaml"] == held["rejects.csv"] == held["images/mazes.png"] == b"for others"
 
 
 def test_one_changed_shard_is_one_file_sent(
@@ -187,7 +187,7 @@ def test_what_the_folder_lacks_is_removed_and_what_others_put_there_stays(
 ) -> None:
     session.answer(_send(make(), repo_id))
     others = ("LICENSE", "images/logo.svg", "notebooks/demo.ipynb", "prefix_sums_16/notes.md", "data/x.parquet")
-    ours = ("eval.yaml", "rejects.csv", "images/old.png", "mazes_9/train-00000-of-00001.parquet")
+    ours = ("eval.draft.yaml", "rejects.csv", "images/old.png", "mazes_9/train-00000-of-00001.parquet")
     session.answer(
         f"for name in {others + ours!r}:\n"
         f"    HfApi().upload_file(path_or_fileobj=b'x', path_in_repo=name, repo_id={repo_id!r}, repo_type='dataset')"

@@ -1,6 +1,7 @@
 """Calls of the Hub that are tried again, and the line that is left of those that fail; ids and versions."""
 
 import http.client
+import socket
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -218,3 +219,15 @@ def test_versions() -> None:
     for tag in ("", "main", "v 1", "refs/x", "-1", ".v1", "v1.", "a..b", "v.lock", "0" * 40, "v1\n"):
         with pytest.raises(ValueError, match="a version is named in letters"):
             parse_tag(tag)
+
+
+def test_an_unknown_host_is_not_tried_again(waits: list[float]) -> None:
+    def call() -> None:
+        try:
+            raise socket.gaierror(-2, "Name or service not known")
+        except OSError:
+            raise ConnectionError("no such host")  # noqa: B904
+
+    with pytest.raises(HubError, match=r"^cannot read it \(ConnectionError: no such host\): look at the connection"):
+        retrying(call, what="read it", patience=THREE)
+    assert waits == []

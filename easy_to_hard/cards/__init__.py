@@ -2,7 +2,7 @@
 
 - `dataset`, `front_matter`, `texts`, `tables`: README.md
 - `statistics`: what it says of the rows
-- `benchmark`: eval.yaml, a draft
+- `benchmark`: a draft of eval.yaml
 - `images`: a picture of each task
 - `folder`: all of these together
 """

@@ -1,4 +1,7 @@
-"""eval.yaml: with it, the Hub's owners can make a dataset repo a benchmark with a leaderboard on its page."""
+"""What eval.yaml may be: with it, the Hub's owners can make a dataset repo a benchmark with a leaderboard on its page.
+
+The Hub checks a file of that name when it is pushed, so the draft has another one.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -7,12 +10,12 @@ import yaml
 
 from easy_to_hard.cards.tables import split_counts
 
-EVAL: Final = "eval.yaml"
+EVAL: Final = "eval.draft.yaml"
 _NOTE: Final = """\
 # A draft: this dataset is no registered benchmark of the Hub.
 # Before it can be one, `evaluation_framework` must be on the Hub's list of frameworks, and the repo on its list of
 # benchmarks; both are for the Hub's owners to do (https://huggingface.co/docs/hub/eval-results).
-# The Hub checks this file when it is pushed. Where it refuses the name of the framework, leave the file out.
+# Then this file, with the name of that framework, becomes eval.yaml.
 """
 _DESCRIPTION: Final = (
     "Draft, not registered. Train on an easy config, be tested on harder ones. The score of a task is exact match: the "
@@ -22,7 +25,7 @@ _DESCRIPTION: Final = (
 
 
 def benchmark_draft(header: dict[str, Any], files: Sequence[dict[str, Any]]) -> str:
-    """The text of eval.yaml: a task for every config with a test split, named as the config.
+    """The text of the draft: a task for every config with a test split, named as the config.
 
     Args:
         header: package_version, preset, seed and split_rule of the build.

@@ -148,7 +148,7 @@ of the rows anew and solves it from what a network would see:
 easy-to-hard verify {repo}@v1
 ```
 
-`eval.yaml` is a draft: this dataset is no registered benchmark of the Hub.
+`eval.draft.yaml` is a draft: this dataset is no registered benchmark of the Hub.
 
 ## Licence
 

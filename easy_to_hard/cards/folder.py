@@ -12,7 +12,7 @@ from easy_to_hard.manifest import README
 
 
 def card_files(root: Path, header: dict[str, Any], files: Sequence[dict[str, Any]]) -> dict[str, bytes]:
-    """README.md, eval.yaml and the pictures, by their paths in the folder; nothing is written.
+    """README.md, the draft of eval.yaml and the pictures, by their paths in the folder; nothing is written.
 
     Args:
         root: the folder, with all its parquet files.

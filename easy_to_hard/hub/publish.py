@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from easy_to_hard import __version__
+from easy_to_hard.cards.benchmark import EVAL
 from easy_to_hard.downloads import Patience
 from easy_to_hard.hub.repo import Repo, Snapshot
 from easy_to_hard.hub.retrying import HUB_PATIENCE, HubError
@@ -15,7 +16,7 @@ from easy_to_hard.manifest import MANIFEST, README, read_manifest
 from easy_to_hard.verification import verify
 
 _NEEDED: Final = (README, MANIFEST)
-_OPTIONAL: Final = ("eval.yaml", "rejects.csv")
+_OPTIONAL: Final = (EVAL, "rejects.csv")
 _SHARD: Final = re.compile(r"\w[\w.-]*/(train|validation|test)-\d{5}-of-\d{5}\.parquet", re.ASCII)
 _PICTURE: Final = re.compile(r"images/\w[\w.-]*\.png", re.ASCII)
 # What makes one dataset another, rather than more or less of it.

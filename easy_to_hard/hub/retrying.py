@@ -1,6 +1,7 @@
 """Calls of huggingface_hub that are tried again, and end in one line when they fail; ids of repos."""
 
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -111,7 +112,7 @@ def retrying(call: Callable[[], T], *, what: str, patience: Patience = HUB_PATIE
         except Exception as error:
             reason = _passing_reason(error)
             asked = _asked_wait(error)
-            wait = None if reason is None else patience.wait_after(attempt, asked)
+            wait = None if reason is None or _has_no_network(error) else patience.wait_after(attempt, asked)
             if reason is None or wait is None:
                 _give_up(error, what, attempt)
                 raise
@@ -153,6 +154,15 @@ def _is_offline(error: BaseException) -> bool:
     links = list(_chain(error))
     looked_only_here = isinstance(links[-1], LocalEntryNotFoundError) and constants.HF_HUB_OFFLINE
     return looked_only_here or any(isinstance(link, OfflineModeIsEnabled) for link in links)
+
+
+def _has_no_network(error: BaseException) -> bool:
+    """Whether not even the server's address was found, which does not pass while one waits."""
+    links = list(_chain(error))
+    # The HTTP clients' own libraries raise without naming the cause.
+    while (context := links[-1].__context__) is not None and context not in links:
+        links.append(context)
+    return any(isinstance(link, socket.gaierror) for link in links)
 
 
 def _passing_reason(error: BaseException) -> str | None:

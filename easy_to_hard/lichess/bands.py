@@ -34,9 +34,7 @@ COLUMNS: Final = (
     "game_url",
     "opening_tags",
 )
-_FILE_SCHEMA: Final = pa.schema(
-    [*(SCHEMA.field(name) for name in COLUMNS), ("rank", pa.int64()), ("index", pa.int64())]
-)
+FILE_SCHEMA: Final = pa.schema([*(SCHEMA.field(name) for name in COLUMNS), ("rank", pa.int64()), ("index", pa.int64())])
 # Columns in which values come again and again.
 _REPETITIVE: Final = ["rating", "rating_deviation", "popularity", "themes", "opening_tags"]
 _GROUP_ROWS: Final = 2**16
@@ -122,7 +120,7 @@ class _SplitWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = pq.ParquetWriter(
             self._path,
-            _FILE_SCHEMA,
+            FILE_SCHEMA,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
             use_dictionary=_REPETITIVE,
@@ -141,9 +139,7 @@ class _SplitWriter:
             self._tensors.update(Chunk(indices=none, inputs=inputs, targets=targets, columns={}))
         index = np.arange(self._rows, self._rows + len(table))
         self._rows += len(table)
-        self._tables.append(
-            table.drop_columns(WORDS).append_column("index", pa.array(index)).select(_FILE_SCHEMA.names)
-        )
+        self._tables.append(table.drop_columns(WORDS).append_column("index", pa.array(index)).select(FILE_SCHEMA.names))
         self._held += len(table)
         if self._held >= _GROUP_ROWS:
             self._write(whole_groups=True)
@@ -151,7 +147,7 @@ class _SplitWriter:
     def _write(self, *, whole_groups: bool) -> None:
         held = pa.concat_tables(self._tables)
         rows = self._held - self._held % _GROUP_ROWS if whole_groups else self._held
-        self._writer.write_table(held.slice(0, rows).cast(_FILE_SCHEMA), row_group_size=_GROUP_ROWS)
+        self._writer.write_table(held.slice(0, rows).cast(FILE_SCHEMA), row_group_size=_GROUP_ROWS)
         # A copy, or the slice would keep all that was written.
         self._tables = [held.slice(rows).combine_chunks()]
         self._held -= rows

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from easy_to_hard.cards.front_matter import front_matter
 from easy_to_hard.cards.tables import counts_table, split_counts
-from easy_to_hard.lichess.bands import _FILE_SCHEMA, TASK
+from easy_to_hard.lichess.bands import FILE_SCHEMA, TASK
 from easy_to_hard.tasks import config_name
 
 _CARD: Final = """\
@@ -79,4 +79,4 @@ def puzzle_card(header: dict[str, Any], bands: str, files: list[dict[str, Any]])
         "pretty_name": "Lichess puzzles, graded",
         "tags": ["easy-to-hard", "extrapolation", "chess", "lichess"],
     }
-    return f"{front_matter(files, lambda entry: Features.from_arrow_schema(_FILE_SCHEMA), front)}\n{body}"
+    return f"{front_matter(files, lambda entry: Features.from_arrow_schema(FILE_SCHEMA), front)}\n{body}"
