@@ -201,10 +201,10 @@ def dataset_card(header: dict[str, Any], files: Sequence[dict[str, Any]], statis
 
 
 def _examples(files: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Two files of a task for the examples: one to train on, and one of the next harder config to test on.
+    """Two files of a task for the examples: one to train on, and one of a harder config to test on.
 
-    The first is of the difficulty where training is done, if there is one. Where there is no such file, another stands
-    in for it, so both may be the same.
+    The first is of the difficulty where training is done, if there is one, and the second at least twice as hard. Where
+    there is no such file, another stands in for it, so both may be the same.
     """
     train = [entry for entry in files if entry["split"] == "train"] or list(files)
     task = get_task(train[0]["task"])
@@ -213,7 +213,8 @@ def _examples(files: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str
     tests = [entry for entry in files if entry["task"] == task.name and entry["split"] == "test"] or [easy]
     own = [entry for entry in tests if entry["variant"] == easy["variant"]] or tests
     harder = [entry for entry in own if entry["difficulty"] > easy["difficulty"]] or own
-    return easy, min(harder, key=lambda entry: int(entry["difficulty"]))
+    much_harder = [entry for entry in harder if entry["difficulty"] >= 2 * easy["difficulty"]] or harder
+    return easy, min(much_harder, key=lambda entry: int(entry["difficulty"]))
 
 
 def _options(header: dict[str, Any], entry: dict[str, Any]) -> str:
@@ -258,7 +259,7 @@ def _task_section(task: Task, files: Sequence[dict[str, Any]], statistics: Folde
         f"### {task.title}",
         picture,
         text.question,
-        f"From {task.reference}. The usual {task.difficulty_name} to train at is {task.train_difficulty}.",
+        f"From {task.reference}. Training is usually done at {task.train_difficulty} ({task.difficulty_name}).",
         f"Columns, types as in `{files[0]['config']}`:\n\n{_columns(task, files[0], text)}",
         text.decoder,
         *_difficulties(task, files, statistics),
