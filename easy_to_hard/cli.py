@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
 from tyro.conf import subcommand
 
@@ -37,6 +37,8 @@ Command: TypeAlias = (
     | Annotated[Curves, subcommand("curves")]
 )
 
+_INTERRUPTED: Final = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         print("stopped; give the same command again, it goes on from what is whole", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
     except ValueError as error:
         return _fail(str(error), 2)
     except (RuntimeError, OSError, ImportError, MemoryError, OverflowError) as error:
@@ -81,5 +83,15 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def run() -> NoReturn:
+    """The command: `main`, then the end of the process, even where a thread still computes."""
+    code = main()
+    if code == _INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

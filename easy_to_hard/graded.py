@@ -232,6 +232,8 @@ def load(
         raise ValueError(f"{task} are read, not made: source must be 'folder' (with root) or 'hub' (with repo_id)")
     if source == "folder" and not root:
         raise ValueError("source 'folder' needs root, the folder that 'easy-to-hard build' made")
+    if source != "folder" and root:
+        raise ValueError(f"root {str(root)!r} is for source 'folder', not for source {source!r}")
     where = "" if not facts.imported else str(root) if source == "folder" else f"hf://datasets/{repo_id}"
     spec = DataSpec(
         task=task, difficulty=difficulty, variant=variant, split=split, seed=seed, split_rule=split_rule, root=where

@@ -210,15 +210,18 @@ def _make_shards(
 ) -> Iterator[dict[str, Any]]:
     """Yield the manifest entry of each file as it is done."""
     distinct = _DistinctIndices(specs)
-    guard = threading.Lock()
+    guard, stopped = threading.Lock(), threading.Event()
 
     def report(rows: int) -> None:
+        if stopped.is_set():
+            raise StorageError("the build was stopped")
         with guard:
             bar.update(rows)
 
     def make(shard: Shard) -> dict[str, Any]:
         temporary = journal.temporary(shard.path)
         indices = distinct.of(shard.part)[shard.start : shard.stop]
+        report(0)
         facts = write_shard(temporary, specs[shard.part], indices, report)
         final = root / shard.path
         final.parent.mkdir(exist_ok=True)
@@ -232,8 +235,12 @@ def _make_shards(
         order = sorted(missing, key=_seconds, reverse=True)
         for done in as_completed([pool.submit(make, shard) for shard in order]):
             yield done.result()
+    except BaseException:
+        stopped.set()
+        raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        # A thread that looks for distinct mates cannot be broken off; when it has them, it writes nothing.
+        pool.shutdown(wait=not stopped.is_set(), cancel_futures=True)
 
 
 class _DistinctIndices:

@@ -384,3 +384,17 @@ def test_samples_and_ones_are_those_of_the_rows(tiny_folder: Path) -> None:
             for values in task.encode(instances.data, entry["difficulty"], 1):
                 made.update(values.tobytes())
         assert entry["sample"]["sha256"] == made.hexdigest()
+
+
+def test_an_interrupt_ends_a_build_at_once(tmp_path: Path) -> None:
+    """Even where threads look for mates in 5, which takes minutes and cannot be broken off."""
+    command = [sys.executable, "-m", "easy_to_hard.cli", "build", "--out", str(tmp_path), "--preset", "full", "--quiet"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / ".build" / "all.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told == "stopped; give the same command again, it goes on from what is whole\n"

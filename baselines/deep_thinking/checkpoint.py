@@ -17,7 +17,7 @@ from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.model_card import model_card
 from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES
 from easy_to_hard.hub.content import check_cached
-from easy_to_hard.hub.retrying import HubError, retrying, split_revision
+from easy_to_hard.hub.retrying import DOWNLOAD_PATIENCE, HubError, retrying, split_revision
 from easy_to_hard.manifest import README
 
 CONFIG: Final = "config.json"
@@ -217,7 +217,11 @@ def _from_hub(name: str, repo_id: str, revision: str | None, fetch: Fetch) -> tu
 
     def get(file: str, revision: str | None) -> Path:
         for last in (False, True):
-            path = retrying(lambda: Path(fetch(repo_id, file, revision=revision)), what=f"get {file} of {name}")
+            path = retrying(
+                lambda: Path(fetch(repo_id, file, revision=revision)),
+                what=f"get {file} of {name}",
+                patience=DOWNLOAD_PATIENCE,
+            )
             try:
                 return check_cached(path, f"{file} of {name}")
             except HubError:

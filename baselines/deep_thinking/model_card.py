@@ -217,7 +217,7 @@ def _results(results: Sequence[Mapping[str, Any]]) -> str:
             f"| {100 * score['accuracy']:.1f} % | {100 * low:.1f} to {100 * high:.1f} "
             f"| {'' if iterations is None else f'{iterations:,.0f}'} |"
         )
-    rules = dict.fromkeys(rule for result in results for rule in _rules(str(result["iterations_rule"])))
+    rules = dict.fromkeys(rule for result in results for rule in _rules(result))
     devices = dict.fromkeys(str(result["device"]).split("; tested on ")[-1] for result in results)
     lines += [
         "",
@@ -241,15 +241,16 @@ def _ordered(results: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, An
     return sorted(((result, score) for result in results for score in result["scores"]), key=place)
 
 
-def _rules(text: str) -> list[str]:
-    """The rules by which iterations were chosen; those of several difficulties that read alike, as one."""
+def _rules(result: Mapping[str, Any]) -> list[str]:
+    """The rules by which a result's iterations were chosen, each after the configs that it was for."""
+    configs = {str(score["difficulty"]): f"`{score['config']}`" for score in result["scores"]}
     at: dict[str, list[str]] = {}
-    for part in re.split(r"; (?=\d+: )", text):
-        difficulty, colon, rule = part.partition(": ")
-        if not (colon and difficulty.isdecimal()):
-            return [text]
-        at.setdefault(rule, []).append(difficulty)
-    return [f"at {', '.join(difficulties)}: {rule}" for rule, difficulties in at.items()]
+    for part in re.split(r"; (?=\d+: )", str(result["iterations_rule"])):
+        difficulty, _, rule = part.partition(": ")
+        if difficulty not in configs:
+            return [f"{', '.join(configs.values())}: {result['iterations_rule']}"]
+        at.setdefault(rule, []).append(configs[difficulty])
+    return [f"{', '.join(names)}: {rule}" for rule, names in at.items()]
 
 
 def _front_matter(facts: "ModelFacts", results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

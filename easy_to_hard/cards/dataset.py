@@ -32,8 +32,9 @@ all instances are made anew.
 _LOAD: Final = """\
 ## How to load it
 
-Put the id of this repo, or the path of the folder, in place of `{repo}`. A config is downloaded with all its splits;
-streaming reads the wanted one only.
+Put the id of this repo in place of `{repo}` (for `load_dataset` the path of a folder does as well). A config is
+downloaded with all its splits; streaming reads the wanted one only. All files together take {packed}, and {loaded} in
+the cache of `datasets`; the largest config there is `{largest}` with {largest_loaded}.
 
 ```python
 from datasets import load_dataset
@@ -43,13 +44,13 @@ hard = load_dataset("{repo}", "{hard[config]}", split="{hard[split]}", streaming
 ```
 {tensors}
 The package gives PyTorch datasets of the same instances. It downloads only the files of the config and split, at one
-commit, and checks their SHA-256. `revision` is a tag or a commit of the repo; `source="generate"` makes the instances
-in place of downloading them, and they are the same.
+commit, and checks their SHA-256. With `revision`, a tag or a commit of the repo, it is always the same version, here as
+in `load_dataset`. `source="generate"` makes the instances in place of downloading them, and they are the same.
 
 ```python
 import easy_to_hard
 
-hard = easy_to_hard.load("{hard[task]}", {hard[difficulty]}, {options}, source="hub", repo_id="{repo}", revision="v1")
+hard = easy_to_hard.load("{hard[task]}", {hard[difficulty]}, {options}, source="hub", repo_id="{repo}")
 ```
 
 ```python
@@ -111,12 +112,13 @@ _LEAKAGE: Final = {
     "hash": """\
 The hash of an instance (of a maze: of its walls, up to the 8 symmetries of the square; of a chess position: of its
 pieces, up to exchange of colours and of left and right; of a string: of its bits) decides which split it belongs to:
-80 % train, 10 % validation, 10 % test. So no size, seed or variant brings a test instance into training. No instance
-occurs twice in a split. This is what is counted in the files of this build:""",
+80 % train, 10 % validation, 10 % test. So no size, seed or variant brings a test instance into training. No row occurs
+twice in a split; mazes with the same walls and another start or goal do, where there are few layouts: the statistics
+above count them. This is what is counted in the files of this build:""",
     "original": """\
 Every split was drawn from all instances, as in the original datasets, so splits may have instances in common: use this
-data to compare with published numbers, and not to claim generalization. No instance occurs twice in a split. This is
-what is counted in the files of this build:""",
+data to compare with published numbers, and not to claim generalization. No row occurs twice in a split. This is what
+is counted in the files of this build:""",
 }
 
 _DISTINCT: Final = """\
@@ -145,7 +147,7 @@ settings, on `validation` and not on `test`; the best accuracy over all iteratio
 of the rows anew and solves it from what a network would see:
 
 ```
-easy-to-hard verify {repo}@v1
+easy-to-hard verify {repo}
 ```
 
 `eval.draft.yaml` is a draft: this dataset is no registered benchmark of the Hub.
@@ -234,15 +236,23 @@ def _options(header: dict[str, Any], entry: dict[str, Any]) -> str:
 
 def _loading(header: dict[str, Any], tasks: Sequence[Task], files: Sequence[dict[str, Any]]) -> str:
     easy, hard = _examples(files)
+    loaded: dict[str, int] = {}
+    for entry in files:
+        loaded[entry["config"]] = loaded.get(entry["config"], 0) + entry["num_bytes"]
+    largest = max(loaded, key=lambda config: loaded[config])
     shaped = [entry for entry in files if get_task(entry["task"]).from_columns is None]
     calls = {}
     for task in tasks:
         name, argument = TEXTS[task.name].dataset
         _, entry = _examples([entry for entry in files if entry["task"] == task.name])
         given = f'{argument}={entry["difficulty"]}, {_options(header, entry)}, source="hub"'
-        calls[name] = f'{name}("", {given}, repo_id="{_REPO}", revision="v1")'
+        calls[name] = f'{name}("", {given}, repo_id="{_REPO}")'
     return _LOAD.format(
         repo=_REPO,
+        packed=_size(sum(entry["bytes"] for entry in files)),
+        loaded=_size(sum(loaded.values())),
+        largest=largest,
+        largest_loaded=_size(loaded[largest]),
         easy=easy,
         hard=hard,
         options=_options(header, hard),
@@ -250,6 +260,14 @@ def _loading(header: dict[str, Any], tasks: Sequence[Task], files: Sequence[dict
         classes=", ".join(sorted(calls)),
         calls="\n".join(calls.values()),
     )
+
+
+def _size(number: int) -> str:
+    """Bytes in the unit that gives a number from 1 to 999."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return f"{number} bytes"
 
 
 def _task_section(task: Task, files: Sequence[dict[str, Any]], statistics: FolderStatistics) -> str:
@@ -313,12 +331,14 @@ def _statistics(configs: Mapping[str, Mapping[str, SplitStatistics]]) -> str:
         if any(part.numbers[name].least < part.numbers[name].most for part in shown.values())
     ]
     ones = some.target_ones is not None
-    names = ["config", *(["ones in targets"] if ones else []), *(f"`{name}`" for name in some.shares)]
+    names = ["config", *(f"distinct `{name}`" for name in some.distinct), *(["ones in targets"] if ones else [])]
+    names += [f"`{name}`" for name in some.shares]
     for name in numbers:
         names += [f"`{name}`: least", "median", "mean", "most", "distribution"]
     rows = []
     for (config, split), part in shown.items():
         row = [f"`{config}`" + ("" if split == "test" else f" ({split})")]
+        row += [f"{number:,} of {part.rows:,}" for number in part.distinct.values()]
         row += [f"{100 * part.target_ones:.2f} %"] if part.target_ones is not None else []
         row += [f"{100 * share:.1f} %" for share in part.shares.values()]
         for name in numbers:

@@ -55,12 +55,14 @@ class SplitStatistics:
         target_ones: share, in [0, 1], of the targets' positions that are 1; None where the manifest does not say.
         numbers: each column of integers but `index`.
         shares: each column of truth values to the share, in [0, 1], of rows where it is true.
+        distinct: each column of hashes to how many different ones there are.
     """
 
     rows: int
     target_ones: float | None
     numbers: Mapping[str, NumberStatistics]
     shares: Mapping[str, float]
+    distinct: Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,12 +123,14 @@ def _split_statistics(root: Path, entries: Sequence[dict[str, Any]]) -> SplitSta
     rows = sum(entry["rows"] for entry in entries)
     integers = [name for name, kind in task.columns.items() if kind.startswith(("int", "uint"))]
     truths = [name for name, kind in task.columns.items() if kind == "bool"]
-    table = _read(root, entries, [*integers, *truths])
+    hashes = [name for name in task.columns if name.endswith(_HASH)]
+    table = _read(root, entries, [*integers, *truths, *hashes])
     return SplitStatistics(
         rows=rows,
         target_ones=_target_ones(task, entries, rows),
         numbers={name: describe(table[name].to_numpy().astype(np.int64)) for name in integers},
         shares={name: (pc.sum(table[name]).as_py() or 0) / rows for name in truths},
+        distinct={name: pc.count_distinct(table[name]).as_py() for name in hashes},
     )
 
 

@@ -141,7 +141,7 @@ TEXTS: Final[Mapping[str, TaskText]] = {
             "half.",
             "Castling rights and the en-passant square are dropped. From mate in 2 on, the mover has at least two "
             "checks to choose from. From mate in 3 on, only positions come up whose mate needs at most one move "
-            "without check; the proofs do not depend on such limits.",
+            "without check; a `line`, which shows a longest defence, may have more. The proofs do not depend on this.",
             "The keys of mates in 3 give check more often than those of mates in 2, so a net that has learnt to give "
             "check does better on them. Compare accuracy by `key_is_check`.",
         ),

@@ -12,15 +12,13 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
-from easy_to_hard.downloads import PASSING_STATUSES, Patience
+from easy_to_hard.downloads import PASSING_STATUSES
 from easy_to_hard.files import file_sha256
 from easy_to_hard.frozen import frozen_problems
 from easy_to_hard.hub.content import check_cached, forget_cached
-from easy_to_hard.hub.retrying import HubError, parse_repo_id, retrying
+from easy_to_hard.hub.retrying import DOWNLOAD_PATIENCE, HubError, parse_repo_id, retrying
 from easy_to_hard.manifest import MANIFEST, README, StorageError, parse_manifest
 
-# huggingface_hub tries each request up to six times by itself, for 23 s.
-_PATIENCE: Final = Patience(attempts=2)
 _REPO_TYPE: Final = "dataset"
 
 
@@ -126,7 +124,7 @@ def _download(repo_id: str, path: str, revision: str | None) -> Path:
         return retrying(
             lambda: Path(hf_hub_download(repo_id, path, repo_type=_REPO_TYPE, revision=revision)),
             what=f"get {path} of the dataset {at}",
-            patience=_PATIENCE,
+            patience=DOWNLOAD_PATIENCE,
         )
     except HubError as error:
         # huggingface_hub looks into the cache by itself only where no connection is made at all.

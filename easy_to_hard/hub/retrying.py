@@ -1,10 +1,12 @@
 """Calls of huggingface_hub that are tried again, and end in one line when they fail; ids of repos."""
 
+import logging
 import re
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -16,6 +18,8 @@ T = TypeVar("T")
 
 # huggingface_hub tries some requests 6 times by itself, which takes 23 s.
 HUB_PATIENCE: Final = Patience(attempts=5)
+# For downloads, of which huggingface_hub tries each request up to six times by itself, for 23 s.
+DOWNLOAD_PATIENCE: Final = Patience(attempts=2)
 _REPO_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 _LONGEST_REPO_ID: Final = 96
 _REVISION: Final = re.compile(r"[\w.][\w./-]*", re.ASCII)
@@ -108,7 +112,8 @@ def retrying(call: Callable[[], T], *, what: str, patience: Patience = HUB_PATIE
     for attempt in range(1, patience.attempts + 1):
         began = time.monotonic()
         try:
-            return call()
+            with _told_here_alone():
+                return call()
         except Exception as error:
             reason = _passing_reason(error)
             asked = _asked_wait(error)
@@ -123,6 +128,18 @@ def retrying(call: Callable[[], T], *, what: str, patience: Patience = HUB_PATIE
                 tqdm.write(told, file=sys.stderr)
             time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
+
+
+@contextmanager
+def _told_here_alone() -> Iterator[None]:
+    """Keep huggingface_hub from telling of each of its own attempts."""
+    logger = logging.getLogger("huggingface_hub.utils._http")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
