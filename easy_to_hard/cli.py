@@ -15,6 +15,7 @@ from tyro.conf import subcommand
 from easy_to_hard.chess_commands import ConvertLichess, DownloadLichess, Perft
 from easy_to_hard.data_commands import Build, Generate, Info, Show, Verify
 from easy_to_hard.hub_commands import Publish, PublishModel
+from easy_to_hard.leaderboard_commands import Leaderboard, Score
 from easy_to_hard.net_commands import Align, Curves, Evaluate, Perturb, Think, Train
 from easy_to_hard.parsing import parse
 
@@ -29,6 +30,8 @@ Command: TypeAlias = (
     | Annotated[Perft, subcommand("perft")]
     | Annotated[Publish, subcommand("publish")]
     | Annotated[PublishModel, subcommand("publish-model")]
+    | Annotated[Score, subcommand("score")]
+    | Annotated[Leaderboard, subcommand("leaderboard")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Think, subcommand("think")]

@@ -134,7 +134,7 @@ class Evaluate:
             load_for,
             score_heading,
         )
-        from easy_to_hard.scoring import write_result
+        from easy_to_hard.results import write_result
 
         if self.out is not None and (self.out.suffix != ".json" or self.out.is_dir()):
             raise ValueError(f"--out must be a file that ends in .json, not {self.out.name!r}")
@@ -289,7 +289,7 @@ class Curves:
     def run(self) -> int:
         """Plot."""
         from easy_to_hard.plotting import plot_accuracy_curves, save_figure
-        from easy_to_hard.scoring import curves_at
+        from easy_to_hard.results import curves_at
 
         figure = plot_accuracy_curves(curves_at(self.results, self.config), title=self.config.replace("_", " "))
         print(save_figure(figure, self.out))

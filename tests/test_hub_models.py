@@ -17,7 +17,7 @@ from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking import checkpoint
 from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, load_model, save_model, shipped_models
 from easy_to_hard.baselines.deep_thinking.model_card import model_card
-from easy_to_hard.scoring import read_result
+from easy_to_hard.results import read_result
 
 SHIPPED = Path(checkpoint.__file__).parent / "checkpoints"
 RESULTS = Path(__file__).parent.parent / "leaderboard" / "results"

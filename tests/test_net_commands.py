@@ -16,7 +16,7 @@ from filelock import FileLock
 from safetensors.torch import load_file
 
 from easy_to_hard.cli import main
-from easy_to_hard.scoring import read_result
+from easy_to_hard.results import read_result
 
 SMALL = ["--width", "8", "--head-widths", "8", "4", "--batch-size", "10", "--max-iterations", "6", "--hold-share", "0"]
 SMALL += ["--precision", "float32"]

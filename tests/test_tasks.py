@@ -7,7 +7,8 @@ import pytest
 
 from easy_to_hard.generators.mazes import layout_hashes
 from easy_to_hard.generators.splits import SPLITS, NotEnoughInstancesError
-from easy_to_hard.tasks import TASKS, DataSpec, config_name, generate, get_task
+from easy_to_hard.presets import PRESETS
+from easy_to_hard.tasks import TASKS, DataSpec, config_name, generate, get_task, parse_config
 
 MADE = [task.name for task in TASKS.values() if not task.imported]
 EASY = [(name, TASKS[name].train_difficulty, variant) for name in MADE for variant in TASKS[name].variants or ("",)]
@@ -181,3 +182,25 @@ def test_layout_hash_columns_are_16_hexadecimal_digits() -> None:
     column = instances.columns["layout_hash"].tolist()
     assert {len(value) for value in column} == {16}
     assert [int(value, 16) for value in column] == layout_hashes(instances.data).tolist()
+
+
+def test_configs_are_read_as_they_are_named() -> None:
+    for part in PRESETS["full"]:
+        task, variant, difficulty = parse_config(part.config)
+        assert (task, difficulty) == (part.task, part.difficulty)
+        assert config_name(task, difficulty, variant) == part.config
+    assert parse_config("chess_puzzles_rank_600000") == ("chess_puzzles", "rank", 600_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mazes", "unknown config 'mazes': configs are named like prefix_sums_32, mazes_9"),
+        ("mazes_09", "unknown config 'mazes_09'"),
+        ("mazes_depth_first_9", "unknown config 'mazes_depth_first_9'"),
+        ("mazes_10", "size must be an odd number from 3 to 1601, not 10"),
+    ],
+)
+def test_names_of_no_config_are_refused(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_config(name)

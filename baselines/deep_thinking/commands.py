@@ -30,7 +30,7 @@ from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.training import TrainingReport, changed_settings, train
 from easy_to_hard.files import file_sha256, write_json
 from easy_to_hard.manifest import MANIFEST
-from easy_to_hard.scoring import source_commit
+from easy_to_hard.results import source_commit
 from easy_to_hard.tasks import DataSpec
 
 # Of the experiments, for nets of any depth.

@@ -12,7 +12,7 @@ from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
 from easy_to_hard.files import Chunk, TensorHash
 from easy_to_hard.graded import to_tensors
 from easy_to_hard.streaming import StreamingDataset
-from easy_to_hard.tasks import Array, DataSpec, generate, get_task
+from easy_to_hard.tasks import Array, DataSpec, Instances, generate, get_task
 
 _HASHED_AT_A_TIME: Final = 64
 
@@ -191,17 +191,17 @@ class Items:
     def __init__(self, spec: DataSpec, num_items: int) -> None:
         held = get_task(spec.task).count_instances(spec)
         self.spec = spec
-        self._data = generate(spec, num_items if held is None else min(num_items, max(held, 1)))[1].data
+        self._instances = generate(spec, num_items if held is None else min(num_items, max(held, 1)))[1]
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._instances)
 
     def manifest_entry(self) -> dict[str, Any]:
         """What the items are, and the SHA-256 of their inputs and targets as the files of a built folder hold them."""
         digest = TensorHash()
         task = get_task(self.spec.task)
         for first in range(0, len(self), _HASHED_AT_A_TIME):
-            data = self._data[first : first + _HASHED_AT_A_TIME]
+            data = self._instances.data[first : first + _HASHED_AT_A_TIME]
             inputs, targets = task.encode(data, self.spec.difficulty, None)
             digest.update(
                 Chunk(indices=np.arange(len(data), dtype=np.uint64), inputs=inputs, targets=targets, columns={})
@@ -218,7 +218,12 @@ class Items:
 
     def __getitem__(self, part: slice) -> tuple[Tensor, Tensor]:
         """inputs (items, channels, *size) float32 and targets (items, *size) int64."""
-        return _to_tensors(self.spec, self._data[part])
+        return _to_tensors(self.spec, self._instances.data[part])
+
+    def instances(self, part: slice) -> Instances:
+        """The items themselves."""
+        columns = {name: column[part] for name, column in self._instances.columns.items()}
+        return Instances(data=self._instances.data[part], columns=columns)
 
 
 def validation_items(items: Items, num_items: int) -> Items:

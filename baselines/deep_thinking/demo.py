@@ -21,15 +21,21 @@ from tyro.conf import arg
 from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, save_model
 from easy_to_hard.baselines.deep_thinking.commands import make_facts
 from easy_to_hard.baselines.deep_thinking.data import answer_rules, draw_batches
-from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, TensorItems, evaluate
-from easy_to_hard.baselines.deep_thinking.examination import check_device, describe_device, format_scores, to_result
+from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.examination import (
+    Tested,
+    check_device,
+    describe_device,
+    format_scores,
+    to_result,
+)
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.training import train
 from easy_to_hard.files import file_sha256
 from easy_to_hard.manifest import MANIFEST
 from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
-from easy_to_hard.scoring import Result, write_result
+from easy_to_hard.results import Result, write_result
 from easy_to_hard.storage import build
 from easy_to_hard.tasks import DataSpec
 
@@ -112,7 +118,7 @@ def train_net(config: DemoConfig, data: Path, cache: Path) -> tuple[ThinkingNet,
     return model, facts
 
 
-def evaluate_net(model: ThinkingNet, config: DemoConfig, data: Path, cache: Path) -> list[tuple[DataSpec, Evaluation]]:
+def evaluate_net(model: ThinkingNet, config: DemoConfig, data: Path, cache: Path) -> list[Tested]:
     """Evaluate at every length, letting the net think for at most one iteration a bit (100 for short strings)."""
     evaluations = []
     for num_bits in TEST_BITS:
@@ -127,7 +133,8 @@ def evaluate_net(model: ThinkingNet, config: DemoConfig, data: Path, cache: Path
         items = TensorItems(inputs[:count], targets[:count])
         rules = answer_rules("prefix_sums")
         evaluation = evaluate(model, items, rules, settings, description=f"  {num_bits:>5,} bits")
-        evaluations.append((DataSpec(task="prefix_sums", difficulty=num_bits, split="test"), evaluation))
+        spec = DataSpec(task="prefix_sums", difficulty=num_bits, split="test")
+        evaluations.append(Tested(spec=spec, evaluation=evaluation))
     return evaluations
 
 
@@ -150,7 +157,7 @@ def _write_plots(result: Result, folder: Path) -> list[Path]:
 def run(config: DemoConfig) -> Result:
     """Do all of it, and say what is happening."""
     # A program is above the layers that the package's imports otherwise keep to.
-    from easy_to_hard.leaderboard.page import write_page
+    from easy_to_hard.leaderboard.page import write_site
 
     started = time.perf_counter()
     new_figure(1, 1)  # Without matplotlib, say so now and not after the training.
@@ -175,7 +182,7 @@ def run(config: DemoConfig) -> Result:
     )
     write_result(result, out / "result.json")
     plots = _write_plots(result, out)
-    write_page([result.to_dict()], out / "index.html")
+    write_site([result.to_dict()], out)
 
     print(f"\n{format_scores(result)}\n")
     places = {

@@ -149,24 +149,29 @@ class Evaluation:
 
 def _judge(
     logits: Tensor, inputs: Tensor, targets: Tensor, mask: Tensor | None, rules: AnswerRules
-) -> tuple[Tensor, Tensor]:
-    """Whether right, (batch,) bool, and how confident, (batch,) float.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The answers, (batch, *size), whether right, (batch,) bool, and how confident, (batch,) float.
 
     Confidence is the sum over the cells that count of the larger class probability.
     """
-    exact = (rules.decode(logits, inputs) == targets).flatten(1).all(dim=1)
+    answers = rules.decode(logits, inputs)
+    exact = (answers == targets).flatten(1).all(dim=1)
     # The larger of two class probabilities is the sigmoid of the distance of the logits.
     certainty = torch.sigmoid((logits[:, 1] - logits[:, 0]).abs().float())
     if mask is not None:
         certainty = certainty * mask
-    return exact, certainty.flatten(1).sum(dim=1)
+    return answers, exact, certainty.flatten(1).sum(dim=1)
 
 
 class _Tracker:
     """What is kept of a batch from iteration to iteration: a few numbers an item, and two an iteration."""
 
-    def __init__(self, num_items: int, device: torch.device, config: "EvaluationConfig") -> None:
+    def __init__(
+        self, num_items: int, device: torch.device, config: "EvaluationConfig", keep_answers: bool = False
+    ) -> None:
         self._config = config
+        self._keep_answers = keep_answers
+        self.answers: Tensor | None = None
         zeros = torch.zeros(num_items, dtype=torch.long, device=device)
         self.settled_at, self.confident_at, self.solved_at = zeros, zeros.clone(), zeros.clone()
         self.right = {name: zeros.bool() for name in get_args(Exit)}
@@ -174,8 +179,8 @@ class _Tracker:
         self.counts: list[Tensor] = []
         self.confident_counts: list[Tensor] = []
 
-    def add(self, iteration: int, exact: Tensor, confidence: Tensor, change: Tensor) -> None:
-        """Take note of an iteration: whether right, how confident, relative change of the features, (batch,) each."""
+    def add(self, iteration: int, answers: Tensor, exact: Tensor, confidence: Tensor, change: Tensor) -> None:
+        """Take note of an iteration: answers, whether right, how confident, and relative change of the features."""
         # The first is surer than none, even if it is not a number.
         surer = confidence > self._confidence if iteration > 1 else torch.ones_like(exact)
         self._confidence = torch.where(surer, confidence, self._confidence)
@@ -184,8 +189,14 @@ class _Tracker:
         open_before = self.settled_at == 0
         self.right["settled"] = torch.where(open_before, exact, self.right["settled"])
         self.settled_at[open_before & (change <= self._config.settled_change)] = iteration
+        in_time = torch.full_like(exact, iteration <= self._config.last_exit)
         if iteration <= self._config.last_exit:
             self.right["fixed"] = exact
+        if self._keep_answers:
+            taken = {"settled": open_before, "max_confidence": surer, "fixed": in_time}[self._config.exit_rule]
+            newest = answers.to(torch.uint8)
+            earlier = newest if self.answers is None else self.answers
+            self.answers = torch.where(taken.view(-1, *[1] * (newest.ndim - 1)), newest, earlier)
         self.solved_at[exact & (self.solved_at == 0)] = iteration
         self.counts.append(exact.sum())
         self.confident_counts.append(self.right["max_confidence"].sum())
@@ -286,16 +297,22 @@ class EvaluationConfig:
         return self.max_iterations if self.exit_iteration is None else self.exit_iteration
 
     def run_batch(
-        self, model: ThinkingNet, inputs: Tensor, targets: Tensor, rules: AnswerRules, update: Callable[[], object]
+        self,
+        model: ThinkingNet,
+        inputs: Tensor,
+        targets: Tensor,
+        rules: AnswerRules,
+        update: Callable[[], object],
+        keep_answers: bool = False,
     ) -> _Tracker:
         """Run one batch; `update` is called after each iteration."""
-        tracker = _Tracker(len(inputs), inputs.device, self)
+        tracker = _Tracker(len(inputs), inputs.device, self, keep_answers)
         mask = None if rules.mask is None else rules.mask(inputs)
         check_every = _GPU_CHECK_EVERY if inputs.is_cuda else 1
         previous = model.initial_state(inputs)
         for iteration, state in enumerate(model.states(previous, inputs, self.max_iterations), start=1):
-            exact, confidence = _judge(model.read_out(state), inputs, targets, mask, rules)
-            tracker.add(iteration, exact, confidence, _relative_change(state, previous))
+            answers, exact, confidence = _judge(model.read_out(state), inputs, targets, mask, rules)
+            tracker.add(iteration, answers, exact, confidence, _relative_change(state, previous))
             previous = state
             update()
             may_stop = self.stop_when_settled and iteration >= self.min_iterations and iteration % check_every == 0
@@ -335,6 +352,7 @@ def evaluate(
     *,
     progress: bool = True,
     description: str = "evaluating",
+    on_answers: Callable[[slice, Tensor], object] | None = None,
 ) -> Evaluation:
     """Count the exactly right answers after every iteration.
 
@@ -345,6 +363,8 @@ def evaluate(
         config: how to evaluate.
         progress: whether to show a progress bar.
         description: its label.
+        on_answers: called with each batch's place among the items and its answers at the iterations that count,
+            (batch, *size) uint8 on the CPU; one call at a time, in any order.
 
     Raises:
         ValueError: no items, or more iterations than a feed-forward net has.
@@ -355,10 +375,14 @@ def evaluate(
     started = time.perf_counter()
     parts = list(_slices(len(items), config.batch_size))
     bar: tqdm[Any] = tqdm(
-        total=len(parts) * config.max_iterations, desc=description, unit=" iterations", disable=not progress
+        total=len(parts) * config.max_iterations,
+        desc=description,
+        unit=" iterations",
+        disable=None if progress else True,
     )
 
     stopped = threading.Event()
+    one_at_a_time = threading.Lock()
 
     def update() -> None:
         if stopped.is_set():
@@ -371,7 +395,11 @@ def evaluate(
         inputs, targets = (tensor.to(device) for tensor in items[part])
         lower = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else nullcontext()
         with torch.inference_mode(), lower:
-            tracker = config.run_batch(model, inputs, targets, rules, update)
+            tracker = config.run_batch(model, inputs, targets, rules, update, on_answers is not None)
+        if on_answers is not None and tracker.answers is not None:
+            with one_at_a_time:
+                on_answers(part, tracker.answers.cpu())
+            tracker.answers = None
         bar.update(config.max_iterations - len(tracker.counts))
         return tracker
 

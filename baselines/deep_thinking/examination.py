@@ -11,12 +11,14 @@ import torch
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, load_model
+from easy_to_hard.baselines.deep_thinking.costs import count_macs
 from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules, input_shape, validation_items
 from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, evaluate
 from easy_to_hard.baselines.deep_thinking.evaluation import Exit as EvaluationExit
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.training import Precision
-from easy_to_hard.scoring import DifficultyScore, Result, source_commit, thin_curve
+from easy_to_hard.results import DifficultyScore, Result, source_commit, thin_curve
+from easy_to_hard.scoring import Tally
 from easy_to_hard.tasks import DataSpec, config_name, get_task
 
 Exit = Literal["settled", "max-confidence", "last", "validation"]
@@ -132,6 +134,41 @@ class Examination:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """How a net did at one difficulty.
+
+    Attributes:
+        spec: which instances.
+        evaluation: what was counted at every iteration.
+        tally: what was counted of the answers that count; None where they were not kept.
+    """
+
+    spec: DataSpec
+    evaluation: Evaluation
+    tally: Tally | None = None
+
+    def score(self, model: ThinkingNet) -> DifficultyScore:
+        """What a result file holds of it."""
+        recorded_iterations, recorded_correct = thin_curve(self.evaluation.correct)
+        task = get_task(self.spec.task)
+        input_shape = (task.input_channels, *task.shapes(self.spec.difficulty)[1])
+        return DifficultyScore(
+            difficulty=self.spec.difficulty,
+            config=self.spec.config,
+            num_items=self.evaluation.num_items,
+            num_correct=self.evaluation.num_correct,
+            mean_iterations=self.evaluation.mean_iterations,
+            mean_first_solved=self.evaluation.mean_first_solved,
+            num_settled=self.evaluation.num_settled,
+            recorded_iterations=recorded_iterations,
+            recorded_correct=recorded_correct,
+            cell_accuracy=None if self.tally is None else self.tally.cell_accuracy,
+            checks={} if self.tally is None else dict(self.tally.checks),
+            macs_per_item=count_macs(model, input_shape, self.evaluation.mean_iterations),
+        )
+
+
 def check_task(facts: ModelFacts, task: str) -> None:
     """ValueError if a net cannot be tested on a task: one with other inputs or other answers than its own."""
     get_task(task)
@@ -162,7 +199,7 @@ def _default_items(model: ThinkingNet, positions: int, iterations: int) -> int:
 
 def examine_difficulty(
     model: ThinkingNet, facts: ModelFacts, examination: Examination, difficulty: int, *, progress: bool = True
-) -> tuple[Items, Evaluation]:
+) -> tuple[Items, Tested]:
     """Evaluate a net at one difficulty; `iterations_rule` says how the exit's iteration was chosen.
 
     Raises:
@@ -198,28 +235,22 @@ def examine_difficulty(
             description=f"validation, {label}",
         )
         config = replace(config, exit_iteration=tried.peak_iteration)
-    evaluation = evaluate(model, items, rules, config, progress=progress, description=label)
+    tally = Tally(get_task(spec.task), difficulty)
+    evaluation = evaluate(
+        model,
+        items,
+        rules,
+        config,
+        progress=progress,
+        description=label,
+        on_answers=lambda part, answers: tally.add(items.instances(part), answers.numpy()),
+    )
     reason = {
         "last": "the last of those run",
         "validation": f"the first that is best on {num_items:,} items of the validation split",
     }.get(examination.exit_rule)
-    return items, replace(evaluation, iterations_rule=evaluation.iterations_rule + (f", {reason}" if reason else ""))
-
-
-def _to_score(spec: DataSpec, evaluation: Evaluation) -> DifficultyScore:
-    """What a result file holds of an evaluation."""
-    recorded_iterations, recorded_correct = thin_curve(evaluation.correct)
-    return DifficultyScore(
-        difficulty=spec.difficulty,
-        config=spec.config,
-        num_items=evaluation.num_items,
-        num_correct=evaluation.num_correct,
-        mean_iterations=evaluation.mean_iterations,
-        mean_first_solved=evaluation.mean_first_solved,
-        num_settled=evaluation.num_settled,
-        recorded_iterations=recorded_iterations,
-        recorded_correct=recorded_correct,
-    )
+    evaluation = replace(evaluation, iterations_rule=evaluation.iterations_rule + (f", {reason}" if reason else ""))
+    return items, Tested(spec=spec, evaluation=evaluation, tally=tally)
 
 
 def examine(
@@ -238,25 +269,26 @@ def examine(
         Items(examination.spec(difficulty), 1)
     model = model.to(examination.device)
     tested_on = f"{describe_device(examination.device, examination.threads)}, {examination.precision}"
-    evaluations, manifest = [], []
+    tested: list[Tested] = []
+    manifest = []
     for difficulty in sorted(examination.difficulties):
-        items, evaluation = examine_difficulty(model, facts, examination, difficulty, progress=progress)
-        evaluations.append((items.spec, evaluation))
+        items, at_difficulty = examine_difficulty(model, facts, examination, difficulty, progress=progress)
+        tested.append(at_difficulty)
         manifest.append(items.manifest_entry())
         sha256 = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-        yield to_result(model, facts, evaluations, data_manifest_sha256=sha256, tested_on=tested_on)
+        yield to_result(model, facts, tested, data_manifest_sha256=sha256, tested_on=tested_on)
 
 
 def to_result(
     model: ThinkingNet,
     facts: ModelFacts,
-    evaluations: Sequence[tuple[DataSpec, Evaluation]],
+    tested: Sequence[Tested],
     *,
     data_manifest_sha256: str,
     tested_on: str,
 ) -> Result:
-    """What the leaderboard wants to know of a net and its evaluations, which are of one split and seed."""
-    spec, _ = evaluations[0]
+    """What the leaderboard wants to know of a net and its tests, which are of one split and seed."""
+    spec = tested[0].spec
     return Result(
         method="deep_thinking",
         preset=facts.preset,
@@ -272,9 +304,9 @@ def to_result(
         trained_iterations=facts.max_iterations,
         device=f"trained on {facts.device}; tested on {tested_on}",
         training_seconds=facts.training_seconds,
-        evaluation_seconds=round(sum(evaluation.seconds for _, evaluation in evaluations), 1),
-        iterations_rule=_join_rules({spec.difficulty: evaluation for spec, evaluation in evaluations}),
-        scores=[_to_score(spec, evaluation) for spec, evaluation in evaluations],
+        evaluation_seconds=round(sum(each.evaluation.seconds for each in tested), 1),
+        iterations_rule=_join_rules({each.spec.difficulty: each.evaluation for each in tested}),
+        scores=[each.score(model) for each in tested],
     )
 
 

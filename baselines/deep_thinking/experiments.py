@@ -288,7 +288,10 @@ def perturb(
     model.eval()
     records = []
     parts: tqdm[Any] = tqdm(
-        _parts(len(items), config.batch_size), desc=f"perturbing ({config.kind})", unit=" batches", disable=not progress
+        _parts(len(items), config.batch_size),
+        desc=f"perturbing ({config.kind})",
+        unit=" batches",
+        disable=None if progress else True,
     )
     for part in parts:
         inputs, targets = (tensor.to(device) for tensor in items[part])
@@ -365,7 +368,7 @@ def asymptotic_alignment(
         states = model.step(model.initial_state(inputs), inputs, iterations)
         fixed_points = states.flatten(1).float()
         centre = fixed_points.mean(dim=0)
-        for start in tqdm(states, desc="aligning", unit=" starts", disable=not progress):
+        for start in tqdm(states, desc="aligning", unit=" starts", disable=None if progress else True):
             ends = model.step(start.expand_as(states).contiguous(), inputs, iterations).flatten(1).float()
             rows.append(_cosines(ends, fixed_points, torch.zeros_like(centre)))
             centred_rows.append(_cosines(ends, fixed_points, centre))

@@ -95,7 +95,7 @@ def model_card(
     Args:
         model: the net.
         facts: what is known of it.
-        results: of this net, as `easy_to_hard.scoring.read_result` gives them; without any, the card says so.
+        results: of this net, as `easy_to_hard.results.read_result` gives them; without any, the card says so.
         source: what `load_model` is given in the examples.
 
     Raises:

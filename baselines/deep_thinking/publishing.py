@@ -12,7 +12,7 @@ from easy_to_hard.hub.repo import Repo
 from easy_to_hard.hub.retrying import HUB_PATIENCE
 from easy_to_hard.hub.upload import PublishReport, Upload, upload
 from easy_to_hard.manifest import README
-from easy_to_hard.scoring import read_result
+from easy_to_hard.results import read_result
 
 
 def publish_model(

@@ -293,7 +293,11 @@ class _Log:
         first = place()[0] == 0
         self._config = config
         self._bar: tqdm[Any] = tqdm(
-            total=config.steps, initial=done.step, desc="training", unit=" steps", disable=not (show and first)
+            total=config.steps,
+            initial=done.step,
+            desc="training",
+            unit=" steps",
+            disable=None if show and first else True,
         )
         self._file = self._board = None
         if folder is not None and first:

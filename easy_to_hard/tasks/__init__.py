@@ -68,6 +68,24 @@ def config_name(task: str, difficulty: int, variant: str = "") -> str:
     return f"{task}_{difficulty}" if variant in ("", *get_task(task).variants[:1]) else f"{task}_{variant}_{difficulty}"
 
 
+def parse_config(name: str) -> tuple[str, str, int]:
+    """Task, variant and difficulty of a config: the inverse of `config_name`.
+
+    Raises:
+        ValueError: no task has such a config.
+    """
+    for task in TASKS.values():
+        for variant in ("", *task.variants[1:]):
+            number = name.removeprefix(f"{task.name}_{variant}_" if variant else f"{task.name}_")
+            if number != name and number.isdecimal() and number.isascii() and str(int(number)) == number:
+                return task.name, task.check_variant(variant), task.check_difficulty(int(number))
+    raise ValueError(f"unknown config {name!r}: configs are named like {_some_configs()}")
+
+
+def _some_configs() -> str:
+    return ", ".join(config_name(task.name, task.train_difficulty) for task in TASKS.values())
+
+
 def get_task(name: str) -> Task:
     """The task of that name, or ValueError that lists them."""
     if name not in TASKS:

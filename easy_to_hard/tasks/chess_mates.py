@@ -11,6 +11,7 @@ from tqdm import tqdm
 from easy_to_hard.chess.columns import read_rows
 from easy_to_hard.chess.text import text_of_puzzle
 from easy_to_hard.generators import chess
+from easy_to_hard.generators.chess.answers import judge_moves
 from easy_to_hard.generators.chess.attacks import in_check
 from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, CAPTURE, MAX_MOVES, POSITION_WORDS, STATE
 from easy_to_hard.generators.chess.moves import find_legal, make
@@ -33,6 +34,14 @@ def encode_puzzles(
 def puzzles_from_columns(columns: Mapping[str, Array]) -> Array:
     """(N, 9) uint64 rows from the columns fen and move."""
     return read_rows(pa.array(columns["fen"], type=pa.string()), pa.array(columns["move"], type=pa.string()))
+
+
+def judge_puzzles(
+    instances: Instances, predictions: Array, mate_in: int | NDArray[np.int64]
+) -> dict[str, NDArray[np.bool_]]:
+    """Whether an answer is a legal move, and whether it wins: forces mate in so many moves, or is the solution's."""
+    legal, winning = judge_moves(instances.data, predictions, mate_in)
+    return {"legal": legal, "winning_key": winning}
 
 
 def splits_of_puzzles(data: Array, difficulty: int) -> list[str]:
@@ -154,6 +163,7 @@ CHESS_MATES: Final = Task(
         "board_hash": "string",
     },
     solve=_solve,
+    judge=judge_puzzles,
     splits_of=splits_of_puzzles,
     input_offset=0.0,
     input_channels=chess.planes.PLANES,

@@ -15,6 +15,7 @@ from easy_to_hard.generators.splits import NotEnoughInstancesError
 from easy_to_hard.tasks.chess_mates import (
     PUZZLE_SHAPES,
     encode_puzzles,
+    judge_puzzles,
     puzzles_from_columns,
     splits_of_puzzles,
     text_of_row,
@@ -29,6 +30,8 @@ RATING_EDGES: Final = (0, 1200, 1400, 1600, 1800, 2000, 2200, 2400, 2600)
 RANK_EDGES: Final = (0, 600_000, 700_000, 800_000, 900_000, 1_000_000, 1_100_000)
 _COLUMNS: Final = {"fen": "string", "move": "string", "rating": "int32", "themes": "string", "puzzle_id": "string"}
 _HIGHEST_EDGE: Final = 10**9
+# What Lichess calls puzzles with a mate. There may be another one as good: of mates in one Lichess itself takes any.
+_MATE_THEMES: Final = {f"mateIn{number}": number for number in (1, 2, 3)}
 
 
 def _check_edge(edge: int) -> int:
@@ -97,6 +100,15 @@ def _generate(spec: "DataSpec", indices: Array, num_threads: int | None) -> Inst
     return Instances(data=rows[chosen], columns=columns)
 
 
+def _judge(instances: Instances, predictions: Array, edge: int) -> dict[str, NDArray[np.bool_]]:
+    """Of puzzles with no theme of a mate the solution alone is known to win."""
+    themes = instances.columns["themes"].tolist()
+    mate_in = [
+        min((_MATE_THEMES[name] for name in names.split() if name in _MATE_THEMES), default=0) for names in themes
+    ]
+    return judge_puzzles(instances, predictions, np.array(mate_in, dtype=np.int64))
+
+
 CHESS_PUZZLES: Final = Task(
     name="chess_puzzles",
     title="Chess: the first move of the solution of a Lichess puzzle",
@@ -120,6 +132,7 @@ CHESS_PUZZLES: Final = Task(
     shapes=lambda edge: PUZZLE_SHAPES,
     columns=_COLUMNS,
     solve=None,
+    judge=_judge,
     splits_of=splits_of_puzzles,
     input_offset=0.0,
     input_channels=PUZZLE_SHAPES[0][0],

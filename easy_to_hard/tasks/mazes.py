@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.generators import mazes
+from easy_to_hard.generators.mazes.answers import valid_paths
 from easy_to_hard.generators.mazes.sampling import check_variant
 from easy_to_hard.generators.splits import split_of
 from easy_to_hard.tasks.task import Array, Instances, Task
@@ -65,8 +66,18 @@ def _solve_mazes(inputs: Array, size: int) -> NDArray[np.uint8]:
     return mazes.solve(inputs)[0]
 
 
+def _judge_paths(instances: Instances, predictions: Array, size: int) -> dict[str, NDArray[np.bool_]]:
+    """Whether an answer is a path from start to goal at all: in `looped` mazes there may be longer ones."""
+    return {"valid_path": valid_paths(instances.data, predictions)}
+
+
 def _splits_of_mazes(data: Array, size: int) -> list[str]:
     return [split_of(int(value)) for value in mazes.layout_hashes(data)]
+
+
+def _open_positions(inputs: Array) -> NDArray[np.bool_]:
+    free: NDArray[np.bool_] = np.logical_or.reduce(inputs, axis=1, dtype=np.bool_)
+    return free
 
 
 def _text_of_maze(image: Array, path: Array, data: Array) -> str:
@@ -88,6 +99,7 @@ MAZES: Final = Task(
     difficulty_name="size",
     difficulties=(*range(9, 39, 2), 59, 71, 101, 201, 401, 801),
     train_difficulty=9,
+    rungs=(9, 13, 17, 25, 33, 59, 101, 201, 401, 801),
     variants=mazes.VARIANTS,
     reference="Schwarzschild et al. 2021, arXiv 2106.04537 and 2108.06011",
     check_difficulty=mazes.check_size,
@@ -101,7 +113,9 @@ MAZES: Final = Task(
     shapes=_maze_shapes,
     columns={"path_length": "int32", "layout_hash": "string"},
     solve=_solve_mazes,
+    judge=_judge_paths,
     splits_of=_splits_of_mazes,
+    open_positions=_open_positions,
     input_offset=0.0,
     input_channels=3,
     text=_text_of_maze,

@@ -58,6 +58,7 @@ PREFIX_SUMS: Final = Task(
     difficulty_name="number of bits",
     difficulties=(*range(16, 65), 72, 128, 256, 512, 1024, 2048, 4096, 8192),
     train_difficulty=32,
+    rungs=(32, 48, 64, 128, 256, 512, 1024, 2048, 4096, 8192),
     reference="Schwarzschild et al. 2021, arXiv 2106.04537 and 2108.06011",
     check_difficulty=prefix_sums.check_num_bits,
     default_samples=_bits_samples,

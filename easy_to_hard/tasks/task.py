@@ -42,6 +42,8 @@ class Task:
         difficulty_name: what the difficulty counts.
         difficulties: the ladder of the benchmark.
         train_difficulty: where training is done.
+        rungs: those of the difficulties that the leaderboard scores, few enough to be tested all; empty for all from
+            `train_difficulty` on.
         variants: distributions of instances, the default first; empty where there is one only.
         reference: where it comes from.
         check_difficulty: returns the difficulty or raises ValueError.
@@ -57,6 +59,10 @@ class Task:
         shapes: difficulty to the shapes of one input and one target in the files.
         columns: name and type of the further columns of the files.
         solve: (inputs, difficulty) to targets, from what a network would see alone; None where there is no such way.
+        open_positions: inputs (N, ...) to (N, *target shape) bool, the positions whose answer is not plain from the
+            input (of mazes those that are no wall); all of them where it is None.
+        judge: (instances, predictions (N, *target shape) uint8, difficulty) to what else is true of answers than that
+            they are the target: name -> (N,) bool. An answer with anything but 0 and 1 passes nothing.
         splits_of: data to the split that each instance's canonical hash names.
         input_offset: what is added to the 0s and 1s of an input to make the network's.
         input_channels: channels of the network's input; a flat input gets one axis for it.
@@ -73,6 +79,7 @@ class Task:
     difficulty_name: str
     difficulties: tuple[int, ...]
     train_difficulty: int
+    rungs: tuple[int, ...] = ()
     variants: tuple[str, ...] = ()
     reference: str
     check_difficulty: Callable[[int], int]
@@ -87,7 +94,9 @@ class Task:
     shapes: Callable[[int], tuple[tuple[int, ...], tuple[int, ...]]]
     columns: Mapping[str, str]
     solve: Callable[[Array, int], NDArray[np.uint8]] | None
+    judge: Callable[[Instances, Array, int], Mapping[str, NDArray[np.bool_]]] = lambda *_: {}
     splits_of: Callable[[Array, int], list[str]]
+    open_positions: Callable[[Array], NDArray[np.bool_]] | None = None
     input_offset: float
     input_channels: int
     text: Callable[[Array, Array, Array], str]

@@ -1,0 +1,39 @@
+"""The result files and published figures that the page shows."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from easy_to_hard.results import read_result
+
+_HERE = Path(__file__).parent
+
+
+def shipped_results() -> Path:
+    """The folder of the results that come with the package."""
+    return _HERE / "results"
+
+
+def read_results(places: Sequence[Path]) -> list[dict[str, Any]]:
+    """The results in files and folders (their *.json, not deeper), in order of their paths.
+
+    Raises:
+        FileNotFoundError: no such file or folder, or a folder without result files.
+        ValueError: a file that is no result; the message names it.
+    """
+    paths: dict[Path, None] = {}
+    for place in places:
+        found = sorted(place.glob("*.json")) if place.is_dir() else [place] if place.is_file() else []
+        if not found:
+            raise FileNotFoundError(
+                f"{place}: " + ("no result files (*.json) in it" if place.is_dir() else "no such file")
+            )
+        paths.update(dict.fromkeys(found))
+    return [read_result(path) for path in paths]
+
+
+def read_published() -> list[dict[str, Any]]:
+    """Figures of papers: `published.schema.json` says what each entry holds."""
+    entries: list[dict[str, Any]] = json.loads((_HERE / "published.json").read_text(encoding="utf-8"))
+    return entries

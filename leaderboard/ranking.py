@@ -1,0 +1,394 @@
+"""How results are ranked: one score for each net, how far it reaches, and whether fresh instances bear it out.
+
+Everything here is a function of results as `easy_to_hard.results.read_result` gives them; nothing is read or written.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any, Final, Literal, TypeAlias
+
+from easy_to_hard.lichess.bands import DEFAULT_EDGES
+from easy_to_hard.presets import PRESETS
+from easy_to_hard.scoring import wilson_interval
+from easy_to_hard.tasks import TASKS, get_task, parse_config
+
+ResultDict: TypeAlias = Mapping[str, Any]
+Mark: TypeAlias = Literal["self-reported", "re-scored", "re-scored on a fresh seed"]
+
+REACH_BOUND: Final = 0.90
+# With fewer items at a rung, chance says more than the net: the rung counts as not measured.
+FEWEST_ITEMS: Final = 10
+# A page shows many nets: of those that do not know the frozen set at most one in a thousand is flagged.
+FLAG_LEVEL: Final = 0.001
+
+
+def ladder(task: str, variant: str) -> tuple[int, ...]:
+    """The difficulties that a score is made of.
+
+    Args:
+        task: name in `TASKS`.
+        variant: one of its variants; "" for the default.
+
+    Returns:
+        the task's rungs that the frozen benchmark tests, from the one trained on upwards, ascending; for Lichess
+        puzzles, of which nothing is frozen, the lower edges of the default bands.
+
+    Raises:
+        ValueError: an unknown task or variant, or one of which the benchmark tests fewer than two difficulties.
+    """
+    facts = get_task(task)
+    wanted = facts.check_variant(variant)
+    if facts.imported:
+        return tuple(DEFAULT_EDGES[wanted])
+    tested = {
+        part.difficulty
+        for part in PRESETS["full"]
+        if part.task == task and part.split == "test" and facts.check_variant(part.variant) == wanted
+    }
+    scored = tested & set(facts.rungs) if facts.rungs else tested
+    rungs = tuple(sorted(difficulty for difficulty in scored if difficulty >= facts.train_difficulty))
+    if len(rungs) < 2:
+        raise ValueError(f"a score needs two difficulties, and the benchmark tests {rungs} of {task} {wanted}".rstrip())
+    return rungs
+
+
+def variant_of(result: ResultDict) -> str:
+    """The variant that a result is of, by the names of its configs; "" where the task has none.
+
+    Raises:
+        ValueError: configs of several variants, of another task, of a difficulty that is not the score's, or unknown.
+    """
+    variants = set()
+    for score in result["scores"]:
+        task, variant, difficulty = parse_config(score["config"])
+        if (task, difficulty) != (result["task"], score["difficulty"]):
+            raise ValueError(
+                f"config {score['config']!r} is not of task {result['task']!r} and difficulty {score['difficulty']}"
+            )
+        variants.add(variant)
+    if len(variants) != 1:
+        raise ValueError(f"a result must be of one variant, not of {', '.join(sorted(variants)) or 'none'}")
+    return str(variants.pop())
+
+
+def area_score(accuracies: Mapping[int, float], task: str, variant: str) -> float:
+    """The overall score: the area under accuracy over log-difficulty, in per cent of the largest there can be.
+
+    With rungs d_0 < ... < d_n of the `ladder`, accuracies a_i in [0, 1] and x_i = log2(d_i)::
+
+        score = 100 * sum_i (a_i + a_(i+1)) / 2 * (x_(i+1) - x_i)  /  (x_n - x_0)
+
+    It is the mean exact-match accuracy of a difficulty drawn log-uniformly between what is trained on and the top:
+    100 for a solver of everything, and about 100 k/n for one that is perfect up to k doublings of n and then fails.
+
+    - Logarithm: what is asked is how often a net may be asked to double its reach. Each doubling counts alike, however
+      many rungs lie in it. Over plain size the two largest rungs, of a ladder of two decades, would be all that counts;
+      in a mean over rungs it would be wherever the ladder is dense, which is near the training size. Ratings of chess
+      puzzles are logarithms already (Elo: 400 points are ten times the odds), and ranks are shares of all puzzles, so
+      both are taken as they are.
+    - Exact match: an answer that is right at 99 % of its positions is a maze with no way through, or a wrong move.
+    - A rung that was not measured counts 0. If it were left out, or filled in from an easier one, not to test where a
+      net fails would raise its score. Difficulties that are no rungs do not count, so that all are measured alike.
+    - Not weighted by iterations: to think for longer on harder instances is what is wanted, and what an iteration
+      costs differs from net to net. Iterations and multiply-accumulates stand beside the score.
+
+    Args:
+        accuracies: difficulty -> exact-match accuracy in [0, 1]; those that are no rungs are ignored.
+        task: name in `TASKS`.
+        variant: one of its variants; "" for the default.
+
+    Returns:
+        from 0 to 100.
+
+    Raises:
+        ValueError: an accuracy outside its range, or no such ladder.
+    """
+    for difficulty, accuracy in accuracies.items():
+        if not 0 <= accuracy <= 1:
+            raise ValueError(f"accuracy at difficulty {difficulty} must be from 0 to 1, not {accuracy}")
+    rungs = ladder(task, variant)
+    places = [float(rung) if get_task(task).imported else math.log2(rung) for rung in rungs]
+    heights = [accuracies.get(rung, 0.0) for rung in rungs]
+    areas = [(heights[i] + heights[i + 1]) / 2 * (places[i + 1] - places[i]) for i in range(len(rungs) - 1)]
+    # Rounding must not make a perfect solver's score 100.00000000000001.
+    return min(100 * math.fsum(areas) / (places[-1] - places[0]), 100.0)
+
+
+def score_of(result: ResultDict) -> float:
+    """The `area_score` of a result; a rung with fewer than `FEWEST_ITEMS` items counts as not measured.
+
+    Raises:
+        ValueError: see `variant_of`.
+    """
+    accuracies = {
+        score["difficulty"]: score["num_correct"] / score["num_items"]
+        for score in result["scores"]
+        if score["num_items"] >= FEWEST_ITEMS
+    }
+    return area_score(accuracies, result["task"], variant_of(result))
+
+
+def reach(result: ResultDict) -> int | None:
+    """The hardest difficulty that is solved for certain: the 95 % Wilson interval's lower bound is at least 90 %.
+
+    Only rungs of the `ladder`, and what is harder than all of them, count. With 35 items all must be right.
+
+    Returns:
+        the difficulty; None where there is none.
+
+    Raises:
+        ValueError: see `variant_of`.
+    """
+    rungs = ladder(result["task"], variant_of(result))
+    reached = [
+        int(score["difficulty"])
+        for score in result["scores"]
+        if (score["difficulty"] in rungs or score["difficulty"] > rungs[-1])
+        and wilson_interval(score["num_correct"], score["num_items"])[0] >= REACH_BOUND
+    ]
+    return max(reached, default=None)
+
+
+def overthinking_gap(result: ResultDict) -> float | None:
+    """How much accuracy a net throws away by thinking on: peak minus last recorded accuracy, at its worst difficulty.
+
+    Returns:
+        in [0, 1]; None where no score has a curve.
+    """
+    curves = [score["recorded_accuracy"] for score in result["scores"] if score["recorded_accuracy"]]
+    return max((float(max(curve) - curve[-1]) for curve in curves), default=None)
+
+
+def chance_of_drop(frozen: tuple[int, int], fresh: tuple[int, int]) -> float:
+    """Fisher's exact test, one-sided: is accuracy on the frozen set higher than on fresh instances by chance?
+
+    Fisher 1935, J. Royal Statistical Society 98, 39-54: given all right answers, those on the frozen set follow a
+    hypergeometric distribution if both accuracies are the same.
+
+    Args:
+        frozen: right answers and items of the frozen set.
+        fresh: right answers and items of the fresh one.
+
+    Returns:
+        the probability of as many right answers on the frozen set or more, in [0, 1].
+
+    Raises:
+        ValueError: counts that do not fit one another.
+    """
+    for correct, total in (frozen, fresh):
+        if not 0 <= correct <= total or total < 1:
+            raise ValueError(f"right answers must be from 0 to the number of items, not {correct} of {total}")
+    (right, items), all_right = frozen, frozen[0] + fresh[0]
+    ways = _log_comb(items + fresh[1], all_right)
+    tail = (
+        math.exp(_log_comb(items, count) + _log_comb(fresh[1], all_right - count) - ways)
+        for count in range(right, min(items, all_right) + 1)
+    )
+    return min(math.fsum(tail), 1.0)
+
+
+def _log_comb(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def flagged_configs(frozen: ResultDict, fresh: ResultDict) -> tuple[str, ...]:
+    """The configs at which a net is better on the frozen set than on fresh instances, by more than chance.
+
+    Each config in both is tested at `FLAG_LEVEL` divided by their number (Bonferroni), so that a net which does not
+    know the frozen instances is flagged at all with a probability of at most `FLAG_LEVEL`.
+
+    Args:
+        frozen: result on the frozen set.
+        fresh: result of the same net on fresh instances.
+
+    Returns:
+        names of configs, in the order of the frozen result.
+    """
+    counts = {score["config"]: (score["num_correct"], score["num_items"]) for score in fresh["scores"]}
+    both = [score for score in frozen["scores"] if score["config"] in counts]
+    return tuple(
+        score["config"]
+        for score in both
+        if chance_of_drop((score["num_correct"], score["num_items"]), counts[score["config"]]) < FLAG_LEVEL / len(both)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A net's place in the ranking of a task and variant.
+
+    Attributes:
+        result: the one that counts; of the frozen benchmark, where there is one.
+        task: name in `TASKS`.
+        variant: of the task, the default by its name; "" where the task has none.
+        score: `area_score`, from 0 to 100.
+        reach: see `reach`.
+        gap: see `overthinking_gap`.
+        ranked: whether it competes with the others.
+        remark: why it is not ranked, or what a reader must know of one that is; may be empty.
+        provenance: "re-scored on a fresh seed" where a fresh result is re-scored, or else what the result says.
+        fresh: the same net's result on fresh instances; None where there is none.
+        flags: see `flagged_configs`; empty without a fresh result.
+        also: the same net's other results, of the frozen benchmark or (data_seed is not 0) on fresh instances.
+    """
+
+    result: ResultDict
+    task: str
+    variant: str
+    score: float
+    reach: int | None
+    gap: float | None
+    ranked: bool
+    remark: str
+    provenance: Mark
+    fresh: ResultDict | None
+    flags: tuple[str, ...]
+    also: tuple[ResultDict, ...]
+
+
+def standings(results: Sequence[ResultDict]) -> list[Standing]:
+    """One standing for each net on each task and variant, where a net is method, preset, training data and seed.
+
+    Args:
+        results: in any order. Of a net's several the one with the most rungs of the ladder counts, and of those the
+            one with the most items; the others are in `Standing.also`.
+
+    Returns:
+        tasks and variants in the order of `TASKS`; in each the ranked ones first, best score first.
+
+    Raises:
+        ValueError: see `variant_of`.
+    """
+    nets: dict[tuple[object, ...], list[ResultDict]] = {}
+    for result in results:
+        key = (*(result[name] for name in ("method", "preset", "task", "trained_on", "seed")), variant_of(result))
+        nets.setdefault(key, []).append(result)
+    return sorted((_standing(of_net) for of_net in nets.values()), key=_place)
+
+
+def _place(standing: Standing) -> tuple[Any, ...]:
+    variants = (*get_task(standing.task).variants, "")
+    names = [str(standing.result[name]) for name in ("method", "preset", "trained_on")]
+    return (
+        list(TASKS).index(standing.task),
+        variants.index(standing.variant),
+        not standing.ranked,
+        -standing.score,
+        -(standing.reach or 0),
+        *names,
+        standing.result["seed"],
+    )
+
+
+def _standing(results: Sequence[ResultDict]) -> Standing:
+    """The standing of one net, from all its results on one task and variant."""
+    task, variant = str(results[0]["task"]), variant_of(results[0])
+    best_first = sorted(results, key=lambda result: _weight(result, ladder(task, variant)), reverse=True)
+    fresh = next((result for result in best_first if result["data_seed"] and result["split"] == "test"), None)
+    counts = next((result for result in best_first if not result["data_seed"]), best_first[0])
+    remark, ranked = _remark(counts, task, variant)
+    return Standing(
+        result=counts,
+        task=task,
+        variant=variant,
+        score=score_of(counts),
+        reach=reach(counts),
+        gap=overthinking_gap(counts),
+        ranked=ranked,
+        remark=remark,
+        provenance=_mark(counts, fresh),
+        fresh=fresh,
+        flags=flagged_configs(counts, fresh) if fresh else (),
+        also=tuple(result for result in best_first if result is not counts and result is not fresh),
+    )
+
+
+def _mark(result: ResultDict, fresh: ResultDict | None) -> Mark:
+    if fresh is not None and fresh.get("provenance") == "re-scored":
+        return "re-scored on a fresh seed"
+    return "re-scored" if result.get("provenance") == "re-scored" else "self-reported"
+
+
+def _weight(result: ResultDict, rungs: Sequence[int]) -> tuple[Any, ...]:
+    """Which of a net's results counts: the largest."""
+    difficulties = [score["difficulty"] for score in result["scores"]]
+    return (
+        result["split"] == "test",
+        sum(difficulty in rungs for difficulty in difficulties),
+        sum(score["num_items"] for score in result["scores"]),
+        result.get("provenance") == "re-scored",
+        max(difficulties),
+    )
+
+
+def _remark(result: ResultDict, task: str, variant: str) -> tuple[str, bool]:
+    """What is to be said of a result, and whether it is ranked."""
+    if result["data_seed"]:
+        return f"not scored on the frozen benchmark, only on data seed {result['data_seed']}", False
+    if result["split"] != "test":
+        return f"scored on the {result['split']} split", False
+    trained_on = str(result["trained_on"])
+    if not trained_on:
+        return "", True
+    try:
+        its_task, its_variant, difficulty = parse_config(trained_on)
+    except ValueError:
+        return f"trained on {trained_on!r}, which is no config of the benchmark", False
+    if its_task != task:
+        return f"trained on {trained_on}, another task", True
+    easiest = ladder(task, variant)[0]
+    if difficulty > easiest:
+        return f"trained on {trained_on}, harder than {get_task(task).difficulty_name} {easiest}", False
+    return ("" if its_variant == variant else f"trained on {trained_on}, another variant"), True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A method across the benchmark's tasks.
+
+    Attributes:
+        method: name in `BASELINES`, or of a submission.
+        family: its presets' name without the task: "prefix-sums-cpu" and "mazes-cpu" are both of family "cpu".
+        scores: task -> median of `Standing.score` over the seeds; None where nothing is ranked.
+        seeds: task -> number of standings that the median is of.
+        mean: of the scores over all tasks, from 0 to 100; one that is missing counts 0.
+    """
+
+    method: str
+    family: str
+    scores: Mapping[str, float | None]
+    seeds: Mapping[str, int]
+    mean: float
+
+
+def overview(ranking: Sequence[Standing]) -> list[Entry]:
+    """One row for each method and family, over the tasks that the package makes, default variants only.
+
+    The median over seeds, not the best: else whoever trains most often wins.
+
+    Args:
+        ranking: what `standings` gives; those that are not ranked do not count.
+
+    Returns:
+        the best mean first.
+    """
+    tasks = [name for name, task in TASKS.items() if not task.imported]
+    scores: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for standing in ranking:
+        if standing.ranked and standing.task in tasks and standing.variant == get_task(standing.task).check_variant(""):
+            name = str(standing.result["method"]), _family(str(standing.result["preset"]), standing.task)
+            scores.setdefault(name, {}).setdefault(standing.task, []).append(standing.score)
+    entries = []
+    for (method, family), by_task in scores.items():
+        medians = {task: median(by_task[task]) if task in by_task else None for task in tasks}
+        seeds = {task: len(by_task.get(task, [])) for task in tasks}
+        mean = fmean(value or 0.0 for value in medians.values())
+        entries.append(Entry(method=method, family=family, scores=medians, seeds=seeds, mean=mean))
+    return sorted(entries, key=lambda entry: (-entry.mean, entry.method, entry.family))
+
+
+def _family(preset: str, task: str) -> str:
+    dashed = task.replace("_", "-")
+    return "" if preset == dashed else preset.removeprefix(f"{dashed}-")

@@ -1,0 +1,173 @@
+"""Prediction files: what a submission of predictions looks like, how it is read and checked, and an empty one.
+
+A file answers every item of the frozen test split of each config it names (mazes_59: items 0 to 999). An answer is the
+target row by row, each entry 0 or 1: L entries for a string of L bits, 64 for a chess board (8 x 8), H x W for a maze
+of size s, where H = W = 2 s + 6.
+
+Parquet (.parquet), a row an item, in any order, of any number of configs; other columns are ignored:
+
+- ``config``: string, such as "mazes_59"
+- ``index``: an integer type, the item's number, from 0 on, in the frozen test split
+- ``prediction``: a list (or fixed-size list) of an integer type or of booleans; a list of lists is one row a list
+- ``iterations`` (optional): an integer type, iterations used for the item, at least 1
+- key-value metadata ``easy_to_hard.data`` (optional): "v1:<SHA-256 of the frozen manifest>", as a template has it
+
+NumPy (.npz, without pickles), for each config:
+
+- ``<config>``: (items, ...target shape) or (items, entries), an integer type or bool, in C order
+- ``<config>.index`` (optional): (items,) integers, which item each row is; 0, 1, 2, ... where it is absent
+- ``<config>.iterations`` (optional): (items,) integers, at least 1
+- ``data`` (optional): a string, as ``easy_to_hard.data`` above
+
+Whatever a file claims is compared with the benchmark before the predictions are read, so a small file that unpacks to
+gigabytes is refused for its size. No pickle is ever loaded.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easy_to_hard.leaderboard.submission_checks import (
+    Plan,
+    check_values,
+    frozen_part,
+    named_errors,
+    num_entries,
+    target_shape,
+)
+from easy_to_hard.leaderboard.submission_npz import plan_npz, write_npz
+from easy_to_hard.leaderboard.submission_parquet import plan_parquet, write_parquet
+
+_READERS: Final = {".parquet": plan_parquet, ".npz": plan_npz}
+_WRITERS: Final = {".parquet": write_parquet, ".npz": write_npz}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigPredictions:
+    """The answers to all items of a config's frozen test split, in their order.
+
+    Attributes:
+        config: such as "mazes_59".
+        predictions: (rows, *target shape) uint8 in {0, 1}.
+        iterations: (rows,) int64, at least 1; None where the file does not say.
+    """
+
+    config: str
+    predictions: NDArray[np.uint8]
+    iterations: NDArray[np.int64] | None
+
+
+def benchmark_rows(config: str) -> int:
+    """How many items the frozen test split of a config has.
+
+    Raises:
+        ValueError: the benchmark has no such config; the message names the nearest.
+    """
+    return frozen_part(config).rows
+
+
+def configs_in(path: Path) -> tuple[str, ...]:
+    """The configs that a prediction file answers; the predictions are not read.
+
+    Raises:
+        ValueError: a file that is no submission, as far as can be told without the predictions.
+    """
+    with named_errors(path):
+        return tuple(_plan(path, "").iterations)
+
+
+def read_submission(path: Path, *, task: str = "") -> Iterator[ConfigPredictions]:
+    """Read a prediction file, a config at a time.
+
+    Names, numbers, types, sizes and iterations are checked at once; the predictions' values as they are read. A result
+    is therefore to be written only once the iterator has come to its end.
+
+    Args:
+        path: a .parquet or .npz file.
+        task: the only one that the file may be of; "" for any.
+
+    Returns:
+        One entry a config, those first that are whole first. What is held is a batch and the answers of the configs
+        that have been begun, a byte an entry (mazes_201: 166 MB; all of the benchmark: 957 MB).
+
+    Raises:
+        ValueError: a file that is no submission, in one line: the file, the config and item, what is found and what is
+            allowed. What only the predictions tell comes from the iterator.
+    """
+    with named_errors(path):
+        plan = _plan(path, task)
+        if plan.doubt:
+            for batch in plan.batches():
+                check_values(batch)
+            raise ValueError(plan.doubt)
+    return _collect(path, plan)
+
+
+def write_template(configs: Sequence[str], out: Path) -> int:
+    """Write a valid submission in which every prediction is 0, to be filled in; whole or not at all.
+
+    Args:
+        configs: which, each once.
+        out: a .parquet or .npz file; its folder is made where it is missing.
+
+    Returns:
+        The number of items.
+
+    Raises:
+        ValueError: an unknown config, one named twice, none, or a file name that ends otherwise.
+    """
+    with named_errors(out):
+        _check_suffix(out)
+        if not configs or len(set(configs)) != len(configs):
+            raise ValueError(f"a template is of configs, each named once, not of {', '.join(configs) or 'none'}")
+        rows = sum(benchmark_rows(config) for config in configs)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp{out.suffix}")
+    try:
+        _WRITERS[out.suffix.lower()](temporary, tuple(configs))
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return rows
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix.lower() not in _READERS:
+        raise ValueError(f"the name of a prediction file ends in {' or '.join(_READERS)}, not in {path.suffix!r}")
+
+
+def _plan(path: Path, task: str) -> Plan:
+    if not path.exists():
+        raise ValueError(f"there is no such file ({path})")
+    if not path.is_file():
+        raise ValueError(f"{'a folder' if path.is_dir() else 'no file'}: a .parquet or .npz file is wanted")
+    _check_suffix(path)
+    if path.stat().st_size == 0:
+        raise ValueError("the file is empty (0 bytes)")
+    return _READERS[path.suffix.lower()](path, task)
+
+
+def _collect(path: Path, plan: Plan) -> Iterator[ConfigPredictions]:
+    """Put the answers in the order of the items; a config goes out as soon as it is whole."""
+    begun: dict[str, NDArray[np.uint8]] = {}
+    left = {config: benchmark_rows(config) for config in plan.iterations}
+    with named_errors(path):
+        for batch in plan.batches():
+            check_values(batch)
+            config = batch.config
+            if config not in begun:
+                begun[config] = np.empty((left[config], num_entries(config)), dtype=np.uint8)
+            begun[config][batch.indices] = batch.values
+            left[config] -= len(batch.indices)
+            if left[config] == 0:
+                # Handed over, so that it is not held any longer than by the one who asked for it.
+                yield ConfigPredictions(
+                    config=config,
+                    predictions=begun.pop(config).reshape(-1, *target_shape(config)),
+                    iterations=plan.iterations[config],
+                )

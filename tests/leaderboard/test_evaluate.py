@@ -1,0 +1,302 @@
+"""The evaluation script: what is scored, how, and what is refused."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from easy_to_hard.cli import main
+from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_again, score_callable, score_predictions
+from easy_to_hard.results import read_result
+from easy_to_hard.tasks import DataSpec, generate, get_task
+
+ROOT = Path(__file__).parent.parent.parent
+SOLVERS = "easy_to_hard.leaderboard.solvers"
+
+
+def _targets(task: str, difficulty: int, rows: int, seed: int = 0) -> NDArray[np.uint8]:
+    spec = DataSpec(task=task, difficulty=difficulty, split="test", seed=seed)
+    return get_task(task).encode(generate(spec, rows)[1].data, difficulty, None)[1]
+
+
+@pytest.fixture
+def solver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """The body of a function of (inputs, iterations) to its name, in a module of the current folder."""
+    monkeypatch.chdir(tmp_path)
+    made = []
+
+    def make(body: str) -> str:
+        name = f"solver_{len(made)}"
+        made.append(name)
+        (tmp_path / f"{name}.py").write_text(f"import numpy, torch\ndef solve(inputs, iterations):\n    {body}\n")
+        return f"{name}:solve"
+
+    yield make  # type: ignore[misc]
+    for name in made:
+        sys.modules.pop(name, None)
+
+
+def _score(name: str, **asked: Any) -> Any:
+    settings = {"task": "prefix_sums", "difficulties": (16, 33), "items": (40,), **asked}
+    return score_callable(name, Questions(**settings), Entry(), progress=False)
+
+
+# --- callables -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return ((inputs[:, 0] > 0).cumsum(1) % 2)",
+        "return ((inputs[:, 0] > 0).cumsum(1) % 2).numpy().astype(bool)",
+        "parity = (inputs[:, 0] > 0).cumsum(1) % 2; return torch.stack([1.0 - parity, parity * 1.0], 1)",
+        "inputs = inputs.add_(0.5); return inputs[:, 0].long().cumsum(1) % 2, 7",
+        "assert iterations == inputs.shape[-1]; return (inputs[:, 0] > 0).cumsum(1) % 2, torch.arange(len(inputs))",
+    ],
+)
+def test_a_callable_may_answer_in_several_ways(solver: Callable[[str], str], body: str) -> None:
+    result = _score(solver(body))
+    assert [(score.num_items, score.num_correct, score.cell_accuracy) for score in result.scores] == [(40, 40, 1.0)] * 2
+    iterations = {"7": [7.0, 7.0], "arange(len(inputs))": [19.5, 19.5]}
+    wanted = next((value for key, value in iterations.items() if f", {key}" in body or f".{key}" in body), [16.0, 33.0])
+    assert [score.mean_iterations for score in result.scores] == wanted
+    assert (result.method, result.trained_on, result.data_seed) == ("solve", "", 0)
+    assert result.submission is not None
+    assert result.submission.kind == "callable"
+
+
+def test_wrong_answers_are_counted(solver: Callable[[str], str]) -> None:
+    body = "answer = (inputs[:, 0] > 0).cumsum(1) % 2; answer[::2, -1] ^= 1; return answer"
+    (score, _) = _score(solver(body), batch_size=10).scores
+    assert (score.num_correct, score.cell_accuracy) == (20, 1 - 20 / (40 * 16))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return inputs[:, 0, :-1].long()", r"shape \(40, 16\) or, as logits, \(40, 2, 16\), not \(40, 15\)"),
+        ("return (inputs[:, 0] > 0) * 1.0", "must be integers or booleans, not torch.float32"),
+        ("return torch.full((len(inputs), 2, 16), float('nan'))", "the answer has NaN in it"),
+        ("return inputs[:, 0].long() + 3", "predictions must be 0 or 1, not 3"),
+        ("return inputs[:, 0].long() - 1", "predictions must be 0 or 1, not -1"),
+        ("return None", "must be a tensor or an array of numbers, not NoneType"),
+        ("return numpy.array([None] * len(inputs))", "not an array of object"),
+        ("return inputs[:, 0].long().abs(), [1]", "iterations used must be 40 whole numbers of at least 0"),
+        ("return inputs[:, 0].long().abs(), 0.5", "iterations used must be 40 whole numbers of at least 0"),
+    ],
+)
+def test_answers_of_another_kind_are_refused(solver: Callable[[str], str], body: str, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"solver_0:solve, items 0 to 39 of prefix_sums_16: .*{message}"):
+        _score(solver(body))
+
+
+def test_a_callable_that_raises(solver: Callable[[str], str]) -> None:
+    body = "if len(inputs) < 25: raise KeyError('a\\nb')\n    return inputs[:, 0].long().abs()"
+    with pytest.raises(RuntimeError, match="items 25 to 39 of prefix_sums_16: raised KeyError: "):
+        _score(solver(body), batch_size=25)
+
+
+def test_functions_that_are_not_there(solver: Callable[[str], str]) -> None:
+    solver("return 1 / 0")
+    with pytest.raises(ValueError, match="given as module:function, such as my_solver:solve, not 'solver_0'"):
+        _score("solver_0")
+    with pytest.raises(ValueError, match="module 'solver_0' has no function 'other'"):
+        _score("solver_0:other")
+    with pytest.raises(ImportError, match="module 'no_such_module' cannot be imported: ModuleNotFoundError"):
+        _score("no_such_module:solve")
+    Path("broken_solver.py").write_text("def solve(:")
+    with pytest.raises(ImportError, match="module 'broken_solver' cannot be imported: SyntaxError"):
+        _score("broken_solver:solve")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"difficulties": (16, 16)}, "--difficulties must be different"),
+        ({"items": (1, 2, 3)}, "--items must be one number, or one for each of the 2 difficulties, not 3"),
+        ({"items": (0,)}, "--items must be at least 1, not 0"),
+        ({"iterations": (-1,)}, "--iterations must be at least 1, not -1"),
+        ({"batch_size": 0}, "--batch-size must be at least 1, not 0"),
+        ({"task": "sudoku"}, "unknown task 'sudoku'"),
+        ({"task": "mazes", "difficulties": (10,)}, "size must be an odd number"),
+        ({"variant": "looped"}, "unknown variant 'looped' of prefix_sums"),
+    ],
+)
+def test_questions_that_cannot_be_asked(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Questions(**{"task": "prefix_sums", "difficulties": (16, 33), **asked})
+
+
+def test_checks_of_mazes() -> None:
+    asked = {"task": "mazes", "difficulties": (9,), "items": (50,)}
+    (right,) = _score(f"{SOLVERS}:dead_end_filling", **asked).scores
+    (wrong,) = _score(f"{SOLVERS}:zeros", **asked).scores
+    assert (right.num_correct, right.checks) == (50, {"valid_path": 50})
+    assert (wrong.num_correct, wrong.checks) == (0, {"valid_path": 0})
+    assert 0.3 < (wrong.cell_accuracy or 0) < 0.9, "walls do not count"
+
+
+def test_fresh_instances_are_others_and_always_the_same() -> None:
+    asked = {"difficulties": (64,), "items": (200,), "seed": 7}
+    once, again = (_score(f"{SOLVERS}:random", **asked) for _ in range(2))
+    frozen = _score(f"{SOLVERS}:random", **{**asked, "seed": 0})
+    assert once.data_manifest_sha256 == again.data_manifest_sha256 != frozen.data_manifest_sha256
+    assert once.scores == again.scores
+    assert once.scores[0].cell_accuracy != frozen.scores[0].cell_accuracy
+    assert (once.data_seed, frozen.data_seed) == (7, 0)
+
+
+# --- prediction files ------------------------------------------------------------------------------------------------
+
+
+def _write_npz(path: Path, **arrays: Any) -> Path:
+    np.savez_compressed(path, **arrays)
+    return path
+
+
+def test_predictions_are_scored(tmp_path: Path) -> None:
+    rows = 5000
+    answers = _targets("prefix_sums", 24, rows)
+    answers[:100, 3] ^= 1
+    path = _write_npz(tmp_path / "mine.npz", prefix_sums_24=answers)
+    result = score_predictions(path, Entry(trained_on="prefix_sums_16", authors="A. Nonymous"), progress=False)
+    (score,) = result.scores
+    assert (result.method, result.authors, result.trained_on) == ("mine", "A. Nonymous", "prefix_sums_16")
+    assert (score.num_items, score.num_correct) == (rows, rows - 100)
+    assert score.cell_accuracy == pytest.approx(1 - 100 / (rows * 24))
+    assert result.submission is not None
+    assert len(result.submission.sha256 or "") == 64
+
+
+def test_predictions_of_two_variants_are_refused(tmp_path: Path) -> None:
+    names = {"mazes_33": 33, "mazes_looped_33": 33}
+    zeros = {name: np.zeros((1000, 72, 72), np.uint8) for name in names}
+    path = _write_npz(tmp_path / "two.npz", **zeros)
+    with pytest.raises(ValueError, match="of one task and variant, not of mazes depth_first, mazes looped: split"):
+        score_predictions(path, Entry(), progress=False)
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in ("score", *arguments)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_a_template_is_filled_in_and_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    template, out = tmp_path / "mine.parquet", tmp_path / "results" / "mine.json"
+    code, told, _ = _run(capsys, "--template", "mazes_201", "--out", template)
+    assert code == 0
+    assert "1,000 answers of zeros" in told
+    code, told, err = _run(capsys, "--predictions", template, "--method", "none", "--out", out, "--quiet")
+    assert (code, err) == (0, "")
+    result = read_result(out)
+    assert (result["method"], result["scores"][0]["num_correct"]) == ("none", 0)
+    assert result["provenance"] == "self-reported"
+    assert "score 0.0 of 100" in told
+    assert "valid path 0" in told
+
+
+def test_a_net_is_scored_and_scored_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, again = tmp_path / "net.json", tmp_path / "again.json"
+    asked = ["--difficulties", 16, 40, "--items", 20, "--quiet"]
+    code, told, _ = _run(capsys, "--model", "prefix-sums-cpu", *asked, "--out", out)
+    assert code == 0
+    assert "deep_thinking prefix-sums-cpu on prefix sums: frozen instances" in told
+    result = read_result(out)
+    assert result["trained_on"] == "prefix_sums_32"
+    assert [score["num_correct"] for score in result["scores"]] == [20, 20]
+    assert all(score["cell_accuracy"] == 1 and score["macs_per_item"] > 1e6 for score in result["scores"])
+    code, told, err = _run(capsys, "--again", out, "--quiet", "--out", again)
+    assert (code, err) == (0, "")
+    assert f"agrees with {out}" in told
+    assert read_result(again)["provenance"] == "re-scored"
+    code, told, _ = _run(capsys, "--again", out, "--fresh-seed", 5, "--quiet", "--out", again)
+    assert code == 0
+    assert "fresh instances, seed 5" in told
+    fresh = read_result(again)
+    assert (fresh["data_seed"], fresh["preset"]) == (5, result["preset"])
+    assert fresh["data_manifest_sha256"] != result["data_manifest_sha256"]
+
+
+def test_a_result_that_does_not_hold_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "claim.json"
+    solver = f"{SOLVERS}:prefix_parity"
+    asked = ["--task", "prefix_sums", "--difficulties", 16, "--items", 30, "--quiet"]
+    assert _run(capsys, "--callable", solver, *asked, "--out", out)[0] == 0
+    claim = json.loads(out.read_text())
+    claim["scores"][0]["num_correct"] = 29
+    out.write_text(json.dumps(claim))
+    code, _, err = _run(capsys, "--again", out, "--quiet")
+    assert (code, err) == (1, f"{out}: prefix_sums_16: 30 of 30, the file says 29 of 30\n")
+    claim["submission"] = None
+    out.write_text(json.dumps(claim))
+    with pytest.raises(ValueError, match="does not say what was scored"):
+        score_again(out)
+
+
+def test_a_submission_that_changed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = _write_npz(Path("mine.npz"), prefix_sums_128=np.zeros((10_000, 128), np.uint8))
+    main(["score", "--predictions", str(path), "--out", "mine.json", "--quiet"])
+    answers = np.zeros((10_000, 128), np.uint8)
+    answers[0, 0] = 1
+    _write_npz(path, prefix_sums_128=answers)
+    with pytest.raises(ValueError, match=r"mine.json: mine.npz is another one: SHA-256 is [0-9a-f]{64}, not"):
+        score_again(Path("mine.json"), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give one of --predictions, --model, --callable, --again, --template, not none"),
+        (["--model", "a", "--callable", "a:b"], "not --model and --callable"),
+        (["--callable", "a:b"], "--callable needs --task"),
+        (["--model", "prefix-sums-cpu", "--fresh-seed", "0"], "--fresh-seed must not be 0"),
+        (["--predictions", "a.npz", "--fresh-seed", "1"], "--fresh-seed needs a net or a callable"),
+        (["--predictions", "a.npz", "--out", "a.txt"], "--out must be a file that ends in .json, not 'a.txt'"),
+        (["--template", "mazes_59"], "--template needs --out"),
+        (["--template", "mazes_60", "--out", "a.npz"], "mazes_60"),
+        (["--model", "prefix-sums-cpu", "--task", "mazes"], "trained on prefix_sums and cannot be tested on mazes"),
+        (["--model", "prefix-sums-cpu", "--trained-on", "mazes"], "unknown config 'mazes'"),
+        (["--model", "prefix-sums-cpu", "--iterations", "1", "2"], "--iterations of a model must be one number"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = _run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--predictions", "nothing.npz"], ["--again", "nothing.json"]):
+        code, out, err = _run(capsys, *arguments)
+        assert code in (1, 2)
+        assert out == ""
+        assert err.count("\n") == 1
+        assert "nothing." in err
+
+
+def test_nothing_is_written_of_what_fails(solver: Callable[[str], str], tmp_path: Path, capsys: Any) -> None:
+    body = "assert inputs.shape[-1] == 16; return inputs[:, 0].long().abs()"
+    asked = ["--task", "prefix_sums", "--difficulties", 16, 33, "--items", 10, "--quiet"]
+    code, out, err = _run(capsys, "--callable", solver(body), *asked, "--out", tmp_path / "result.json")
+    assert (code, out) == (1, "")
+    assert "items 0 to 9 of prefix_sums_33: raised AssertionError" in err
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_the_script_explains_itself() -> None:
+    command = [sys.executable, str(ROOT / "leaderboard" / "evaluate.py"), "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    for word in ("--predictions", "--callable", "--template", "--fresh-seed", "whole or not at all"):
+        assert word in " ".join(told.split())
