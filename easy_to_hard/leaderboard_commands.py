@@ -224,11 +224,16 @@ class Leaderboard:
         tuple[Path, ...], arg(help="result files, or folders of them; by default those that come with the package")
     ] = ()
 
+    dataset: Annotated[
+        str, arg(help="the benchmark's dataset on the Hub, for eval_results/*.yaml", metavar="ORG/NAME")
+    ] = "easy-to-hard/easy-to-hard"
+
     def run(self) -> int:
         """Write the page, and say where."""
         from easy_to_hard.leaderboard.collect import read_published, read_results, shipped_results
         from easy_to_hard.leaderboard.page import write_site
 
-        page = write_site(read_results(self.results or (shipped_results(),)), self.out, published=read_published())
+        results = read_results(self.results or (shipped_results(),))
+        page = write_site(results, self.out, published=read_published(), dataset_id=self.dataset)
         print(page)
         return 0

@@ -14,18 +14,18 @@ _NOWHERE: Final = -1
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_set(prediction):  # type: ignore[no-untyped-def]
-    """How many pixels are 1; -1 where one is neither 0 nor 1."""
-    count, all_bits = np.uint32(0), np.uint8(0)
+def _sum_of(prediction):  # type: ignore[no-untyped-def]
+    """The sum of all pixels: how many are set, if none is more than 1."""
+    # 32 bits hold it up to 4,096 x 4,096 pixels, and are added twice as fast as 64.
+    total = np.uint32(0)
     for pixel in prediction:
-        count += np.uint32(pixel)
-        all_bits |= pixel
-    return np.int64(count) if all_bits <= np.uint8(1) else np.int64(-1)
+        total += np.uint32(pixel)
+    return np.int64(total)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _is_set(prediction, row, column, width):  # type: ignore[no-untyped-def]
-    """Whether all four pixels of a position are set."""
+    """Whether all four pixels of a position are set, to 1 or to the same bits."""
     first = (2 * row + 1) * width + 2 * column + 1
     above = prediction[first] & prediction[first + 1]
     return above & prediction[first + width] & prediction[first + width + 1]
@@ -76,6 +76,7 @@ def _is_path(cells, side, prediction):  # type: ignore[no-untyped-def]
     here, goal, came = _find(cells, START), _find(cells, GOAL), _NOWHERE
     if here == _NOWHERE or not _is_set(prediction, 2 * (here // side) + 1, 2 * (here % side) + 1, width):
         return False
+    # Pixels: each position has four, of at least 1, so what they add up to shows whether anything else is set.
     walked = 4
     while here != goal:
         way = _way_on(cells, here, side, came, prediction)
@@ -86,7 +87,7 @@ def _is_path(cells, side, prediction):  # type: ignore[no-untyped-def]
             return False
         came = way ^ 2
         walked += 8
-    return walked == _count_set(prediction)
+    return walked == _sum_of(prediction)
 
 
 @numba.njit(cache=True, nogil=True)

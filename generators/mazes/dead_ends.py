@@ -36,14 +36,13 @@ def _fill(positions, width, most, ways, front):  # type: ignore[no-untyped-def]
     for sweep in range(1, most + 1):
         if first == last:
             return sweep
-        for k in range(first, last):
-            positions[front[k]] = _WALL
         count = last
         for k in range(first, last):
+            positions[front[k]] = _WALL
             for step in (1, width, -1, -width):
                 beside = front[k] + step
                 ways[beside] -= 1
-                # It has just become one; with fewer ways than one it is in the list already.
+                # It has just become a dead end; with fewer ways it is in the list already, of this sweep or the next.
                 if positions[beside] == _FREE and ways[beside] == 1:
                     front[count] = beside
                     count += 1

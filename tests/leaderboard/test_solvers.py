@@ -133,7 +133,7 @@ def test_dead_ends_sweep_by_sweep(variant: str) -> None:
 def test_breadth_first_needs_the_length_of_the_path() -> None:
     inputs, targets = items("mazes", 13, 60)
     lengths = targets.sum(axis=(1, 2)) // 4 - 1
-    for most in (1, 10, 20, 40, 1000):
+    for most in (1, 10, *lengths[:5].tolist(), 1000):
         predictions, used = breadth_first(inputs, most)
         assert np.array_equal(used, np.minimum(lengths, most))
         assert np.array_equal(predictions, targets * (lengths <= most)[:, None, None])

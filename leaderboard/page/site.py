@@ -1,0 +1,148 @@
+"""Writes the site: pictures, style and script first, the page that needs them last."""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any, Final
+
+from easy_to_hard import __version__
+from easy_to_hard.files import write_atomically
+from easy_to_hard.leaderboard.page.chart_data import chart_data
+from easy_to_hard.leaderboard.page.details import details
+from easy_to_hard.leaderboard.page.eval_results import eval_results
+from easy_to_hard.leaderboard.page.markup import count, link, text
+from easy_to_hard.leaderboard.page.pictures import Picture, draw
+from easy_to_hard.leaderboard.page.sections import Section, make_sections, row_id
+from easy_to_hard.leaderboard.page.tables import overview_table, published_block, results_table
+from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, Standing, overview, standings
+
+INDEX: Final = "index.html"
+TITLE: Final = "easy-to-hard leaderboard"
+# Where the benchmark's dataset would be on the Hub; whoever publishes it names another.
+DATASET_ID: Final = "easy-to-hard/easy-to-hard"
+_ASSETS: Final = ("style.css", "charts.js", "page.js")
+_PICTURES: Final = "assets/pictures"
+
+
+def write_site(
+    results: Sequence[Mapping[str, Any]],
+    out: Path,
+    *,
+    published: Sequence[Mapping[str, Any]] = (),
+    title: str = TITLE,
+    take_part: str = "",
+    dataset_id: str = DATASET_ID,
+) -> Path:
+    """Write the leaderboard to a folder; the same results give the same bytes.
+
+    `index.html` comes last and whole, so a run that is interrupted leaves the page that was there, or none.
+
+    Args:
+        results: what `easy_to_hard.results.read_result` gives, at least one.
+        out: the folder; made where it is missing. What is in it and is not the site's stays.
+        published: figures of papers, entries of `published.json`; shown apart.
+        title: of the page.
+        take_part: address of the README's section "How to take part"; "" to name it without a link.
+        dataset_id: of the benchmark's dataset on the Hub, for the `eval_results`.
+
+    Returns:
+        the page, `out`/index.html. Beside it are `assets/` and, for each result on the frozen benchmark,
+        `eval_results/<id>.yaml` for the `.eval_results` folder of its model repo.
+
+    Raises:
+        ImportError: there are results of chess mates and matplotlib, which draws the boards, is not installed.
+        OSError: the folder cannot be written.
+        ValueError: no results, or one that the ranking refuses.
+    """
+    if not results:
+        raise ValueError("a page needs at least one result")
+    ranking = standings(results)
+    sections = make_sections(ranking, published)
+    galleries = {section.id: _pictures(section) for section in sections}
+    page = _page(ranking, sections, galleries, title=title, take_part=take_part)
+    for picture in (picture for gallery in galleries.values() for picture in gallery.values()):
+        _write(out / _PICTURES / picture.name, picture.png)
+    for name in _ASSETS:
+        _write(out / "assets" / name, _asset(name))
+    for standing in ranking:
+        if entries := eval_results(standing, dataset_id):
+            _write(out / "eval_results" / f"{row_id(standing)}.yaml", entries)
+    _write(out / INDEX, page)
+    return out / INDEX
+
+
+def _page(
+    ranking: Sequence[Standing],
+    sections: Sequence[Section],
+    galleries: Mapping[str, Mapping[int, Picture]],
+    *,
+    title: str,
+    take_part: str,
+) -> str:
+    return Template(_asset("page.html")).substitute(
+        title=text(title),
+        # A name is not broken at its hyphens.
+        heading=text(title).replace("-", "&#8209;"),
+        version=text(__version__),
+        navigation="".join(f'<li><a href="#{section.id}">{text(section.title)}</a></li>' for section in sections),
+        overview=overview_table(overview(ranking)),
+        sections="\n".join(_section(section, galleries[section.id]) for section in sections),
+        take_part=link(take_part, "How to take part") if take_part else "“How to take part”",
+        fewest=str(FEWEST_ITEMS),
+        total=f"{len(ranking):,}",
+        data=chart_data(sections),
+    )
+
+
+def _asset(name: str) -> str:
+    return (files("easy_to_hard.leaderboard.page") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+
+
+def _pictures(section: Section) -> dict[int, Picture]:
+    drawn = {difficulty: draw(section.task, section.variant, difficulty) for difficulty in section.ladder}
+    return {difficulty: picture for difficulty, picture in drawn.items() if picture is not None}
+
+
+def _section(section: Section, pictures: Mapping[int, Picture]) -> str:
+    about = section.facts.title.rpartition(": ")[2]
+    about = text(about[:1].upper() + about[1:])
+    chart = (
+        f'<figure class="chart" data-chart="difficulty" data-section="{section.id}"><figcaption>Accuracy against '
+        f"{text(section.facts.difficulty_name)}, with 95&nbsp;% intervals. Tick rows of the table to choose which are "
+        "drawn.</figcaption></figure>"
+    )
+    full = "".join(details(section, standing) for standing in section.standings)
+    return (
+        f'<section id="{section.id}" aria-labelledby="{section.id}-title">'
+        f'<h2 id="{section.id}-title">{text(section.title)}</h2><p class="lead">{about}.</p>'
+        f"{_gallery(section, pictures)}{results_table(section)}{chart if section.standings else ''}"
+        f'<div class="in-full">{full}</div>{published_block(section)}</section>'
+    )
+
+
+def _gallery(section: Section, pictures: Mapping[int, Picture]) -> str:
+    """The pictures in a row that is scrolled sideways; each leads to itself in full."""
+    if not pictures:
+        return ""
+    name = section.facts.difficulty_name
+    figures = "".join(_figure(difficulty, picture) for difficulty, picture in pictures.items())
+    label = f"Instances by {name}"
+    return (
+        f'<div class="gallery" tabindex="0" role="region" aria-label="{text(label)}">{figures}</div>'
+        f'<p class="quiet">The first test instance of each difficulty ({text(name)}), solved.</p>'
+    )
+
+
+def _figure(difficulty: int, picture: Picture) -> str:
+    address = f"{_PICTURES}/{picture.name}"
+    look = ' class="sharp"' if picture.sharp else ""
+    return (
+        f'<figure><a href="{address}"><img src="{address}" width="{picture.width}" height="{picture.height}"{look} '
+        f'loading="lazy" alt="{text(picture.label)}"></a><figcaption>{count(difficulty)}</figcaption></figure>'
+    )
