@@ -127,18 +127,31 @@ class Score:
         )
 
     def _score(self, kind: str) -> "tuple[Result, list[str]]":
-        from easy_to_hard.leaderboard import evaluate
+        from easy_to_hard.leaderboard import evaluate, rescoring
 
         progress = not self.quiet
         if kind == "again":
             assert self.again is not None
-            return evaluate.score_again(self.again, seed=self.fresh_seed, iterations=self.iterations, progress=progress)
+            return rescoring.score_again(
+                self.again,
+                seed=self.fresh_seed,
+                difficulties=self.difficulties,
+                most_items=self._one("items"),
+                iterations=self.iterations,
+                progress=progress,
+            )
         if kind == "predictions":
             assert self.predictions is not None
             return evaluate.score_predictions(self.predictions, self._entry(), task=self.task, progress=progress), []
         if kind == "callable":
             return evaluate.score_callable(self.callable, self._questions(), self._entry(), progress=progress), []
         return self._score_model(), []
+
+    def _one(self, name: str) -> int | None:
+        numbers: tuple[int, ...] = getattr(self, name)
+        if len(numbers) > 1:
+            raise ValueError(f"--{name} must be one number here, not {len(numbers)}")
+        return next(iter(numbers), None)
 
     def _questions(self) -> "Questions":
         from easy_to_hard.leaderboard.evaluate import Questions
@@ -159,8 +172,7 @@ class Score:
         from easy_to_hard.baselines.deep_thinking.examination import Examination, load_for
         from easy_to_hard.leaderboard.evaluate import score_model
 
-        if len(self.iterations) > 1:
-            raise ValueError(f"--iterations of a model must be one number, not {len(self.iterations)}")
+        iterations = self._one("iterations")
         _, facts = load_for(self.model, self.task, self.device)
         task = self.task or facts.task
         variant = self.variant or (facts.variant if task == facts.task else "")
@@ -171,7 +183,7 @@ class Score:
             seed=self.fresh_seed or 0,
             root=self.root,
             items=self.items,
-            iterations=next(iter(self.iterations), None),
+            iterations=iterations,
             device=self.device,
             threads=self.threads,
             precision=self.precision,  # type: ignore[arg-type]  # checked there

@@ -15,6 +15,11 @@ def shipped_results() -> Path:
     return _HERE / "results"
 
 
+def shipped_predictions() -> Path:
+    """The folder of small prediction files that came with results."""
+    return _HERE / "predictions"
+
+
 def read_results(places: Sequence[Path]) -> list[dict[str, Any]]:
     """The results in files and folders (their *.json, not deeper), in order of their paths.
 

@@ -5,11 +5,10 @@ at all: what is wrong with it is said in one line, and no result is written.
 """
 
 import hashlib
-import importlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -18,22 +17,20 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules
+from easy_to_hard.baselines.deep_thinking.data import Items
 from easy_to_hard.baselines.deep_thinking.examination import Examination, describe_device, examine
 from easy_to_hard.files import file_sha256
-from easy_to_hard.leaderboard.ranking import ladder, variant_of
+from easy_to_hard.leaderboard.callables import Asked, load_callable
+from easy_to_hard.leaderboard.ranking import ladder
 from easy_to_hard.leaderboard.submissions import configs_in, read_submission
 from easy_to_hard.presets import PRESETS
-from easy_to_hard.results import DifficultyScore, Provenance, Result, Submission, read_result, source_commit
+from easy_to_hard.results import DifficultyScore, Provenance, Result, Submission, source_commit
 from easy_to_hard.scoring import Tally
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
-
-Solver = Callable[[Tensor, int], Any]
 
 # Test items of each config of the frozen benchmark.
 FROZEN_ROWS: Final = {part.config: part.rows for part in PRESETS["full"] if part.split == "test"}
@@ -204,27 +201,6 @@ def score_predictions(path: Path, entry: Entry, *, task: str = "", progress: boo
     )
 
 
-def load_callable(name: str) -> Solver:
-    """The function "module:function".
-
-    Raises:
-        ValueError: there is none, or it cannot be called.
-        ImportError: its module cannot be imported; the message says why.
-    """
-    module, colon, function = name.partition(":")
-    if not (module and colon and function):
-        raise ValueError(f"a callable is given as module:function, such as my_solver:solve, not {name!r}")
-    if (folder := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        found = getattr(importlib.import_module(module), function, None)
-    except Exception as error:
-        raise ImportError(f"module {module!r} cannot be imported: {_one_line(error)}") from error
-    if not callable(found):
-        raise ValueError(f"module {module!r} has no function {function!r}")
-    return found  # type: ignore[no-any-return]
-
-
 def score_callable(name: str, questions: Questions, entry: Entry, *, progress: bool = True) -> Result:
     """Score any function of (inputs, iterations).
 
@@ -253,7 +229,7 @@ def score_callable(name: str, questions: Questions, entry: Entry, *, progress: b
             total=len(items), desc=items.spec.config, unit=" items", disable=None if progress else True, delay=1
         ) as bar:
             for part in _parts(len(items), min(questions.batch_size, _chunk_size(items.spec))):
-                asked = _Asked(items, part, questions.most_iterations(difficulty))
+                asked = Asked(items, part, questions.most_iterations(difficulty))
                 predictions, iterations = asked.ask(function, name)
                 tally.add(items.instances(part), predictions)
                 used.append(iterations)
@@ -270,131 +246,6 @@ def score_callable(name: str, questions: Questions, entry: Entry, *, progress: b
         iterations_rule="the function's own, within what it was allowed",
         seconds=time.perf_counter() - started,
     )
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A batch that a callable is asked."""
-
-    items: Items
-    part: slice
-    iterations: int
-
-    def ask(self, function: Solver, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Predictions (B, *size) and iterations (B,)."""
-        inputs, targets = self.items[self.part]
-        where = f"{name}, items {self.part.start} to {self.part.stop - 1} of {self.items.spec.config}"
-        try:
-            with torch.inference_mode():
-                answer = function(inputs.clone(), self.iterations)
-        except Exception as error:
-            raise RuntimeError(f"{where}: raised {_one_line(error)}") from error
-        used: Any = self.iterations
-        if isinstance(answer, tuple) and len(answer) == 2:
-            answer, used = answer
-        return self._predictions(answer, inputs, targets, where), self._used(used, len(targets), where)
-
-    def _predictions(self, answer: Any, inputs: Tensor, targets: Tensor, where: str) -> NDArray[np.uint8]:
-        values = _as_tensor(answer, where)
-        size = tuple(targets.shape)
-        logits = (size[0], 2, *size[1:])
-        if tuple(values.shape) not in (size, logits):
-            raise ValueError(
-                f"{where}: the answer must be of shape {size} or, as logits, {logits}, not {tuple(values.shape)}"
-            )
-        if values.is_floating_point() and bool(values.isnan().any()):
-            raise ValueError(f"{where}: the answer has NaN in it")
-        if tuple(values.shape) == logits:
-            decoded = answer_rules(self.items.spec.task).decode(values.float(), inputs)
-            return decoded.to(torch.uint8).numpy()
-        if values.is_floating_point() or values.is_complex():
-            raise ValueError(f"{where}: predictions of shape {size} must be integers or booleans, not {values.dtype}")
-        if bool(((values != 0) & (values != 1)).any()):
-            worst = int(values[(values != 0) & (values != 1)][0])
-            raise ValueError(f"{where}: predictions must be 0 or 1, not {worst}")
-        return values.to(torch.uint8).numpy()
-
-    def _used(self, used: Any, count: int, where: str) -> NDArray[np.int64]:
-        numbers = np.broadcast_to(np.asarray(used), (count,)) if np.ndim(used) == 0 else np.asarray(used)
-        whole = np.issubdtype(numbers.dtype, np.integer)
-        if numbers.shape != (count,) or not whole or numbers.min() < 0:
-            raise ValueError(f"{where}: the iterations used must be {count} whole numbers of at least 0")
-        return numbers.astype(np.int64)
-
-
-def score_again(
-    path: Path, *, seed: int | None = None, iterations: tuple[int, ...] = (), progress: bool = True
-) -> tuple[Result, list[str]]:
-    """Score again what a result file says was scored, on the same instances or on fresh ones.
-
-    Args:
-        path: a result file with a submission; files and modules are looked for from the current folder.
-        seed: of fresh instances; None for those of the result.
-        iterations: the most for a net or a callable; none for the default.
-        progress: whether to show bars.
-
-    Returns:
-        The result, "re-scored" and otherwise as signed, and where it does not agree with the file, a line each: counts
-        that are not the same, of a net (which rounds differently on other hardware) intervals that do not meet. On
-        fresh instances there is nothing to agree with.
-
-    Raises:
-        ValueError: the result has no submission, or its file is another one; or as the functions above.
-    """
-    old = read_result(path)
-    source = old.get("submission") or {}
-    signed = {name: old.get(name) or "" for name in ("method", "preset", "trained_on", "authors", "link")}
-    entry = Entry(**signed, provenance="re-scored")
-    asked = {
-        "task": old["task"],
-        "difficulties": tuple(score["difficulty"] for score in old["scores"]),
-        "variant": variant_of(old),
-        "items": tuple(score["num_items"] for score in old["scores"]),
-        "seed": old["data_seed"] if seed is None else seed,
-    }
-    kind = source.get("kind")
-    if kind == "predictions":
-        if seed is not None:
-            raise ValueError(f"{path}: predictions are of the frozen instances; fresh ones need a net or a callable")
-        result = score_predictions(Path(source["source"]), entry, progress=progress)
-    elif kind == "callable":
-        result = score_callable(source["source"], Questions(**asked, iterations=iterations), entry, progress=progress)
-    elif kind == "model":
-        examination = Examination(**asked, iterations=next(iter(iterations), None))
-        result = score_model(source["source"], examination, entry, progress=progress)
-    else:
-        raise ValueError(f"{path} does not say what was scored: it has no submission")
-    found = result.submission.sha256 if result.submission else None
-    if source["sha256"] != found:
-        raise ValueError(f"{path}: {source['source']} is another one: SHA-256 is {found}, not {source['sha256']}")
-    return result, [] if seed is not None else _differences(old, result, exact=kind != "model")
-
-
-def _differences(old: Mapping[str, Any], new: Result, *, exact: bool) -> list[str]:
-    before = {score["config"]: score for score in old["scores"]}
-    after = {score.config: score for score in new.scores}
-    lines = [f"{config} is in one of the two only" for config in sorted(before.keys() ^ after.keys())]
-    for config in sorted(before.keys() & after.keys()):
-        was, now = before[config], after[config]
-        apart = was["interval_95"][0] > now.interval[1] or now.interval[0] > was["interval_95"][1]
-        same = (was["num_items"], was["num_correct"]) == (now.num_items, now.num_correct)
-        if apart or (exact and not same):
-            counts = f"{now.num_correct} of {now.num_items}, the file says {was['num_correct']} of {was['num_items']}"
-            lines.append(f"{config}: {counts}")
-    return lines
-
-
-def _as_tensor(answer: Any, where: str) -> Tensor:
-    if isinstance(answer, Tensor):
-        return answer.detach().cpu()
-    if isinstance(answer, np.ndarray) and answer.dtype.kind in "biuf":
-        return torch.from_numpy(np.ascontiguousarray(answer))
-    kind = f"an array of {answer.dtype}" if isinstance(answer, np.ndarray) else type(answer).__name__
-    raise ValueError(f"{where}: the answer must be a tensor or an array of numbers, not {kind}")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from easy_to_hard.cli import main
-from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_again, score_callable, score_predictions
+from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_callable, score_predictions
+from easy_to_hard.leaderboard.rescoring import score_again
 from easy_to_hard.results import read_result
 from easy_to_hard.tasks import DataSpec, generate, get_task
 
@@ -267,7 +268,7 @@ def test_a_submission_that_changed_is_told(tmp_path: Path, monkeypatch: pytest.M
         (["--template", "mazes_60", "--out", "a.npz"], "mazes_60"),
         (["--model", "prefix-sums-cpu", "--task", "mazes"], "trained on prefix_sums and cannot be tested on mazes"),
         (["--model", "prefix-sums-cpu", "--trained-on", "mazes"], "unknown config 'mazes'"),
-        (["--model", "prefix-sums-cpu", "--iterations", "1", "2"], "--iterations of a model must be one number"),
+        (["--model", "prefix-sums-cpu", "--iterations", "1", "2"], "--iterations must be one number here, not 2"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from easy_to_hard.leaderboard.submission_checks import data_version
 from easy_to_hard.leaderboard.submissions import (
     ConfigPredictions,
     benchmark_rows,
@@ -25,6 +24,7 @@ from easy_to_hard.leaderboard.submissions import (
     read_submission,
     write_template,
 )
+from easy_to_hard.leaderboard.submissions.checks import data_version
 from easy_to_hard.presets import PRESETS
 
 MATES, ROWS = "chess_mates_5", 200
@@ -106,7 +106,7 @@ def test_every_kind_of_list_is_read(tmp_path: Path, kind: str, dtype: Any) -> No
 @pytest.mark.parametrize("group", [7, 500, 10**6])
 @pytest.mark.parametrize("order", ["in order", "backwards", "shuffled"])
 def test_rows_come_in_any_order(tmp_path: Path, order: str, group: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("easy_to_hard.leaderboard.submission_parquet.BATCH_VALUES", 5000)
+    monkeypatch.setattr("easy_to_hard.leaderboard.submissions.parquet.BATCH_VALUES", 5000)
     table = _table(*SHAPES)
     table = table.append_column("iterations", pa.array(table["index"].to_numpy() * 2 + 1))
     rows = np.arange(len(table))
@@ -146,7 +146,7 @@ def test_arrays_of_datasets_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.bool_, ">i4"])
 def test_npz(tmp_path: Path, flat: bool, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("easy_to_hard.leaderboard.submission_npz.BATCH_VALUES", 5000)
+    monkeypatch.setattr("easy_to_hard.leaderboard.submissions.npz.BATCH_VALUES", 5000)
     order = np.random.default_rng(1).permutation(ROWS)
     arrays = {config: _answers(config).astype(dtype) for config in SHAPES}
     arrays[MATES] = arrays[MATES][order]
@@ -482,7 +482,7 @@ def test_overwritten_bytes_are_noticed(tmp_path: Path, suffix: str) -> None:
     assert _refusal(path).startswith(f"damaged, or no {suffix} file at all (")
 
 
-@pytest.mark.parametrize("kind", ["zstd", "plain", "npz", "npz, stored"])
+@pytest.mark.parametrize("kind", ["zstd", "plain", "second version", "npz", "npz, stored"])
 def test_no_damage_is_more_than_a_refusal(tmp_path: Path, kind: str) -> None:
     """200 files with bytes overwritten or the end cut off: each is refused in a line, or read as a whole."""
     table = _table().append_column("iterations", [[3] * ROWS])
@@ -491,7 +491,11 @@ def test_no_damage_is_more_than_a_refusal(tmp_path: Path, kind: str) -> None:
         save = np.savez if "stored" in kind else np.savez_compressed
         save(path, **{MATES: _answers(), f"{MATES}.index": _index(), "data": np.array(data_version())})
     else:
-        options = {"use_dictionary": False, "compression": "none"} if kind == "plain" else {"compression": "zstd"}
+        options: dict[str, Any] = {
+            "zstd": {"compression": "zstd"},
+            "plain": {"use_dictionary": False, "compression": "none"},
+            "second version": {"data_page_version": "2.0", "write_page_index": True},
+        }[kind]
         path = _parquet(tmp_path, table, row_group_size=90, **options)
     content, rng, outcomes = path.read_bytes(), random.Random(kind), []
     for _ in range(200):
@@ -510,6 +514,19 @@ def test_no_damage_is_more_than_a_refusal(tmp_path: Path, kind: str) -> None:
         assert read[0].predictions.max() <= 1
     assert len(outcomes) > 30
     assert all(re.fullmatch(r"answers\.\w+: [^\n]+", told) for told in outcomes)
+
+
+def test_damaged_names(tmp_path: Path) -> None:
+    """Every byte of the names' page is overwritten: some then stand for a name that is not there."""
+    path = _parquet(tmp_path, _table(), compression="none")
+    content, facts = path.read_bytes(), pq.read_metadata(path).row_group(0).column(0)
+    for at in range(facts.data_page_offset, facts.dictionary_page_offset + facts.total_compressed_size):
+        for value in (1, 2, 3, 255):
+            path.write_bytes(content[:at] + bytes([value]) + content[at + 1 :])
+            try:
+                assert [each.config for each in read_submission(path)] == [MATES]
+            except ValueError as error:
+                assert str(error).startswith("answers.parquet: ")  # noqa: PT017 (either will do)
 
 
 # Files that are small and unpack to gigabytes.
@@ -563,13 +580,13 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 @needs_proc
 @pytest.mark.parametrize("options", [{}, {"use_dictionary": False, "compression": "zstd"}])
 def test_ten_gigabytes_of_rows(tmp_path: Path, options: dict[str, Any]) -> None:
-    rows, length = 2000, 20_000
+    rows, length = 1000, 20_000
     lists = _lists(np.zeros((rows, length), dtype=np.uint8))
     table = pa.table({"config": pa.repeat(MATES, rows), "index": np.arange(rows), "prediction": lists})
     path = _parquet(tmp_path, table, **options)
-    _repeated(path, 250)
+    _repeated(path, 500)
     assert pq.read_metadata(path).num_rows * length == 10**10
-    assert path.stat().st_size < 5e7
+    assert path.stat().st_size < 2e7
     told, peak = _peak_mb(path)
     assert told.startswith("answers.parquet: chess_mates_5 has no item of index 200")
     assert peak < 300
@@ -580,12 +597,63 @@ def test_ten_gigabytes_of_rows(tmp_path: Path, options: dict[str, Any]) -> None:
 @needs_proc
 @pytest.mark.parametrize("options", [{}, {"use_dictionary": False, "compression": "zstd"}])
 def test_few_rows_of_gigabytes(tmp_path: Path, options: dict[str, Any]) -> None:
-    lists = _lists(np.zeros((ROWS, 150_000), dtype=np.int8))
+    lists = _lists(np.zeros((ROWS, 100_000), dtype=np.int8))
     path = _parquet(tmp_path, _table(prediction=lists), **options)
     assert path.stat().st_size < 2e6
     told, peak = _peak_mb(path)
-    assert told == "answers.parquet: holds 30,000,000 entries of predictions, 12,800 are wanted"
+    assert told == "answers.parquet: holds 20,000,000 entries of predictions, 12,800 are wanted"
     assert peak < 100
+
+
+def _varint(value: int, length: int) -> bytes:
+    """A number as Thrift has it in a field of an integer, in so many bytes."""
+    return bytes((value * 2 >> 7 * at & 127) | (128 if at < length - 1 else 0) for at in range(length))
+
+
+def _understated(path: Path, fact: str, said: int) -> None:
+    """Have the footer of a parquet file say less of the predictions than is so."""
+    metadata = pq.read_metadata(path)
+    true = getattr(metadata.row_group(0).column(2), fact)
+    content, at = path.read_bytes(), path.stat().st_size - metadata.serialized_size - 8
+    length = next(number for number in range(1, 9) if true * 2 < 128**number)
+    assert _varint(true, length) in content[at:]
+    path.write_bytes(content[:at] + content[at:].replace(_varint(true, length), _varint(said, length)))
+
+
+@needs_proc
+def test_a_footer_that_says_less_values_than_the_pages(tmp_path: Path) -> None:
+    """It fits the benchmark; what unpacks to gigabytes is the pages."""
+    lists = _lists(np.zeros((ROWS, 100_000), dtype=np.int8))
+    path = _parquet(tmp_path, _table(prediction=lists), compression="zstd", use_dictionary=False)
+    _understated(path, "num_values", 12_800)
+    told, peak = _peak_mb(path)
+    assert re.search(
+        r"the pages of column prediction say 20,000,000 values, [\d,]+ bytes, its footer 12,800, ", told
+    ), told
+    assert peak < 100
+
+
+def test_a_footer_that_says_less_bytes_than_the_pages(tmp_path: Path) -> None:
+    path = _parquet(tmp_path, _table(), compression="zstd", use_dictionary=False)
+    _understated(path, "total_uncompressed_size", 12_799)
+    told = _refusal(path)
+    assert re.search(r"the pages of column prediction say 12,800 values, [\d,]+ bytes, its footer 12,800, 12,799", told)
+
+
+def test_footers_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "answers.parquet"
+    for footer, message in (
+        (b"\x1c" * 5000, "structs without end"),
+        (b"\x19" * 5000, "a list of|structs without end"),
+        (b"\x19\xfc" + b"\xff" * 8 + b"\x01", "a list of"),
+        (b"\x16" + b"\xff" * 99, "a number without end"),
+        (b"\x0f", "it is cut off"),
+        (b"\x00", "its footer lacks"),
+    ):
+        path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+        assert re.search(message, _refusal(path))
+    path.write_bytes(b"PAR1" + bytes(2**25) + (2**25).to_bytes(4, "little") + b"PAR1")
+    assert _refusal(path) == "the footer takes 33,554,432 bytes: at most 16,777,216 are allowed"
 
 
 def test_a_name_of_gigabytes(tmp_path: Path) -> None:

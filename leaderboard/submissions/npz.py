@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.leaderboard.submission_checks import (
+from easy_to_hard.leaderboard.submissions.checks import (
     BATCH_VALUES,
     Batch,
     Plan,

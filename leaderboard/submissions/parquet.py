@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from easy_to_hard.leaderboard.parquet_footer import check_pages, read_footer
-from easy_to_hard.leaderboard.submission_checks import (
+from easy_to_hard.leaderboard.submissions.checks import (
     BATCH_VALUES,
     Batch,
     Plan,
@@ -27,6 +26,7 @@ from easy_to_hard.leaderboard.submission_checks import (
     ordered_iterations,
     target_shape,
 )
+from easy_to_hard.leaderboard.submissions.parquet_footer import check_pages, read_footer
 
 DATA_KEY: Final = "easy_to_hard.data"
 

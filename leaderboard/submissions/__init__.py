@@ -32,7 +32,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.leaderboard.submission_checks import (
+from easy_to_hard.leaderboard.submissions.checks import (
     Plan,
     check_values,
     frozen_part,
@@ -40,8 +40,8 @@ from easy_to_hard.leaderboard.submission_checks import (
     num_entries,
     target_shape,
 )
-from easy_to_hard.leaderboard.submission_npz import plan_npz, write_npz
-from easy_to_hard.leaderboard.submission_parquet import plan_parquet, write_parquet
+from easy_to_hard.leaderboard.submissions.npz import plan_npz, write_npz
+from easy_to_hard.leaderboard.submissions.parquet import plan_parquet, write_parquet
 
 _READERS: Final = {".parquet": plan_parquet, ".npz": plan_npz}
 _WRITERS: Final = {".parquet": write_parquet, ".npz": write_npz}

@@ -1,0 +1,101 @@
+"""Python functions as submissions: how they are found, asked, and what they may answer."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules
+
+Solver = Callable[[Tensor, int], Any]
+
+
+def load_callable(name: str) -> Solver:
+    """The function "module:function".
+
+    Raises:
+        ValueError: there is none, or it cannot be called.
+        ImportError: its module cannot be imported; the message says why.
+    """
+    module, colon, function = name.partition(":")
+    if not (module and colon and function):
+        raise ValueError(f"a callable is given as module:function, such as my_solver:solve, not {name!r}")
+    if (folder := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        found = getattr(importlib.import_module(module), function, None)
+    except Exception as error:
+        raise ImportError(f"module {module!r} cannot be imported: {_one_line(error)}") from error
+    if not callable(found):
+        raise ValueError(f"module {module!r} has no function {function!r}")
+    return found  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A batch that a callable is asked."""
+
+    items: Items
+    part: slice
+    iterations: int
+
+    def ask(self, function: Solver, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Predictions (B, *size) and iterations (B,)."""
+        inputs, targets = self.items[self.part]
+        where = f"{name}, items {self.part.start} to {self.part.stop - 1} of {self.items.spec.config}"
+        try:
+            with torch.inference_mode():
+                answer = function(inputs.clone(), self.iterations)
+        except Exception as error:
+            raise RuntimeError(f"{where}: raised {_one_line(error)}") from error
+        used: Any = self.iterations
+        if isinstance(answer, tuple) and len(answer) == 2:
+            answer, used = answer
+        return self._predictions(answer, inputs, targets, where), self._used(used, len(targets), where)
+
+    def _predictions(self, answer: Any, inputs: Tensor, targets: Tensor, where: str) -> NDArray[np.uint8]:
+        values = _as_tensor(answer, where)
+        size = tuple(targets.shape)
+        logits = (size[0], 2, *size[1:])
+        if tuple(values.shape) not in (size, logits):
+            raise ValueError(
+                f"{where}: the answer must be of shape {size} or, as logits, {logits}, not {tuple(values.shape)}"
+            )
+        if values.is_floating_point() and bool(values.isnan().any()):
+            raise ValueError(f"{where}: the answer has NaN in it")
+        if tuple(values.shape) == logits:
+            decoded = answer_rules(self.items.spec.task).decode(values.float(), inputs)
+            return decoded.to(torch.uint8).numpy()
+        if values.is_floating_point() or values.is_complex():
+            raise ValueError(f"{where}: predictions of shape {size} must be integers or booleans, not {values.dtype}")
+        if bool(((values != 0) & (values != 1)).any()):
+            worst = int(values[(values != 0) & (values != 1)][0])
+            raise ValueError(f"{where}: predictions must be 0 or 1, not {worst}")
+        return values.to(torch.uint8).numpy()
+
+    def _used(self, used: Any, count: int, where: str) -> NDArray[np.int64]:
+        numbers = np.broadcast_to(np.asarray(used), (count,)) if np.ndim(used) == 0 else np.asarray(used)
+        whole = np.issubdtype(numbers.dtype, np.integer)
+        if numbers.shape != (count,) or not whole or numbers.min() < 0:
+            raise ValueError(f"{where}: the iterations used must be {count} whole numbers of at least 0")
+        return numbers.astype(np.int64)
+
+
+def _as_tensor(answer: Any, where: str) -> Tensor:
+    if isinstance(answer, Tensor):
+        return answer.detach().cpu()
+    if isinstance(answer, np.ndarray) and answer.dtype.kind in "biuf":
+        return torch.from_numpy(np.ascontiguousarray(answer))
+    kind = f"an array of {answer.dtype}" if isinstance(answer, np.ndarray) else type(answer).__name__
+    raise ValueError(f"{where}: the answer must be a tensor or an array of numbers, not {kind}")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,96 @@
+"""Results scored again: do they hold, on the same instances and on fresh ones?"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from easy_to_hard.baselines.deep_thinking.examination import Examination
+from easy_to_hard.leaderboard.collect import shipped_predictions
+from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_callable, score_model, score_predictions
+from easy_to_hard.leaderboard.ranking import variant_of
+from easy_to_hard.results import Result, read_result
+
+
+def score_again(
+    path: Path,
+    *,
+    seed: int | None = None,
+    difficulties: Sequence[int] = (),
+    most_items: int | None = None,
+    iterations: tuple[int, ...] = (),
+    progress: bool = True,
+) -> tuple[Result, list[str]]:
+    """Score again what a result file says was scored, on the same instances or on fresh ones.
+
+    Args:
+        path: a result file with a submission. A module is looked for from the current folder, a file of predictions
+            there, beside the result, and in `leaderboard/predictions`.
+        seed: of fresh instances; None for those of the result.
+        difficulties: of a net or a callable, only these of the result's; none for all.
+        most_items: at each difficulty; None for as many as the result has.
+        iterations: the most for a net or a callable; none for the default.
+        progress: whether to show bars.
+
+    Returns:
+        The result, "re-scored" and otherwise as signed, and where it does not agree with the file, a line each: counts
+        that are not the same, or of a net (which rounds differently on other hardware) and of fewer items, intervals
+        that do not meet. On fresh instances there is nothing to agree with.
+
+    Raises:
+        ValueError: the result has no submission, or its file is another one, or it has none of the difficulties; or as
+            the functions above.
+    """
+    old = _only(read_result(path), difficulties, path)
+    source = old.get("submission") or {}
+    signed = {name: old.get(name) or "" for name in ("method", "preset", "trained_on", "authors", "link")}
+    entry = Entry(**signed, provenance="re-scored")
+    asked = {
+        "task": old["task"],
+        "difficulties": tuple(score["difficulty"] for score in old["scores"]),
+        "variant": variant_of(old),
+        "items": tuple(min(score["num_items"], most_items or score["num_items"]) for score in old["scores"]),
+        "seed": old["data_seed"] if seed is None else seed,
+    }
+    kind = source.get("kind")
+    if kind == "predictions":
+        if seed is not None:
+            raise ValueError(f"{path}: predictions are of the frozen instances; fresh ones need a net or a callable")
+        places = (Path(), path.parent, shipped_predictions())
+        found_at = next((place / source["source"] for place in places if (place / source["source"]).is_file()), None)
+        if found_at is None:
+            raise FileNotFoundError(f"{path}: its predictions, {source['source']}, are not here")
+        result = score_predictions(found_at, entry, progress=progress)
+    elif kind == "callable":
+        result = score_callable(source["source"], Questions(**asked, iterations=iterations), entry, progress=progress)
+    elif kind == "model":
+        examination = Examination(**asked, iterations=next(iter(iterations), None))
+        result = score_model(source["source"], examination, entry, progress=progress)
+    else:
+        raise ValueError(f"{path} does not say what was scored: it has no submission")
+    found = result.submission.sha256 if result.submission else None
+    if source["sha256"] != found:
+        raise ValueError(f"{path}: {source['source']} is another one: SHA-256 is {found}, not {source['sha256']}")
+    return result, [] if seed is not None else _differences(old, result, exact=kind != "model")
+
+
+def _only(result: dict[str, Any], difficulties: Sequence[int], path: Path) -> dict[str, Any]:
+    held = {score["difficulty"] for score in result["scores"]}
+    if unknown := sorted(set(difficulties) - held):
+        known = ", ".join(map(str, sorted(held)))
+        raise ValueError(f"{path} has no difficulty {', '.join(map(str, unknown))}: it has {known}")
+    scores = [score for score in result["scores"] if not difficulties or score["difficulty"] in difficulties]
+    return result | {"scores": scores}
+
+
+def _differences(old: Mapping[str, Any], new: Result, *, exact: bool) -> list[str]:
+    before = {score["config"]: score for score in old["scores"]}
+    after = {score.config: score for score in new.scores}
+    lines = [f"{config} is in one of the two only" for config in sorted(before.keys() ^ after.keys())]
+    for config in sorted(before.keys() & after.keys()):
+        was, now = before[config], after[config]
+        apart = was["interval_95"][0] > now.interval[1] or now.interval[0] > was["interval_95"][1]
+        other_count = was["num_items"] == now.num_items and was["num_correct"] != now.num_correct
+        if apart or (exact and other_count):
+            counts = f"{now.num_correct} of {now.num_items}, the file says {was['num_correct']} of {was['num_items']}"
+            lines.append(f"{config}: {counts}")
+    return lines
