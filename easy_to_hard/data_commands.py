@@ -59,6 +59,8 @@ class Build:
         )
         files = f"{report.made + report.kept} files" + (f" ({report.kept} there already)" if report.kept else "")
         print(f"{report.root}: {report.rows:,} rows in {files}, {report.size / 1e6:.1f} MB")
+        if self.shard and report.made + report.kept == 0:
+            print(f"share {self.shard} is empty: there are fewer files than shares")
         if self.shard and report.missing:
             print(f"share {self.shard}; {report.missing} files of other shares are not in this folder yet")
         if self.shard:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from easy_to_hard.manifest import StorageError
 from easy_to_hard.tasks import Array, DataSpec, Task, get_task
 
 # Rows are generated, written and read so many bytes (decoded) at a time.
@@ -231,6 +232,32 @@ def _read_group(table: pa.Table, task: Task, difficulty: int) -> Chunk:
     return Chunk(indices=indices, inputs=inputs, targets=targets, columns=columns)
 
 
+def read_whole(path: Path, entry: Mapping[str, Any], task: Task, *, hashed: bool) -> Iterator[Chunk]:
+    """As `read_shard`, and see at the end that it was what the manifest says.
+
+    Args:
+        path: of the file.
+        entry: of the manifest.
+        task: whose.
+        hashed: hash the tensors too, which the file's own hash makes superfluous where the manifest is trusted.
+
+    Raises:
+        StorageError: there are more or fewer rows, or other tensors.
+        ValueError: as `read_shard`.
+    """
+    tensors, rows = TensorHash(), 0
+    for chunk in read_shard(path, task, entry["difficulty"]):
+        rows += len(chunk)
+        if hashed:
+            tensors.update(chunk)
+        yield chunk
+    if rows != entry["rows"]:
+        raise StorageError(f"{path}: {rows} rows, the manifest says {entry['rows']}")
+    for name, found in tensors.digests().items() if hashed else ():
+        if found != entry[name]:
+            raise StorageError(f"{path}: {name} of the decoded tensors is {found}, the manifest says {entry[name]}")
+
+
 def instances_of(task: Task, chunk: Chunk, rows: Any = slice(None)) -> Array:
     """The compact form of rows of a chunk."""
     if task.from_columns is not None:
@@ -249,8 +276,13 @@ def file_sha256(path: Path) -> str:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name, then rename it, so that nobody ever sees half of it; text as UTF-8."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(temporary, path)
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(temporary, path)
+    except BaseException:
+        # A full disk, say.
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:

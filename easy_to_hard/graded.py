@@ -8,11 +8,12 @@ The sources:
   in the Hub's cache (``HF_HOME``), from where they are read when there is no network
 - "original": the authors' files of 2021
 
-All but the last give the same tensors. Files are checked against the SHA-256 in their manifest. Instances are held in a
-compact form (a byte a maze cell, a bit a position) and drawn when asked for, whole batches at a time.
+All but the last give the same tensors. Files are checked against the SHA-256 in their manifest, and those that are said
+to be the benchmark's against the frozen one (`easy_to_hard.frozen`). Instances are held in a compact form (a byte a
+maze cell, a bit a position) and drawn when asked for, whole batches at a time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from easy_to_hard.batches import BatchedDataset, Transform
-from easy_to_hard.files import file_sha256, instances_of, read_shard
+from easy_to_hard.files import file_sha256, instances_of, read_whole
+from easy_to_hard.frozen import frozen_problems, is_proven_by_its_bytes
 from easy_to_hard.manifest import MANIFEST, StorageError, files_of, read_manifest
 from easy_to_hard.tasks import Array, DataSpec, Task, generate, get_task
 
@@ -105,16 +107,24 @@ class GradedDataset(BatchedDataset):
         if self.source == "original":
             return self._read_original(download)
         if self.source == "folder":
-            return self._decode(folder_files(self.root, self.spec))
+            manifest, entries = folder_files(self.root, self.spec)
+            return self._decode(manifest, entries, [self.root / entry["path"] for entry in entries])
         from easy_to_hard.hub.fetch import open_dataset
 
         data = open_dataset(repo_id or "", revision)
         self.commit = data.commit
-        return self._decode(data.fetch(files_of(data.manifest, self.spec, data.name)))
+        entries = files_of(data.manifest, self.spec, data.name)
+        return self._decode(data.manifest, entries, data.fetch(entries))
 
-    def _decode(self, paths: Iterable[Path]) -> Array:
-        chunks = (chunk for path in paths for chunk in read_shard(path, self._task, self.spec.difficulty))
-        return np.concatenate([instances_of(self._task, chunk) for chunk in chunks])
+    def _decode(self, manifest: dict[str, Any], entries: Sequence[dict[str, Any]], paths: Sequence[Path]) -> Array:
+        """The instances of files whose bytes are checked."""
+        instances = []
+        for entry, path in zip(entries, paths, strict=True):
+            hashed = not is_proven_by_its_bytes(manifest, entry)
+            instances += [
+                instances_of(self._task, chunk) for chunk in read_whole(path, entry, self._task, hashed=hashed)
+            ]
+        return np.concatenate(instances)
 
     def _read_original(self, download: bool) -> Array:
         raise ValueError(f"{self.spec.task} has no original files: use another source")
@@ -139,7 +149,9 @@ class GradedDataset(BatchedDataset):
 
 
 def check_source(source: str, repo_id: str | None, revision: str | None) -> str:
-    """The source, or ValueError where there is no such source, or the repo is missing or of no use."""
+    """The source, or ValueError where there is no such source, or repo or revision are missing or of no use."""
+    if revision is not None and (not isinstance(revision, str) or not revision):
+        raise ValueError(f"revision must be a tag, branch or commit, or None for the newest, not {revision!r}")
     if source not in SOURCES:
         raise ValueError(f"unknown source {source!r}: choose one of {', '.join(SOURCES)}")
     if source == "hub" and not repo_id:
@@ -150,28 +162,30 @@ def check_source(source: str, repo_id: str | None, revision: str | None) -> str:
     return source
 
 
-def folder_files(root: Path, spec: DataSpec) -> list[Path]:
-    """The files of a config and split in a built folder, checked.
+def folder_files(root: Path, spec: DataSpec) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The manifest of a built folder, and the entries in it of a config and split, whose files' bytes are checked.
 
     Raises:
-        FileNotFoundError: no dataset is there.
-        StorageError: a file is missing or is not the one of the manifest.
+        FileNotFoundError: no dataset is there, or a file is missing.
+        StorageError: a file is not the one of the manifest, or the folder is not what it says it is.
     """
     if not (root / MANIFEST).is_file():
         raise FileNotFoundError(
             f"no dataset in {root}, it has no {MANIFEST}: build it with 'easy-to-hard build --out {root}', "
             "or use source='generate'"
         )
-    paths = []
-    for entry in files_of(read_manifest(root), spec, str(root)):
+    manifest = read_manifest(root)
+    entries = files_of(manifest, spec, str(root))
+    for problem in frozen_problems(manifest, entries):
+        raise StorageError(f"{root}/{problem}")
+    for entry in entries:
         path = root / entry["path"]
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: 'easy-to-hard build --out {root}' makes it again")
         found = file_sha256(path)
         if found != entry["sha256"]:
             raise StorageError(f"{path}: SHA-256 is {found}, the manifest says {entry['sha256']}")
-        paths.append(path)
-    return paths
+    return manifest, entries
 
 
 def _first(data: Array, num_samples: int | None, where: str) -> Array:

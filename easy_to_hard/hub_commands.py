@@ -4,6 +4,8 @@ Commands are above all layers: they load the baselines when they are run, and no
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
@@ -38,7 +40,10 @@ class Publish:
     private: Private = False
     revision: Revision = ""
     dry_run: DryRun = False
-    replace: Annotated[bool, arg(help="write over another dataset (other preset, seed or split rule)")] = False
+    replace: Annotated[
+        bool,
+        arg(help="write over another dataset (preset, seed or split rule) or card, delete files the folder lacks"),
+    ] = False
     message: Message = ""
     quiet: Quiet = False
 
@@ -48,17 +53,18 @@ class Publish:
         from easy_to_hard.manifest import read_manifest
 
         try:
-            report = publish(
-                self.folder,
-                self.repo_id,
-                private=self.private,
-                revision=self.revision or None,
-                dry_run=self.dry_run,
-                replace=self.replace,
-                message=self.message or None,
-                progress=not self.quiet,
-                show=None if self.quiet else _show_plan,
-            )
+            with _failing_where_nobody_reads():
+                report = publish(
+                    self.folder,
+                    self.repo_id,
+                    private=self.private,
+                    revision=self.revision or None,
+                    dry_run=self.dry_run,
+                    replace=self.replace,
+                    message=self.message or None,
+                    progress=not self.quiet,
+                    show=None if self.quiet else _show_plan,
+                )
         except UnsoundFolderError as error:
             for problem in error.problems:
                 print(f"{self.folder}/{problem}", file=sys.stderr)
@@ -98,33 +104,44 @@ class PublishModel:
         """Publish, and say how to use it."""
         from easy_to_hard.baselines.deep_thinking.publishing import publish_model
 
-        report = publish_model(
-            self.name,
-            self.repo_id,
-            results=self.results,
-            private=self.private,
-            revision=self.revision or None,
-            dry_run=self.dry_run,
-            message=self.message or None,
-            progress=not self.quiet,
-            show=None if self.quiet else _show_plan,
-        )
+        with _failing_where_nobody_reads():
+            report = publish_model(
+                self.name,
+                self.repo_id,
+                results=self.results,
+                private=self.private,
+                revision=self.revision or None,
+                dry_run=self.dry_run,
+                message=self.message or None,
+                progress=not self.quiet,
+                show=None if self.quiet else _show_plan,
+            )
         if _show_end(report):
             print(f"easy-to-hard evaluate --model {report.repo_id}@{report.tag or report.commit}")
         return 0
 
 
+@contextmanager
+def _failing_where_nobody_reads() -> Iterator[None]:
+    """A pipe that breaks before all is sent is a failure, and not a reader who has seen enough."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise RuntimeError("the standard error or a connection was closed: give the same command again") from error
+
+
 def _show_plan(report: "PublishReport") -> None:
-    """What will be sent, before it is."""
+    """What will be sent, before it is; it is sent too where nobody reads this, as in `publish ... | true`."""
     where = f"{report.repo_id} (not there, or private)" if report.created and report.dry_run else report.repo_id
     where += " (a new repo)" if report.created and not report.dry_run else ""
     size = f"{report.size / 1e6:.1f} MB" if report.size >= 1e5 else f"{report.size:,} bytes"
     sent = len(report.added) + len(report.changed)
-    print(f"{where}: {sent} files to send, {size}; {len(report.unchanged)} are there already")
-    for kind in ("added", "changed", "deleted"):
-        _show_paths(kind, getattr(report, kind))
-    _show_paths("not published", report.strangers)
-    sys.stdout.flush()
+    with suppress(BrokenPipeError):
+        print(f"{where}: {sent} files to send, {size}; {len(report.unchanged)} are there already")
+        for kind in ("added", "changed", "deleted"):
+            _show_paths(kind, getattr(report, kind))
+        _show_paths("not published", report.strangers)
+        print(end="", flush=True)
 
 
 def _show_paths(kind: str, paths: tuple[str, ...]) -> None:

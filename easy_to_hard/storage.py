@@ -123,11 +123,10 @@ def build(
     Raises:
         StorageError: the folder holds something else, or another process is building there.
         NotEnoughInstancesError: a split has fewer distinct instances than the preset asks for.
-        ValueError: unknown preset or split rule, or no such share.
+        ValueError: unknown preset or split rule, no such share, or num_threads below 1.
     """
     root = Path(root).expanduser()
-    if shard is not None and not 1 <= shard[0] <= shard[1]:
-        raise ValueError(f"shard must be (i, n) with i from 1 to n, not {shard!r}")
+    _check_numbers(shard, num_threads)
     chosen = tuple(get_preset(preset) if parts is None else parts)
     header = {
         "format": FORMAT,
@@ -157,6 +156,16 @@ def build(
         size=sum(entry["bytes"] for entry in entries),
         missing=sum(not (root / shard.path).is_file() for shard in shards),
     )
+
+
+def _check_numbers(shard: object, num_threads: object) -> None:
+    """ValueError for what is no share or no number of threads."""
+    if shard is not None:
+        pair = isinstance(shard, tuple) and len(shard) == 2 and all(type(number) is int for number in shard)
+        if not pair or not 1 <= shard[0] <= shard[1]:  # type: ignore[index]
+            raise ValueError(f"shard must be (i, n) with i from 1 to n, not {shard!r}")
+    if num_threads is not None and (type(num_threads) is not int or num_threads < 1):
+        raise ValueError(f"num_threads must be a whole number of at least 1, or None, not {num_threads!r}")
 
 
 def _spec(part: Part, seed: int, split_rule: str) -> DataSpec:
@@ -226,6 +235,8 @@ def _make_shards(
         final = root / shard.path
         final.parent.mkdir(exist_ok=True)
         entry = _entry(shard, specs[shard.part], temporary, facts)
+        # Where the build was stopped meanwhile, another one may have begun.
+        report(0)
         os.replace(temporary, final)
         return entry
 

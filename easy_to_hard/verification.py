@@ -19,8 +19,8 @@ from easy_to_hard.files import (
     make_chunk,
     read_shard,
 )
-from easy_to_hard.frozen import frozen_problems
-from easy_to_hard.manifest import README, read_manifest
+from easy_to_hard.frozen import absent_files, frozen_problems
+from easy_to_hard.manifest import MANIFEST, README, absent_shards, read_manifest
 from easy_to_hard.tasks import DataSpec, get_task
 
 _SAMPLED_ROWS: Final = 16
@@ -49,8 +49,9 @@ def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
     For every file: SHA-256 of the file and of the decoded tensors, number of rows, a sample of rows generated
     again from their item numbers (16 a row group), solved from what a network would see, and hashed to see that they
     belong to their split. For every config: no item twice, and under the "hash" rule no layout in two splits.
-    For the folder: no file that the manifest does not know, and a README.md that names all configs. For a build of the
-    benchmark (preset "full", seed 0): the frozen hashes of `easy_to_hard.frozen`.
+    For the folder: no file that the manifest does not know, a manifest that knows all files of a split, and a README.md
+    that names all configs. For a build of the benchmark (preset "full", seed 0): all files of `easy_to_hard.frozen`,
+    and their hashes.
 
     Raises:
         StorageError: there is no readable manifest.
@@ -76,6 +77,8 @@ def _check_folder(root: Path, manifest: dict[str, Any]) -> Iterator[str]:
         name = path.relative_to(root).as_posix()
         if name not in known and not name.startswith("."):
             yield f"{name}: not in the manifest"
+    for name in dict.fromkeys([*absent_shards(manifest["files"]), *absent_files(manifest)]):
+        yield f"{MANIFEST}: {name} is missing"
     try:
         _, front, _ = (root / README).read_text(encoding="utf-8").split("---\n", 2)
         configs = {config["config_name"] for config in yaml.safe_load(front)["configs"]}

@@ -165,7 +165,7 @@ def test_torn_journal_line_and_damaged_shard_are_made_again(tmp_path: Path, tiny
     state.mkdir()
     plan = {**{k: v for k, v in entries.items() if k != "files"}, "paths": [e["path"] for e in entries["files"]]}
     lines = [json.dumps(plan), *(json.dumps(entry) for entry in entries["files"][:5])]
-    (state / "progress.jsonl").write_text("\n".join(lines) + '\n{"path": "mazes_9/te')
+    (state / "all.jsonl").write_text("\n".join(lines) + '\n{"path": "mazes_9/te')
     (tmp_path / "manifest.json").unlink()
     damaged = tmp_path / entries["files"][1]["path"]
     damaged.write_bytes(damaged.read_bytes()[:-1])

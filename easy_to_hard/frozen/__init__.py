@@ -20,7 +20,12 @@ _HASHES: Final = ("inputs_sha256", "targets_sha256")
 def frozen_manifest() -> dict[str, Any]:
     """The manifest of the current version of the benchmark."""
     name = f"{VERSION}.json"
-    return parse_manifest((files(__name__) / name).read_text(encoding="utf-8"), name)
+    return parse_manifest((files(__name__) / name).read_bytes(), name)
+
+
+@cache
+def _frozen_entries() -> dict[str, dict[str, Any]]:
+    return {entry["path"]: entry for entry in frozen_manifest()["files"]}
 
 
 def is_frozen(manifest: dict[str, Any]) -> bool:
@@ -38,9 +43,28 @@ def frozen_problems(manifest: dict[str, Any], entries: Sequence[dict[str, Any]])
     """
     if not is_frozen(manifest):
         return
-    frozen = {entry["path"]: entry for entry in frozen_manifest()["files"]}
+    frozen = _frozen_entries()
     for entry in entries:
         for name in _HASHES:
             wanted = frozen.get(entry["path"], {}).get(name)
             if entry[name] != wanted:
                 yield f"{entry['path']}: not the benchmark's {VERSION}, where {name} is {wanted}, not {entry[name]}"
+
+
+def absent_files(manifest: dict[str, Any]) -> list[str]:
+    """The benchmark's files that a manifest lacks which says that it is the benchmark's."""
+    known = {entry["path"] for entry in manifest["files"]}
+    return [path for path in _frozen_entries() if path not in known] if is_frozen(manifest) else []
+
+
+def is_proven_by_its_bytes(manifest: dict[str, Any], entry: dict[str, Any]) -> bool:
+    """Whether a file with the SHA-256 of its entry is what the manifest says that it is.
+
+    It is not where the manifest says that it is the benchmark's, and another version of pyarrow wrote the file: then
+    the decoded tensors must be hashed.
+
+    Args:
+        manifest: of the folder or repo.
+        entry: of a file in it, without `frozen_problems`.
+    """
+    return not is_frozen(manifest) or entry["sha256"] == _frozen_entries()[entry["path"]]["sha256"]

@@ -59,6 +59,13 @@ def check_cached(path: Path, where: str) -> Path:
 
 
 def forget_cached(path: Path) -> None:
-    """Remove a file from the Hub's cache, and what its link points to, so that it is downloaded again."""
-    path.resolve().unlink(missing_ok=True)
+    """Remove a file from the Hub's cache, so that it is downloaded again.
+
+    What its link points to is removed only where it is in the repo's own part of the cache: a link that somebody else
+    has put there may lead to a file of theirs.
+    """
+    stored = path.resolve()
+    blobs = [folder.parent / "blobs" for folder in path.parents if folder.name == "snapshots"]
+    if any(stored.parent == folder.resolve() for folder in blobs):
+        stored.unlink(missing_ok=True)
     path.unlink(missing_ok=True)

@@ -46,6 +46,9 @@ class HubDataset:
     def fetch(self, entries: Sequence[dict[str, Any]]) -> list[Path]:
         """The files of these entries of the manifest, downloaded where the cache has none.
 
+        Where the manifest says that they are the benchmark's, their bytes may still be others: see
+        `easy_to_hard.frozen.is_proven_by_its_bytes`.
+
         Raises:
             StorageError: a file is not the one of the manifest, even when it is downloaded again; it is not kept.
             HubError: a file cannot be had.
@@ -71,8 +74,6 @@ class HubDataset:
                 f"{self.name}/{entry['path']}: SHA-256 is {found}, the manifest says {entry['sha256']}; "
                 "the file was removed from the cache"
             )
-        # Perhaps it is the manifest that is damaged.
-        forget_cached(self.root / MANIFEST)
         assert problem is not None
         raise problem
 
@@ -105,12 +106,12 @@ def open_dataset(repo_id: str, revision: str | None = None) -> HubDataset:
         commit = path.parent.name
         where = f"{repo_id}@{commit[:12]}/{MANIFEST}"
         try:
-            manifest = parse_manifest(check_cached(path, where).read_text(encoding="utf-8"), where)
-        except (HubError, StorageError, UnicodeDecodeError):
-            forget_cached(path)
+            content = check_cached(path, where).read_bytes()
+        except HubError:
             if last:
                 raise
         else:
+            manifest = parse_manifest(content, where)
             return HubDataset(repo_id=repo_id, commit=commit, root=path.parent, manifest=manifest)
     raise AssertionError("the second attempt returns or raises")
 

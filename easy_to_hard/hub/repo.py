@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from easy_to_hard.downloads import Patience
+from easy_to_hard.hub.content import LocalFile
 from easy_to_hard.hub.retrying import HubError, T, parse_repo_id, retrying
 
 _BRANCH: Final = "main"
@@ -41,7 +42,7 @@ class Repo:
 
     Raises:
         ValueError: not an id.
-        HubError: there is no token.
+        HubError: there is no token, or HF_HUB_OFFLINE is set.
     """
 
     def __init__(
@@ -54,10 +55,12 @@ class Repo:
         patience: Patience,
         progress: bool,
     ) -> None:
-        from huggingface_hub import HfApi, get_token
+        from huggingface_hub import HfApi, constants, get_token
 
         self.repo_id, self.repo_type = parse_repo_id(repo_id), repo_type
         self._patience, self.progress = patience, progress
+        if constants.HF_HUB_OFFLINE:
+            raise HubError("HF_HUB_OFFLINE is set: publishing needs the network, unset it and try again")
         self._token = token or get_token()
         if writes and self._token is None:
             raise HubError(
@@ -120,28 +123,38 @@ class Repo:
             lambda: self._api.create_repo(self.repo_id, repo_type=self.repo_type, private=private, exist_ok=True),
         )
 
-    def commit(self, added: Mapping[str, Path], deleted: Sequence[str], message: str, parent: str | None) -> str:
+    def commit(self, added: Mapping[str, LocalFile], deleted: Sequence[str], message: str, parent: str | None) -> str:
         """Send files and commit them; returns the commit.
 
         Raises:
-            HubError: with status 412 if the branch is not at `parent` any more.
+            HubError: with status 412 if the branch is not at `parent` any more; or a file has changed since it was
+                read, and nothing is committed.
         """
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-        operations: list[Any] = [
-            CommitOperationAdd(path_in_repo=path, path_or_fileobj=str(local)) for path, local in added.items()
+        additions = [
+            CommitOperationAdd(path_in_repo=path, path_or_fileobj=str(local.path)) for path, local in added.items()
         ]
-        operations += [CommitOperationDelete(path_in_repo=path) for path in deleted]
+        where: Any = {"repo_type": self.repo_type, "revision": _BRANCH}
+        what = f"send {len(added)} files to {self.repo_id}"
         with _bars(self.progress):
+            self._retrying(
+                what,
+                lambda: self._api.preupload_lfs_files(self.repo_id, additions, free_memory=False, **where),
+            )
+            for addition in additions:
+                # What huggingface_hub has sent, or is about to, is what was compared.
+                local = added[addition.path_in_repo]
+                if addition.upload_info.sha256.hex() != local.sha256:
+                    raise HubError(f"{local.path} changed while it was being published: give the same command again")
             info = self._retrying(
-                f"send {len(added)} files to {self.repo_id}",
+                what,
                 lambda: self._api.create_commit(
                     self.repo_id,
-                    operations,
+                    [*additions, *(CommitOperationDelete(path_in_repo=path) for path in deleted)],
                     commit_message=message,
-                    repo_type=self.repo_type,
-                    revision=_BRANCH,
                     parent_commit=parent,
+                    **where,
                 ),
             )
         return str(info.oid)

@@ -4,14 +4,18 @@ What is there is compared first, so only files that differ are sent, and a run t
 had arrived are not sent again, and a commit without its tag gets it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
+from typing import Final
 
 from easy_to_hard.hub.content import LocalFile
 from easy_to_hard.hub.repo import Repo, Snapshot
 from easy_to_hard.hub.retrying import HubError, parse_tag
+
+# What a new repo holds.
+_OF_THE_HUB: Final = ".gitattributes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +59,13 @@ class Upload:
 
     Attributes:
         files: path in the repo to the file.
-        owned: whether a path in the repo is of this layout: it is removed where `files` has none of that name.
+        owned: whether a path in the repo is of this layout: only such are removed, where `files` has none of that name.
+        former: of a repo as it is, the paths that were published there before: only such are removed.
         message: of the commit.
         tag: name of the version; None for none.
         private: whether a new repo is.
-        check: raises HubError for a repo that must not be overwritten.
+        check_files: raises HubError for files that are not what they should be.
+        check: raises HubError for a repo that must not be overwritten as planned.
         strangers: for the report.
         dry_run: send nothing.
     """
@@ -67,9 +73,11 @@ class Upload:
     files: Mapping[str, Path]
     owned: Callable[[str], bool]
     message: str
+    former: Callable[[Repo, Snapshot], Collection[str]] = lambda _repo, snapshot: snapshot.files
     tag: str | None = None
     private: bool = False
-    check: Callable[[Repo, Snapshot], None] = lambda _repo, _snapshot: None
+    check_files: Callable[[Mapping[str, LocalFile]], None] = lambda _files: None
+    check: Callable[[Repo, Snapshot, PublishReport], None] = lambda _repo, _snapshot, _plan: None
     strangers: tuple[str, ...] = ()
     dry_run: bool = False
 
@@ -88,9 +96,10 @@ def upload(repo: Repo, wanted: Upload, show: Callable[[PublishReport], None] | N
 
     Raises:
         HubError: the version exists with other files, the repo must not be overwritten, somebody else is publishing
-            there at the same time, or the Hub does not take it.
+            there at the same time, a file changes meanwhile, or the Hub does not take it.
     """
     local = {path: LocalFile.read(file) for path, file in wanted.files.items()}
+    wanted.check_files(local)
     for last in (False, True):
         before = repo.snapshot()
         tagged = _tagged(repo, wanted, local, before)
@@ -118,13 +127,17 @@ def _plan(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], before: Sn
     there = {} if before is None else before.files
     added = tuple(path for path in local if path not in there)
     changed = tuple(path for path in local if path in there and not local[path].is_same(there[path]))
+    deleted = tuple(path for path in there if path not in local and wanted.owned(path))
+    if deleted and before is not None:
+        former = wanted.former(repo, before)
+        deleted = tuple(path for path in deleted if path in former)
     return PublishReport(
         repo_id=repo.repo_id,
         url=repo.url,
         created=before is None,
         added=added,
         changed=changed,
-        deleted=tuple(path for path in there if path not in local and wanted.owned(path)),
+        deleted=deleted,
         unchanged=tuple(path for path in local if path not in {*added, *changed}),
         strangers=wanted.strangers,
         size=sum(local[path].size for path in (*added, *changed)),
@@ -143,7 +156,7 @@ def _tagged(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], before: 
     if wanted.tag is None or before is None or wanted.tag not in repo.tags():
         return None
     tagged = repo.snapshot(wanted.tag)
-    difference = _difference(wanted, local, tagged)
+    difference = _difference(local, tagged)
     if difference:
         raise HubError(
             f"{repo.repo_id} has a version {wanted.tag} with other files ({difference}), and a version is never "
@@ -152,7 +165,7 @@ def _tagged(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], before: 
     return tagged
 
 
-def _difference(wanted: Upload, local: Mapping[str, LocalFile], there: Snapshot | None) -> str:
+def _difference(local: Mapping[str, LocalFile], there: Snapshot | None, deleted: Collection[str] = ()) -> str:
     """The first file that is not the same, in words; "" where there is none."""
     files = {} if there is None else there.files
     for path, file in local.items():
@@ -160,7 +173,7 @@ def _difference(wanted: Upload, local: Mapping[str, LocalFile], there: Snapshot 
             return f"{path} is not there"
         if not file.is_same(files[path]):
             return f"{path} differs"
-    return next((f"{path} is there too" for path in files if path not in local and wanted.owned(path)), "")
+    return next((f"{path} is still there" for path in deleted if path in files), "")
 
 
 def _check(repo: Repo, wanted: Upload, before: Snapshot, plan: PublishReport) -> None:
@@ -169,7 +182,15 @@ def _check(repo: Repo, wanted: Upload, before: Snapshot, plan: PublishReport) ->
             f"{repo.repo_id} is public already: make it private on {repo.url}/settings, or publish without --private"
         )
     if not plan.is_empty:
-        wanted.check(repo, before)
+        wanted.check(repo, before, plan)
+
+
+def _check_new(repo: Repo, wanted: Upload, made: Snapshot | None) -> None:
+    """HubError if somebody else has made the repo, just before."""
+    others = [] if made is None else [path for path in made.files if path != _OF_THE_HUB]
+    if others or (wanted.private and made is not None and not made.private):
+        told = f"holds {others[0]}" if others else "is public"
+        raise HubError(f"{repo.repo_id} was made by somebody else just now and {told}: look at {repo.url}")
 
 
 def _send(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], plan: PublishReport) -> str:
@@ -182,11 +203,12 @@ def _send(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], plan: Publ
     if plan.created:
         # The Hub makes a first commit of its own in a new repo.
         made = repo.snapshot()
+        _check_new(repo, wanted, made)
         parent = None if made is None else made.commit
-    sent = {path: local[path].path for path in (*plan.added, *plan.changed)}
+    sent = {path: local[path] for path in (*plan.added, *plan.changed)}
     commit = repo.commit(sent, plan.deleted, wanted.message, parent)
     # The Hub leaves out, without a word, what a .gitignore in the repo names.
-    difference = _difference(wanted, local, repo.snapshot(commit))
+    difference = _difference(local, repo.snapshot(commit), plan.deleted)
     if difference:
         raise HubError(f"{repo.repo_id} does not hold at {commit[:12]} what was sent to it: {difference}")
     return commit

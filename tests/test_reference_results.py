@@ -1,0 +1,175 @@
+"""Reference evaluations and their files."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from easy_to_hard.baselines import BASELINES
+from easy_to_hard.reference_results import (
+    Claim,
+    Measurement,
+    ReferenceResult,
+    find_measurement,
+    of_share,
+    over_seeds,
+    read_reference_result,
+    t_quantile,
+    write_reference_result,
+)
+
+ROOT = Path(__file__).parent.parent / "leaderboard"
+SCHEMA = json.loads((ROOT / "reference.schema.json").read_text(encoding="utf-8"))
+
+RESULT = ReferenceResult(
+    method="cold_diffusion",
+    preset="smoke",
+    data="mnist",
+    question="Does it restore?",
+    commit=None,
+    package_version="0.1.0",
+    seeds=(0, 1),
+    device="cpu",
+    seconds=1.5,
+    settings={"steps": 3, "net": {"width": 8}},
+    measurements=(
+        over_seeds("RMSE", [0.1, 0.3], condition={"sampler": "direct"}, num_items=10),
+        of_share("solve rate", 3, 4, condition={"size": 9}, num_seeds=2),
+    ),
+    claims=(Claim(text="It does.", source="arXiv 2208.09392", held=None, evidence="RMSE 0.2"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "confidence", "quantile"),
+    [
+        # From the table in any book on statistics, to five places.
+        (1, 0.95, 12.70620),
+        (2, 0.95, 4.30265),
+        (3, 0.95, 3.18245),
+        (4, 0.95, 2.77645),
+        (9, 0.95, 2.26216),
+        (10, 0.99, 3.16927),
+        (29, 0.95, 2.04523),
+        (5, 0.90, 2.01505),
+    ],
+)
+def test_t_quantile(degrees: int, confidence: float, quantile: float) -> None:
+    assert t_quantile(degrees, confidence) == pytest.approx(quantile, abs=6e-6)
+
+
+def test_over_seeds_by_hand() -> None:
+    """1, 2, 3: mean 2, standard deviation 1, 4.30265 / sqrt(3) = 2.48414 either way."""
+    found = over_seeds("FID", [1.0, 2.0, 3.0], unit="distance", num_items=7)
+    assert (found.value, found.low, found.high) == pytest.approx((2, 2 - 2.48414, 2 + 2.48414), abs=1e-5)
+    assert (found.num_seeds, found.num_items, found.unit) == (3, 7, "distance")
+    alone = over_seeds("FID", [1.5], num_items=7)
+    assert (alone.value, alone.low, alone.high, alone.num_seeds) == (1.5, None, None, 1)
+    same = over_seeds("FID", [0.1, 0.1, 0.1], num_items=1)
+    assert same.low == same.value == same.high
+
+
+def test_share_has_a_wilson_interval() -> None:
+    found = of_share("solve rate", 81, 263, num_seeds=3)
+    assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=6e-5)
+    assert (found.unit, found.num_seeds, found.num_items) == ("share", 3, 263)
+
+
+def test_find_measurement_needs_the_whole_condition() -> None:
+    found = find_measurement(RESULT.measurements, "RMSE", {"sampler": "direct"})
+    assert found.value == pytest.approx(0.2)
+    for name, condition in (("RMSE", {}), ("SSIM", {"sampler": "direct"}), ("RMSE", {"sampler": "direct", "steps": 3})):
+        with pytest.raises(ValueError, match=f"{name} was not measured under"):
+            find_measurement(RESULT.measurements, name, condition)
+
+
+def test_round_trip_and_schema(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    write_reference_result(RESULT, path)
+    assert read_reference_result(path) == RESULT
+    jsonschema.validate(json.loads(path.read_text()), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"value": float("nan")}, "RMSE must be finite, not nan"),
+        ({"low": 0.0}, "must have both ends or none, not 0.0 and None"),
+        ({"low": 0.3, "high": 0.4}, r"RMSE 0.2 must lie in its interval \[0.3, 0.4\]"),
+        ({"num_items": 0}, "num_items must be at least 1, not 0"),
+        ({"num_seeds": 0}, "num_seeds must be at least 1, not 0"),
+        ({"name": ""}, "must have a name"),
+    ],
+)
+def test_measurement_errors(changes: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(Measurement(name="RMSE", value=0.2, num_items=3), **changes)
+
+
+def test_result_errors() -> None:
+    for seeds in ((), (1, 1)):
+        with pytest.raises(ValueError, match="seeds must be at least one"):
+            replace(RESULT, seeds=seeds)
+    with pytest.raises(ValueError, match="at least one measurement"):
+        replace(RESULT, measurements=())
+    with pytest.raises(ValueError, match=r'RMSE was measured twice under \{"sampler": "direct"\}'):
+        replace(RESULT, measurements=(*RESULT.measurements, RESULT.measurements[0]))
+    with pytest.raises(ValueError, match="a claim must have a source"):
+        replace(RESULT.claims[0], source="")
+    with pytest.raises(ValueError, match=r"at least one value, all finite, not \[\]"):
+        over_seeds("RMSE", [], num_items=1)
+    for degrees, confidence in ((0, 0.95), (1, 1.0), (1, 1 - 1e-12)):
+        with pytest.raises(ValueError, match=r"degrees|confidence"):
+            t_quantile(degrees, confidence)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not valid JSON"),
+        ("[]", "is not a reference result of format 1"),
+        ('{"format": 2}', "is not a reference result of format 1"),
+        ('{"format": 1}', "differs in .*claims.*seeds"),
+    ],
+)
+def test_reading_errors_name_the_file(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "broken.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"broken\.json .*{message}"):
+        read_reference_result(path)
+
+
+def test_reading_checks_what_is_inside(tmp_path: Path) -> None:
+    for key, value in (("measurements", [{"name": "RMSE"}]), ("claims", [3]), ("seeds", [1, 1]), ("seeds", None)):
+        path = tmp_path / "broken.json"
+        path.write_text(json.dumps(RESULT.to_dict() | {key: value}))
+        with pytest.raises(ValueError, match=r"broken\.json is not a reference result: "):
+            read_reference_result(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": 2},
+        {"seeds": []},
+        {"measurements": []},
+        {"method": ""},
+        {"more": 1},
+        {"seconds": -1},
+        {"claims": [{"text": "a", "source": "b", "held": "yes", "evidence": "c"}]},
+        {"measurements": [{"name": "a", "value": 1}]},
+    ],
+)
+def test_schema_rejects(changes: Any) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(json.loads(json.dumps(RESULT.to_dict() | changes)), SCHEMA)
+
+
+def test_files_of_the_repository() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    for path in sorted((ROOT / "results" / "reference").glob("*.json")):
+        jsonschema.validate(json.loads(path.read_text(encoding="utf-8")), SCHEMA)
+        assert read_reference_result(path).method in BASELINES
