@@ -99,12 +99,12 @@ class Verify:
 
     def _folder(self) -> Path:
         """The folder, or the place in the cache of a repo's files."""
+        from easy_to_hard.graded import is_hub_repo
         from easy_to_hard.hub.fetch import open_dataset
         from easy_to_hard.hub.retrying import split_revision
 
-        folder = Path(self.folder).expanduser()
-        if folder.exists() or self.folder.count("/") != 1 or folder.parent.is_dir():
-            return folder
+        if not is_hub_repo(self.folder):
+            return Path(self.folder).expanduser()
         return open_dataset(*split_revision(self.folder)).fetch_all()
 
 

@@ -129,6 +129,11 @@ class GradedDataset(BatchedDataset):
     def _read_original(self, download: bool) -> Array:
         raise ValueError(f"{self.spec.task} has no original files: use another source")
 
+    @property
+    def data(self) -> Array:
+        """The instances in the task's compact form, (N, ...)."""
+        return self._data
+
     def _tensors(self, rows: Any) -> Item:
         inputs, targets = self._task.encode(self._data[rows], self.spec.difficulty, None)
         return to_tensors(self._task, inputs, targets)
@@ -194,6 +199,30 @@ def _first(data: Array, num_samples: int | None, where: str) -> Array:
     if not 1 <= num_samples <= len(data):
         raise ValueError(f"num_samples must be from 1 to {len(data)}, as many as {where} has, not {num_samples}")
     return data[:num_samples]
+
+
+def open_graded(place: str, spec: DataSpec) -> GradedDataset:
+    """A config and split of a dataset that has been built.
+
+    Args:
+        place: a folder, or a Hub repo: "owner/name" or "owner/name@revision".
+        spec: which instances.
+
+    Raises:
+        FileNotFoundError, StorageError, HubError: see `GradedDataset`.
+    """
+    if is_hub_repo(place):
+        from easy_to_hard.hub.retrying import split_revision
+
+        repo_id, revision = split_revision(place)
+        return GradedDataset("", spec, source="hub", repo_id=repo_id, revision=revision)
+    return GradedDataset(place, spec, source="folder")
+
+
+def is_hub_repo(place: str) -> bool:
+    """Whether "owner/name" or "owner/name@revision" names a Hub repo, and no folder that is here or might be."""
+    folder = Path(place).expanduser()
+    return place.count("/") == 1 and not folder.exists() and not folder.parent.is_dir()
 
 
 def load(

@@ -61,6 +61,9 @@ class Score:
     ] = None
     batch_size: Annotated[int, arg(help="instances that a callable gets at a time")] = 50
     root: Root = ""
+    data: Annotated[
+        str, arg(help="read instances from a built folder or a Hub repo (owner/name@v1); by default they are made anew")
+    ] = ""
     method: Annotated[str, arg(help="name of the entry; by default that of the net, file or function")] = ""
     preset: Annotated[str, arg(help="tells entries of one method apart")] = ""
     trained_on: Annotated[str, arg(help="config of the training data; nothing if it was not trained")] = ""
@@ -103,6 +106,10 @@ class Score:
             raise ValueError("--fresh-seed needs a net or a callable: predictions are of the frozen instances")
         if self.out is not None and (self.out.suffix != ".json" or self.out.is_dir()):
             raise ValueError(f"--out must be a file that ends in .json, not {self.out.name!r}")
+        if self.fresh_seed is not None and self.data:
+            raise ValueError("--data holds the frozen instances: leave it out with --fresh-seed")
+        if self.root and self.data:
+            raise ValueError("--root is for chess_puzzles, --data for the other tasks: give one")
         if self.callable and not self.task:
             raise ValueError("--callable needs --task, such as --task mazes")
 
@@ -142,7 +149,9 @@ class Score:
             )
         if kind == "predictions":
             assert self.predictions is not None
-            return evaluate.score_predictions(self.predictions, self._entry(), task=self.task, progress=progress), []
+            return evaluate.score_predictions(
+                self.predictions, self._entry(), task=self.task, place=self.data, progress=progress
+            ), []
         if kind == "callable":
             return evaluate.score_callable(self.callable, self._questions(), self._entry(), progress=progress), []
         return self._score_model(), []
@@ -164,6 +173,7 @@ class Score:
             iterations=self.iterations,
             seed=self.fresh_seed or 0,
             root=self.root,
+            place=self.data,
             batch_size=self.batch_size,
         )
 
@@ -182,6 +192,7 @@ class Score:
             variant=variant,
             seed=self.fresh_seed or 0,
             root=self.root,
+            place=self.data,
             items=self.items,
             iterations=iterations,
             device=self.device,

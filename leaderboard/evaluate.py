@@ -79,6 +79,7 @@ class Questions:
         iterations: likewise; none for as many as an instance has positions.
         seed: 0 is the frozen benchmark; another seed gives instances that nobody has seen.
         root: the folder of a task that is read and not made.
+        place: a built folder or a Hub repo that the instances are read from; "" to make them.
         batch_size: instances at a time.
 
     Raises:
@@ -92,6 +93,7 @@ class Questions:
     iterations: tuple[int, ...] = ()
     seed: int = 0
     root: str = ""
+    place: str = ""
     batch_size: int = 50
 
     def __post_init__(self) -> None:
@@ -128,7 +130,7 @@ class Questions:
         """Those that are asked."""
         spec = self.spec(difficulty)
         held = get_task(self.task).sample_count(spec, FROZEN_ROWS.get(spec.config))
-        return Items(spec, min(held, self._at(self.items, difficulty) or held))
+        return Items(spec, min(held, self._at(self.items, difficulty) or held), self.place)
 
     def most_iterations(self, difficulty: int) -> int:
         """How long a callable may think."""
@@ -159,13 +161,15 @@ def score_model(name: str, examination: Examination, entry: Entry, *, progress: 
     return entry.sign(replace(result, submission=submission))
 
 
-def score_predictions(path: Path, entry: Entry, *, task: str = "", progress: bool = True) -> Result:
+def score_predictions(path: Path, entry: Entry, *, task: str = "", place: str = "", progress: bool = True) -> Result:
     """Score a file of predictions (`easy_to_hard.leaderboard.submissions` says what is in it) on the frozen benchmark.
 
     Args:
         path: a .parquet or .npz.
         entry: how it is shown; without a method, the file's name is it.
         task: refuse a file of another; "" for whatever it is of.
+        place: a built folder or a Hub repo that the instances are read from; "" to make them, which takes minutes for
+            mates in 4 and 5.
         progress: whether to show a bar.
 
     Raises:
@@ -182,7 +186,11 @@ def score_predictions(path: Path, entry: Entry, *, task: str = "", progress: boo
         for answered in read_submission(path, task=task):
             name, variant, difficulty = parse_config(answered.config)
             spec = DataSpec(task=name, difficulty=difficulty, variant=variant, split="test")
-            items = Items(spec, len(answered.predictions))
+            items = Items(spec, len(answered.predictions), place)
+            if len(items) < len(answered.predictions):
+                raise ValueError(
+                    f"{place} holds only {len(items)} test items of {spec.config}: it is not the benchmark"
+                )
             tally = Tally(get_task(name), difficulty)
             for part in _parts(len(items), _chunk_size(spec)):
                 tally.add(items.instances(part), answered.predictions[part])

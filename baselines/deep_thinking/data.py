@@ -10,7 +10,7 @@ from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
 from easy_to_hard.files import Chunk, TensorHash
-from easy_to_hard.graded import to_tensors
+from easy_to_hard.graded import open_graded, to_tensors
 from easy_to_hard.streaming import StreamingDataset
 from easy_to_hard.tasks import Array, DataSpec, Instances, generate, get_task
 
@@ -182,15 +182,20 @@ class Items:
 
     Args:
         spec: which instances.
-        num_items: how many; fewer where the split does not hold as many.
+        num_items: how many; fewer where the split, or the place, does not hold as many.
+        place: a built folder or a Hub repo (`open_graded`) to read them from; "" to make them.
 
     Raises:
         NotEnoughInstancesError: the split holds none.
+        FileNotFoundError, StorageError, HubError: they cannot be read.
     """
 
-    def __init__(self, spec: DataSpec, num_items: int) -> None:
-        held = get_task(spec.task).count_instances(spec)
+    def __init__(self, spec: DataSpec, num_items: int, place: str = "") -> None:
         self.spec = spec
+        if place:
+            self._instances = Instances(data=open_graded(place, spec).data[:num_items])
+            return
+        held = get_task(spec.task).count_instances(spec)
         self._instances = generate(spec, num_items if held is None else min(num_items, max(held, 1)))[1]
 
     def __len__(self) -> int:

@@ -67,6 +67,7 @@ class Examination:
         variant: "" for the task's default.
         split, seed: of the test data.
         root: the folder of a task that is read and not made.
+        place: a built folder or a Hub repo that the instances are read from; "" to make them.
         items: instances at each difficulty, one number for all or one for each; none for as many as take about a
             minute a core, from 10 to 1,000.
         iterations: the most iterations; None for 10 times those of training, or, if that is more, as many times
@@ -86,6 +87,7 @@ class Examination:
     split: str = "test"
     seed: int = 0
     root: str = ""
+    place: str = ""
     items: tuple[int, ...] = ()
     iterations: int | None = None
     exit_rule: Exit = "settled"
@@ -214,7 +216,7 @@ def examine_difficulty(
     spec = examination.spec(difficulty)
     positions = _grid_positions(model, spec)
     num_items = examination.num_items(difficulty) or _default_items(model, positions, iterations)
-    items = Items(spec, num_items)
+    items = Items(spec, num_items, examination.place)
     config = EvaluationConfig(
         max_iterations=iterations,
         exit_rule=_EXITS[examination.exit_rule],
@@ -266,7 +268,7 @@ def examine(
     """
     check_task(facts, examination.task)
     for difficulty in examination.difficulties:
-        Items(examination.spec(difficulty), 1)
+        Items(examination.spec(difficulty), 1, examination.place)
     model = model.to(examination.device)
     tested_on = f"{describe_device(examination.device, examination.threads)}, {examination.precision}"
     tested: list[Tested] = []

@@ -153,6 +153,18 @@ def test_fresh_instances_are_others_and_always_the_same() -> None:
     assert (once.data_seed, frozen.data_seed) == (7, 0)
 
 
+def test_instances_are_read_from_a_built_folder(tiny_folder: Path, tmp_path: Path) -> None:
+    solver, asked = f"{SOLVERS}:random", {"difficulties": (16,), "items": (20,)}
+    made, read = _score(solver, **asked), _score(solver, **asked, place=str(tiny_folder))
+    assert (read.scores, read.data_manifest_sha256) == (made.scores, made.data_manifest_sha256)
+    mates = {"task": "chess_mates", "difficulties": (2,), "items": (20,), "place": str(tiny_folder)}
+    (score,) = _score(f"{SOLVERS}:mate_search", **mates).scores
+    assert (score.num_correct, score.checks) == (20, {"legal": 20, "winning_key": 20})
+    path = _write_npz(tmp_path / "mine.npz", prefix_sums_16=np.zeros((5000, 16), np.uint8))
+    with pytest.raises(ValueError, match="holds only 20 test items of prefix_sums_16: it is not the benchmark"):
+        score_predictions(path, Entry(), place=str(tiny_folder), progress=False)
+
+
 # --- prediction files ------------------------------------------------------------------------------------------------
 
 
@@ -263,6 +275,8 @@ def test_a_submission_that_changed_is_told(tmp_path: Path, monkeypatch: pytest.M
         (["--callable", "a:b"], "--callable needs --task"),
         (["--model", "prefix-sums-cpu", "--fresh-seed", "0"], "--fresh-seed must not be 0"),
         (["--predictions", "a.npz", "--fresh-seed", "1"], "--fresh-seed needs a net or a callable"),
+        (["--model", "mazes-cpu", "--fresh-seed", "1", "--data", "d"], "--data holds the frozen instances"),
+        (["--model", "mazes-cpu", "--root", "r", "--data", "d"], "--root is for chess_puzzles, --data for the other"),
         (["--predictions", "a.npz", "--out", "a.txt"], "--out must be a file that ends in .json, not 'a.txt'"),
         (["--template", "mazes_59"], "--template needs --out"),
         (["--template", "mazes_60", "--out", "a.npz"], "mazes_60"),
