@@ -69,6 +69,9 @@ class Score:
     trained_on: Annotated[str, arg(help="config of the training data; nothing if it was not trained")] = ""
     authors: Annotated[str, arg(help="for people")] = ""
     link: Annotated[str, arg(help="of a paper or code")] = ""
+    provenance: Annotated[str, arg(help="self-reported; those who keep the leaderboard say re-scored")] = (
+        "self-reported"
+    )
     out: Annotated[Path | None, arg(help="the result file (.json), or the template (.parquet, .npz)")] = None
     device: Device = "cpu"
     threads: Threads = 2
@@ -131,6 +134,7 @@ class Score:
             trained_on=self.trained_on,
             authors=self.authors,
             link=self.link,
+            provenance=self.provenance,  # type: ignore[arg-type]  # checked there
         )
 
     def _score(self, kind: str) -> "tuple[Result, list[str]]":

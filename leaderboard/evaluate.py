@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import torch
@@ -59,6 +59,8 @@ class Entry:
     def __post_init__(self) -> None:
         if self.trained_on:
             parse_config(self.trained_on)
+        if self.provenance not in get_args(Provenance):
+            raise ValueError(f"--provenance must be {' or '.join(get_args(Provenance))}, not {self.provenance!r}")
 
     def sign(self, result: Result) -> Result:
         """The result under this entry's name, where it gives one."""

@@ -277,6 +277,10 @@ def test_a_submission_that_changed_is_told(tmp_path: Path, monkeypatch: pytest.M
         (["--predictions", "a.npz", "--fresh-seed", "1"], "--fresh-seed needs a net or a callable"),
         (["--model", "mazes-cpu", "--fresh-seed", "1", "--data", "d"], "--data holds the frozen instances"),
         (["--model", "mazes-cpu", "--root", "r", "--data", "d"], "--root is for chess_puzzles, --data for the other"),
+        (
+            ["--model", "mazes-cpu", "--provenance", "sure"],
+            "--provenance must be self-reported or re-scored, not 'sure'",
+        ),
         (["--predictions", "a.npz", "--out", "a.txt"], "--out must be a file that ends in .json, not 'a.txt'"),
         (["--template", "mazes_59"], "--template needs --out"),
         (["--template", "mazes_60", "--out", "a.npz"], "mazes_60"),

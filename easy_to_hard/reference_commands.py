@@ -1,0 +1,176 @@
+"""The commands of `easy-to-hard reference`: evaluations of other papers' methods.
+
+Commands are above all layers: they load the baselines when they are run, and not before.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+
+from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
+
+from easy_to_hard.net_commands import Device, Quiet
+
+if TYPE_CHECKING:
+    from easy_to_hard.reference_results import Measurement, ReferenceResult
+
+_TASKS: Final = ("mazes", "prefix_sums")
+_IMAGES: Final = ("mnist", "cifar10", "folder")
+_VERDICTS: Final = {True: "held", False: "did not hold", None: "not decided"}
+_RESULT: Final = "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdDiffusion:
+    """Cold diffusion (arXiv 2208.09392): undo a degradation without noise, at once or step by step.
+
+    On images it trains a restorer and compares direct restoration, Algorithm 1 and Algorithm 2; on mazes and prefix
+    sums the degradation takes solutions apart, and going back solves. A run that was stopped goes on when the same
+    command is given again.
+    """
+
+    preset: Annotated[str, arg(help="smoke (a minute or two), small (minutes a seed) or paper (days on a GPU)")] = (
+        "smoke"
+    )
+    data: Annotated[str, arg(help="images: mnist, cifar10 or folder; tasks: mazes or prefix_sums")] = "mnist"
+    degradation: Annotated[
+        str,
+        arg(
+            help="of images: blur, blur_offset, blur_to_mean, mask, mask_random, mask_colour, pixelate, snow, "
+            "desaturate, animorphosis or noise"
+        ),
+    ] = "blur"
+    data_root: Annotated[
+        Path, arg(help="of images: holds MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS")
+    ] = Path("data")
+    others: Annotated[str, arg(help="a second set of images, which animorphosis turns the first into")] = ""
+    download: Annotated[bool, arg(help="fetch MNIST or CIFAR-10 where they are missing (needs torchvision)")] = False
+    severities: Annotated[int, arg(help="of the degradation of images; by default the preset's", metavar="T")] = 0
+    seeds: Annotated[
+        tuple[int, ...], arg(help="one run each, by default the preset's; of a task the first of as many")
+    ] = ()
+    generate: Annotated[int, arg(help="make so many images from nothing as well")] = 0
+    components: Annotated[int, arg(help="of the Gaussian mixture that generation starts from")] = 1
+    inception_weights: Annotated[
+        Path | None,
+        arg(help="torch-fidelity's file of Inception weights, for FID as in papers; else a classifier trained here"),
+    ] = None
+    out: Annotated[
+        Path | None, arg(help="the folder of the run; by default runs/cold-diffusion-DATA[-DEGRADATION]-PRESET")
+    ] = None
+    device: Device = "cpu"
+    threads: Annotated[int, arg(help="of a CPU")] = 2
+    quiet: Quiet = False
+
+    def run(self) -> int:
+        """Train, test, write the result, say what came out."""
+        if self.data not in (*_IMAGES, *_TASKS):
+            raise ValueError(f"--data must be one of {', '.join((*_IMAGES, *_TASKS))}, not {self.data!r}")
+        if self.threads < 1:
+            raise ValueError(f"--threads must be at least 1, not {self.threads}")
+        import torch
+
+        from easy_to_hard.reference_results import write_reference_result
+
+        torch.set_num_threads(self.threads)
+        of_images = f"-{self.degradation}" if self.data in _IMAGES else ""
+        name = f"cold-diffusion-{self.data.replace('_', '-')}{of_images}-{self.preset}"
+        out = Path("runs") / name if self.out is None else self.out
+        result = self._on_images(out) if self.data in _IMAGES else self._on_task(out)
+        write_reference_result(result, out / _RESULT)
+        print(describe_reference(result))
+        for path in (out / _RESULT, *sorted(out.glob("*.png"))):
+            print(path)
+        return 0
+
+    def _on_images(self, out: Path) -> "ReferenceResult":
+        from easy_to_hard.baselines.cold_diffusion.images import ImageRun, run_on_images
+        from easy_to_hard.baselines.cold_diffusion.recipes import get_preset
+
+        run = ImageRun(
+            recipe=get_preset(self.preset, self.data),
+            preset=self.preset,
+            degradation=self.degradation,
+            data=self.data,
+            data_root=self.data_root,
+            others=self.others,
+            download=self.download,
+            severities=self.severities,
+            seeds=self.seeds,
+            generate=self.generate,
+            components=self.components,
+            inception_weights=self.inception_weights,
+            device=self.device,
+        )
+        return run_on_images(run, out, progress=not self.quiet)
+
+    def _on_task(self, out: Path) -> "ReferenceResult":
+        from easy_to_hard.baselines.cold_diffusion.solving import run_on_task
+        from easy_to_hard.reference_solvers import shipped_maze_solver
+
+        if len(self.seeds) > 1:
+            raise ValueError(f"--seeds must be one number for a task, the first of its seeds, not {list(self.seeds)}")
+        return run_on_task(
+            self.data,
+            self.preset,
+            out,
+            seed=self.seeds[0] if self.seeds else 0,
+            device=self.device,
+            progress=not self.quiet,
+            solver=shipped_maze_solver(self.device) if self.data == "mazes" else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowReference:
+    """Print a reference evaluation's result file: its figures, and which of the paper's claims held."""
+
+    results: Annotated[Positional[tuple[Path, ...]], arg(help="result files", metavar="RESULT")]
+
+    def run(self) -> int:
+        """Print."""
+        from easy_to_hard.reference_results import read_reference_result
+
+        if not self.results:
+            raise ValueError("give at least one result file")
+        for path in self.results:
+            print(describe_reference(read_reference_result(path)))
+        return 0
+
+
+Method: TypeAlias = (
+    Annotated[ColdDiffusion, subcommand("cold-diffusion")] | Annotated[ShowReference, subcommand("show")]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Evaluate another paper's method, or show what came out of it."""
+
+    method: OmitSubcommandPrefixes[Method]
+
+    def run(self) -> int:
+        """Run the method's command."""
+        return self.method.run()
+
+
+def describe_reference(result: "ReferenceResult") -> str:
+    """A result for people: a heading, a line for each measurement, the claims."""
+    seeds = ", ".join(str(seed) for seed in result.seeds)
+    lines = [
+        f"{result.method}, {result.preset}, on {result.data} (seeds {seeds}; {result.seconds:,.0f} s on {result.device})"
+    ]
+    lines += [f"  {_describe_measurement(measurement)}" for measurement in result.measurements]
+    for claim in result.claims:
+        lines += [f"  {_VERDICTS[claim.held]}: {claim.text} ({claim.source})", f"    {claim.evidence}"]
+    return "\n".join(lines)
+
+
+def _describe_measurement(measurement: "Measurement") -> str:
+    condition = ", ".join(f"{name} {value}" for name, value in measurement.condition.items())
+    interval = ""
+    if measurement.low is not None and measurement.high is not None:
+        interval = f" [{measurement.low:.4g}, {measurement.high:.4g}]"
+    unit = f" {measurement.unit}" if measurement.unit else ""
+    where = f" ({condition})" if condition else ""
+    return f"{measurement.name}{where}: {measurement.value:.4g}{interval}{unit}, {measurement.num_items:,} items"
