@@ -64,8 +64,10 @@ def engineering(number: float | None) -> str:
     return f"{number:.0f}"
 
 
-def seconds(number: float) -> str:
-    """A time span in words."""
+def seconds(number: float | None) -> str:
+    """A time span in words; None is not known."""
+    if number is None:
+        return "–"
     if number < 120:
         return f"{number:.0f} s" if number >= 10 or number == 0 else f"{number:.1f} s"
     return f"{number / 60:.0f} min" if number < 7200 else f"{number / 3600:.1f} h"

@@ -441,6 +441,7 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         (seconds(1.25), "1.2 s"),
         (seconds(600), "10 min"),
         (seconds(7200), "2.0 h"),
+        (seconds(None), "–"),
         (slug("  A <b> ç_9/"), "a-b-9"),
         (link("https://a.b/c?d=1&e", "<x>"), '<a href="https://a.b/c?d=1&amp;e" rel="noopener">&lt;x&gt;</a>'),
         (link("javascript:alert(1)", "x"), "x"),
