@@ -45,8 +45,9 @@ def same(one, other):
 
 def shipped_results(name: str) -> list[Path]:
     """The results that the card of a net that comes with the package shows."""
-    # The others repeat one of its difficulties, for more iterations.
-    return [path for path in sorted(RESULTS.glob(f"{name}-seed0*.json")) if not path.stem.endswith("-held")]
+    # The others repeat difficulties: for more iterations, with fewer items, or on fresh instances.
+    others = ("-held", "-ladder", "-fresh")
+    return [path for path in sorted(RESULTS.glob(f"{name}-seed0*.json")) if not path.stem.endswith(others)]
 
 
 def shipped_card(name: str) -> str:
