@@ -32,6 +32,11 @@ BASELINES: Final = MappingProxyType(
             papers=("2202.05826", "2106.04537"),
             module="easy_to_hard.baselines.deep_thinking",
         ),
+        "cold_diffusion": Baseline(
+            title="Inverting arbitrary transforms without noise",
+            papers=("2208.09392",),
+            module="easy_to_hard.baselines.cold_diffusion",
+        ),
     }
 )
 

@@ -18,6 +18,7 @@ from easy_to_hard.hub_commands import Publish, PublishModel
 from easy_to_hard.leaderboard_commands import Leaderboard, Score
 from easy_to_hard.net_commands import Align, Curves, Evaluate, Perturb, Think, Train
 from easy_to_hard.parsing import parse
+from easy_to_hard.reference_commands import Reference
 
 Command: TypeAlias = (
     Annotated[Build, subcommand("build")]
@@ -38,6 +39,7 @@ Command: TypeAlias = (
     | Annotated[Perturb, subcommand("perturb")]
     | Annotated[Align, subcommand("align")]
     | Annotated[Curves, subcommand("curves")]
+    | Annotated[Reference, subcommand("reference")]
 )
 
 _INTERRUPTED: Final = 130

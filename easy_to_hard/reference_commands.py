@@ -59,7 +59,7 @@ class ColdDiffusion:
         Path | None, arg(help="the folder of the run; by default runs/cold-diffusion-DATA[-DEGRADATION]-PRESET")
     ] = None
     device: Device = "cpu"
-    threads: Annotated[int, arg(help="of a CPU")] = 2
+    threads: Annotated[int, arg(help="of a CPU; the small nets gain nothing by more than one")] = 1
     quiet: Quiet = False
 
     def run(self) -> int:
@@ -157,9 +157,8 @@ class Reference:
 def describe_reference(result: "ReferenceResult") -> str:
     """A result for people: a heading, a line for each measurement, the claims."""
     seeds = ", ".join(str(seed) for seed in result.seeds)
-    lines = [
-        f"{result.method}, {result.preset}, on {result.data} (seeds {seeds}; {result.seconds:,.0f} s on {result.device})"
-    ]
+    where = f"seeds {seeds}; {result.seconds:,.0f} s on {result.device}"
+    lines = [f"{result.method}, {result.preset}, on {result.data} ({where})"]
     lines += [f"  {_describe_measurement(measurement)}" for measurement in result.measurements]
     for claim in result.claims:
         lines += [f"  {_VERDICTS[claim.held]}: {claim.text} ({claim.source})", f"    {claim.evidence}"]

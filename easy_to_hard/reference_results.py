@@ -58,9 +58,7 @@ class Measurement:
         if (self.low is None) != (self.high is None):
             raise ValueError(f"the interval of {self.name} must have both ends or none, not {self.low} and {self.high}")
         if self.low is not None and self.high is not None and not self.low <= self.value <= self.high:
-            raise ValueError(
-                f"{self.name} {self.value} must lie in its interval, not outside [{self.low}, {self.high}]"
-            )
+            raise ValueError(f"{self.name} {self.value} must lie in its interval [{self.low}, {self.high}]")
         for count_name in ("num_items", "num_seeds"):
             if getattr(self, count_name) < 1:
                 raise ValueError(f"{count_name} must be at least 1, not {getattr(self, count_name)}")

@@ -1,0 +1,103 @@
+"""What every degradation of images has in common (arXiv 2208.09392, section 4 and appendix).
+
+A degradation holds its settings. `Degradation.freeze` draws what is random in it for the images of a batch and gives
+the pure function D(x, t) that the samplers ask for; nothing is drawn after that.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
+
+Shape = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Degradation(ABC):
+    """A way to spoil images, by severities from 0 (not at all) to `steps`.
+
+    Attributes:
+        steps: T, at least 1.
+        colour_only: (of the class) whether images must have three channels.
+
+    Raises:
+        ValueError: a setting out of its range.
+    """
+
+    steps: int
+    colour_only: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        self._require("steps", self.steps >= 1, "at least 1")
+
+    def _require(self, name: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+
+    def freeze(self, shape: Sequence[int], rng: torch.Generator, device: torch.device | str = "cpu") -> Degrade:
+        """Draw what is random for a batch of images.
+
+        Args:
+            shape: (B, C, H, W) of the batch.
+            rng: on the CPU, so that a seed gives the same on every device.
+            device: where the images will be.
+
+        Returns:
+            D(images (B, C, H, W) float in [-1, 1], severity (B,) int64 in 0..steps) -> (B, C, H, W) float. It raises
+            ValueError on another shape or a severity out of range. Images may leave [-1, 1], as an estimate does.
+
+        Raises:
+            ValueError: a shape that the degradation is not for.
+        """
+        if len(shape) != 4:
+            raise ValueError(f"images must be of shape (batch, channels, height, width), not {tuple(shape)}")
+        batch, channels, height, width = shape
+        if self.colour_only and channels != 3:
+            raise ValueError(f"{type(self).__name__} needs images with 3 channels, not {channels}")
+        return self._checked(self._freeze((batch, channels, height, width), rng, torch.device(device)), shape)
+
+    def _checked(self, degrade: Degrade, shape: Sequence[int]) -> Degrade:
+        def checked(images: Tensor, severity: Tensor) -> Tensor:
+            if tuple(images.shape) != tuple(shape):
+                raise ValueError(f"images must be of shape {tuple(shape)} as when frozen, not {tuple(images.shape)}")
+            self._check(severity, shape[0])
+            # Exactly so, whatever the arithmetic of the rest gives.
+            return torch.where(severity.reshape(-1, 1, 1, 1) == 0, images, degrade(images, severity))
+
+        return checked
+
+    def _check(self, severity: Tensor, batch: int) -> None:
+        if severity.shape != (batch,) or severity.dtype != torch.int64:
+            found = f"{tuple(severity.shape)} {str(severity.dtype).removeprefix('torch.')}"
+            raise ValueError(f"severity must be ({batch},) int64, not {found}")
+        low, high = (int(end) for end in severity.aminmax())
+        if low < 0 or high > self.steps:
+            raise ValueError(f"severity must be from 0 to {self.steps}, not {low if low < 0 else high}")
+
+    @abstractmethod
+    def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
+        """As `freeze`, of arguments that are checked; at severity 0 anything may come out."""
+
+
+class Mixing(Degradation):
+    """A degradation that ends in something else than the image, which stays the same over a trajectory."""
+
+    @abstractmethod
+    def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
+        """As `freeze`, but what images turn into is given, and not drawn.
+
+        Args:
+            last: (B, C, H, W) float.
+            rng: of what else is random.
+        """
+
+
+def gaussian(length: int, std: float, centre: float | None = None) -> Tensor:
+    """exp(-(i - centre)^2 / (2 std^2)) for i from 0: (length,) float64; by default centred."""
+    middle = (length - 1) / 2 if centre is None else centre
+    return torch.exp(-((torch.arange(length, dtype=torch.float64) - middle) ** 2) / (2 * std**2))

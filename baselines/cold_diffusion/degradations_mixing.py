@@ -1,0 +1,197 @@
+"""Degradations that mix an image with something else: D(x, t) = a_t x + b_t z, pixel by pixel.
+
+z is black, a colour, another image, noise, or the image's own grey.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.cold_diffusion.degradations import Degradation, Mixing, Shape, gaussian
+from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
+
+Fill = Literal["zero", "colour"]
+Order = Literal["outwards", "inwards"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mask(Mixing):
+    """Inpainting: a Gaussian hole that grows, D(x, t) = a_t x + (1 - a_t) c with a_t = prod_{i < t} (1 - G_i).
+
+    G_i is a Gaussian of peak 1 and std `std * (i + first)`; pixels are not negative there, so a hole stays one. In
+    [-1, 1] the zero that fills it is mid-grey. The paper's: MNIST and CIFAR-10 std 0.1, first 1, T = 50, random centre;
+    CelebA std 0.2, T = 100, centred; generation std 0.05, first 1, T = 750, a colour.
+
+    Attributes:
+        std: s, in pixels, above 0.
+        first: m0, at least 1.
+        random_centre: each image has a hole of its own place, uniform over the image; else the middle.
+        fill: "zero", or "colour": c of each image is uniform in [-0.5, 0.5] per channel.
+        order: "outwards", or "inwards": what is lost first is what is far from the centre, 1 - a_t = prod_{i < T - t}
+            (1 - G_i), so that the last severity is c alone.
+    """
+
+    std: float = 0.1
+    first: int = 1
+    random_centre: bool = False
+    fill: Fill = "zero"
+    order: Order = "outwards"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("std", 0 < self.std < math.inf, "above 0 and finite")
+        self._require("first", self.first >= 1, "at least 1")
+        self._require("fill", self.fill in get_args(Fill), f"one of {', '.join(get_args(Fill))}")
+        self._require("order", self.order in get_args(Order), f"one of {', '.join(get_args(Order))}")
+
+    def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
+        colours = torch.zeros(shape[0], shape[1], 1, 1)
+        if self.fill == "colour":
+            colours = torch.rand(colours.shape, generator=rng) - 0.5
+        return self._fade_to(colours.to(device), shape, rng)
+
+    def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
+        """As `Mixing` says: `last` is the colour."""
+        batch, channels, height, width = last.shape
+        return self._checked(self._fade_to(last, (batch, channels, height, width), rng), last.shape)
+
+    def _fade_to(self, colours: Tensor, shape: Shape, rng: torch.Generator) -> Degrade:
+        batch, _, height, width = shape
+        kept = _kept_window(self, height, width, colours.device)
+        # The window is twice as large as the image, its hole in the middle; an image sees a part of it.
+        tops, lefts = (
+            torch.randint(0, side + 1, (batch,), generator=rng)
+            if self.random_centre
+            else torch.full((batch,), side // 2)
+            for side in (height, width)
+        )
+        rows = (tops.reshape(-1, 1, 1) + torch.arange(height).reshape(1, -1, 1)).to(colours.device)
+        columns = (lefts.reshape(-1, 1, 1) + torch.arange(width).reshape(1, 1, -1)).to(colours.device)
+
+        def degrade(images: Tensor, severity: Tensor) -> Tensor:
+            share = kept[severity.reshape(-1, 1, 1), rows, columns].unsqueeze(1)
+            return share * images + (1 - share) * colours
+
+        return degrade
+
+
+@lru_cache(maxsize=16)
+def _kept_window(mask: Mask, height: int, width: int, device: torch.device) -> Tensor:
+    """a_t over twice the image: (steps + 1, 2 height, 2 width) float32, the peak at (height - 1, width - 1)."""
+    products = torch.ones(mask.steps + 1, 2 * height, 2 * width, dtype=torch.float64)
+    for index in range(mask.steps):
+        std = mask.std * (index + mask.first)
+        rows, columns = (gaussian(2 * side, std, centre=side - 1) for side in (height, width))
+        products[index + 1] = products[index] * (1 - torch.outer(rows, columns))
+    return (products if mask.order == "outwards" else 1 - products.flip(0)).float().to(device)
+
+
+def cosine_signal(steps: int) -> Tensor:
+    """A_t, the share of the signal's variance that is left: (steps + 1,) float64, from 1 (severity 0) to about 0.
+
+    The cosine schedule of arXiv 2102.09672, equation 17, with offset 0.008 and no step above 0.999.
+    """
+    times = torch.arange(steps + 1, dtype=torch.float64) / steps
+    curve = torch.cos((times + 0.008) / 1.008 * math.pi / 2) ** 2
+    betas = (1 - curve[1:] / curve[:-1]).clamp(max=0.999)
+    return torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, dim=0)])
+
+
+def _mix(signal: Tensor, others: Tensor) -> Degrade:
+    """sqrt(A_t) x + sqrt(1 - A_t) z."""
+    kept, lost = (share.sqrt().float().to(others.device) for share in (signal, 1 - signal))
+
+    def degrade(images: Tensor, severity: Tensor) -> Tensor:
+        return kept[severity].reshape(-1, 1, 1, 1) * images + lost[severity].reshape(-1, 1, 1, 1) * others
+
+    return degrade
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(Mixing):
+    """The hot baseline: D(x, t) = sqrt(A_t) x + sqrt(1 - A_t) z, z standard normal and the same for all t."""
+
+    def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
+        return _mix(cosine_signal(self.steps), torch.randn(shape, generator=rng).to(device))
+
+    def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
+        """As `Mixing` says: `last` is the noise."""
+        return self._checked(_mix(cosine_signal(self.steps), last), last.shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Animorphosis(Mixing):
+    """Images turn into those of another set: as `Noise`, with z one of the others, drawn for each image.
+
+    z stays the same for the whole trajectory. Were it estimated again from x_t at each step, D(xh, t) would be x_t
+    itself, and Algorithm 2 the same as Algorithm 1.
+
+    Attributes:
+        others: (N, C, H, W) float in [-1, 1], of the shape of the images.
+    """
+
+    others: Tensor = field(repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.others.ndim != 4 or not len(self.others):
+            raise ValueError(f"others must be (N, C, H, W) with N at least 1, not {tuple(self.others.shape)}")
+
+    def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
+        _require_same_images(self.others.shape[1:], shape[1:])
+        drawn = torch.randint(len(self.others), (shape[0],), generator=rng)
+        return _mix(cosine_signal(self.steps), self.others[drawn].to(device))
+
+    def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
+        """As `Mixing` says: `last` are the others."""
+        return self._checked(_mix(cosine_signal(self.steps), last), last.shape)
+
+
+def _require_same_images(others: Sequence[int], images: Sequence[int]) -> None:
+    if tuple(others) != tuple(images):
+        raise ValueError(f"the other images must be of shape {tuple(images)} as the images, not {tuple(others)}")
+
+
+Fading = Literal["linear", "constant"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desaturate(Degradation):
+    """Colours fade to grey: step i (from 0) is f_i I + (1 - f_i) P, P the mean over the channels.
+
+    P P = P, so D(x, t) = F_t x + (1 - F_t) P x, F_t the product of the first t factors.
+
+    Attributes:
+        fading: "linear": f_i = 1 - (1/T) / (1 - i/T), so that F_t = 1 - t/T; or "constant": f_i = `factor`.
+        factor: in [0, 1].
+    """
+
+    fading: Fading = "linear"
+    factor: float = 0.9
+    colour_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("fading", self.fading in get_args(Fading), f"one of {', '.join(get_args(Fading))}")
+        self._require("factor", 0 <= self.factor <= 1, "from 0 to 1")
+
+    def factors(self) -> Tensor:
+        """f_i: (steps,) float64 in [0, 1]."""
+        if self.fading == "constant":
+            return torch.full((self.steps,), self.factor, dtype=torch.float64)
+        left = self.steps - torch.arange(self.steps, dtype=torch.float64)
+        return 1 - 1 / left
+
+    def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
+        kept = torch.cat([torch.ones(1, dtype=torch.float64), self.factors().cumprod(0)]).float().to(device)
+
+        def degrade(images: Tensor, severity: Tensor) -> Tensor:
+            share = kept[severity].reshape(-1, 1, 1, 1)
+            return share * images + (1 - share) * images.mean(dim=1, keepdim=True)
+
+        return degrade

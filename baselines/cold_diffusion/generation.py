@@ -1,0 +1,188 @@
+"""Images from nothing: the last state is drawn instead of degraded, and Algorithm 2 goes back from it.
+
+A degradation must end in something simple for that: a constant, a few pixels, a colour, another image, noise.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.cold_diffusion.degradations import Degradation, Mixing
+from easy_to_hard.baselines.cold_diffusion.degradations_linear import Blur, Pixelate
+from easy_to_hard.baselines.cold_diffusion.degradations_mixing import Animorphosis, Mask, Noise
+from easy_to_hard.baselines.cold_diffusion.sampling import Restore, algorithm_2
+from easy_to_hard.baselines.image_data import to_unit_range
+
+# Of the noise that breaks the symmetry of constant states, in the authors' commands.
+BROKEN_SYMMETRY: Final = 0.002
+
+_RIDGE: Final = 1e-6
+_MOST_ROUNDS: Final = 200
+_BATCH: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mixture:
+    """A mixture of K Gaussians in D dimensions.
+
+    Attributes:
+        weights: (K,) float64, adding up to 1.
+        means: (K, D) float64.
+        covariances: (K, D, D) float64.
+    """
+
+    weights: Tensor
+    means: Tensor
+    covariances: Tensor
+
+    def log_densities(self, points: Tensor) -> Tensor:
+        """log of weight times density of each component: (N, D) -> (N, K)."""
+        roots = torch.linalg.cholesky(self.covariances)
+        centred = (points.unsqueeze(1) - self.means).permute(1, 2, 0)
+        scaled = torch.linalg.solve_triangular(roots, centred, upper=False).square().sum(dim=1)
+        log_scale = roots.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        constant = self.weights.log() - log_scale - points.shape[1] / 2 * math.log(2 * math.pi)
+        densities: Tensor = constant - scaled.T / 2
+        return densities
+
+    def sample(self, count: int, rng: torch.Generator) -> Tensor:
+        """(count, D) float64."""
+        chosen = torch.multinomial(self.weights, count, replacement=True, generator=rng)
+        noise = torch.randn(count, self.means.shape[1], 1, generator=rng, dtype=torch.float64)
+        roots = torch.linalg.cholesky(self.covariances)
+        points: Tensor = self.means[chosen] + (roots[chosen] @ noise).squeeze(2)
+        return points
+
+
+def fit_mixture(points: Tensor, components: int, rng: torch.Generator, *, tolerance: float = 1e-3) -> Mixture:
+    """Fit by expectation-maximisation with full covariances; one component is the plain Gaussian.
+
+    Args:
+        points: (N, D) float64.
+        components: K, from 1 to N.
+        rng: of the points that means start at.
+        tolerance: it ends where the mean log-likelihood gains less than this.
+
+    Raises:
+        ValueError: components out of range.
+    """
+    if not 1 <= components <= len(points):
+        raise ValueError(f"components must be from 1 to {len(points)}, the number of points, not {components}")
+    ridge = _RIDGE * torch.eye(points.shape[1], dtype=torch.float64)
+    spread = points.T.cov(correction=0).reshape(ridge.shape) + ridge
+    starts = points[torch.randperm(len(points), generator=rng)[:components]]
+    mixture = Mixture(
+        weights=torch.full((components,), 1 / components, dtype=torch.float64),
+        means=starts if components > 1 else points.mean(dim=0, keepdim=True),
+        covariances=spread.repeat(components, 1, 1),
+    )
+    likelihood = -math.inf
+    for _ in range(_MOST_ROUNDS):
+        densities = mixture.log_densities(points)
+        total = densities.logsumexp(dim=1)
+        if float(total.mean()) - likelihood < tolerance:
+            break
+        likelihood = float(total.mean())
+        shares = (densities - total.unsqueeze(1)).exp()
+        sums = shares.sum(dim=0).clamp(min=1e-12)
+        means = shares.T @ points / sums.unsqueeze(1)
+        centred = points.unsqueeze(1) - means
+        covariances = torch.einsum("nk,nkd,nke->kde", shares, centred, centred) / sums[:, None, None] + ridge
+        mixture = Mixture(weights=sums / sums.sum(), means=means, covariances=covariances)
+    return mixture
+
+
+DrawStates: TypeAlias = Callable[[int, torch.Generator], Tensor]
+"""(count, rng) -> states of the last severity, (count, C, H, W) float32."""
+
+
+def last_states(degradation: Degradation, images: Tensor, *, components: int, seed_rng: torch.Generator) -> DrawStates:
+    """How to draw what the degradation ends in.
+
+    Blur to the mean and pixelation: a mixture fitted to the last states of training images, which few numbers describe.
+    A colour that fades in: that colour. Animorphosis: an image of the other set. Noise: noise.
+
+    Args:
+        degradation: which.
+        images: (N, C, H, W) uint8, training images.
+        components: of the mixture.
+        seed_rng: of its fit.
+
+    Raises:
+        ValueError: a degradation whose last state cannot be drawn.
+    """
+    shape = tuple(images.shape[1:])
+    if isinstance(degradation, Blur) and degradation.to_mean:
+        return _from_mixture(images, (1, 1), components, seed_rng)
+    if isinstance(degradation, Pixelate):
+        side = [length // 2**degradation.steps for length in shape[1:]]
+        return _from_mixture(images, (side[0], side[1]), components, seed_rng)
+    if isinstance(degradation, Noise):
+        return lambda count, rng: torch.randn((count, *shape), generator=rng)
+    if isinstance(degradation, Animorphosis):
+        others = degradation.others
+        return lambda count, rng: others[torch.randint(len(others), (count,), generator=rng)]
+    if isinstance(degradation, Mask) and degradation.fill == "colour":
+        return lambda count, rng: (torch.rand(count, shape[0], 1, 1, generator=rng) - 0.5).expand(count, *shape)
+    raise ValueError(
+        f"what {type(degradation).__name__} ends in cannot be drawn: images are generated by blur_to_mean, "
+        "mask_colour, pixelate, animorphosis and noise"
+    )
+
+
+def _from_mixture(images: Tensor, sides: tuple[int, int], components: int, rng: torch.Generator) -> DrawStates:
+    channels, height, width = images.shape[1:]
+    pool = torch.nn.functional.adaptive_avg_pool2d
+    small = torch.cat([pool(to_unit_range(part), sides) for part in torch.split(images, 4096)])
+    mixture = fit_mixture(small.flatten(1).double(), components, rng)
+
+    def draw(count: int, draw_rng: torch.Generator) -> Tensor:
+        points = mixture.sample(count, draw_rng).float().reshape(count, channels, *sides)
+        return torch.nn.functional.interpolate(points, (height, width), mode="nearest-exact")
+
+    return draw
+
+
+def generate(
+    restore: Restore,
+    degradation: Degradation,
+    draw: DrawStates,
+    count: int,
+    *,
+    noise: float,
+    rng: torch.Generator,
+    device: torch.device,
+) -> Tensor:
+    """Draw last states, break their symmetry, and go back by Algorithm 2.
+
+    Args:
+        restore: the restorer.
+        degradation: whose last states they are.
+        draw: see `last_states`.
+        count: how many, at least 1.
+        noise: std of what is added to each pixel of a last state; 0 for nothing: then a net without a sense of place
+            makes the same of every state of one colour.
+        rng: of everything drawn.
+        device: where.
+
+    Returns:
+        (count, C, H, W) float32 in [0, 1], clamped, on the CPU.
+    """
+    if count < 1:
+        raise ValueError(f"the number of images must be at least 1, not {count}")
+    made = []
+    for start in range(0, count, _BATCH):
+        states = draw(min(_BATCH, count - start), rng)
+        if noise:
+            states = states + noise * torch.randn(states.shape, generator=rng)
+        states = states.to(device)
+        if isinstance(degradation, Mixing):
+            degrade = degradation.freeze_at(states, rng)
+        else:
+            degrade = degradation.freeze(states.shape, rng, device)
+        made.append(algorithm_2(restore, degrade, states, degradation.steps))
+    return ((torch.cat(made) + 1) / 2).clamp(0, 1).cpu()

@@ -1,0 +1,152 @@
+"""From a degraded state back to a clean one: in one step, by Algorithm 1 or by Algorithm 2 (arXiv 2208.09392).
+
+A degradation D(x, t) has severities t from 0, where D(x, 0) = x, to `steps`; a restorer R(x_t, t) estimates the clean
+x from severity t at once. Nothing here is about images: the maze solver goes the same way.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+Degrade: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""(clean (B, C, *size) float, severity (B,) int64 from 0 to steps) -> degraded, of the clean one's shape.
+
+Whatever is random in it is frozen: the same clean state and severity give the same degraded state for as long as the
+trajectory lasts (a mask's place, a layer of snow, a colour).
+"""
+
+Restore: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""(degraded (B, C, *size) float, severity (B,) int64 from 1 to steps) -> estimate of the clean state."""
+
+OnStep: TypeAlias = Callable[[int, Tensor, Tensor], object]
+"""Called after each step with the severity just reached (steps - 1 down to 0), the state there, the estimate used."""
+
+
+class Sampler(Protocol):
+    """A way back; see `algorithm_2`."""
+
+    def __call__(
+        self, restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
+    ) -> Tensor:
+        """From a degraded state to an estimate of the clean one."""
+        ...
+
+
+def at_severity(severity: int, states: Tensor) -> Tensor:
+    """One severity for a whole batch: (B,) int64, on the states' device."""
+    return torch.full((len(states),), severity, dtype=torch.int64, device=states.device)
+
+
+def direct(restore: Restore, degraded: Tensor, steps: int) -> Tensor:
+    """The clean state in a single step, R(x_T, T): what the two algorithms are measured against.
+
+    Args:
+        restore: the restorer.
+        degraded: (B, C, *size) float, of severity `steps`.
+        steps: T, at least 1.
+
+    Returns:
+        (B, C, *size) float; not clamped.
+
+    Raises:
+        ValueError: steps below 1.
+    """
+    _require_steps(steps)
+    with torch.no_grad():
+        return restore(degraded, at_severity(steps, degraded))
+
+
+def algorithm_1(
+    restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
+) -> Tensor:
+    """Restore and degrade again, a severity less each time: x_{t-1} = D(R(x_t, t), t - 1) (Algorithm 1).
+
+    An error of the restorer goes into the next state as it is, so errors add up. Arguments, result and errors are
+    those of `algorithm_2`.
+    """
+
+    def step(state: Tensor, estimate: Tensor, severity: int) -> Tensor:
+        return degrade(estimate, at_severity(severity - 1, state))
+
+    return _descend(restore, step, degraded, steps, on_step)
+
+
+def algorithm_2(
+    restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
+) -> Tensor:
+    """Take off the difference of two severities: x_{t-1} = x_t - D(xh, t) + D(xh, t - 1), xh = R(x_t, t) (Algorithm 2).
+
+    Where D(x, t) = x + t e with the same e for every x, each step is exact whatever R is; where D is smooth in t, an
+    error of the restorer cancels but for the step's length.
+
+    Args:
+        restore: the restorer.
+        degrade: the degradation, its randomness frozen.
+        degraded: (B, C, *size) float, of severity `steps`.
+        steps: T, at least 1.
+        on_step: told of each step.
+
+    Returns:
+        (B, C, *size) float; not clamped, nor is any state on the way, for that would break the cancellation.
+
+    Raises:
+        ValueError: steps below 1.
+    """
+
+    def step(state: Tensor, estimate: Tensor, severity: int) -> Tensor:
+        here, next_ = (degrade(estimate, at_severity(t, state)) for t in (severity, severity - 1))
+        return state - here + next_
+
+    return _descend(restore, step, degraded, steps, on_step)
+
+
+def _descend(
+    restore: Restore,
+    step: Callable[[Tensor, Tensor, int], Tensor],
+    degraded: Tensor,
+    steps: int,
+    on_step: OnStep | None,
+) -> Tensor:
+    _require_steps(steps)
+    state = degraded
+    with torch.no_grad():
+        for severity in range(steps, 0, -1):
+            estimate = restore(state, at_severity(severity, state))
+            state = step(state, estimate, severity)
+            if on_step is not None:
+                on_step(severity - 1, state, estimate)
+    return state
+
+
+def _require_steps(steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, not {steps}")
+
+
+def _direct(
+    restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
+) -> Tensor:
+    """`direct` with the arguments of the other two."""
+    estimate = direct(restore, degraded, steps)
+    if on_step is not None:
+        on_step(0, estimate, estimate)
+    return estimate
+
+
+SAMPLERS: Final[Mapping[str, Sampler]] = MappingProxyType(
+    {"direct": _direct, "algorithm_1": algorithm_1, "algorithm_2": algorithm_2}
+)
+
+
+def get_sampler(name: str) -> Sampler:
+    """The sampler of that name.
+
+    Raises:
+        ValueError: unknown name; the message lists the known ones.
+    """
+    if name not in SAMPLERS:
+        raise ValueError(f"unknown sampler {name!r}: choose one of {', '.join(SAMPLERS)}")
+    return SAMPLERS[name]

@@ -1,0 +1,166 @@
+"""Degradations of solution maps: each is known at its full severity from the puzzle alone, so that solving can start.
+
+The requirement that sets them apart from blur or pixelation is D(y, steps) = the same for every y. All of them are
+defined for ANY estimate y, also for one that is no path: what an entry of y says is on the path is what is above 0.
+
+- `dead_end_growth`: the path, and the nearest t / steps of the other free positions; at full severity all that is free.
+  The way back fills dead ends.
+- `growth_by_distance`: the path, and what lies within t / steps of the largest distance from it.
+- `path_peeling`: the path without its last t / steps; at full severity start and goal. The way back is a walk.
+- `prefix_masking`: the first n (1 - t / steps) parities, and 0 for the others.
+- `prefix_to_input`: the first n (1 - t / steps) parities, and the input's bits for the others.
+
+Of a map of mazes, walls are -1 and start and goal are 1 at any severity but 0, where D(y, 0) = y whatever y is.
+Distances are steps between free positions from all of y's path positions, the start and the goal, so that an empty
+estimate grows from these two; where y is real-valued, positions that are not grown keep their value. Peeling goes by
+the distance from the start within y's path; pieces that do not hang together with the start go first.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.cold_diffusion.sampling import Degrade, at_severity
+from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, solution_maps
+from easy_to_hard.baselines.cold_diffusion.solution_paths import growth_orders, peeling_orders
+
+Prepare: TypeAlias = Callable[[Puzzles, int], Degrade]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapDegradation:
+    """A degradation of a task's solution maps.
+
+    Attributes:
+        task: whose.
+        title: what it does, in a line.
+        prepare: (puzzles, steps) to D(y (B, 1, *size), severity (B,) int64 from 0 to steps), for these puzzles.
+    """
+
+    task: str
+    title: str
+    prepare: Prepare
+
+
+def _column(values: Tensor, states: Tensor) -> Tensor:
+    """(B,) to (B, 1, ...), as many dimensions as the states have."""
+    return values.view(-1, *(1,) * (states.ndim - 1))
+
+
+def _check_severity(severity: Tensor, steps: int) -> None:
+    if int(severity.min()) < 0 or int(severity.max()) > steps:
+        worst = int(severity.max()) if int(severity.max()) > steps else int(severity.min())
+        raise ValueError(f"severity must be from 0 to {steps}, not {worst}")
+
+
+def _checked(degraded: Degrade, steps: int) -> Degrade:
+    """With the severity checked, and D(y, 0) = y."""
+
+    def degrade(clean: Tensor, severity: Tensor) -> Tensor:
+        _check_severity(severity, steps)
+        return torch.where(_column(severity, clean) == 0, clean, degraded(clean, severity))
+
+    return degrade
+
+
+def _maze_arrays(puzzles: Puzzles) -> tuple[Tensor, Tensor]:
+    """(B, P, P) uint8 positions on the CPU, and (B, 1, P, P) what is known: walls -1, start and goal 1, else 0."""
+    free, start, goal = puzzles.condition.unbind(1)
+    return (free + start + 2 * goal).to("cpu", torch.uint8), solution_maps(puzzles.task).known(puzzles)
+
+
+def _chosen(clean: Tensor) -> Tensor:
+    return (clean[:, 0] > 0).cpu()
+
+
+def _growth(by_distance: bool) -> Prepare:
+    def prepare(puzzles: Puzzles, steps: int) -> Degrade:
+        positions, known = _maze_arrays(puzzles)
+
+        def degraded(clean: Tensor, severity: Tensor) -> Tensor:
+            ranks, distances, totals, depths = growth_orders(positions.numpy(), _chosen(clean).numpy())
+            order = torch.from_numpy(distances if by_distance else ranks).unsqueeze(1).to(clean.device)
+            most = _column(torch.from_numpy(depths if by_distance else totals).to(clean.device), clean)
+            reached = _column(severity, clean)
+            grown = (order >= 0) & (order * steps <= reached * most)
+            # The set itself keeps its values, which are all 1 but of a real-valued estimate, until nothing may be left.
+            grown &= (order > 0) | (reached == steps)
+            return torch.where(known != 0, known, torch.where(grown, 1.0, clean))
+
+        return _checked(degraded, steps)
+
+    return prepare
+
+
+def _path_peeling(puzzles: Puzzles, steps: int) -> Degrade:
+    positions, known = _maze_arrays(puzzles)
+
+    def degraded(clean: Tensor, severity: Tensor) -> Tensor:
+        ranks, totals = peeling_orders(positions.numpy(), _chosen(clean).numpy())
+        order = torch.from_numpy(ranks).unsqueeze(1).to(clean.device)
+        length = _column(torch.from_numpy(totals).to(clean.device), clean)
+        left = _column(steps - severity, clean)
+        # What is off the path, however near to 0, says nothing at full severity.
+        peeled = (order * steps >= left * length) | ((order < 0) & (left == 0))
+        return torch.where(known != 0, known, torch.where(peeled, -1.0, clean))
+
+    return _checked(degraded, steps)
+
+
+def _prefix_masking(to_input: bool) -> Prepare:
+    def prepare(puzzles: Puzzles, steps: int) -> Degrade:
+        places = torch.arange(puzzles.solutions.shape[-1], device=puzzles.solutions.device)
+        behind = puzzles.condition if to_input else torch.zeros_like(puzzles.condition)
+
+        def degraded(clean: Tensor, severity: Tensor) -> Tensor:
+            kept = places * steps < len(places) * _column(steps - severity, clean)
+            return torch.where(kept, clean, behind)
+
+        return _checked(degraded, steps)
+
+    return prepare
+
+
+MAP_DEGRADATIONS: Final[Mapping[str, MapDegradation]] = MappingProxyType(
+    {
+        "dead_end_growth": MapDegradation(
+            task="mazes", title="the path and the nearest share of the other positions", prepare=_growth(False)
+        ),
+        "growth_by_distance": MapDegradation(
+            task="mazes", title="the path and all that is within a distance of it", prepare=_growth(True)
+        ),
+        "path_peeling": MapDegradation(
+            task="mazes", title="the path without its end towards the goal", prepare=_path_peeling
+        ),
+        "prefix_masking": MapDegradation(
+            task="prefix_sums", title="the first parities, and nothing behind them", prepare=_prefix_masking(False)
+        ),
+        "prefix_to_input": MapDegradation(
+            task="prefix_sums",
+            title="the first parities, and the input's bits behind them",
+            prepare=_prefix_masking(True),
+        ),
+    }
+)
+
+
+def map_degradation(name: str, task: str) -> MapDegradation:
+    """The degradation of that name.
+
+    Raises:
+        ValueError: the task has none of that name; the message lists those that it has.
+    """
+    of_task = [known for known, degradation in MAP_DEGRADATIONS.items() if degradation.task == task]
+    if name not in of_task:
+        raise ValueError(f"unknown degradation {name!r} of {task}: choose one of {', '.join(of_task)}")
+    return MAP_DEGRADATIONS[name]
+
+
+def fully_degraded(degrade: Degrade, puzzles: Puzzles, steps: int) -> Tensor:
+    """D(y, steps), which does not depend on y: where solving starts, (B, 1, *size) float32."""
+    nothing = torch.zeros_like(puzzles.solutions)
+    return degrade(nothing, at_severity(steps, nothing))

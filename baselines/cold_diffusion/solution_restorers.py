@@ -1,0 +1,169 @@
+"""What restores a solution map: a trained net, a solver of mazes' pictures, or an oracle that knows the solution.
+
+All of them answer with maps of -1 and 1, as solutions are, and with what the puzzle shows where it shows it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.cold_diffusion.sampling import Restore
+from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, solution_maps
+from easy_to_hard.baselines.cold_diffusion.solution_nets import SolutionNet
+from easy_to_hard.baselines.shared import generator_of
+
+PrepareRestorer: TypeAlias = Callable[[Puzzles, int], Restore]
+"""(puzzles, steps of the way back) -> restorer of their solutions."""
+
+MazeSolver: TypeAlias = Callable[[Tensor, int], Tensor]
+"""(pictures (B, 3, H, W) float in {0, 1}, iterations) -> (B, H, W), above 0 on the path."""
+
+
+def with_known(puzzles: Puzzles, on: Tensor) -> Tensor:
+    """(B, 1, *size) bool estimates to maps of -1 and 1, with what the puzzle shows put in."""
+    known = solution_maps(puzzles.task).known(puzzles)
+    return torch.where(known != 0, known, torch.where(on, 1.0, -1.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetRestorer:
+    """A trained net as a restorer, for any number of steps.
+
+    Attributes:
+        net: the net.
+        trained_steps: severities that it was trained on; severity t of s steps is shown to it as the trained one
+            ceil(t trained_steps / s), so that a time code never says what it did not say in training.
+        threshold: a position is on the path from this probability on, in (0, 1): below a half it leaves in doubt what
+            it does not see.
+        autocast: whether convolutions are computed in bfloat16.
+    """
+
+    net: SolutionNet
+    trained_steps: int
+    threshold: float
+    autocast: bool
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must be between 0 and 1, not {self.threshold}")
+
+    def __call__(self, puzzles: Puzzles, steps: int) -> Restore:
+        """The restorer of these puzzles."""
+        least = torch.tensor(self.threshold).logit().item()
+
+        def restore(states: Tensor, severity: Tensor) -> Tensor:
+            index = -(-severity * self.trained_steps // steps)
+            with torch.autocast(states.device.type, dtype=torch.bfloat16, enabled=self.autocast):
+                logits = self.net(states, puzzles.condition, index / self.trained_steps)
+            return with_known(puzzles, logits.float() >= least)
+
+        return restore
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverRestorer:
+    """A solver of pictures as a restorer of mazes: what the map leaves out becomes wall, and the rest is solved.
+
+    Attributes:
+        solver: such as a recurrent net; how it was trained is its own business, for a maze with fewer dead ends is a
+            maze.
+        iterations: that it is given at each step.
+    """
+
+    solver: MazeSolver
+    iterations: int
+
+    def __call__(self, puzzles: Puzzles, steps: int) -> Restore:
+        """The restorer of these puzzles."""
+        del steps
+        free, start, goal = puzzles.condition.unbind(1)
+
+        def restore(states: Tensor, severity: Tensor) -> Tensor:
+            del severity
+            left = free * ((states[:, 0] > 0) | (start + goal > 0))
+            picture = torch.stack([left - start, left - goal, left - start - goal], dim=1)
+            pixels = torch.nn.functional.pad(picture.repeat_interleave(2, 2).repeat_interleave(2, 3), (1, 1, 1, 1))
+            answers = self.solver(pixels, self.iterations)
+            return with_known(puzzles, answers[:, None, 1:-1:2, 1:-1:2] > 0)
+
+        return restore
+
+
+def oracle(puzzles: Puzzles, steps: int) -> Restore:
+    """The solution, whatever is shown."""
+    del steps
+    return lambda states, severity: puzzles.solutions
+
+
+def _frozen(level: Tensor) -> Tensor:
+    return torch.ones_like(level)
+
+
+def _with_severity(level: Tensor) -> Tensor:
+    return level
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """What a noisy oracle gets wrong.
+
+    Attributes:
+        title: in a line.
+        fresh: whether other positions are wrong at each step, or always the same.
+        share: (B,) severity / steps to the factor of the share that is wrong.
+    """
+
+    title: str
+    fresh: bool
+    share: Callable[[Tensor], Tensor]
+
+
+NOISES: Final[Mapping[str, Noise]] = MappingProxyType(
+    {
+        "frozen": Noise(title="the same positions are wrong at each step", fresh=False, share=_frozen),
+        "fresh": Noise(title="other positions are wrong at each step", fresh=True, share=_frozen),
+        "fading": Noise(title="others at each step, in proportion to the severity", fresh=True, share=_with_severity),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoisyOracle:
+    """The solution but for positions that are turned round, each with the same probability.
+
+    Attributes:
+        noise: name in `NOISES`.
+        probability: of a position being wrong, in [0, 1], at full severity.
+        seed: of which.
+
+    Raises:
+        ValueError: unknown noise, or a probability outside [0, 1].
+    """
+
+    noise: str
+    probability: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.noise not in NOISES:
+            raise ValueError(f"unknown noise {self.noise!r}: choose one of {', '.join(NOISES)}")
+        if not 0 <= self.probability <= 1:
+            raise ValueError(f"probability must be from 0 to 1, not {self.probability}")
+
+    def __call__(self, puzzles: Puzzles, steps: int) -> Restore:
+        """The restorer of these puzzles."""
+        noise = NOISES[self.noise]
+
+        def restore(states: Tensor, severity: Tensor) -> Tensor:
+            step = int(severity[0]) if noise.fresh else 0
+            generator = generator_of("noise", self.seed, step)
+            draws = torch.rand(puzzles.solutions.shape, generator=generator).to(states.device)
+            most = self.probability * noise.share(severity / steps)
+            wrong = draws < most.view(-1, *(1,) * (states.ndim - 1))
+            return with_known(puzzles, (puzzles.solutions > 0) ^ wrong)
+
+        return restore

@@ -1,0 +1,79 @@
+"""How well a restorer solves puzzles: one way back is run, and its answers are judged."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS
+from easy_to_hard.baselines.cold_diffusion.solution_degradations import MAP_DEGRADATIONS, fully_degraded
+from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, solution_maps
+from easy_to_hard.baselines.cold_diffusion.solution_restorers import PrepareRestorer
+from easy_to_hard.scoring import exact_match
+from easy_to_hard.tasks import Instances, get_task
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveScore:
+    """What came of a number of puzzles.
+
+    Attributes:
+        num_items: puzzles.
+        num_solved: answers that are the solution at every position.
+        checks: name -> answers that pass that check of the task, {"valid_path": 98} of mazes.
+        mean_f1: F1 of the positions that are 1, mean over the puzzles, in [0, 1].
+    """
+
+    num_items: int
+    num_solved: int
+    checks: dict[str, int]
+    mean_f1: float
+
+
+def mean_f1(predictions: NDArray[np.uint8], targets: NDArray[np.uint8]) -> float:
+    """F1 = 2 TP / (predicted + wanted) of the positions that are 1, mean over the items; 1 where both have none.
+
+    Args:
+        predictions: (N, *size) uint8 in {0, 1}.
+        targets: (N, *size) uint8 in {0, 1}.
+    """
+    axes = tuple(range(1, targets.ndim))
+    hits = np.sum(predictions & targets, axis=axes, dtype=np.int64)
+    marked = np.sum(predictions, axis=axes, dtype=np.int64) + np.sum(targets, axis=axes, dtype=np.int64)
+    return float(np.where(marked == 0, 1.0, 2 * hits / np.maximum(marked, 1)).mean())
+
+
+def judge(task: str, difficulty: int, instances: Instances, predictions: NDArray[np.uint8]) -> SolveScore:
+    """Judge answers (N, *target shape) uint8 in {0, 1} to N instances."""
+    facts = get_task(task)
+    targets = facts.encode(instances.data, difficulty, None)[1]
+    checks = facts.judge(instances, predictions, difficulty)
+    return SolveScore(
+        num_items=len(targets),
+        num_solved=int(exact_match(predictions, targets).sum()),
+        checks={name: int(passed.sum()) for name, passed in checks.items()},
+        mean_f1=mean_f1(predictions, targets),
+    )
+
+
+def solve_puzzles(
+    restorer: PrepareRestorer, puzzles: Puzzles, *, degradation: str, sampler: str, steps: int
+) -> NDArray[np.uint8]:
+    """Solve puzzles from what the puzzle alone shows, D(y, steps), on the device where they are.
+
+    Args:
+        restorer: what restores.
+        puzzles: their solutions are seen by an oracle only.
+        degradation: name in `MAP_DEGRADATIONS`.
+        sampler: name in `SAMPLERS`.
+        steps: of the way back, at least 1.
+
+    Returns:
+        (B, *target shape) uint8 in {0, 1}: what is above 0 in the last state.
+    """
+    degrade = MAP_DEGRADATIONS[degradation].prepare(puzzles, steps)
+    with torch.no_grad():
+        start = fully_degraded(degrade, puzzles, steps)
+        final = SAMPLERS[sampler](restorer(puzzles, steps), degrade, start, steps)
+    return solution_maps(puzzles.task).predictions(final)

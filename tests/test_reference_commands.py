@@ -1,0 +1,70 @@
+"""`easy-to-hard reference`."""
+
+from pathlib import Path
+
+import pytest
+
+from easy_to_hard.parsing import parse
+from easy_to_hard.reference_commands import ColdDiffusion, Reference
+from easy_to_hard.reference_results import ReferenceResult, of_share, over_seeds, write_reference_result
+
+
+def command(*arguments: str) -> Reference:
+    parsed: Reference = parse(Reference, arguments, see="help", prog="easy-to-hard reference")
+    return parsed
+
+
+def test_cold_diffusion_takes_its_settings() -> None:
+    method = command("cold-diffusion", "--preset", "small", "--data", "mnist", "--seeds", "1", "2").method
+    assert isinstance(method, ColdDiffusion)
+    assert (method.preset, method.data, method.degradation, method.seeds) == ("small", "mnist", "blur", (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", "svhn"), "--data must be one of mnist, cifar10, folder, mazes, prefix_sums, not 'svhn'"),
+        (("--threads", "0"), "--threads must be at least 1, not 0"),
+        (("--preset", "huge"), "unknown preset 'huge'"),
+        (("--degradation", "rain"), "unknown degradation 'rain': choose one of blur"),
+        (("--severities", "-2"), "severities must be at least 0, not -2"),
+        (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
+        (("--data-root", "."), "no MNIST in"),
+        (("--data", "mazes", "--seeds", "1", "2"), r"--seeds must be one number for a task, .*, not \[1, 2\]"),
+    ],
+)
+def test_errors_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
+        command("cold-diffusion", *arguments).run()
+    assert "\n" not in str(failure.value)
+
+
+def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = ReferenceResult(
+        method="cold_diffusion",
+        preset="small",
+        data="mnist",
+        question="?",
+        commit=None,
+        package_version="0",
+        seeds=(0, 1),
+        device="cpu",
+        seconds=1234.5,
+        settings={},
+        measurements=(
+            over_seeds("RMSE", [0.5], unit="pixel value", condition={"state": "direct"}, num_items=1000),
+            of_share("solve rate", 1, 2),
+        ),
+    )
+    write_reference_result(result, tmp_path / "result.json")
+    assert command("show", str(tmp_path / "result.json")).run() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "cold_diffusion, small, on mnist (seeds 0, 1; 1,234 s on cpu)",
+        "  RMSE (state direct): 0.5 pixel value, 1,000 items",
+        "  solve rate: 0.5 [0.09453, 0.9055] share, 2 items",
+    ]
+    with pytest.raises(ValueError, match="give at least one result file"):
+        command("show").run()
