@@ -219,8 +219,8 @@ def import_torchvision() -> Any:
         ImportError: it is not installed; the message says how to install it.
     """
     try:
-        import torchvision  # type: ignore[import-untyped,unused-ignore]
-        import torchvision.datasets  # type: ignore[import-untyped,unused-ignore]
+        import torchvision
+        import torchvision.datasets
     except ModuleNotFoundError as error:
         raise ImportError("torchvision is needed for this: pip install 'easy-to-hard[vision]'") from error
     except RuntimeError as error:
