@@ -18,6 +18,8 @@ _TASKS: Final = ("mazes", "prefix_sums")
 _IMAGES: Final = ("mnist", "cifar10", "folder")
 _VERDICTS: Final = {True: "held", False: "did not hold", None: "not decided"}
 _RESULT: Final = "result.json"
+# What a run prints of its measurements; `show` prints all.
+_MOST_LINES: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,7 @@ class ColdDiffusion:
         out = Path("runs") / name if self.out is None else self.out
         result = self._on_images(out) if self.data in _IMAGES else self._on_task(out)
         write_reference_result(result, out / _RESULT)
-        print(describe_reference(result))
+        print(describe_reference(result, most=_MOST_LINES))
         for path in (out / _RESULT, *sorted(out.glob("*.png"))):
             print(path)
         return 0
@@ -154,12 +156,14 @@ class Reference:
         return self.method.run()
 
 
-def describe_reference(result: "ReferenceResult") -> str:
-    """A result for people: a heading, a line for each measurement, the claims."""
+def describe_reference(result: "ReferenceResult", most: int | None = None) -> str:
+    """A result for people: a heading, a line for each measurement (no more than `most`, if given), the claims."""
     seeds = ", ".join(str(seed) for seed in result.seeds)
     where = f"seeds {seeds}; {result.seconds:,.0f} s on {result.device}"
     lines = [f"{result.method}, {result.preset}, on {result.data} ({where})"]
-    lines += [f"  {_describe_measurement(measurement)}" for measurement in result.measurements]
+    lines += [f"  {_describe_measurement(measurement)}" for measurement in result.measurements[:most]]
+    if most is not None and len(result.measurements) > most:
+        lines.append(f"  and {len(result.measurements) - most:,} more: 'easy-to-hard reference show' prints them all")
     for claim in result.claims:
         lines += [f"  {_VERDICTS[claim.held]}: {claim.text} ({claim.source})", f"    {claim.evidence}"]
     return "\n".join(lines)

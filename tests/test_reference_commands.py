@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from easy_to_hard.parsing import parse
-from easy_to_hard.reference_commands import ColdDiffusion, Reference
+from easy_to_hard.reference_commands import ColdDiffusion, Reference, describe_reference
 from easy_to_hard.reference_results import ReferenceResult, of_share, over_seeds, write_reference_result
 
 
@@ -68,3 +68,23 @@ def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     with pytest.raises(ValueError, match="give at least one result file"):
         command("show").run()
+
+
+def test_a_run_prints_so_many_measurements_and_says_how_many_more() -> None:
+    result = ReferenceResult(
+        method="cold_diffusion",
+        preset="small",
+        data="mazes",
+        question="?",
+        commit=None,
+        package_version="0",
+        seeds=(0,),
+        device="cpu",
+        seconds=1.0,
+        settings={},
+        measurements=tuple(of_share(f"rate {number}", 1, 2) for number in range(5)),
+    )
+    lines = describe_reference(result, most=3).splitlines()
+    assert [line.split(":")[0] for line in lines[1:4]] == ["  rate 0", "  rate 1", "  rate 2"]
+    assert lines[4:] == ["  and 2 more: 'easy-to-hard reference show' prints them all"]
+    assert len(describe_reference(result).splitlines()) == 6
