@@ -204,8 +204,7 @@ class Loop:
                 loss = self._loss_at(self.net, step * config.micro_batches + part) / config.micro_batches
             total += float(loss.detach())
             loss.backward()  # type: ignore[no-untyped-call]
-        if not math.isfinite(total):
-            raise RuntimeError(f"the loss is {total} at step {step}: lower learning_rate or set gradient_clip")
+        require_finite("loss", total, step)
         if config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.net.parameters(), config.gradient_clip)
         for group in self._optimizer.param_groups:
@@ -231,15 +230,7 @@ class Loop:
             "done": asdict(self._done),
             "settings": json.dumps(self._settings),
         }
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            torch.save(state, temporary)
-            temporary.replace(path)
-        except RuntimeError as error:
-            # So torch says that a disk is full.
-            raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        save_state(state, path)
 
     def _load(self, path: Path) -> None:
         try:
@@ -255,6 +246,35 @@ class Loop:
         except Exception as error:
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise ValueError(f"cannot go on from {path}: {reason}; remove it to start anew") from error
+
+
+def save_state(state: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint's state by `torch.save`, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        torch.save(state, temporary)
+        temporary.replace(path)
+    except RuntimeError as error:
+        # So torch says that a disk is full.
+        raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def require_finite(what: str, value: float, step: int) -> None:
+    """RuntimeError that says what to do, where a training has gone off.
+
+    Args:
+        what: such as "loss".
+        value: of it.
+        step: number of the step, from 0.
+    """
+    if not math.isfinite(value):
+        raise RuntimeError(f"the {what} is {value} at step {step}: lower learning_rate or set gradient_clip")
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,10 +5,9 @@ at all: what is wrong with it is said in one line, and no result is written.
 """
 
 import hashlib
-import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -21,7 +20,8 @@ from tqdm import tqdm
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.data import Items
+from easy_to_hard.baselines.deep_thinking.data import Items, manifest_sha256
+from easy_to_hard.baselines.deep_thinking.evaluation import slices
 from easy_to_hard.baselines.deep_thinking.examination import Examination, describe_device, examine
 from easy_to_hard.files import file_sha256
 from easy_to_hard.leaderboard.callables import Asked, load_callable
@@ -194,7 +194,7 @@ def score_predictions(path: Path, entry: Entry, *, task: str = "", place: str = 
                     f"{place} holds only {len(items)} test items of {spec.config}: it is not the benchmark"
                 )
             tally = Tally(get_task(name), difficulty)
-            for part in _parts(len(items), _chunk_size(spec)):
+            for part in slices(len(items), _chunk_size(spec)):
                 tally.add(items.instances(part), answered.predictions[part])
                 bar.update(part.stop - part.start)
             scores.append(_to_score(spec, tally, answered.iterations))
@@ -238,7 +238,7 @@ def score_callable(name: str, questions: Questions, entry: Entry, *, progress: b
         with tqdm(
             total=len(items), desc=items.spec.config, unit=" items", disable=None if progress else True, delay=1
         ) as bar:
-            for part in _parts(len(items), min(questions.batch_size, _chunk_size(items.spec))):
+            for part in slices(len(items), min(questions.batch_size, _chunk_size(items.spec))):
                 asked = Asked(items, part, questions.most_iterations(difficulty))
                 predictions, iterations = asked.ask(function, name)
                 tally.add(items.instances(part), predictions)
@@ -256,11 +256,6 @@ def score_callable(name: str, questions: Questions, entry: Entry, *, progress: b
         iterations_rule="the function's own, within what it was allowed",
         seconds=time.perf_counter() - started,
     )
-
-
-def _parts(count: int, size: int) -> Iterator[slice]:
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
 
 
 def _chunk_size(spec: DataSpec) -> int:
@@ -299,7 +294,7 @@ def _result(
             trained_on=entry.trained_on,
             commit=source_commit(),
             package_version=__version__,
-            data_manifest_sha256=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest(),
+            data_manifest_sha256=manifest_sha256(manifest),
             seed=0,
             data_seed=spec.seed,
             device=device,

@@ -1,6 +1,8 @@
 """What the nets are trained and tested on, and what counts as an answer."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -229,6 +231,11 @@ class Items:
         """The items themselves."""
         columns = {name: column[part] for name, column in self._instances.columns.items()}
         return Instances(data=self._instances.data[part], columns=columns)
+
+
+def manifest_sha256(entries: Sequence[Mapping[str, Any]]) -> str:
+    """SHA-256, in hexadecimal, of the `Items.manifest_entry` of each difficulty that a result was measured on."""
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
 def validation_items(items: Items, num_items: int) -> Items:

@@ -232,7 +232,8 @@ def _add_counts(batches: Sequence[Sequence[int]]) -> tuple[int, ...]:
     return tuple(sum(counts) for counts in zip(*held, strict=True))
 
 
-def _slices(num_items: int, batch_size: int) -> Iterator[slice]:
+def slices(num_items: int, batch_size: int) -> Iterator[slice]:
+    """The places of batches among items; the last may be smaller."""
     for start in range(0, num_items, batch_size):
         yield slice(start, min(start + batch_size, num_items))
 
@@ -373,7 +374,7 @@ def evaluate(
         raise ValueError("there must be at least one item to evaluate")
     device = next(model.parameters()).device
     started = time.perf_counter()
-    parts = list(_slices(len(items), config.batch_size))
+    parts = list(slices(len(items), config.batch_size))
     bar: tqdm[Any] = tqdm(
         total=len(parts) * config.max_iterations,
         desc=description,

@@ -1,7 +1,5 @@
 """What a net is tested on, how far, and what of it goes into a result file."""
 
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +10,13 @@ import torch
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, load_model
 from easy_to_hard.baselines.deep_thinking.costs import count_macs
-from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules, input_shape, validation_items
+from easy_to_hard.baselines.deep_thinking.data import (
+    Items,
+    answer_rules,
+    input_shape,
+    manifest_sha256,
+    validation_items,
+)
 from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, evaluate
 from easy_to_hard.baselines.deep_thinking.evaluation import Exit as EvaluationExit
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
@@ -277,7 +281,7 @@ def examine(
         items, at_difficulty = examine_difficulty(model, facts, examination, difficulty, progress=progress)
         tested.append(at_difficulty)
         manifest.append(items.manifest_entry())
-        sha256 = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        sha256 = manifest_sha256(manifest)
         yield to_result(model, facts, tested, data_manifest_sha256=sha256, tested_on=tested_on)
 
 

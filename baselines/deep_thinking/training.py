@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import os
 import signal
 import threading
 import time
@@ -20,6 +19,7 @@ from easy_to_hard.baselines.deep_thinking.data import Batches, Decode, Mask, mos
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.shared import require_finite, save_state
 from easy_to_hard.files import write_atomically
 
 Decay = Literal["none", "linear", "drops"]
@@ -204,23 +204,18 @@ class _Trainer:
             )
         num_right = exact_items(self.decode(loss.logits.detach(), inputs), targets, mask).sum()
         value, right = sum_over_processes(torch.stack([loss.value.detach(), num_right.to(loss.value)])).tolist()
-        _require_finite("loss", value, step)
+        require_finite("loss", value, step)
         self.optimizer.zero_grad()
         loss.value.backward()  # type: ignore[no-untyped-call]
         sum_gradients(self.parameters)
         limit = math.inf if config.gradient_clip is None else config.gradient_clip
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit)
-        _require_finite("norm of the gradient", float(norm), step)
+        require_finite("norm of the gradient", float(norm), step)
         factor = config.learning_rate_factor(step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
         self.optimizer.step()
         return value, right / num_items
-
-
-def _require_finite(what: str, value: float, step: int) -> None:
-    if not math.isfinite(value):
-        raise RuntimeError(f"the {what} is {value} at step {step}: lower learning_rate or set gradient_clip")
 
 
 @dataclass
@@ -244,15 +239,7 @@ def save_checkpoint(path: Path, trainer: _Trainer, progress: _Progress) -> None:
     for name, weights in trainer.model.named_parameters():
         if not bool(weights.isfinite().all()):
             raise RuntimeError(f"{name} is no longer finite at step {progress.step}: lower learning_rate")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(state, temporary)
-        temporary.replace(path)
-    except RuntimeError as error:
-        # So torch says that a disk is full.
-        raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    save_state(state, path)
 
 
 def changed_settings(stored: dict[str, Any], current: dict[str, Any]) -> list[str]:
