@@ -18,7 +18,7 @@ from easy_to_hard.hub_commands import Publish, PublishModel
 from easy_to_hard.leaderboard_commands import Leaderboard, Score
 from easy_to_hard.net_commands import Align, Curves, Evaluate, Perturb, Think, Train
 from easy_to_hard.parsing import parse
-from easy_to_hard.reference_commands import Reference
+from easy_to_hard.reference.commands import Reference
 
 Command: TypeAlias = (
     Annotated[Build, subcommand("build")]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from easy_to_hard.reference_results import Claim, Measurement, find_measurement, over_seeds
+from easy_to_hard.reference.results import Claim, Measurement, find_measurement, over_seeds
 
 SOURCE: Final = "arXiv 2208.09392, section 4"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import SolverRecipe
-from easy_to_hard.reference_results import Claim, Measurement
+from easy_to_hard.reference.results import Claim, Measurement
 from easy_to_hard.scoring import wilson_interval
 
 _PAPER: Final = "arXiv 2208.09392"

@@ -28,7 +28,7 @@ from easy_to_hard.baselines.cold_diffusion.solution_training import train_restor
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import SolverRecipe, get_solver_recipe
 from easy_to_hard.baselines.shared import get_device
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference_results import Measurement, ReferenceResult, of_share, over_seeds
+from easy_to_hard.reference.results import Measurement, ReferenceResult, of_share, over_seeds
 from easy_to_hard.results import source_commit
 from easy_to_hard.tasks import DataSpec, get_task
 

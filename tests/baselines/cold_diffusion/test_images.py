@@ -14,7 +14,7 @@ from easy_to_hard.baselines.cold_diffusion.metrics import Features
 from easy_to_hard.baselines.cold_diffusion.pictures import save_grid
 from easy_to_hard.baselines.cold_diffusion.recipes import get_preset
 from easy_to_hard.baselines.cold_diffusion.restoring import draw_batch, middle
-from easy_to_hard.reference_results import ReferenceResult, find_measurement, read_reference_result
+from easy_to_hard.reference.results import ReferenceResult, find_measurement, read_reference_result
 
 RESULTS = Path(__file__).parents[3] / "leaderboard" / "results" / "reference"
 

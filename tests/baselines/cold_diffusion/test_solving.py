@@ -37,7 +37,7 @@ from easy_to_hard.baselines.cold_diffusion.solution_training import build_net, r
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import SOLVER_RECIPES, NetRun, SolverRun, get_solver_recipe
 from easy_to_hard.baselines.cold_diffusion.solving import measurements_of, run_on_task, run_recipe
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference_results import Measurement, find_measurement, of_share
+from easy_to_hard.reference.results import Measurement, find_measurement, of_share
 from easy_to_hard.tasks import DataSpec, get_task
 
 MAZE_DEGRADATIONS = [name for name, of in MAP_DEGRADATIONS.items() if of.task == "mazes"]

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from easy_to_hard.parsing import parse
-from easy_to_hard.reference_commands import ColdDiffusion, Reference, describe_reference
-from easy_to_hard.reference_results import ReferenceResult, of_share, over_seeds, write_reference_result
+from easy_to_hard.reference.cold_diffusion import ColdDiffusion
+from easy_to_hard.reference.commands import Reference
+from easy_to_hard.reference.results import ReferenceResult, of_share, over_seeds, write_reference_result
+from easy_to_hard.reference.show import describe_reference
 
 
 def command(*arguments: str) -> Reference:

@@ -1,25 +1,19 @@
-"""The commands of `easy-to-hard reference`: evaluations of other papers' methods.
-
-Commands are above all layers: they load the baselines when they are run, and not before.
-"""
+"""`easy-to-hard reference cold-diffusion`."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final
 
-from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
+from tyro.conf import arg
 
 from easy_to_hard.net_commands import Device, Quiet
+from easy_to_hard.reference.show import finish
 
 if TYPE_CHECKING:
-    from easy_to_hard.reference_results import Measurement, ReferenceResult
+    from easy_to_hard.reference.results import ReferenceResult
 
 _TASKS: Final = ("mazes", "prefix_sums")
 _IMAGES: Final = ("mnist", "cifar10", "folder")
-_VERDICTS: Final = {True: "held", False: "did not hold", None: "not decided"}
-_RESULT: Final = "result.json"
-# What a run prints of its measurements; `show` prints all.
-_MOST_LINES: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,17 +66,12 @@ class ColdDiffusion:
             raise ValueError(f"--threads must be at least 1, not {self.threads}")
         import torch
 
-        from easy_to_hard.reference_results import write_reference_result
-
         torch.set_num_threads(self.threads)
         of_images = f"-{self.degradation}" if self.data in _IMAGES else ""
         name = f"cold-diffusion-{self.data.replace('_', '-')}{of_images}-{self.preset}"
         out = Path("runs") / name if self.out is None else self.out
         result = self._on_images(out) if self.data in _IMAGES else self._on_task(out)
-        write_reference_result(result, out / _RESULT)
-        print(describe_reference(result, most=_MOST_LINES))
-        for path in (out / _RESULT, *sorted(out.glob("*.png"))):
-            print(path)
+        finish(result, out)
         return 0
 
     def _on_images(self, out: Path) -> "ReferenceResult":
@@ -108,7 +97,7 @@ class ColdDiffusion:
 
     def _on_task(self, out: Path) -> "ReferenceResult":
         from easy_to_hard.baselines.cold_diffusion.solving import run_on_task
-        from easy_to_hard.reference_solvers import shipped_maze_solver
+        from easy_to_hard.reference.solvers import shipped_maze_solver
 
         if len(self.seeds) > 1:
             raise ValueError(f"--seeds must be one number for a task, the first of its seeds, not {list(self.seeds)}")
@@ -121,59 +110,3 @@ class ColdDiffusion:
             progress=not self.quiet,
             solver=shipped_maze_solver(self.device) if self.data == "mazes" else None,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShowReference:
-    """Print a reference evaluation's result file: its figures, and which of the paper's claims held."""
-
-    results: Annotated[Positional[tuple[Path, ...]], arg(help="result files", metavar="RESULT")]
-
-    def run(self) -> int:
-        """Print."""
-        from easy_to_hard.reference_results import read_reference_result
-
-        if not self.results:
-            raise ValueError("give at least one result file")
-        for path in self.results:
-            print(describe_reference(read_reference_result(path)))
-        return 0
-
-
-Method: TypeAlias = (
-    Annotated[ColdDiffusion, subcommand("cold-diffusion")] | Annotated[ShowReference, subcommand("show")]
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reference:
-    """Evaluate another paper's method, or show what came out of it."""
-
-    method: OmitSubcommandPrefixes[Method]
-
-    def run(self) -> int:
-        """Run the method's command."""
-        return self.method.run()
-
-
-def describe_reference(result: "ReferenceResult", most: int | None = None) -> str:
-    """A result for people: a heading, a line for each measurement (no more than `most`, if given), the claims."""
-    seeds = ", ".join(str(seed) for seed in result.seeds)
-    where = f"seeds {seeds}; {result.seconds:,.0f} s on {result.device}"
-    lines = [f"{result.method}, {result.preset}, on {result.data} ({where})"]
-    lines += [f"  {_describe_measurement(measurement)}" for measurement in result.measurements[:most]]
-    if most is not None and len(result.measurements) > most:
-        lines.append(f"  and {len(result.measurements) - most:,} more: 'easy-to-hard reference show' prints them all")
-    for claim in result.claims:
-        lines += [f"  {_VERDICTS[claim.held]}: {claim.text} ({claim.source})", f"    {claim.evidence}"]
-    return "\n".join(lines)
-
-
-def _describe_measurement(measurement: "Measurement") -> str:
-    condition = ", ".join(f"{name} {value}" for name, value in measurement.condition.items())
-    interval = ""
-    if measurement.low is not None and measurement.high is not None:
-        interval = f" [{measurement.low:.4g}, {measurement.high:.4g}]"
-    unit = f" {measurement.unit}" if measurement.unit else ""
-    where = f" ({condition})" if condition else ""
-    return f"{measurement.name}{where}: {measurement.value:.4g}{interval}{unit}, {measurement.num_items:,} items"

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from easy_to_hard.baselines import BASELINES
-from easy_to_hard.reference_results import (
+from easy_to_hard.reference.results import (
     Claim,
     Measurement,
     ReferenceResult,
@@ -21,7 +21,7 @@ from easy_to_hard.reference_results import (
     write_reference_result,
 )
 
-ROOT = Path(__file__).parent.parent / "leaderboard"
+ROOT = Path(__file__).parents[2] / "leaderboard"
 SCHEMA = json.loads((ROOT / "reference.schema.json").read_text(encoding="utf-8"))
 
 RESULT = ReferenceResult(
