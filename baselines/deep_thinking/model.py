@@ -6,6 +6,7 @@ et al. 2022, arXiv 2202.05826; without recall it is the net of Schwarzschild et 
 `FeedForwardNet` a block of its own for every iteration, and `LipschitzNet`, in its own file, a contraction.
 """
 
+import contextlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -56,8 +57,11 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def arranged(kernel: Tensor) -> Tensor:
     """The same values, dense; in 2-D with channels last in memory, which is twice as fast on a CPU."""
-    channels_last = kernel.ndim == 4
-    return kernel.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    if kernel.ndim == 4:
+        # vmap knows no such order.
+        with contextlib.suppress(RuntimeError):
+            return kernel.contiguous(memory_format=torch.channels_last)
+    return kernel.contiguous()
 
 
 def check_sizes(**sizes: int) -> None:

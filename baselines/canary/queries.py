@@ -1,0 +1,196 @@
+"""Canaries: queries that nets with and without a point answer differently (arXiv 2210.10750, algorithm 1)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from easy_to_hard.baselines.canary.scores import class_log_odds
+from easy_to_hard.baselines.canary.shadows import Shadows
+from easy_to_hard.baselines.shared import generator_of
+
+Mode = Literal["online", "offline"]
+
+Objective: TypeAlias = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
+"""(logits (B, C), labels (B,), other labels (B,), whether the net has the point) -> losses (B,)."""
+
+# The logits, and log odds, that nets with and without the point are drawn to: the authors' for CIFAR-10.
+_TARGETS: Final = {True: 10.0, False: 0.0}
+
+
+def _mse(logits: Tensor, labels: Tensor, others: Tensor, inside: bool) -> Tensor:
+    del others
+    return (logits.gather(1, labels[:, None])[:, 0] - _TARGETS[inside]) ** 2
+
+
+def _log_odds(logits: Tensor, labels: Tensor, others: Tensor, inside: bool) -> Tensor:
+    del others
+    return (class_log_odds(logits, labels).float() - _TARGETS[inside]) ** 2
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, others: Tensor, inside: bool) -> Tensor:
+    return F.cross_entropy(logits, labels if inside else others, reduction="none")
+
+
+def _margin(logits: Tensor, labels: Tensor, others: Tensor, inside: bool) -> Tensor:
+    """Carlini and Wagner's: the best other class's lead over the right one, or the reverse; no more than enough."""
+    del others
+    right = logits.gather(1, labels[:, None])[:, 0]
+    best = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
+    return F.relu(best - right if inside else right - best)
+
+
+OBJECTIVES: Final[Mapping[str, Objective]] = MappingProxyType(
+    {"mse": _mse, "log_odds": _log_odds, "cross_entropy": _cross_entropy, "margin": _margin}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryConfig:
+    """How canaries are made.
+
+    Attributes:
+        objective: name in `OBJECTIVES`; "mse" is the paper's, on the right class's logit.
+        epsilon: radius of the ball around the start, in 1/255 of a pixel's range; 0 for none but the box.
+        steps: at least 1; 30 in the authors' code.
+        learning_rate: of AdamW (online) or Adam (offline), on normalised pixels.
+        weight_decay: on the normalised image, as the authors have it.
+        nets_a_step: k, even: online half of them with the point and half without, offline all without.
+        batch_size: most queries that a net is asked at a time; it only bounds memory.
+
+    Raises:
+        ValueError: a value that is not allowed.
+    """
+
+    objective: str = "mse"
+    epsilon: float = 1.0
+    steps: int = 30
+    learning_rate: float = 0.05
+    weight_decay: float = 1e-3
+    nets_a_step: int = 2
+    batch_size: int = 2000
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {self.objective!r}")
+        if not 0 <= self.epsilon <= 255:
+            raise ValueError(f"epsilon must be from 0 to 255, in 1/255 of a pixel's range, not {self.epsilon:g}")
+        if self.steps < 1:
+            raise ValueError(f"canary steps must be at least 1, not {self.steps}")
+        if self.nets_a_step < 2 or self.nets_a_step % 2:
+            raise ValueError(f"nets_a_step must be even and at least 2, not {self.nets_a_step}")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        if self.learning_rate <= 0 or self.weight_decay < 0:
+            raise ValueError(
+                "learning_rate must be above 0 and weight_decay at least 0, "
+                f"not {self.learning_rate} and {self.weight_decay}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelBox:
+    """What pixels can be, in normalised units: black, white and 1/255 of the range, (C,) float32 each."""
+
+    black: Tensor
+    white: Tensor
+
+    def project(self, queries: Tensor, starts: Tensor, epsilon: float) -> Tensor:
+        """The nearest queries (..., C, H, W) in the ball around the starts, and of pixels that there are."""
+        if epsilon:
+            radius = (epsilon / 255 * (self.white - self.black))[:, None, None]
+            queries = torch.maximum(torch.minimum(queries, starts + radius), starts - radius)
+        return torch.maximum(torch.minimum(queries, self.white[:, None, None]), self.black[:, None, None])
+
+
+def draw_nets(keep: Tensor, count: int, mode: str, rng: torch.Generator) -> Tensor:
+    """Nets for one step: for each point `count` different ones, online half with and half without it.
+
+    Args:
+        keep: (M, P) bool, on the CPU.
+        count: k, even.
+        mode: "online" or "offline" (all without).
+        rng: on the CPU.
+
+    Returns:
+        (count, P) int64; online the first half with, the rest without.
+
+    Raises:
+        ValueError: a point has fewer nets of a side than are drawn.
+    """
+    parts = []
+    for chosen, wanted in ((keep, count // 2), (~keep, count - count // 2)) if mode == "online" else ((~keep, count),):
+        fewest = int(chosen.sum(0).min())
+        if fewest < wanted:
+            raise ValueError(f"each step needs {wanted} nets of a kind, but a point has {fewest}: train more nets")
+        keys = torch.rand(keep.shape, generator=rng).masked_fill(~chosen, 2)
+        parts.append(keys.argsort(dim=0)[:wanted])
+    return torch.cat(parts)
+
+
+def make_canaries(
+    nets: Shadows,
+    keep: Tensor,
+    starts: Tensor,
+    labels: Tensor,
+    *,
+    box: PixelBox,
+    config: CanaryConfig,
+    mode: Mode,
+    num_classes: int,
+    seed: int,
+) -> Tensor:
+    """Optimise all queries of all points side by side; the nets are those that no target is among.
+
+    Deviates: the authors stop a point early once its loss is small (offline), here all steps are run. Which nets are
+    drawn goes by point and step, the same for a point's queries.
+
+    Args:
+        nets: M shadow nets.
+        keep: (M, P) bool, on the CPU.
+        starts: (P, Q, C, H, W) float32, the centres of the balls.
+        labels: (P,) int64.
+        box, config, mode: see there.
+        num_classes: of the nets.
+        seed: at least 0.
+
+    Returns:
+        (P, Q, C, H, W) float32, in the ball and the box.
+    """
+    rng = generator_of("canaries", mode, seed)
+    queries = starts.clone().requires_grad_(True)
+    adam = torch.optim.AdamW if mode == "online" else torch.optim.Adam
+    optimizer = adam([queries], lr=config.learning_rate, weight_decay=config.weight_decay)
+    others = (labels.cpu() + torch.randint(1, num_classes, labels.shape, generator=rng)) % num_classes
+    others = others.to(labels.device)
+    loaded = [nets[number] for number in range(len(nets))]
+    for _ in range(config.steps):
+        drawn = draw_nets(keep, config.nets_a_step, mode, rng)
+        queries.grad = torch.zeros_like(queries)
+        for number, net in enumerate(loaded):
+            for inside in (True, False):
+                chosen = (drawn == number).any(0) & (keep[number] == inside)
+                at = torch.nonzero(chosen)[:, 0].to(queries.device)
+                # An empty part would be split into one empty part.
+                for part in () if not len(at) else torch.split(at, max(1, config.batch_size // starts.shape[1])):
+                    _add_gradient(net, queries, part, (labels, others), OBJECTIVES[config.objective], inside)
+        optimizer.step()
+        with torch.no_grad():
+            queries.copy_(box.project(queries, starts, config.epsilon))
+    return queries.detach()
+
+
+def _add_gradient(
+    net: torch.nn.Module, queries: Tensor, at: Tensor, labels: tuple[Tensor, Tensor], objective: Objective, inside: bool
+) -> None:
+    """Add the gradient of one net's losses on some points: of a point's queries the mean, as weight decay goes by."""
+    own = queries.detach()[at].requires_grad_(True)
+    right, other = (part[at].repeat_interleave(queries.shape[1]) for part in labels)
+    losses = objective(net(own.flatten(0, 1)), right, other, inside)
+    (gradient,) = torch.autograd.grad(losses.sum() / queries.shape[1], own)
+    assert queries.grad is not None
+    queries.grad.index_add_(0, at, gradient)

@@ -1,0 +1,326 @@
+"""Both kinds of run, whole and in small."""
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from easy_to_hard.baselines.canary import images, memorisation
+from easy_to_hard.baselines.canary.claims import LIRA, NEW_ITEMS, decide_image_claims, decide_task_claims
+from easy_to_hard.baselines.canary.images import CanaryRun, require_memory, run_on_images
+from easy_to_hard.baselines.canary.memorisation import FRESH_ATTACK, THRESHOLD_ATTACK, TaskRun, auc_of, run_on_task
+from easy_to_hard.baselines.canary.puzzle_task import SolverKind
+from easy_to_hard.baselines.canary.queries import CanaryConfig
+from easy_to_hard.baselines.canary.recipes import IMAGE_PRESETS, TASK_PRESETS, get_image_preset, get_task_preset
+from easy_to_hard.baselines.canary.shadows import TrainConfig
+from easy_to_hard.baselines.puzzles import Puzzles, mean_loss
+from easy_to_hard.reference.canary import StackableSolvers
+from easy_to_hard.reference.results import Measurement, ReferenceResult, find_measurement, read_reference_result
+from easy_to_hard.reference.solvers import RecurrentSolvers
+
+RESULTS = Path(__file__).parents[3] / "leaderboard" / "results" / "reference"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
+
+
+@pytest.fixture
+def cifar_root(tmp_path: Path) -> Path:
+    """Files as CIFAR-10's with 200 and 60 images of noise."""
+    folder = tmp_path / "data" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, count in (("data_batch_1", 200), ("test_batch", 60)):
+        data = rng.integers(0, 256, (count, 3072), dtype=np.uint8)
+        content = {b"data": data, b"labels": rng.integers(0, 10, count).tolist()}
+        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
+    return tmp_path / "data"
+
+
+def tiny(root: Path, **changes: Any) -> CanaryRun:
+    recipe = replace(
+        get_image_preset("smoke", "cifar10"),
+        shadows=12,
+        pool=60,
+        points=40,
+        queries=2,
+        width=2,
+        train=TrainConfig(steps=3, batch_size=4, learning_rate=0.01),
+        canary=CanaryConfig(steps=2),
+        variants=(("mse", 8.0),),
+    )
+    recipe = replace(recipe, **changes.pop("recipe", {}))
+    return CanaryRun(**{"recipe": recipe, "preset": "smoke", "target": "cifar10", "data_root": root, **changes})
+
+
+def plain(result: ReferenceResult) -> str:
+    return json.dumps(result.to_dict() | {"seconds": 0})
+
+
+def test_a_run_on_images_is_whole_and_goes_on(
+    cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny(cifar_root, levels=(0.1,))
+    result = run_on_images(run, tmp_path / "a", progress=False)
+    assert (result.method, result.data, result.seeds) == ("canary", "cifar10", (0,))
+    assert len(result.measurements) < 150
+    for name in ("roc.png", "queries.png"):
+        assert (tmp_path / "a" / name).read_bytes()[:4] == b"\x89PNG"
+    condition = {"queries": "canary, online", "score": "online", "variance": "fixed", "fit": "held out"}
+    one = find_measurement(result.measurements, "TPR at 10 % FPR", condition)
+    assert one.num_items == 6 * 40
+    assert "1 of 5 batches" in result.settings["data_note"]
+    # What was killed after the first canaries goes on with them, and ends the same.
+    made, real = [], images.make_canaries
+
+    def stopped(*given: Any, **settings: Any) -> Tensor:
+        if made:
+            raise KeyboardInterrupt
+        made.append(settings["mode"])
+        return real(*given, **settings)
+
+    monkeypatch.setattr(images, "make_canaries", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_on_images(run, tmp_path / "b", progress=False)
+    again: list[str] = []
+    monkeypatch.setattr(images, "make_canaries", lambda *a, **s: again.append(s["mode"]) or real(*a, **s))
+    assert plain(run_on_images(run, tmp_path / "b", progress=False)) == plain(result)
+    assert (made, again) == (["online"], ["offline", "online"])
+    with pytest.raises(ValueError, match="it is of a run that differs in seed"):
+        run_on_images(replace(run, seed=1), tmp_path / "b", progress=False)
+    changed = replace(run.recipe, canary=CanaryConfig(steps=3))
+    with pytest.raises(ValueError, match="it is of a run that differs in canary"):
+        run_on_images(replace(run, recipe=changed), tmp_path / "b", progress=False)
+
+
+def test_targets_make_no_canaries(cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, real, trained = [], images.make_canaries, []
+    real_train = images.train_shadows
+    monkeypatch.setattr(images, "train_shadows", lambda *a, **s: trained.append(real_train(*a, **s)) or trained[0])
+    monkeypatch.setattr(images, "make_canaries", lambda nets, *a, **s: seen.append(nets) or real(nets, *a, **s))
+    run_on_images(tiny(cifar_root), tmp_path / "out", progress=False)
+    weights = trained[0].states["linear.weight"]
+    assert len(trained[0]) == 12
+    assert all(torch.equal(nets.states["linear.weight"], weights[:6]) for nets in seen)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipe": {"shadows": 13}}, "shadows must be a multiple of 4 and at least 12 .*, not 13"),
+        ({"recipe": {"shadows": 8}}, "not 8"),
+        ({"recipe": {"points": 61}}, "points must be from 20 to 60, the pool, not 61"),
+        ({"recipe": {"queries": 0}}, "queries must be at least 1, not 0"),
+        ({"recipe": {"architecture": "vit"}}, "architecture must be one of small_cnn, wide_resnet, not 'vit'"),
+        ({"levels": (0.01,)}, "needs at least 100 non-members a target, not 20"),
+        ({"seed": -1}, "seed must be at least 0, not -1"),
+        ({"at_once": -1}, "nets at once must be at least 1, or 0 for the default, not -1"),
+        ({"device": "tpu"}, "device must be cpu"),
+    ],
+)
+def test_image_settings_errors(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tiny(tmp_path, **changes)
+
+
+def test_what_does_not_fit_is_said_before_training(cifar_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must be from 1 to 200, all that cifar10 has, not 300"):
+        run_on_images(tiny(cifar_root, recipe={"pool": 300}), tmp_path / "out", progress=False)
+    recipe = replace(tiny(cifar_root).recipe, queries=10**10)
+    with pytest.raises(ValueError, match=r"10,000,000,000 queries of each of 40 points need .* give at most [\d,]+ q"):
+        require_memory(recipe, 3072, torch.device("cpu"))
+    assert not (tmp_path / "out").exists()
+
+
+def difference(name: str, condition: Mapping[str, Any], low: float, high: float) -> Measurement:
+    return Measurement(name=name, value=(low + high) / 2, low=low, high=high, condition=dict(condition), num_items=10)
+
+
+def test_claims_are_decided_by_whole_intervals() -> None:
+    pair = {"attack": "canary, online; online; fixed; held out", "against": "augmented; online; fixed; held out"}
+    for (low, high), held in {(0.1, 0.2): True, (-0.2, -0.1): False, (-0.1, 0.2): None}.items():
+        (claim,) = decide_image_claims([difference("AUC difference", pair, low, high)])
+        assert claim.held is held
+        assert f"{low:.4f} to {high:.4f}" in claim.evidence
+    facts = {"attack": LIRA, "nets": "a", "iterations": 5}
+    ends = [
+        difference("AUC", {**facts, "items": NEW_ITEMS}, 0.4, 0.6),
+        difference("AUC", {**facts, "items": NEW_ITEMS}, 0.51, 0.6),
+        difference("AUC", {**facts, "items": NEW_ITEMS}, 0.4, 0.49),
+        difference("AUC", {**facts, "items": 20}, 0.51, 0.6),
+        difference("AUC", {**facts, "items": 20}, 0.4, 0.6),
+        difference("AUC", {**facts, "items": 20, "iterations": 6}, 0.51, 0.6),
+        difference("AUC difference", {"attack": LIRA, "of": "a", "against": "b"}, -0.6, -0.5),
+        difference("AUC difference", {"attack": "another", "of": "a", "against": "b"}, 0.5, 0.6),
+    ]
+    claims = decide_task_claims(ends, sizes=(20,), trained_iterations=5)
+    assert [claim.held for claim in claims] == [True, False, False, True, None, False]
+
+
+def test_claims_in_files_follow_from_their_figures() -> None:
+    for path in RESULTS.glob("canary-*.json"):
+        result = read_reference_result(path)
+        if result.data in ("mnist", "cifar10"):
+            assert tuple(result.claims) == decide_image_claims(result.measurements)
+        else:
+            facts = {"sizes": result.settings["sizes"], "trained_iterations": result.settings["max_iterations"]}
+            assert tuple(result.claims) == decide_task_claims(result.measurements, **facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """Nets that learn each string's answer by heart, from a table of its first bits; iterations sharpen it."""
+
+    bits: int = 12
+
+    def build(self, seed: int) -> nn.Module:
+        del seed
+        return nn.ParameterDict({"table": nn.Parameter(torch.zeros(2**self.bits, self.bits))})
+
+    def logits(self, net: Any, inputs: Tensor, iterations: int) -> Tensor:
+        return self._logits(net, inputs) * iterations / 10
+
+    def training_loss(self, net: nn.Module, items: Puzzles, *, seed: int, step: int) -> Tensor:
+        return mean_loss(self._logits(net, items.inputs), items)
+
+    def _logits(self, net: Any, inputs: Tensor) -> Tensor:
+        places = ((inputs[:, 0] > 0).long() * 2 ** torch.arange(self.bits)).sum(1)
+        found = F.embedding(places, net["table"])
+        return torch.stack([torch.zeros_like(found), found], dim=1)
+
+
+def tiny_task(**changes: Any) -> TaskRun:
+    recipe = replace(
+        get_task_preset("smoke", "prefix_sums"),
+        difficulty=12,
+        shadows=6,
+        sizes=(10, 30),
+        max_iterations=10,
+        iterations=(5, 10),
+        train=TrainConfig(steps=12, batch_size=10, learning_rate=0.3),
+        at_once=1,
+        fresh=50,
+    )
+    recipe = replace(recipe, **changes.pop("recipe", {}))
+    kinds = changes.pop("kinds", {"tables": SolverKind(solvers=Tables())})
+    return TaskRun(**{"recipe": recipe, "preset": "smoke", "task": "prefix_sums", "kinds": kinds, **changes})
+
+
+def test_tables_give_all_away_and_nothing_where_items_are_new(tmp_path: Path) -> None:
+    kinds = {"tables": SolverKind(solvers=Tables()), "short": SolverKind(solvers=Tables(), most_iterations=10)}
+    run = tiny_task(
+        kinds=kinds, comparisons=(("tables", "short"),), recipe={"max_iterations": 5, "iterations": (5, 20)}
+    )
+    result = run_on_task(run, tmp_path / "a", progress=False)
+    assert plain(run_on_task(run, tmp_path / "a", progress=False)) == plain(result)
+    facts = {"nets": "tables", "iterations": 5}
+    for attack in (THRESHOLD_ATTACK, LIRA, FRESH_ATTACK):
+        for size in (10, 30):
+            found = find_measurement(result.measurements, "AUC", {"attack": attack, "items": size, **facts})
+            assert found.value > 0.95
+    null = find_measurement(result.measurements, "AUC", {"attack": THRESHOLD_ATTACK, "items": NEW_ITEMS, **facts})
+    assert null.low is not None
+    assert null.low <= 0.5 <= null.high
+    rates = {
+        of: find_measurement(result.measurements, "solve rate", {"of": of, "items": 30, **facts}).value
+        for of in ("members", "the test split")
+    }
+    assert rates["members"] > 0.95 > 0.3 > rates["the test split"]
+    asked = [one.condition for one in result.measurements if one.name == "AUC" and one.condition["nets"] == "short"]
+    assert {condition["iterations"] for condition in asked} == {5}
+    names = {(one.condition["of"], one.condition["against"]) for one in result.measurements if "difference" in one.name}
+    assert names == {("tables", "short"), ("10 items", "30 items"), ("20 iterations", "5 iterations")}
+    same = {"attack": LIRA, "of": "tables", "against": "short", "items": 30, "iterations": 5}
+    assert find_measurement(result.measurements, "AUC difference", same).value == 0
+    assert (tmp_path / "a" / "memorisation.png").is_file()
+    with pytest.raises(ValueError, match="it is of a run that differs in seed"):
+        run_on_task(replace(run, seed=1), tmp_path / "a", progress=False)
+
+
+def test_no_net_of_the_null_has_seen_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tiny_task()
+    prepared = memorisation._prepare(run)
+    job = memorisation._job(run, prepared, "tables", with_null=True)
+    assert job.streams.shape == (18, 12, 10)
+    null = job.streams[12:].flatten(1)
+    assert null.min() >= prepared.pool == 60
+    assert all(len(row.unique()) == 120 for row in null)
+    for size, first in ((10, 0), (30, 6)):
+        for keep, stream in zip(prepared.keeps[size], job.streams[first : first + 6], strict=True):
+            assert keep[stream.unique()].all()
+    inputs = prepared.items.inputs.flatten(1)
+    assert len(inputs.unique(dim=0)) == len(inputs)
+    together = torch.cat([inputs, prepared.fresh.inputs.flatten(1)])
+    assert len(together.unique(dim=0)) == len(together)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipe": {"shadows": 7}}, "shadows must be even and at least 6 .*, not 7"),
+        ({"recipe": {"sizes": (5,)}}, r"sizes must be .*, not \[5\]"),
+        ({"recipe": {"sizes": (30, 20)}}, r"increasing, not \[30, 20\]"),
+        ({"recipe": {"iterations": (5,)}}, r"hold the 10 of training, not \[5\]"),
+        ({"recipe": {"fresh": 1}}, "fresh must be at least 20, not 1"),
+        ({"kinds": {}}, "at least one kind"),
+        ({"comparisons": (("tables", "x"),)}, "unknown kind of net 'x': choose one of tables"),
+        ({"seed": -1}, "must be at least 0, not -1"),
+    ],
+)
+def test_task_settings_errors(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        tiny_task(**changes)
+
+
+@pytest.mark.parametrize("task", ["mazes", "prefix_sums"])
+def test_stackable_solvers_have_the_same_loss(task: str) -> None:
+    from easy_to_hard.baselines.puzzles import make_puzzles
+
+    items = make_puzzles(task, 7 if task == "mazes" else 8, 5)
+    settings: dict[str, Any] = {"task": task, "width": 4, "max_iterations": 3, "progressive_weight": 0.5}
+    ours, theirs = StackableSolvers(**settings), RecurrentSolvers(**settings)
+    net = theirs.build(0)
+    losses = [solvers.training_loss(net, items, seed=0, step=2) for solvers in (ours, theirs)]
+    torch.testing.assert_close(losses[0], losses[1])
+    gradients = [torch.autograd.grad(loss, net.projection.weight)[0] for loss in losses]
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_auc_of_two_samples() -> None:
+    assert auc_of(torch.tensor([3.0, 1.0]).double(), torch.tensor([2.0, 0.0, 1.0]).double()) == pytest.approx(4.5 / 6)
+
+
+def test_presets() -> None:
+    assert (
+        {preset for preset, _ in IMAGE_PRESETS}
+        == {preset for preset, _ in TASK_PRESETS}
+        == {
+            "smoke",
+            "small",
+            "paper",
+        }
+    )
+    paper = get_image_preset("paper", "cifar10")
+    assert (paper.shadows, paper.points, paper.levels) == (64, 5000, (0.01, 0.001))
+    # 100 epochs of 25,000 images in batches of 256.
+    assert paper.train.steps == round(25_000 / 256 + 0.5) * 100
+    assert (paper.canary.epsilon, paper.canary.steps, paper.canary.nets_a_step, paper.queries) == (1, 30, 2, 10)
+    assert get_image_preset("small", "cifar10").levels == (0.01,)
+    for get in (get_image_preset, get_task_preset):
+        with pytest.raises(ValueError, match=r"unknown preset 'huge' of .*: choose one of smoke, small, paper"):
+            get("huge", "mazes")
+
+
+@pytest.mark.skipif(not (SHARED / "MNIST").is_dir(), reason="no MNIST here")
+def test_real_images(tmp_path: Path) -> None:
+    run = replace(
+        tiny(SHARED), recipe=replace(tiny(SHARED).recipe, augmentation=get_image_preset("small", "mnist").augmentation)
+    )
+    result = run_on_images(replace(run, target="mnist"), tmp_path / "out", progress=False)
+    assert result.data == "mnist"
