@@ -1,0 +1,69 @@
+"""Which filters are tried: the most salient ones, the least salient ones, and some at random."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.parameter_saliency.profiles import Subject
+from easy_to_hard.baselines.puzzles import Puzzles
+from easy_to_hard.baselines.shared import generator_of
+
+Choice: TypeAlias = Literal["salient", "random", "least"]
+CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What the experiments on one net take.
+
+    Attributes:
+        subject: the net.
+        wrong: items that it gets wrong; N of them.
+        right: items that it gets right, to see what a change spoils.
+        profiles: of the wrong items, standardised: (N, F) float32.
+        predicted: the net's answers to the wrong items: (N, *positions) int64.
+        tried: experiments are made on the first so many wrong items; all of them are neighbours.
+        seed: of random filters and items.
+    """
+
+    subject: Subject
+    wrong: Puzzles
+    right: Puzzles
+    profiles: Tensor
+    predicted: Tensor
+    tried: int
+    seed: int
+
+
+def choose_filters(profile: Tensor, k: int, choice: Choice, *, rng: torch.Generator) -> Tensor:
+    """A mask of k filters.
+
+    Args:
+        profile: (F,) of one item, standardised.
+        k: from 1 to F.
+        choice: highest, any, or lowest saliency.
+        rng: on the CPU; for "random".
+
+    Returns:
+        (F,) bool, where the profile is.
+
+    Raises:
+        ValueError: a k outside its range.
+    """
+    count = len(profile)
+    if not 1 <= k <= count:
+        raise ValueError(f"k must be from 1 to {count}, the filters of the net, not {k}")
+    if choice == "random":
+        order = torch.randperm(count, generator=rng)[:k].to(profile.device)
+    else:
+        order = profile.topk(k, largest=choice == "salient").indices
+    chosen = torch.zeros(count, dtype=torch.bool, device=profile.device)
+    chosen[order] = True
+    return chosen
+
+
+def filters_rng(case: Case, item: int, what: str) -> torch.Generator:
+    """The generator of the random filters for one wrong item."""
+    return generator_of("filters", what, case.seed, item)

@@ -1,0 +1,63 @@
+"""Wrong items whose profiles point the same way, and whether they are wrong in the same way."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from easy_to_hard.baselines.parameter_saliency.records import Record
+
+PURITY: Final = "neighbours with the same error type"
+
+
+def nearest(vectors: Tensor, count: int) -> Tensor:
+    """The rows that are nearest to each row by cosine, itself left out, the nearest first.
+
+    Args:
+        vectors: (N, D) float.
+        count: how many; no more than N - 1 are given.
+
+    Returns:
+        (N, min(count, N - 1)) int64.
+
+    Raises:
+        ValueError: a count below 1, or fewer than two rows.
+    """
+    if count < 1 or len(vectors) < 2:
+        raise ValueError(f"at least one neighbour and two items are needed, not {count} and {len(vectors)}")
+    directions = F.normalize(vectors.float(), dim=1)
+    cosines = directions @ directions.T
+    cosines.fill_diagonal_(-torch.inf)
+    return cosines.topk(min(count, len(vectors) - 1), dim=1).indices
+
+
+def look(inputs: Tensor) -> Tensor:
+    """Inputs (N, C, *size) as vectors (N, D) for `nearest`, the mean of them all taken off."""
+    flat = inputs.flatten(1).float()
+    return flat - flat.mean(0)
+
+
+def purity(near: Tensor, labels: Sequence[str], *, space: str) -> list[Record]:
+    """How many neighbours share an item's error type, and how many of all other items do: chance.
+
+    Args:
+        near: (N, n) int64, as `nearest` gives them.
+        labels: the error type of each of the N items.
+        space: where they are near, for the condition.
+
+    Returns:
+        three records, one value an item: the share of neighbours, the share of the others, and the difference.
+    """
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    types = torch.tensor([numbers[label] for label in labels])
+    same = types[near.cpu()] == types[:, None]
+    share = same.double().mean(1)
+    others = (types[:, None] == types[None]).double().sum(1) - 1
+    chance = others / (len(types) - 1)
+    values = {"neighbours": share, "chance": chance, "neighbours less chance": share - chance}
+    return [
+        Record(name=PURITY, condition={"space": space, "items": what}, values=found.tolist())
+        for what, found in values.items()
+    ]

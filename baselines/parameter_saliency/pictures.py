@@ -1,0 +1,222 @@
+"""Pictures: pruning curves, bars of the tuning experiment, input saliency, and profiles over iterations."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from easy_to_hard.baselines.parameter_saliency.choosing import CHOICES
+from easy_to_hard.baselines.parameter_saliency.experiments import BY_CALL, Mapped
+from easy_to_hard.baselines.parameter_saliency.input_saliency import MAP_KINDS
+from easy_to_hard.baselines.parameter_saliency.pruning import CORRECTED, KEPT, WRONG_CONFIDENCE
+from easy_to_hard.baselines.parameter_saliency.tuning import ALL, GROUPS, ITEM, OTHERS, SPOILT
+from easy_to_hard.plotting import new_figure, plot_maze, plot_prefix_sum, save_figure
+from easy_to_hard.reference.results import Measurement
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INPUTS_PICTURE: Final = "input_saliency.png"
+PRUNING_PICTURE: Final = "pruning.png"
+TUNING_PICTURE: Final = "tuning.png"
+ITERATIONS_PICTURE: Final = "iterations.png"
+
+_COLOURS: Final = {"salient": "#c8321e", "random": "#4a7fd0", "least": "#8a8f98", ALL: "#2a9d63"}
+_WORDS: Final = {"salient": "most salient", "random": "random", "least": "least salient", ALL: ALL}
+_EXAMPLES: Final = 4
+
+
+def save_figures(measurements: Sequence[Measurement], out: Path, *, k: int) -> None:
+    """The pictures that measurements alone make.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    save_figure(plot_pruning(measurements), out / PRUNING_PICTURE)
+    save_figure(plot_tuning(measurements, k), out / TUNING_PICTURE)
+    if any(one.name == BY_CALL for one in measurements):
+        save_figure(plot_iterations(measurements), out / ITERATIONS_PICTURE)
+
+
+def plot_pruning(measurements: Sequence[Measurement]) -> "Figure":
+    """Items corrected, confidence in the wrong answer and damage, against the number of filters turned off."""
+    figure = new_figure(10.5, 3.4)
+    panels = figure.subplots(1, 3)
+    titles = {
+        CORRECTED: "wrong items corrected (%)",
+        WRONG_CONFIDENCE: "change of wrong confidence (points)",
+        KEPT: "right items still right (%)",
+    }
+    for axes, (name, title) in zip(panels, titles.items(), strict=True):
+        for choice in CHOICES:
+            points = sorted(
+                (one for one in measurements if one.name == name and one.condition.get("filters") == choice),
+                key=lambda one: one.condition["k"],
+            )
+            # Side by side, or one interval would hide another.
+            aside = 1.06 ** (CHOICES.index(choice) - 1)
+            _curve(axes, [int(one.condition["k"]) * aside for one in points], points, _COLOURS[choice], _WORDS[choice])
+        axes.set_xscale("log")
+        counts = [one.condition["k"] for one in points]
+        axes.set_xticks(counts, [str(count) for count in counts])
+        axes.minorticks_off()
+        axes.set_xlabel("filters turned off")
+        axes.set_title(title, fontsize=10, loc="left")
+        _plain(axes)
+    panels[2].legend(frameon=False, fontsize=9, loc="best")
+    return figure
+
+
+def plot_tuning(measurements: Sequence[Measurement], k: int) -> "Figure":
+    """Who is corrected by a step on one wrong item, for each choice of filters."""
+    figure = new_figure(9.5, 3.6)
+    axes = figure.subplots()
+    groups = [
+        (ITEM, "", "the item itself"),
+        *((OTHERS, group, group) for group in GROUPS),
+        (SPOILT, "", "right items\nstill right"),
+    ]
+    width = 0.8 / len(_COLOURS)
+    for number, (choice, colour) in enumerate(_COLOURS.items()):
+        for place, (name, group, _) in enumerate(groups):
+            wanted = {"filters": choice} | ({} if choice == ALL else {"k": k}) | ({"items": group} if group else {})
+            found = [one for one in measurements if one.name == name and dict(one.condition) == wanted]
+            if found:
+                x = place + (number - (len(_COLOURS) - 1) / 2) * width
+                label = (f"{k} {_WORDS[choice]}" if choice != ALL else ALL) if place == 0 else None
+                axes.bar(x, 100 * found[0].value, width * 0.92, color=colour, label=label)
+                axes.errorbar([x], [100 * found[0].value], yerr=_errors(found), color="0.2", linewidth=1, capsize=2)
+    axes.set_xticks(range(len(groups)), [words.replace("saliency ", "saliency\n") for _, _, words in groups])
+    axes.set_ylabel("right after the step (%)")
+    axes.set_ylim(0, 105)
+    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _plain(axes)
+    return figure
+
+
+def plot_iterations(measurements: Sequence[Measurement]) -> "Figure":
+    """Each call's share of an item's saliency, of right and of wrong items."""
+    figure = new_figure(6.8, 3.4)
+    axes = figure.subplots()
+    for items, colour in (("wrong", "#c8321e"), ("right", "#2a9d63")):
+        points = [one for one in measurements if one.name == BY_CALL and one.condition["items"] == items]
+        _curve(axes, range(len(points)), points, colour, f"{items} items")
+    axes.set_xticks(range(len(points)), [str(one.condition["call"]) for one in points], fontsize=8)
+    axes.set_xlabel("call of the net: start, iterations, answer")
+    axes.set_ylabel("share of the saliency (%)")
+    axes.legend(frameon=False)
+    _plain(axes)
+    return figure
+
+
+def plot_inputs(mapped: Mapped, data: str) -> "Figure":
+    """Some wrong items beside the inputs that make filters salient; a region of interest is outlined.
+
+    Args:
+        mapped: items and maps.
+        data: "mazes", "prefix_sums" or images.
+    """
+    shown = range(min(_EXAMPLES, len(mapped.items)))
+    flat = mapped.items.inputs.ndim == 3
+    columns = 1 + len(MAP_KINDS)
+    figure = new_figure(2.2 * columns, (0.9 if flat else 2.15) * len(shown) + 0.4)
+    grid = figure.subplots(len(shown), columns, squeeze=False)
+    for row in shown:
+        _draw_item(grid[row][0], mapped, row, data)
+        for axes, kind in zip(grid[row][1:], MAP_KINDS, strict=True):
+            axes.imshow(
+                displayed(mapped.maps[kind][row].cpu()), cmap="magma", vmin=0, vmax=1, aspect="auto" if flat else 1
+            )
+            axes.set_axis_off()
+            for region, colour in zip(mapped.regions.values(), ("#35d0ff", "#7dff6b"), strict=False):
+                _outline(axes, region[row].cpu().numpy(), colour)
+    regions = " and ".join(
+        f"{name} ({colour})" for name, colour in zip(mapped.regions, ("blue", "green"), strict=False)
+    )
+    for axes, title in zip(grid[0], ("the wrong answer", *MAP_KINDS), strict=True):
+        axes.set_title(title, fontsize=9)
+    figure.supxlabel(f"outlined: {regions}", fontsize=9)
+    return figure
+
+
+def _draw_item(axes: "Axes", mapped: Mapped, row: int, data: str) -> None:
+    item, predicted = mapped.items.inputs[row].cpu(), mapped.predicted[row].cpu()
+    if data == "mazes":
+        plot_maze(item, predicted * mapped.items.mask[row].cpu(), axes)
+    elif data == "prefix_sums":
+        plot_prefix_sum(item, predicted, axes)
+        axes.set_yticks(axes.get_yticks(), ["input", "answer"] * (len(axes.get_yticks()) // 2), fontsize=7)
+    else:
+        low, high = item.amin(), item.amax()
+        pixels = ((item - low) / (high - low).clamp(min=1e-6)).permute(1, 2, 0).numpy()
+        axes.imshow(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, cmap="gray")
+        axes.set_axis_off()
+        words = f"{int(mapped.items.targets[row, 0])} taken for {int(predicted[0])}"
+        box = {"facecolor": (0, 0, 0, 0.6), "linewidth": 0, "pad": 1.5}
+        axes.text(0.02, 0.03, words, transform=axes.transAxes, color="white", fontsize=8, bbox=box)
+        for region in mapped.regions.values():
+            _outline(axes, region[row].cpu().numpy(), "#35d0ff")
+
+
+def displayed(values: Tensor) -> NDArray[np.float32]:
+    """A map as the paper shows it: clipped to its 90th to 99th percentile, scaled to [0, 1], blurred 3 x 3.
+
+    A string has too few positions for that: it is only scaled.
+
+    Args:
+        values: (H, W) or (L,) float.
+
+    Returns:
+        (H, W) float32 in [0, 1]; a string as a picture of one line.
+    """
+    if values.ndim == 1:
+        line: NDArray[np.float32] = (values / values.amax().clamp(min=1e-20))[None].numpy()
+        return line
+    low, high = torch.quantile(values.flatten(), torch.tensor([0.9, 0.99])).tolist()
+    scaled = ((values - low) / max(high - low, 1e-20)).clamp(0, 1)
+    taps = torch.tensor([0.25, 0.5, 0.25])
+    padded = F.pad(scaled[None, None], (1, 1, 1, 1), mode="replicate")
+    blurred: NDArray[np.float32] = F.conv2d(padded, torch.outer(taps, taps)[None, None])[0, 0].numpy()
+    return blurred
+
+
+def _outline(axes: "Axes", region: NDArray[np.bool_], colour: str) -> None:
+    """The edges of a mask (H, W) or (L,), drawn between pixels."""
+    mask = np.pad(region if region.ndim == 2 else region[None], 1)
+    for y, x in zip(*np.nonzero(mask[1:] != mask[:-1]), strict=True):
+        axes.plot([x - 1.5, x - 0.5], [y - 0.5, y - 0.5], color=colour, linewidth=0.8)
+    for y, x in zip(*np.nonzero(mask[:, 1:] != mask[:, :-1]), strict=True):
+        axes.plot([x - 0.5, x - 0.5], [y - 1.5, y - 0.5], color=colour, linewidth=0.8)
+
+
+def _curve(axes: "Axes", xs: Any, points: Sequence[Measurement], colour: str, label: str) -> None:
+    axes.errorbar(
+        list(xs),
+        [100 * one.value for one in points],
+        yerr=_errors(points),
+        fmt="o-",
+        markersize=3,
+        linewidth=1.5,
+        capsize=2,
+        color=colour,
+        label=label,
+    )
+
+
+def _errors(points: Sequence[Measurement]) -> list[list[float]]:
+    """How far intervals reach below and above, in percent; 0 where there is none."""
+    low = [100 * (one.value - one.low) if one.low is not None else 0.0 for one in points]
+    high = [100 * (one.high - one.value) if one.high is not None else 0.0 for one in points]
+    return [low, high]
+
+
+def _plain(axes: "Axes") -> None:
+    axes.grid(color="0.92")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)

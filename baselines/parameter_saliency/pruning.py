@@ -1,0 +1,100 @@
+"""What becomes of a wrong answer when the filters to blame are turned off (arXiv 2108.01335)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.parameter_saliency.choosing import CHOICES, Case, Choice, choose_filters, filters_rng
+from easy_to_hard.baselines.parameter_saliency.profiles import Subject, right_answers, wrong_positions
+from easy_to_hard.baselines.parameter_saliency.records import Record, differences
+
+CORRECTED: Final = "corrected by pruning"
+WRONG_CONFIDENCE: Final = "change of the wrong answer's confidence by pruning"
+TRUE_CONFIDENCE: Final = "change of the true answer's confidence by pruning"
+KEPT: Final = "right items still right after pruning"
+POSITIONS: Final = "change of the share of positions right by pruning"
+
+
+def pruned(subject: Subject, chosen: Tensor) -> dict[str, Tensor]:
+    """The convolutions' weights with the chosen filters (F,) bool at zero; biases and norms stay."""
+    return {
+        name: subject.weights[name] * ~of_layer.view(-1, *[1] * (subject.weights[name].ndim - 1))
+        for name, of_layer in subject.filters.of_layers(chosen).items()
+    }
+
+
+def prune(case: Case, counts: Sequence[int], *, main: int) -> list[Record]:
+    """Turn off k filters for each of the wrong items, and see what becomes of it and of right items.
+
+    A wrong answer's confidence is the probability of the class that was predicted, the true answer's that of the
+    target, both as means over the positions that were wrong at first. Of puzzles, whose classes are two, the second is
+    one less the first; there the share of positions that are right stands in its place.
+
+    Args:
+        case: on what.
+        counts: the k's.
+        main: the k, one of counts, at which choices are compared item by item.
+
+    Returns:
+        for each k and choice: corrected (0 or 1), changes of confidence or positions, share of right items that stay
+        right; then the differences of "salient" to the others.
+
+    Raises:
+        ValueError: a k that is not from 1 to the number of filters.
+    """
+    records: dict[tuple[int, Choice], list[Record]] = {}
+    names = (CORRECTED, WRONG_CONFIDENCE, POSITIONS if _is_puzzle(case) else TRUE_CONFIDENCE, KEPT)
+    for k in counts:
+        for choice in CHOICES:
+            found = [_prune_one(case, item, k, choice) for item in range(case.tried)]
+            columns = torch.stack(found).T.tolist()
+            records[k, choice] = [
+                Record(
+                    name=name,
+                    unit="probability" if name in (WRONG_CONFIDENCE, TRUE_CONFIDENCE) else "share",
+                    condition={"filters": choice, "k": k},
+                    values=values,
+                )
+                for name, values in zip(names, columns, strict=True)
+            ]
+    compared = [
+        differences(one, other, condition={"filters": "salient", "against": against, "k": main})
+        for against in ("random", "least")
+        for one, other in zip(records[main, "salient"], records[main, against], strict=True)
+    ]
+    return [record for found in records.values() for record in found] + compared
+
+
+def _prune_one(case: Case, item: int, k: int, choice: Choice) -> Tensor:
+    """Corrected, changes of the two confidences (or of positions right), share of right items kept: (4,)."""
+    subject, one = case.subject, case.wrong[item : item + 1]
+    chosen = choose_filters(case.profiles[item], k, choice, rng=filters_rng(case, item, "prune"))
+    logits = subject.logits(torch.cat([one.inputs, case.right.inputs]), pruned(subject, chosen))
+    before = subject.logits(one.inputs)
+    counted = wrong_positions(before, one)
+    predicted, true = case.predicted[item : item + 1], one.targets
+    if _is_puzzle(case):
+        mended = counted.sum() - wrong_positions(logits[:1], one).sum()
+        third = mended / one.mask.sum()
+    else:
+        third = _confidence(logits[:1], true, counted) - _confidence(before, true, counted)
+    return torch.stack(
+        [
+            right_answers(logits[:1], one)[0].float(),
+            _confidence(logits[:1], predicted, counted) - _confidence(before, predicted, counted),
+            third,
+            right_answers(logits[1:], case.right).float().mean(),
+        ]
+    )
+
+
+def _is_puzzle(case: Case) -> bool:
+    return case.wrong.mask[0].numel() > 1
+
+
+def _confidence(logits: Tensor, classes: Tensor, counted: Tensor) -> Tensor:
+    """Mean probability () of the classes over the counted positions, of one item."""
+    probabilities = logits.float().softmax(1).gather(1, classes[:, None])[:, 0]
+    return probabilities[counted].mean()

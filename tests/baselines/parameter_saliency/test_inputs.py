@@ -1,0 +1,208 @@
+"""Input saliency, the pointing game, planted patches, and what is wrong with an answer."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from easy_to_hard.baselines.parameter_saliency.error_types import (
+    FIRST,
+    WRONG,
+    class_errors,
+    maze_errors,
+    path_distances,
+    string_errors,
+)
+from easy_to_hard.baselines.parameter_saliency.examined import SmallCnn, as_items, classes_of
+from easy_to_hard.baselines.parameter_saliency.input_saliency import (
+    boosted_profile,
+    by_chance,
+    match,
+    pointed,
+    saliency_maps,
+)
+from easy_to_hard.baselines.parameter_saliency.planting import plant_patches
+from easy_to_hard.baselines.parameter_saliency.profiles import RunningMoments, Standard, Subject, right_answers
+from easy_to_hard.baselines.puzzles import Puzzles
+from easy_to_hard.baselines.shared import generator_of
+
+DOUBLE = torch.float64
+
+
+@pytest.fixture(scope="module")
+def classifier() -> tuple[Subject, Puzzles, Standard]:
+    rng = torch.Generator().manual_seed(3)
+    net = SmallCnn(3, 4, seed=0).double()
+    images = torch.randn(6, 3, 8, 8, generator=rng, dtype=DOUBLE)
+    items = as_items(images, torch.tensor([0, 1, 2, 3, 0, 1]))
+    subject = Subject(net, classes_of, chunk=4)
+    moments = RunningMoments(len(subject.filters))
+    moments.update(subject.profiles(items))
+    return subject, items, moments.finish()
+
+
+def test_boosting_takes_filters_above_their_mean() -> None:
+    profile = torch.tensor([3.0, -1.0, 2.0, 0.5, -4.0])
+    boosted = boosted_profile(profile, 4, "salient", rng=generator_of("x"))
+    assert boosted.tolist() == [300.0, -1.0, 200.0, 50.0, -4.0]
+    others = {tuple(boosted_profile(profile, 1, "random", rng=generator_of(i)).tolist()) for i in range(20)}
+    # The most salient one is not among those at random.
+    assert others == {(3.0, -1.0, 200.0, 0.5, -4.0), (3.0, -1.0, 2.0, 50.0, -4.0)}
+
+
+def test_the_gradient_of_the_match_is_that_of_finite_differences(classifier: tuple[Subject, Puzzles, Standard]) -> None:
+    subject, items, standard = classifier
+    inputs, targets, mask = items.inputs[0], items.targets[0], items.mask[0]
+    profile = standard.apply(subject.profiles(items[:1]))[0]
+    boosted = boosted_profile(profile, 10, "salient", rng=generator_of("x"))
+    leaf = inputs.clone().requires_grad_()
+    (exact,) = torch.autograd.grad(match(subject, standard, leaf, targets, mask, boosted), leaf)
+    maps = saliency_maps(
+        subject, standard, items, standard.apply(subject.profiles(items)), "salient filters", k=10, seed=0
+    )
+    assert torch.allclose(maps[0], exact.abs().amax(0))
+    step = 1e-6
+    for place in exact.abs().flatten().topk(5).indices.tolist():
+        moved = torch.zeros(inputs.numel(), dtype=DOUBLE)
+        moved[place] = step
+        above, below = (
+            match(subject, standard, inputs + sign * moved.view_as(inputs), targets, mask, boosted) for sign in (1, -1)
+        )
+        assert float((above - below) / (2 * step)) == pytest.approx(float(exact.flatten()[place]), rel=1e-4)
+
+
+def test_a_strong_negative_gradient_is_seen(classifier: tuple[Subject, Puzzles, Standard]) -> None:
+    subject, items, standard = classifier
+    maps = saliency_maps(subject, standard, items, items.inputs, "gradient of the loss", k=1, seed=0)
+    leaf = items.inputs[5].clone().requires_grad_()
+    loss = subject.loss(subject.convolutions(), leaf, items.targets[5], items.mask[5])
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    assert torch.allclose(maps[5], gradient.abs().amax(0))
+    assert not torch.allclose(maps[5], gradient.amax(0).abs())
+
+
+def test_pointing_by_hand() -> None:
+    maps = torch.arange(40.0).view(1, 40)
+    allowed = torch.ones(1, 40, dtype=torch.bool)
+    allowed[0, 39] = False
+    region = torch.zeros(1, 40, dtype=torch.bool)
+    region[0, 36:38] = True
+    # Of the 39 allowed inputs 5 % are 2, the numbers 37 and 38, of which one lies in the region.
+    assert pointed(maps, region, allowed) == [0.5]
+    assert by_chance(region, allowed) == [2 / 39]
+    region[0, 39] = True
+    assert pointed(maps, region, allowed) == [0.5]
+    assert by_chance(region, allowed) == [2 / 39]
+    assert pointed(maps, ~allowed, allowed)[0] != pointed(maps, ~allowed, allowed)[0]
+
+
+class _Brightness(nn.Module):
+    """Class 1 where any pixel is bright."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters = nn.Conv2d(1, 1, 1)
+        self.filters.weight.data.fill_(1)
+        self.filters.bias = None
+
+    def forward(self, images: Tensor) -> Tensor:
+        brightest = self.filters(images).amax((1, 2, 3))
+        return torch.stack([torch.full_like(brightest, 0.5), brightest], 1)
+
+
+def test_planted_patches_are_all_that_is_wrong() -> None:
+    subject = Subject(_Brightness(), classes_of)
+    grey = torch.arange(6.0).view(6, 1, 1, 1) / 100
+    right = as_items(grey.expand(6, 1, 10, 10), torch.zeros(6, dtype=torch.int64))
+    donors = torch.zeros(2, 1, 10, 10)
+    donors[0, 0, 5, 5] = 1
+    planted, places = plant_patches(subject, right, donors, side=4, tries=60, count=40, seed=0)
+    assert len(planted) == 6
+    assert places.flatten(1).sum(1).tolist() == [16] * 6
+    assert not bool(right_answers(subject.logits(planted.inputs), planted).any())
+    left = [image[~place].unique().tolist() for image, place in zip(planted.inputs[:, 0], places, strict=True)]
+    # An item is there once, and its own but for the patch.
+    assert all(len(values) == 1 for values in left)
+    assert len({values[0] for values in left}) == 6
+    # The bright pixel comes from another place than it goes to.
+    assert any(place.nonzero()[0].tolist() != [5, 5] for place in planted.inputs[:, 0] == 1)
+    nothing, _ = plant_patches(subject, right, donors[1:], side=4, tries=3, count=5, seed=0)
+    assert len(nothing) == 0
+
+
+MAZE = (
+    "#######",
+    "#S....#",
+    "#.###.#",
+    "#.#...#",
+    "#.#.#.#",
+    "#..##G#",
+    "#######",
+)
+TRUE = {(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (2, 5), (3, 5), (4, 5), (5, 5)}
+
+
+def maze(answers: list[set[tuple[int, int]]]) -> tuple[Puzzles, Tensor]:
+    inputs = torch.zeros(3, 7, 7)
+    targets = torch.zeros(7, 7, dtype=torch.int64)
+    for row, line in enumerate(MAZE):
+        for column, cell in enumerate(line):
+            colours = {"#": (0, 0, 0), "S": (0, 1, 0), "G": (1, 0, 0), ".": (1, 1, 1)}[cell]
+            inputs[:, row, column] = torch.tensor(colours)
+    for place in TRUE:
+        targets[place] = 1
+    predicted = torch.zeros(len(answers), 7, 7, dtype=torch.int64)
+    for number, answer in enumerate(answers):
+        for place in answer:
+            predicted[number][place] = 1
+    mask = inputs.amax(0) > 0
+    count = len(answers)
+    return (
+        Puzzles(
+            inputs=inputs.expand(count, -1, -1, -1),
+            targets=targets.expand(count, -1, -1),
+            mask=mask.expand(count, -1, -1),
+        ),
+        predicted,
+    )
+
+
+def test_what_is_wrong_with_a_path() -> None:
+    items, predicted = maze([TRUE - {(1, 3)}, TRUE | {(3, 4)}, {(1, 1), (2, 1), (3, 1)}, TRUE | {(5, 1)}])
+    errors = maze_errors(items, predicted)
+    assert errors.labels == (
+        "missing segment, first half",
+        "false dead end, second half",
+        "wrong branch, first half",
+        "false dead end, apart",
+    )
+    assert errors.regions[WRONG][0].nonzero().tolist() == [[1, 3]]
+    around = errors.regions[FIRST]
+    # Two pixels around (1, 3), walls left out.
+    open_places = [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (2, 1), (2, 5), (3, 1), (3, 3), (3, 4), (3, 5)]
+    assert [tuple(place) for place in around[0].nonzero().tolist()] == open_places
+    assert not bool(around[3].any())
+
+
+def test_distances_go_along_the_path() -> None:
+    items, _ = maze([TRUE])
+    start = torch.zeros(1, 7, 7, dtype=torch.bool)
+    start[0, 1, 1] = True
+    distances = path_distances(start, items.targets > 0)
+    assert [int(distances[0, row, column]) for row, column in sorted(TRUE)] == list(range(9))
+    assert int(distances[0, 2, 1]) == -1
+
+
+def test_where_a_string_is_first_wrong() -> None:
+    targets = torch.zeros(2, 8, dtype=torch.int64)
+    items = Puzzles(inputs=torch.zeros(2, 1, 8), targets=targets, mask=torch.ones_like(targets, dtype=torch.bool))
+    predicted = targets.clone()
+    predicted[0, 1], predicted[0, 7], predicted[1, 6] = 1, 1, 1
+    errors = string_errors(items, predicted)
+    assert errors.labels == ("from quarter 1", "from quarter 4")
+    assert errors.regions[WRONG][0].nonzero()[:, 0].tolist() == [1, 7]
+    assert errors.regions[FIRST][0].nonzero()[:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_classes_are_pairs() -> None:
+    items = as_items(torch.zeros(2, 1, 1, 1), torch.tensor([3, 5]))
+    assert class_errors(items, torch.tensor([[5], [3]])).labels == ("3 taken for 5", "5 taken for 3")
