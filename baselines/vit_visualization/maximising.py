@@ -1,0 +1,224 @@
+"""Images that a neuron answers most to, by gradient ascent (Ghiasi et al. 2022, arXiv 2212.06727, section 3).
+
+What is minimised for a neuron is -mean(its map) + TV, over a few differently augmented copies of one image. Many
+neurons are done at once, an image each: they share the draws of the augmentation and nothing else, so that a neuron's
+image does not depend on which others are done with it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from easy_to_hard.baselines.shared import generator_of
+
+# Of TV, in the authors' code.
+TV_WEIGHT: Final = 0.0005
+_BETAS: Final = (0.5, 0.99)
+_NOISE_SCALE: Final = 0.5
+_DIHEDRAL: Final = 8
+
+
+class Subject(Protocol):
+    """A net whose neurons are looked at.
+
+    Attributes:
+        depth: number of layers; of a recurrent net, of iterations.
+    """
+
+    depth: int
+
+    def neurons(self, layer: int) -> int:
+        """How many a layer, from 0, has."""
+
+    def maps(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """(B, C, H, W) float in [0, 1] -> for each of the layers (B, neurons, h, w)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ascent:
+    """How images are made; the defaults are the authors' for ViT.
+
+    Attributes:
+        steps: of Adam.
+        learning_rate: at first; it falls to 0 by a cosine.
+        copies: augmented copies of an image a step (B).
+        smoothness: v; TV counts 0.0005 v B times the mean activation. The authors' code averages the B x B entries of
+            a diagonal matrix and so weighs the activation by 1 / B; here it counts in full, and TV B times as much.
+        colour: whether channels are shifted and scaled at random.
+        noise: standard deviation of the shift of a whole channel at the first step; it falls to 0 linearly.
+        roll: the largest shift, in pixels; the image goes on at its other side.
+        roll_step: shifts are multiples of it.
+        dihedral: whether copies are turned and mirrored at random.
+        binary: weight of mean x (1 - x), which draws pixels to 0 and 1.
+    """
+
+    steps: int = 400
+    learning_rate: float = 0.1
+    copies: int = 8
+    smoothness: float = 1.0
+    colour: bool = True
+    noise: float = _NOISE_SCALE
+    roll: int = 32
+    roll_step: int = 1
+    dihedral: bool = False
+    binary: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "copies", "roll_step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("smoothness", "noise", "roll", "binary"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be above 0 and finite, not {self.learning_rate}")
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step, from 0."""
+        return self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
+
+
+def total_variation(images: Tensor) -> Tensor:
+    """TV of the authors' code: L2 norms of the differences of neighbours, below, beside and on both diagonals.
+
+    Args:
+        images: (..., C, H, W).
+
+    Returns:
+        (...): the sum of the four norms over the spatial axes, not squared, mean over channels.
+    """
+    up, down = images[..., :-1, :], images[..., 1:, :]
+    differences = (
+        images[..., 1:] - images[..., :-1],
+        down - up,
+        down[..., 1:] - up[..., :-1],
+        down[..., :-1] - up[..., 1:],
+    )
+    # An image of one colour is where the norm has no gradient; a term this small gives it one, of 0.
+    norms = [(part.square().sum(dim=(-2, -1)) + 1e-12).sqrt() - 1e-6 for part in differences]
+    return torch.stack(norms).sum(dim=0).mean(dim=-1)
+
+
+def augment(images: Tensor, ascent: Ascent, *, left: float, rng: torch.Generator) -> Tensor:
+    """Copies of images, each augmented in its own way.
+
+    Args:
+        images: (N, C, H, W).
+        ascent: which augmentations, in this order: colour, noise, roll, dihedral.
+        left: share of the steps still to come, from 1 to 0, which the noise goes by.
+        rng: on the CPU; as many numbers are drawn for any N.
+
+    Returns:
+        (N, copies, C, H, W); all N have the same draws.
+    """
+    copies = images[:, None].expand(-1, ascent.copies, -1, -1, -1)
+    shape = ascent.copies, images.shape[1], 1, 1
+    if ascent.colour:
+        shift, scale = (2 * torch.rand((2, *shape), generator=rng) - 1).to(images.device)
+        copies = (copies - shift) / scale.exp()
+    if ascent.noise:
+        copies = copies + ascent.noise * left * torch.randn(shape, generator=rng).to(images.device)
+    if ascent.roll:
+        most = ascent.roll // ascent.roll_step
+        down, right = (ascent.roll_step * torch.randint(-most, most + 1, (2,), generator=rng)).tolist()
+        copies = copies.roll((down, right), dims=(-2, -1))
+    if ascent.dihedral:
+        turns = torch.randint(_DIHEDRAL, (ascent.copies,), generator=rng).tolist()
+        copies = torch.stack([turned(copies[:, k], turn) for k, turn in enumerate(turns)], dim=1)
+    return copies
+
+
+def turned(images: Tensor, turn: int) -> Tensor:
+    """(..., H, W) under one of the eight symmetries of a square, numbered from 0."""
+    rotated = images.rot90(turn % 4, dims=(-2, -1))
+    return rotated.flip(-1) if turn >= 4 else rotated
+
+
+def neuron_losses(subject: Subject, copies: Tensor, layer: int, neurons: Tensor, ascent: Ascent) -> Tensor:
+    """-mean activation + TV for each image: (N,).
+
+    Args:
+        subject: the net.
+        copies: (N, B, C, H, W), augmented.
+        layer: from 0.
+        neurons: (N,) int64, one for each image, on the device of the copies.
+        ascent: weight of TV.
+    """
+    (maps,) = subject.maps(copies.flatten(0, 1), [layer])
+    means = maps.mean(dim=(2, 3)).reshape(*copies.shape[:2], -1)
+    own = means.gather(2, neurons[:, None, None].expand(-1, copies.shape[1], 1))[..., 0]
+    weight = TV_WEIGHT * ascent.smoothness * ascent.copies
+    losses: Tensor = weight * total_variation(copies).mean(dim=1) - own.mean(dim=1)
+    return losses
+
+
+def maximise(
+    subject: Subject,
+    layer: int,
+    neurons: Sequence[int],
+    *,
+    shape: tuple[int, int, int],
+    ascent: Ascent,
+    seed: int,
+    device: torch.device,
+    border: int = 0,
+    progress: bool = False,
+) -> Tensor:
+    """Make an image for each of some neurons of a layer.
+
+    Args:
+        subject: the net, on the device, with weights that need no gradient.
+        layer: from 0.
+        neurons: at least one.
+        shape: (C, H, W) of an image, its border left out.
+        ascent: how.
+        seed: of the first image, which is uniform noise, and of the augmentation.
+        device: where.
+        border: pixels of 0 around the image that are not optimised, as a maze has them.
+        progress: whether to show a bar.
+
+    Returns:
+        (N, C, H, W) float32 in [0, 1] on the CPU, the border included.
+
+    Raises:
+        ValueError: a layer or a neuron that the net does not have.
+    """
+    check_neurons(subject, [layer], neurons)
+    rng = generator_of("maximise", seed)
+    first = torch.rand(shape, generator=rng).to(device)
+    images = first.expand(len(neurons), -1, -1, -1).clone().requires_grad_()
+    chosen = torch.tensor(list(neurons), device=device)
+    optimizer = torch.optim.Adam([images], lr=ascent.learning_rate, betas=_BETAS, eps=1e-8)
+    for step in tqdm(range(ascent.steps), desc=f"layer {layer}", unit=" steps", disable=None if progress else True):
+        copies = augment(images, ascent, left=(ascent.steps - 1 - step) / ascent.steps, rng=rng)
+        framed = torch.nn.functional.pad(copies, (border,) * 4)
+        loss = neuron_losses(subject, framed, layer, chosen, ascent)
+        if ascent.binary:
+            loss = loss + ascent.binary * (images * (1 - images)).mean(dim=(1, 2, 3))
+        # A sum, so that a neuron's gradient is the same with any number of others.
+        (gradient,) = torch.autograd.grad(loss.sum(), images)
+        images.grad = gradient
+        for group in optimizer.param_groups:
+            group["lr"] = ascent.rate_at(step)
+        optimizer.step()
+        with torch.no_grad():
+            images.clamp_(0, 1)
+    return torch.nn.functional.pad(images.detach(), (border,) * 4).cpu()
+
+
+def check_neurons(subject: Subject, layers: Sequence[int], neurons: Sequence[int]) -> None:
+    """ValueError that names the first layer or neuron that the net does not have, or says that there are none."""
+    if not layers:
+        raise ValueError("there must be at least one layer")
+    for layer in layers:
+        if not 0 <= layer < subject.depth:
+            raise ValueError(f"layers must be from 0 to {subject.depth - 1}, not {layer}")
+        for neuron in neurons:
+            if not 0 <= neuron < subject.neurons(layer):
+                most = subject.neurons(layer) - 1
+                raise ValueError(f"neurons must be from 0 to {most} in layer {layer}, not {neuron}")

@@ -1,0 +1,155 @@
+"""What of a maze a feature's map follows: the path, dead ends, junctions, places at a distance from the start.
+
+A map is scored, not looked at: by the area under the ROC curve (AUROC) of the feature as a mark of the places.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from easy_to_hard.baselines.puzzles import Puzzles
+from easy_to_hard.baselines.shared import generator_of
+
+FRONTIERS: Final = (4, 8, 16)
+_JUNCTION: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Mazes as grids of positions.
+
+    Attributes:
+        free: (N, h, w) bool, where one can walk.
+        masks: name -> (N, h, w) bool, inside `free`: "path", "dead end" (one neighbour, neither start nor goal),
+            "junction" (three neighbours or more), "distance d" for each of `FRONTIERS`: d steps from the start, give
+            or take one.
+    """
+
+    free: Tensor
+    masks: Mapping[str, Tensor]
+
+
+def places_of(items: Puzzles) -> Places:
+    """The places of some mazes: pictures with a border of one pixel and positions of 2 x 2.
+
+    Args:
+        items: mazes.
+    """
+    corners = items.inputs[..., 1:-1:2, 1:-1:2]
+    red, green, blue = (corners[:, channel] > 0 for channel in range(3))
+    free = red | green | blue
+    start, goal = red & ~green, green & ~red
+    path = (items.targets[..., 1:-1:2, 1:-1:2] > 0) & free
+    neighbours = _count_neighbours(free)
+    distances = walking_distances(free, start)
+    masks = {
+        "path": path,
+        "dead end": free & (neighbours == 1) & ~start & ~goal,
+        "junction": free & (neighbours >= _JUNCTION),
+    }
+    masks |= {f"distance {d}": free & ((distances - d).abs() <= 1) for d in FRONTIERS}
+    return Places(free=free, masks=masks)
+
+
+def _spread(places: Tensor) -> Tensor:
+    """How many of the four neighbours are in a set: (N, h, w) float."""
+    kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], device=places.device)
+    return F.conv2d(places[:, None].float(), kernel[None, None], padding=1)[:, 0]
+
+
+def _count_neighbours(free: Tensor) -> Tensor:
+    return _spread(free) * free
+
+
+def walking_distances(free: Tensor, start: Tensor) -> Tensor:
+    """Steps from the start to each position, (N, h, w) int64; -100 where one cannot walk or come.
+
+    Args:
+        free: (N, h, w) bool.
+        start: (N, h, w) bool, where the steps are 0.
+    """
+    distances = torch.where(start, 0, -100)
+    reached, front = start.clone(), start
+    for step in range(1, int(free.flatten(1).sum(dim=1).max()) + 1):
+        front = (_spread(front) > 0) & free & ~reached
+        if not front.any():
+            break
+        reached = reached | front
+        distances[front] = step
+    return distances
+
+
+def auroc(scores: Tensor, marks: Tensor) -> Tensor:
+    """The probability that a place that is marked scores higher than one that is not, ties counting half.
+
+    Args:
+        scores: (P, n) float, of n features at P places.
+        marks: (P,) bool, some of both kinds.
+
+    Returns:
+        (n,) float64 in [0, 1].
+
+    Raises:
+        ValueError: all places are marked, or none is.
+    """
+    positive = int(marks.sum())
+    negative = len(marks) - positive
+    if not positive or not negative:
+        raise ValueError(f"of {len(marks)} places some must be marked and some not, not {positive}")
+    values = scores.T.contiguous()
+    ordered = values.sort(dim=1).values
+    # The mean rank of all that are tied.
+    below = torch.searchsorted(ordered, values)
+    up_to = torch.searchsorted(ordered, values, right=True)
+    ranks = (below + up_to + 1).double() / 2
+    summed = (ranks * marks).sum(dim=1)
+    return (summed - positive * (positive + 1) / 2) / (positive * negative)
+
+
+def shuffled(mask: Tensor, free: Tensor, seed: int) -> Tensor:
+    """As many marks a maze, at free positions drawn at random: (N, h, w) bool."""
+    noise = torch.rand(mask.shape, generator=generator_of("shuffled", seed)).to(mask.device)
+    noise = noise.masked_fill(~free, 2.0).flatten(1)
+    order = noise.argsort(dim=1).argsort(dim=1)
+    return (order < mask.flatten(1).sum(dim=1, keepdim=True)).view_as(mask)
+
+
+def follow(maps: Tensor, mask: Tensor, free: Tensor) -> Tensor | None:
+    """How well the feature of a layer that follows a mask best does so: AUROC, maze by maze.
+
+    The feature that follows it best, or its opposite best, is chosen on the first half of the mazes, turned so that
+    its AUROC there is above 0.5, and scored on the second, so that choosing among many features gains nothing.
+
+    Args:
+        maps: (N, n, h, w) float.
+        mask: (N, h, w) bool.
+        free: (N, h, w) bool: only these positions count.
+
+    Returns:
+        (mazes of the second half that have places of both kinds,) float64; None where there are none to choose or
+        score by.
+    """
+    half = len(maps) // 2
+    values, marks = maps[:half].permute(0, 2, 3, 1)[free[:half]], mask[:half][free[:half]]
+    if bool(marks.all()) or not bool(marks.any()):
+        return None
+    chosen_on = auroc(values, marks)
+    best = int((chosen_on - 0.5).abs().argmax())
+    sign = 1.0 if chosen_on[best] >= 0.5 else -1.0
+    scores = _each_maze(sign * maps[half:, best], mask[half:], free[half:])
+    return scores if len(scores) else None
+
+
+def _each_maze(scores: Tensor, mask: Tensor, free: Tensor) -> Tensor:
+    """AUROC maze by maze, (n,) float64, of scores (N, h, w)."""
+    marked, others = (mask & free).flatten(1), (~mask & free).flatten(1)
+    flat = scores.flatten(1)
+    wins = (flat[:, :, None] > flat[:, None, :]).double() + 0.5 * (flat[:, :, None] == flat[:, None, :])
+    pairs = marked[:, :, None] & others[:, None, :]
+    counts = pairs.sum(dim=(1, 2))
+    summed = (wins * pairs).sum(dim=(1, 2))
+    return (summed / counts.clamp(min=1))[counts > 0]

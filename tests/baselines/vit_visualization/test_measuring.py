@@ -1,0 +1,198 @@
+"""Features, changed images, figures and claims."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.baselines.vit_visualization.changes import (
+    count_right,
+    high_pass,
+    low_pass,
+    only_border,
+    only_centre,
+)
+from easy_to_hard.baselines.vit_visualization.claims import (
+    KEPT,
+    KEPT_SOLVED,
+    LOCAL,
+    above,
+    decide_image_claims,
+    decide_maze_claims,
+)
+from easy_to_hard.baselines.vit_visualization.features import best_items, local_shares, mean_activations, shift_ratio
+from easy_to_hard.baselines.vit_visualization.figures import Figure, keep, kept, plain, share, summarise
+from easy_to_hard.baselines.vit_visualization.images import kept_share
+from easy_to_hard.baselines.vit_visualization.mazes import doublings
+from easy_to_hard.baselines.vit_visualization.recipes import get_preset
+from easy_to_hard.baselines.vit_visualization.runs import scaled, spread_layers
+from easy_to_hard.reference.results import Measurement, over_seeds
+
+
+class Pixels:
+    """Features that are the pixels' channels, the second one the image's mean everywhere."""
+
+    depth = 1
+
+    def neurons(self, layer: int) -> int:
+        return 2
+
+    def maps(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        even = images.mean(dim=(2, 3), keepdim=True).expand_as(images)
+        return [torch.cat([images, even], dim=1)]
+
+
+def test_variance_within_images() -> None:
+    images = torch.rand((150, 1, 4, 4), generator=generator_of("images")) + torch.arange(150)[:, None, None, None] % 3
+    values = images.flatten(1).double()
+    # By the law of total variance; the even feature has none of it within images.
+    expected = float(values.var(dim=1, correction=0).mean() / values.flatten().var(correction=0))
+    assert local_shares(Pixels(), images, [0])[0] == pytest.approx(expected / 2, abs=1e-6)
+
+
+def test_best_items_are_those_of_the_highest_mean() -> None:
+    images = torch.rand((120, 1, 4, 4), generator=generator_of("images"))
+    (activations,) = mean_activations(Pixels(), images, [0])
+    assert activations.shape == (120, 2)
+    order = images.mean(dim=(1, 2, 3)).argsort(descending=True)
+    assert best_items(activations, [1, 0], 3).tolist() == [order[:3].tolist()] * 2
+
+
+def test_shifts_of_features_that_move_along_leave_all() -> None:
+    images = torch.rand((2, 1, 6, 6), generator=generator_of("images"))
+    assert shift_ratio(Pixels(), images, 0, [0, 1], most=2, seed=0) == pytest.approx(1, abs=1e-5)
+
+    class Corner(Pixels):
+        def maps(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+            return [images[..., :1, :1].repeat(1, 2, 1, 1)]
+
+    lit = torch.zeros(2, 1, 8, 8)
+    lit[..., 0, 0] = 1
+    assert shift_ratio(Corner(), lit, 0, [0, 1], most=4, seed=0) < 0.3
+
+
+def test_filters_keep_what_they_say() -> None:
+    grid = torch.arange(16) / 16
+    slow, fast = ((2 * torch.pi * cycles * grid).cos() * 0.2 for cycles in (2, 6))
+    image = 0.5 + slow[None, :] + fast[:, None]
+    assert torch.allclose(low_pass(image[None], 3)[0], (0.5 + slow)[None, :].expand(16, -1), atol=1e-5)
+    assert torch.allclose(high_pass(image[None], 3)[0], (0.5 + fast)[:, None].expand(-1, 16), atol=1e-5)
+    # The disc is round: 6 cycles across and along are beyond a radius of 7.
+    diagonal = 0.5 + 0.2 * (2 * torch.pi * 6 * (grid[:, None] + grid)).cos()
+    assert torch.allclose(low_pass(diagonal[None], 7), torch.full((1, 16, 16), 0.5), atol=1e-5)
+    assert torch.allclose(low_pass(image[None], 99)[0], image, atol=1e-5)
+    odd = torch.rand((1, 1, 7, 7), generator=generator_of("odd"))
+    assert torch.allclose(low_pass(odd, 99), odd, atol=1e-5)
+
+
+def test_centre_and_border_are_the_two_halves_of_an_image() -> None:
+    images = torch.rand((2, 3, 32, 32), generator=generator_of("images")) + 0.1
+    centre, border = only_centre(images), only_border(images)
+    assert torch.allclose(centre + border, images)
+    assert float((centre > 0).float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert float(border[..., 16, 16].sum()) == 0
+
+
+def test_right_answers_are_counted() -> None:
+    images = torch.arange(4.0)[:, None, None, None].expand(-1, 1, 2, 2)
+    labels = torch.tensor([0, 1, 1, 0])
+
+    def answer(shown: Tensor) -> Tensor:
+        return torch.stack([1.5 - shown[:, 0, 0, 0], shown[:, 0, 0, 0] - 1.5], dim=1)
+
+    assert count_right(answer, images, labels) == 2
+    assert count_right(answer, images, labels, lambda shown: 3 - shown) == 2
+    assert count_right(answer, images, torch.tensor([1, 1, 0, 0]), lambda shown: 3 - shown) == 4
+
+
+def test_share_above_chance() -> None:
+    assert kept_share(80, 80, 10) == 1
+    assert kept_share(45, 80, 10) == 0.5
+    assert kept_share(10, 80, 10) == 0
+
+
+def test_figures_become_measurements() -> None:
+    first = [share("a", 1, 4, net="x"), plain("b", 2.0, 10), plain("c", 0.5, 3, net="y")]
+    second = [plain("b", 4.0, 10), share("a", 3, 4, net="x"), plain("c", 0.7, 3, net="y")]
+    both = summarise([first, second])
+    assert [(one.name, one.value, one.num_seeds) for one in both] == [
+        ("a", 0.5, 2),
+        ("b", 3.0, 2),
+        ("c", pytest.approx(0.6), 2),
+    ]
+    alone = summarise([first])
+    # Wilson's interval of 1 in 4, and none for a mere number.
+    assert alone[0].low == pytest.approx(0.0456, abs=1e-4)
+    assert alone[1].low is None
+    sample = torch.tensor([0.0, 1.0] * 50, dtype=torch.float64)
+    (resampled,) = summarise([[Figure(name="d", value=0.5, num_items=100, sample=sample)]])
+    assert resampled.low == pytest.approx(0.4, abs=0.03)
+    assert resampled.high == pytest.approx(0.6, abs=0.03)
+
+
+def test_kept_tensors(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "made.pt"
+    assert kept(path, {}) is None
+    keep(path, {"steps": 3}, {"0": torch.ones(2)})
+    found = kept(path, {"steps": 3})
+    assert found is not None
+    assert found["0"].tolist() == [1, 1]
+    with pytest.raises(ValueError, match="other settings; remove it to start anew"):
+        kept(path, {"steps": 4})
+    path.write_bytes(b"no")
+    with pytest.raises(ValueError, match="cannot go on from") as failure:
+        kept(path, {"steps": 3})
+    assert "\n" not in str(failure.value)
+
+
+def measured(name: str, values: list[float], **condition: str | int) -> Measurement:
+    return over_seeds(name, values, condition=condition, num_items=100)
+
+
+def test_intervals_decide() -> None:
+    assert above(measured("a", [0.9, 0.91, 0.92]), 0.8) is True
+    assert above(measured("a", [0.7, 0.71, 0.72]), 0.8) is False
+    assert above(measured("a", [0.7, 0.95]), 0.8) is None
+    assert above(measured("a", [0.9]), 0.8) is None
+
+
+def test_claims_on_images() -> None:
+    held = decide_image_claims(
+        [
+            # 0.9 x 78.61 / 84.20 = 0.840, and 0.9 x 75.75 / 84.20 = 0.810.
+            measured(KEPT, [0.845, 0.8451], way="CLS apart but for the last block"),
+            measured(KEPT, [0.805, 0.8051], way="single patch, mean over places"),
+            measured(LOCAL, [-0.2, -0.21], net="trained"),
+            measured("share kept, ViT less conv net", [0.1, 0.11], kept="low-pass"),
+            measured("share kept, ViT less conv net", [-0.1, 0.2], kept="centre"),
+        ]
+    )
+    assert [claim.held for claim in held] == [True, False, True, True, None]
+    assert "78.61 of 84.20" in held[0].text
+    assert "2 seeds" in held[0].evidence
+    assert decide_image_claims([]) == ()
+
+
+def test_claims_on_mazes() -> None:
+    kept_less = measured(KEPT_SOLVED, [-0.3, -0.31])
+    solves = measured("solve rate", [0.9, 0.92], net="ViT, relative", size=9)
+    path = measured("AUROC of the path, last layer less first", [0.2, 0.21], net="trained")
+    local = measured(LOCAL, [0.1, 0.11], net="trained")
+    assert [claim.held for claim in decide_maze_claims([solves, path, local, kept_less])] == [True, False, False]
+    # A net that solves nothing says nothing of what hurts it.
+    (claim,) = decide_maze_claims([measured("solve rate", [0.0, 0.1], net="ViT, relative", size=9), kept_less])
+    assert claim.held is None
+    assert "solves 5.0%" in claim.evidence
+
+
+def test_layers_and_rolls() -> None:
+    assert spread_layers(12, 6) == (0, 2, 4, 7, 9, 11)
+    assert spread_layers(4, 6) == (0, 1, 2, 3)
+    assert spread_layers(12, 0) == tuple(range(12))
+    assert doublings(30) == (0, 1, 3, 7, 15, 29)
+    assert doublings(4) == (0, 1, 3)
+    assert scaled(get_preset("paper").ascent, 224).roll == 32
+    assert scaled(get_preset("paper").ascent, 28).roll == 4
