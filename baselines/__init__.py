@@ -37,6 +37,31 @@ BASELINES: Final = MappingProxyType(
             papers=("2208.09392",),
             module="easy_to_hard.baselines.cold_diffusion",
         ),
+        "canary": Baseline(
+            title="Membership inference by likelihood ratios and optimised queries",
+            papers=("2210.10750", "2112.03570"),
+            module="easy_to_hard.baselines.canary",
+        ),
+        "parameter_saliency": Baseline(
+            title="Which filters a wrong answer comes from",
+            papers=("2108.01335",),
+            module="easy_to_hard.baselines.parameter_saliency",
+        ),
+        "vit_visualization": Baseline(
+            title="What the features of vision transformers stand for",
+            papers=("2212.06727",),
+            module="easy_to_hard.baselines.vit_visualization",
+        ),
+        "augmentation_defense": Baseline(
+            title="Strong augmentation against poisoned training data",
+            papers=("2011.09527",),
+            module="easy_to_hard.baselines.augmentation_defense",
+        ),
+        "dp_instahide": Baseline(
+            title="Mixing and Laplace noise, with what privacy they give",
+            papers=("2103.02079",),
+            module="easy_to_hard.baselines.dp_instahide",
+        ),
     }
 )
 

@@ -8,11 +8,22 @@ from typing import Annotated, TypeAlias
 
 from tyro.conf import OmitSubcommandPrefixes, subcommand
 
+from easy_to_hard.reference.augmentation_defense import AugmentationDefense
+from easy_to_hard.reference.canary import Canary
 from easy_to_hard.reference.cold_diffusion import ColdDiffusion
+from easy_to_hard.reference.dp_instahide import DpInstaHide
+from easy_to_hard.reference.parameter_saliency import ParameterSaliency
 from easy_to_hard.reference.show import ShowReference
+from easy_to_hard.reference.vit_visualization import VitVisualization
 
 Method: TypeAlias = (
-    Annotated[ColdDiffusion, subcommand("cold-diffusion")] | Annotated[ShowReference, subcommand("show")]
+    Annotated[ColdDiffusion, subcommand("cold-diffusion")]
+    | Annotated[Canary, subcommand("canary")]
+    | Annotated[ParameterSaliency, subcommand("parameter-saliency")]
+    | Annotated[VitVisualization, subcommand("vit-visualization")]
+    | Annotated[AugmentationDefense, subcommand("augmentation-defense")]
+    | Annotated[DpInstaHide, subcommand("dp-instahide")]
+    | Annotated[ShowReference, subcommand("show")]
 )
 
 

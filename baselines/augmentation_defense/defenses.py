@@ -1,0 +1,185 @@
+"""Defences by augmentation: mixup, CutMix, Cutout and MaxUp (arXiv 2011.09527), as it means them.
+
+The authors' stored code differs: its MaxUp takes the highest loss over draws of different items, and piles the boxes
+of all draws on one tensor; its default strength of 0 turns mixing off. Here MaxUp takes each item's own highest loss.
+
+torchvision's MixUp and CutMix are not used: they mix an item with its neighbour in the batch, two at a time, and draw
+from the global random state, where several nets that train together each need draws of their own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.victims import Augment, Generators
+
+# Of MaxUp: it begins after 5 of 40 epochs.
+_MAXUP_FROM: Final = 5 / 40
+# Cutout's box covers this share of what its side ratio leaves: 18 of 32 pixels a side in the authors' code.
+_CUTOUT_KEPT: Final = 0.66
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixup:
+    """k-way mixup (arXiv 1710.09412): weights by a flat Dirichlet, one draw a batch, and k permutations.
+
+    Attributes:
+        ways: items that make one, at least 2.
+    """
+
+    ways: int = 2
+
+    def __call__(
+        self, images: Tensor, targets: Tensor, *, generators: Generators, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """See `Augment`."""
+        shares = torch.stack([flat_dirichlet(self.ways, one) for one in generators])
+        orders = [permutations(images.shape[1], generators) for _ in range(self.ways)]
+        return mix(images, orders, shares)[:, None], mix(targets, orders, shares)[:, None]
+
+
+def flat_dirichlet(ways: int, generator: torch.Generator) -> Tensor:
+    """Weights (ways,) float32 from Dirichlet(1, ..., 1), which sum to 1."""
+    drawn = torch.empty(ways).exponential_(generator=generator)
+    return drawn / drawn.sum()
+
+
+def permutations(count: int, generators: Generators) -> Tensor:
+    """One for each net: (S, count) int64."""
+    return torch.stack([torch.randperm(count, generator=one) for one in generators])
+
+
+def mix(values: Tensor, orders: Sequence[Tensor], shares: Tensor) -> Tensor:
+    """sum_i shares_i * values in the i-th order.
+
+    Args:
+        values: (S, B, ...).
+        orders: k tensors (S, B) int64.
+        shares: (S, k), of each net.
+    """
+    columns = shares.to(values.device).view(*shares.shape, *(1 for _ in values.shape[1:]))
+    return torch.stack([columns[:, way] * arrange(values, order) for way, order in enumerate(orders)]).sum(0)
+
+
+def arrange(values: Tensor, order: Tensor) -> Tensor:
+    """values (S, B, ...) with each net's items in its own order (S, B)."""
+    rows = torch.arange(len(values), device=values.device)[:, None]
+    return values[rows, order.to(values.device)]
+
+
+def draw_boxes(areas: Tensor, sides: Sequence[int], generators: Generators) -> Tensor:
+    """A box at a uniform centre for each net, cut at the border of the image.
+
+    Args:
+        areas: (S,) float, of the box as a share of the image before it is cut.
+        sides: height and width of the image.
+        generators: of the nets.
+
+    Returns:
+        (S, 1, 1, H, W) float32, 1 inside.
+    """
+    half = areas.sqrt() / 2
+    centres = torch.stack([torch.rand(2, generator=one) for one in generators])
+    masks = []
+    for axis, size in enumerate(sides):
+        reach = (half * size).round()
+        middle = (centres[:, axis] * size).floor()
+        places = torch.arange(size)
+        masks.append((places >= (middle - reach)[:, None]) & (places < (middle + reach)[:, None]))
+    return (masks[0][:, :, None] & masks[1][:, None, :]).float()[:, None, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutMix:
+    """CutMix (arXiv 1905.04899): a box of another item is pasted in, and the label shared by area.
+
+    Attributes:
+        probability: of a batch to be changed.
+    """
+
+    probability: float = 0.5
+
+    def __call__(
+        self, images: Tensor, targets: Tensor, *, generators: Generators, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """See `Augment`; the share of the label is that of the box as it was cut at the border."""
+        drawn = torch.stack([torch.rand(2, generator=one) for one in generators])
+        # lambda is uniform, Beta(1, 1): the box has an area of 1 - lambda.
+        areas = (1 - drawn[:, 0]) * (drawn[:, 1] < self.probability)
+        boxes = draw_boxes(areas, images.shape[3:], generators).to(images.device)
+        order = permutations(images.shape[1], generators)
+        pasted = boxes.mean((2, 3, 4))[..., None]
+        mixed = images * (1 - boxes) + arrange(images, order) * boxes
+        return mixed[:, None], (targets * (1 - pasted) + arrange(targets, order) * pasted)[:, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutout:
+    """Cutout (arXiv 1708.04552): one box a batch is made the mean colour of the batch.
+
+    Deviates: the mean colour is that of the batch and not of the whole set, which needs no pass over the data.
+    """
+
+    def __call__(
+        self, images: Tensor, targets: Tensor, *, generators: Generators, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """See `Augment`."""
+        areas = torch.full((len(images),), 1 - _CUTOUT_KEPT)
+        boxes = draw_boxes(areas, images.shape[3:], generators).to(images.device)
+        colour = images.mean((1, 3, 4), keepdim=True)
+        return (images * (1 - boxes) + colour * boxes)[:, None], targets[:, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxUp:
+    """MaxUp (arXiv 2002.09024): of several draws of an augmentation, an item's highest loss is learned from.
+
+    Attributes:
+        inner: the augmentation, with M of 1.
+        draws: at least 2.
+        begins: share of training before which items are learned as they are.
+    """
+
+    inner: Augment
+    draws: int = 4
+    begins: float = _MAXUP_FROM
+
+    def __call__(
+        self, images: Tensor, targets: Tensor, *, generators: Generators, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """See `Augment`."""
+        if progress < self.begins:
+            return images[:, None], targets[:, None]
+        versions = [self.inner(images, targets, generators=generators, progress=progress) for _ in range(self.draws)]
+        return torch.cat([one for one, _ in versions], 1), torch.cat([one for _, one in versions], 1)
+
+
+DEFENSES: Final[MappingProxyType[str, Callable[[], Augment | None]]] = MappingProxyType(
+    {
+        "none": lambda: None,
+        "mixup": lambda: Mixup(ways=2),
+        "mixup4": lambda: Mixup(ways=4),
+        "cutmix": CutMix,
+        "cutout": Cutout,
+        "maxup": lambda: MaxUp(inner=Cutout()),
+        # Its noise is in the training and not in the images: see `VictimConfig.private`.
+        "dp_sgd": lambda: None,
+    }
+)
+
+
+def check_defenses(names: Sequence[str], known: Sequence[str] = tuple(DEFENSES)) -> None:
+    """See that defences are known, and each asked for once.
+
+    Raises:
+        ValueError: there are none, one is unknown or one stands there twice.
+    """
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown defense {name!r}: choose from {', '.join(known)}")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"defenses must be at least one, and each another, not {list(names)}")

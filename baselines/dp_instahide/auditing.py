@@ -1,0 +1,182 @@
+"""Whether the guarantee is kept: the best attack on released numbers, and the epsilon that it proves.
+
+The attacker knows both neighbouring sets and sees M releases of one of them. The likelihood ratio is the best test
+that there is (Neyman and Pearson 1933), and whatever it is, epsilon promises TPR <= exp(epsilon) FPR at each of its
+thresholds. Counts of trials bound the rates (Clopper and Pearson 1934), and so epsilon from below.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.dp_instahide.accountant import Mixing, compose_basic
+from easy_to_hard.baselines.dp_instahide.brute_force import log_density
+from easy_to_hard.baselines.dp_instahide.mechanism import choose_records, dirichlet_weights, laplace, mix
+from easy_to_hard.baselines.shared import generator_of
+
+_CONFIDENCE: Final = 0.95
+_THRESHOLDS: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What is attacked.
+
+    Attributes:
+        records: the set, numbers in [0, 1].
+        replaced_by: what the first record is in the neighbouring set, in [0, 1].
+        mix_count: k.
+        noise_scale: b, above 0.
+        releases: M.
+        weights: "equal" as the guarantee needs them, or "dirichlet" as mixup has them, for which the claim is void.
+        trials: of each set; half choose the threshold, half are counted at it. At least 2.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    records: tuple[float, ...]
+    replaced_by: float
+    mix_count: int
+    noise_scale: float
+    releases: int = 1
+    weights: str = "equal"
+    trials: int = 20_000
+
+    def __post_init__(self) -> None:
+        if self.weights not in ("equal", "dirichlet"):
+            raise ValueError(f"weights must be equal or dirichlet, not {self.weights!r}")
+        if self.trials < 2:
+            raise ValueError(f"trials must be at least 2, not {self.trials}")
+        if not all(0 <= value <= 1 for value in (*self.records, self.replaced_by)):
+            raise ValueError(f"records must be in [0, 1], not {[*self.records, self.replaced_by]}")
+        compose_basic(self.mixing.epsilon, self.releases)
+
+    @property
+    def mixing(self) -> Mixing:
+        """What the accountant is told: numbers of [0, 1] have an L1 diameter of 1."""
+        return Mixing(records=len(self.records), mix_count=self.mix_count, noise_scale=self.noise_scale, diameter=1.0)
+
+    @property
+    def neighbour(self) -> tuple[float, ...]:
+        """The set with the first record replaced."""
+        return (self.replaced_by, *self.records[1:])
+
+    @property
+    def claimed(self) -> float:
+        """Epsilon of all releases by basic composition."""
+        return compose_basic(self.mixing.epsilon, self.releases)
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """Of the measurement."""
+        spread = "worst case" if len(set(self.records)) == 1 else "random records"
+        facts: dict[str, Any] = {"records": spread, "n": len(self.records), "k": self.mix_count}
+        return facts | {"b": self.noise_scale, "releases": self.releases, "weights": self.weights}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited:
+    """What the attack achieved at the threshold it chose.
+
+    Attributes:
+        hits: trials of the neighbour that are taken for it, or of the set, whichever way proves more.
+        false_alarms: trials of the other that are taken for it.
+        trials: of each.
+        epsilon: the largest epsilon that is refuted with 95 % confidence; 0 where none is.
+    """
+
+    hits: int
+    false_alarms: int
+    trials: int
+    epsilon: float
+
+
+def run_audit(audit: Audit, seed: int) -> Audited:
+    """Release both sets `trials` times and attack them."""
+    rng = generator_of("audit", seed, repr(audit))
+    theirs, ours = (_statistics(audit, records, rng) for records in (audit.neighbour, audit.records))
+    both = []
+    for yes, no in ((theirs, ours), (-ours, -theirs)):
+        half = len(yes) // 2
+        threshold = _choose_threshold(yes[:half], no[:half])
+        hits, alarms = (int((part[half:] >= threshold).sum()) for part in (yes, no))
+        rest = len(yes) - half
+        # Two ways are tried, so that each must be surer than 95 %.
+        proven = epsilon_bound(hits, alarms, rest, confidence=1 - (1 - _CONFIDENCE) / 2)
+        both.append(Audited(hits=hits, false_alarms=alarms, trials=rest, epsilon=proven))
+    return max(both, key=lambda one: one.epsilon)
+
+
+def _statistics(audit: Audit, records: Sequence[float], rng: torch.Generator) -> Tensor:
+    """What the attacker computes of each trial, (trials,): high speaks for the neighbour."""
+    count = audit.trials * audit.releases
+    values = torch.tensor(records)
+    chosen = choose_records(len(records), audit.mix_count, count, rng)
+    weights = dirichlet_weights(count, audit.mix_count, rng) if audit.weights == "dirichlet" else None
+    released = mix(values, chosen, weights) + laplace((count,), audit.noise_scale, rng)
+    if weights is not None:
+        # That density has no short form; the largest release is a fair test of whether a 1 is among zeros.
+        return released.view(audit.trials, audit.releases).amax(1)
+    parts = []
+    for part in torch.split(released, 100_000):
+        other, own = (
+            log_density(part, one, audit.mix_count, audit.noise_scale) for one in (audit.neighbour, audit.records)
+        )
+        parts.append(other - own)
+    return torch.cat(parts).view(audit.trials, audit.releases).sum(1)
+
+
+def _choose_threshold(yes: Tensor, no: Tensor) -> float:
+    """The threshold at which so many trials would prove most."""
+    scores = torch.cat([yes, no]).sort().values
+    steps = torch.linspace(0, len(scores) - 1, _THRESHOLDS).long()
+    # Epsilon shows at the far ends, which even steps would pass over.
+    ends = len(scores) - torch.logspace(0, math.log10(len(scores)), _THRESHOLDS).long()
+    candidates = scores[torch.cat([steps, ends.clamp(min=0)])]
+    hits, alarms = (len(part) - torch.searchsorted(part.sort().values, candidates).double() for part in (yes, no))
+    # Two standard deviations are near enough to choose by.
+    low = (hits - 2 * hits.sqrt()).clamp(min=1e-9)
+    return float(candidates[(low / (alarms + 2 * (alarms + 1).sqrt() + 1)).argmax()])
+
+
+def epsilon_bound(hits: int, false_alarms: int, trials: int, *, confidence: float = _CONFIDENCE) -> float:
+    """The largest epsilon with TPR > exp(epsilon) FPR at that confidence, at least 0.
+
+    Args:
+        hits, false_alarms: from 0 to trials.
+        trials: of each kind.
+        confidence: of the statement; each rate's bound has half of the rest.
+    """
+    each = (1 - confidence) / 2
+    low = clopper_pearson_lower(hits, trials, each)
+    high = 1 - clopper_pearson_lower(trials - false_alarms, trials, each)
+    return max(0.0, math.log(low / high)) if low > 0 else 0.0
+
+
+def clopper_pearson_lower(successes: int, trials: int, error: float) -> float:
+    """The share p at which so many successes or more have just the probability `error` (Clopper and Pearson 1934).
+
+    Raises:
+        ValueError: counts that do not fit one another, or an error not between 0 and 1.
+    """
+    if not 0 <= successes <= trials or trials < 1:
+        raise ValueError(f"successes must be from 0 to {trials}, the trials, not {successes}")
+    if not 0 < error < 1:
+        raise ValueError(f"error must be between 0 and 1, not {error}")
+    if successes == 0:
+        return 0.0
+    counts = torch.arange(successes, trials + 1, dtype=torch.float64)
+    ways = math.lgamma(trials + 1) - torch.lgamma(counts + 1) - torch.lgamma(trials - counts + 1)
+    low, high = 0.0, successes / trials
+    for _ in range(60):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        tail = torch.logsumexp(ways + counts * math.log(middle) + (trials - counts) * math.log1p(-middle), dim=0)
+        low, high = (middle, high) if float(tail) < math.log(error) else (low, middle)
+    return low

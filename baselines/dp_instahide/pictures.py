@@ -1,0 +1,152 @@
+"""Pictures: heat maps over k and b, and curves of epsilon and of solve rates."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from easy_to_hard.baselines.dp_instahide.accountant import VACUOUS_ABOVE, Account, Mixing
+from easy_to_hard.baselines.dp_instahide.measuring import ACCURACY, EFFECT
+from easy_to_hard.plotting import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from easy_to_hard.reference.results import Measurement, ReferenceResult
+
+_COLOURS: Final = ("#1f6fb4", "#d9822b", "#3a923a", "#8e44ad", "#555555")
+_HALVES: Final = 0.55
+
+
+def draw_images(result: "ReferenceResult") -> "Figure":
+    """Clean accuracy and attack success over the grid, and what epsilon is at each b.
+
+    Raises:
+        ImportError: matplotlib is not installed; the message says how to get it.
+    """
+    released = [one for one in result.measurements if one.condition.get("defence") == "fixed releases"]
+    figure = new_figure(11.5, 3.6)
+    first, second, third = figure.subplots(1, 3)
+    names = {"clean accuracy (%)": (ACCURACY, "viridis"), "attack success above chance (%)": (EFFECT, "magma")}
+    for axes, (title, (name, colours)) in zip((first, second), names.items(), strict=True):
+        values = {
+            (int(one.condition["k"]), float(one.condition["b"])): 100 * one.value
+            for one in released
+            if one.name == name and "against" not in one.condition
+        }
+        draw_grid(axes, values, title=title, colours=colours)
+    settings = result.settings
+    draw_epsilon(
+        third,
+        records=settings["train_images"],
+        mix_counts=sorted({1, *settings["mix_counts"]}),
+        diameters={f"D1 = {settings['diameter']:g} (pixels as they are)": settings["diameter"], "D1 = 1": 1.0},
+        delta=settings["delta"],
+        marks=[scale for scale in settings["noise_scales"]],
+    )
+    return figure
+
+
+def draw_grid(axes: "Axes", values: Mapping[tuple[int, float], float], *, title: str, colours: str) -> None:
+    """A heat map with a number in each cell; white where nothing was measured.
+
+    Args:
+        axes: where.
+        values: (k, b) -> percent.
+        title: of the panel.
+        colours: of matplotlib.
+    """
+    mix_counts = sorted({k for k, _ in values})
+    scales = sorted({b for _, b in values})
+    table = np.array([[values.get((k, b), np.nan) for b in scales] for k in mix_counts])
+    axes.imshow(table, cmap=colours, vmin=0, vmax=100, aspect="auto")
+    for row, line in enumerate(table):
+        for column, value in enumerate(line):
+            if np.isfinite(value):
+                dark = value < 100 * _HALVES
+                axes.text(column, row, f"{value:.0f}", ha="center", va="center", color="white" if dark else "black")
+    axes.set_xticks(range(len(scales)), [f"{b:.3g}" for b in scales])
+    axes.set_yticks(range(len(mix_counts)), [str(k) for k in mix_counts])
+    axes.set_xlabel("scale of the noise, b")
+    axes.set_ylabel("records mixed, k")
+    axes.set_title(title, fontsize=10, loc="left")
+
+
+def draw_epsilon(
+    axes: "Axes",
+    *,
+    records: int,
+    mix_counts: Sequence[int],
+    diameters: Mapping[str, float],
+    delta: float,
+    marks: Sequence[float],
+) -> None:
+    """Epsilon of as many releases as records, against b, for each k: a colour each, a line style for each diameter."""
+    scales = np.logspace(-2, 3, 60)
+    for style, diameter in zip(("-", "--"), diameters.values(), strict=False):
+        for colour, mix_count in zip(_COLOURS, mix_counts, strict=False):
+            totals = []
+            for scale in scales.tolist():
+                mixing = Mixing(records=records, mix_count=mix_count, noise_scale=scale, diameter=diameter)
+                totals.append(Account(mixing=mixing, releases=records, delta=delta).total)
+            axes.plot(scales, totals, color=colour, linestyle=style, linewidth=1.6)
+    axes.axhspan(VACUOUS_ABOVE, 1e10, color="0.93", zorder=0)
+    axes.text(900, 3e3, "vacuous", ha="right", va="bottom", color="0.4", fontsize=8)
+    for mark in marks:
+        axes.axvline(mark, color="0.6", linewidth=0.8, linestyle=":")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(1e-3, 1e9)
+    axes.set_xlabel("scale of the noise, b (dotted: tried)")
+    axes.set_title(f"epsilon of {records:,} releases of {records:,}", fontsize=10, loc="left")
+    axes.grid(color="0.92")
+    _legend(axes, {f"k = {k}": {"color": c} for c, k in zip(_COLOURS, mix_counts, strict=False)}, diameters)
+
+
+def _legend(axes: "Axes", lines: Mapping[str, Mapping[str, Any]], styles: Sequence[str] | Mapping[str, Any]) -> None:
+    """Entries for colours, then for line styles."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], **options) for options in lines.values()]
+    handles += [Line2D([], [], color="0.3", linestyle=style) for style, _ in zip(("-", "--"), styles, strict=False)]
+    axes.legend(handles, [*lines, *styles], frameon=False, fontsize=7)
+
+
+def draw_puzzles(result: "ReferenceResult", name: str) -> "Figure":
+    """Solve rate against b for each k, a panel for each difficulty.
+
+    Args:
+        result: of a run on puzzles.
+        name: of the measurement that is shown.
+
+    Raises:
+        ImportError: matplotlib is not installed; the message says how to get it.
+    """
+    found = [one for one in result.measurements if one.name == name and "k" in one.condition]
+    difficulties = sorted({int(one.condition["difficulty"]) for one in found})
+    figure = new_figure(4.4 * len(difficulties), 3.4)
+    for axes, difficulty in zip(figure.subplots(1, len(difficulties), squeeze=False)[0], difficulties, strict=True):
+        here = [one for one in found if one.condition["difficulty"] == difficulty]
+        _draw_rates(axes, here)
+        trained = " (trained)" if difficulty == result.settings["difficulty"] else ""
+        axes.set_title(f"{result.data.replace('_', ' ')}, {difficulty}{trained}", fontsize=10, loc="left")
+        axes.set_ylabel(f"{name} (%)")
+    return figure
+
+
+def _draw_rates(axes: "Axes", found: Sequence["Measurement"]) -> None:
+    scales = sorted({float(one.condition["b"]) for one in found})
+    for colour, mix_count in zip(_COLOURS, sorted({int(one.condition["k"]) for one in found}), strict=False):
+        line = sorted((one for one in found if one.condition["k"] == mix_count), key=lambda one: one.condition["b"])
+        places = [scales.index(float(one.condition["b"])) for one in line]
+        values = [100 * one.value for one in line]
+        axes.plot(places, values, marker="o", color=colour, linewidth=1.6, label=f"k = {mix_count}")
+        if all(one.low is not None for one in line):
+            low, high = ([100 * min(max(getattr(one, end), 0), 1) for one in line] for end in ("low", "high"))
+            axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set_xticks(range(len(scales)), [f"{b:.3g}" for b in scales])
+    axes.set_ylim(-3, 103)
+    axes.set_xlabel("scale of the noise, b")
+    axes.grid(color="0.92")
+    axes.legend(frameon=False, fontsize=8)

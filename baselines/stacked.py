@@ -1,0 +1,98 @@
+"""Many small nets of one shape as one, so that a GPU works on all of them in one call."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+_SCORED_AT_ONCE: Final = 1000
+
+
+class Stacked:
+    """Nets of one shape as one: each weight has a leading dimension of S nets.
+
+    Args:
+        nets: at least one.
+        device: where.
+
+    Attributes:
+        weights: name -> (S, ...) float32.
+        in_turn: whether nets run one after another, as on a CPU, and not in one call by `torch.func.vmap`.
+    """
+
+    def __init__(self, nets: Sequence[nn.Module], device: torch.device) -> None:
+        # Another way to say so, `torch.func.stack_module_state`, refuses nets whose modules differ in a plain number.
+        self.weights = {
+            name: torch.stack([dict(net.named_parameters())[name].detach() for net in nets]).to(device)
+            for name, _ in nets[0].named_parameters()
+        }
+        self._shape = copy.deepcopy(nets[0]).to(device)
+        # A core gains nothing by many nets in one call: their convolutions would be grouped ones, which are slow.
+        self.in_turn = device.type == "cpu"
+
+    def __len__(self) -> int:
+        return len(next(iter(self.weights.values())))
+
+    def call(self, weights: Any, *inputs: Any, **options: Any) -> Any:
+        """The forward pass of one net, by weights without the leading dimension."""
+        return torch.func.functional_call(self._shape, weights, inputs, options)
+
+    def map(self, function: Callable[..., Any], *each: Any, shared: Sequence[Any] = ()) -> Any:
+        """function(weights, *each, *shared) of every net.
+
+        Args:
+            function: of one net's weights and tensors.
+            each: tensors (S, ...), one for every net.
+            shared: tensors that are the same for all.
+        """
+        if self.in_turn:
+            parts = [
+                function({name: one[net] for name, one in self.weights.items()}, *(part[net] for part in each), *shared)
+                for net in range(len(self))
+            ]
+            return _stack(parts)
+        dims = (0, *(0 for _ in each), *(None for _ in shared))
+        return torch.func.vmap(function, in_dims=dims)(self.weights, *each, *shared)
+
+    def net(self, index: int) -> nn.Module:
+        """One of them, as a module of its own."""
+        net = copy.deepcopy(self._shape)
+        net.load_state_dict({name: weights[index] for name, weights in self.weights.items()}, strict=False)
+        return net.eval().requires_grad_(False)
+
+    def take(self, indices: Sequence[int]) -> "Stacked":
+        """Some of the nets."""
+        some = copy.copy(self)
+        some.weights = {name: weights[list(indices)] for name, weights in self.weights.items()}
+        return some
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """Of all nets on the same images (N, C, H, W), or on (S, N, C, H, W) of their own, uint8: (S, N, classes)."""
+        device = next(iter(self.weights.values())).device
+        own = images.ndim == 5
+        parts = []
+        for part in torch.split(images, max(1, _SCORED_AT_ONCE // len(self)), dim=1 if own else 0):
+            pixels = part.to(device).float() / 255
+            parts.append(self.map(self.call, pixels) if own else self.map(self.call, shared=(pixels,)))
+        return torch.cat(parts, dim=1)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Classes (S, N) int64 of images as `logits` takes them."""
+        return self.logits(images).argmax(-1)
+
+
+def _stack(parts: Sequence[Any]) -> Any:
+    """Tensors, or dictionaries of them, of several nets as one."""
+    if isinstance(parts[0], dict):
+        return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+    return torch.stack(list(parts))
+
+
+def join(parts: Sequence[Stacked]) -> Stacked:
+    """All nets of several stacks of one shape, in order; the first is made to hold them."""
+    whole = parts[0]
+    whole.weights = {name: torch.cat([part.weights[name] for part in parts]) for name in whole.weights}
+    return whole

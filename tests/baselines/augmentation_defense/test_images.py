@@ -1,0 +1,224 @@
+"""The whole evaluation on images, in small, and its victims."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from easy_to_hard.baselines.augmentation_defense import images as module
+from easy_to_hard.baselines.augmentation_defense.claims import above, below, image_claims
+from easy_to_hard.baselines.augmentation_defense.measuring import Outcome, measurements_of
+from easy_to_hard.baselines.augmentation_defense.recipes import PRESETS, Recipe, get_recipe
+from easy_to_hard.baselines.image_data import ImageSet, load_images
+from easy_to_hard.baselines.poisoning import accuracies, clean_set, patch_backdoor
+from easy_to_hard.baselines.private_training import PrivacyConfig
+from easy_to_hard.baselines.stacked import Stacked
+from easy_to_hard.baselines.victims import VictimConfig, train_victims
+from easy_to_hard.reference.results import ReferenceResult, find_measurement, over_seeds
+
+CPU = torch.device("cpu")
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
+
+
+def bars(count: int, *, seed: int = 0) -> ImageSet:
+    """Bars that lie (class 0), stand (1) or cross (2)."""
+    places = torch.randint(4, 9, (count, 2), generator=torch.Generator().manual_seed(seed)).tolist()
+    images, labels = torch.zeros(count, 1, 16, 16, dtype=torch.uint8), torch.arange(count) % 3
+    for image, label, (row, column) in zip(images, labels.tolist(), places, strict=True):
+        if label != 1:
+            image[0, row : row + 2] = 200
+        if label != 0:
+            image[0, :, column : column + 2] = 200
+    return ImageSet(name="mnist", images=images, labels=labels)
+
+
+def tiny(**changes: Any) -> Recipe:
+    recipe = get_recipe("smoke", "mnist", changes.pop("attack", "backdoor"))
+    settings = {
+        "train_images": 0,
+        "test_images": 0,
+        "victim": VictimConfig(epochs=1, widths=(4, 4), classes=3, batch_size=16, at_once=3),
+        "craft": replace(recipe.craft, steps=2),
+        "keys": 2,
+        **changes,
+    }
+    return replace(recipe, **settings)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(module, "load_images", lambda *_, train, download: bars(90 if train else 30, seed=int(train)))
+
+    def start(recipe: Recipe, out: Path) -> ReferenceResult:
+        return module.run_on_images(recipe, "smoke", "mnist", Path("nowhere"), out, progress=False)
+
+    return start
+
+
+def plain(result: ReferenceResult) -> str:
+    return json.dumps(result.to_dict() | {"seconds": 0})
+
+
+@pytest.mark.parametrize("attack", ["backdoor", "clean_label_backdoor", "gradient_matching", "feature_collision"])
+def test_run_is_whole_and_the_same_again(run: Any, tmp_path: Path, attack: str) -> None:
+    recipe = tiny(attack=attack)
+    if attack != "backdoor":
+        recipe = replace(recipe, defenses=("none", "cutmix"))
+    result = run(recipe, tmp_path / "a")
+    assert plain(run(recipe, tmp_path / "b")) == plain(result)
+    assert (tmp_path / "a" / "defenses.png").read_bytes()[:4] == b"\x89PNG"
+    attacked = 20 if attack.endswith("backdoor") else 4
+    for defense in recipe.defenses:
+        found = find_measurement(result.measurements, "attacked items given the target", {"defense": defense})
+        assert (found.num_items, found.num_seeds) == (attacked, 2)
+        accuracy = find_measurement(result.measurements, "clean accuracy", {"defense": defense})
+        assert accuracy.num_items == (30 if attacked == 20 else 28)
+    if attack == "backdoor":
+        assert find_measurement(result.measurements, "epsilon", {"defense": "dp_sgd"}).num_items == 90
+        assert any(claim.text.startswith("The backdoor works") for claim in result.claims)
+
+
+def test_a_run_that_was_stopped_goes_on(run: Any, tmp_path: Path) -> None:
+    recipe = tiny(defenses=("none", "mixup"))
+    result = run(recipe, tmp_path)
+    before = (tmp_path / "nets-none.pt").stat().st_mtime_ns
+    (tmp_path / "nets-mixup.pt").unlink()
+    assert plain(run(recipe, tmp_path)) == plain(result)
+    assert (tmp_path / "nets-none.pt").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match=r"cannot go on from .*: it is of a run with other settings; remove it"):
+        run(replace(recipe, budget=0.5), tmp_path)
+    (tmp_path / "nets-none.pt").write_bytes(b"no")
+    with pytest.raises(ValueError, match=r"cannot go on from .*nets-none\.pt"):
+        run(recipe, tmp_path)
+
+
+def test_victims_learn_and_fall_for_a_backdoor() -> None:
+    train, test = bars(240), bars(60, seed=1)
+    backdoor = patch_backdoor(train.images, train.labels, source=0, target=1, share=0.1, seed=0)
+    config = VictimConfig(epochs=12, widths=(8, 8), classes=3, batch_size=16)
+    sets = [backdoor.train, clean_set(train.images, train.labels)]
+    nets = train_victims(sets, [0, 0], config, device=CPU)
+    assert min(accuracies(nets.predict(test.images), test.labels)) > 0.9
+    success = (nets.predict(backdoor.attacked(test.images, test.labels)) == 1).float().mean(1)
+    assert float(success[0]) > 0.9
+    assert float(success[1]) < 0.2
+    alone = train_victims(sets[1:], [0], config, device=CPU)
+    assert torch.equal(alone.logits(test.images)[0], nets.logits(test.images)[1])
+    assert torch.equal(nets.net(1)(test.images[:5].float() / 255), nets.logits(test.images[:5])[1])
+
+
+def test_nets_at_once_are_as_nets_in_turn() -> None:
+    train = bars(32)
+    config = VictimConfig(epochs=1, widths=(4, 4), classes=3, batch_size=16)
+    stacked = Stacked([config.build(1, seed) for seed in (0, 1)], CPU)
+    in_turn = stacked.logits(train.images)
+    stacked.in_turn = False
+    assert torch.allclose(stacked.logits(train.images), in_turn, atol=1e-5)
+    own = torch.stack([train.images, train.images.flip(0)])
+    assert torch.allclose(stacked.logits(own)[1], in_turn[1].flip(0), atol=1e-5)
+
+
+def test_private_victims_without_noise_or_clipping_take_the_gradient() -> None:
+    train = bars(12)
+    config = VictimConfig(epochs=1, widths=(4,), classes=3, batch_size=12, learning_rate=0.1, momentum=0.0, drops=())
+    sets = [clean_set(train.images, train.labels)]
+    public = train_victims(sets, [0], config, device=CPU)
+    private = replace(config, private=PrivacyConfig(clip=1e6, noise_multiplier=0.0))
+    exact = train_victims(sets, [0], private, device=CPU)
+    for name, weights in public.weights.items():
+        assert torch.allclose(weights, exact.weights[name], atol=1e-5)
+    noisy = train_victims(sets, [0], replace(config, private=PrivacyConfig(clip=1.0, noise_multiplier=1.0)), device=CPU)
+    assert not torch.allclose(noisy.weights["head.weight"], exact.weights["head.weight"], atol=1e-3)
+
+
+def test_learning_rate_falls() -> None:
+    config = VictimConfig(epochs=40, learning_rate=0.1, drops=(1 / 2.667, 1 / 1.6, 1 / 1.142))
+    rates = [config.rate_at(epoch) for epoch in range(40)]
+    falls = [epoch for epoch in range(1, 40) if rates[epoch] < rates[epoch - 1]]
+    assert falls == [14, 24, 35] or falls == [14, 25, 35]
+    assert rates[-1] == pytest.approx(1e-4)
+
+
+def outcome(success: float, accuracy: float) -> Outcome:
+    spread = (-0.005, 0.0, 0.005)
+    return Outcome(
+        success=[success + one for one in spread],
+        unpoisoned=[0.0, 0.0, 0.0],
+        accuracy=[accuracy + one for one in spread],
+        clean_accuracy=[accuracy] * 3,
+        hits=round(success * 30),
+        attacked=30,
+        num_test=100,
+    )
+
+
+def test_claims_are_decided_by_the_figures() -> None:
+    outcomes = {"none": outcome(0.95, 0.9), "mixup": outcome(0.95, 0.9), "cutmix": outcome(0.3, 0.8)}
+    found = measurements_of(outcomes | {"dp_sgd": outcome(0.1, 0.5)}, {"dp_sgd": 3.0}, num_train=100)
+    decided = {claim.text: claim.held for claim in image_claims("backdoor", tuple(outcomes), found)}
+    assert decided == {
+        "The backdoor works on an undefended net: success of at least 90%.": True,
+        "mixup is no defence against the backdoor: it does not lower its success.": True,
+        "mixup costs no clean accuracy: less than 1 point.": True,
+        "cutmix makes the attack succeed less often.": True,
+        "cutmix costs no clean accuracy: less than 1 point.": False,
+    }
+    assert image_claims("backdoor", (*outcomes, "dp_sgd"), found)[-1].held is True
+    # Where nothing is to be defended against, a defence is not judged.
+    nothing = {"none": replace(outcome(0.0, 0.9), success=[0.0, 0.0, 0.0]), "cutmix": outcome(0.3, 0.9)}
+    found = measurements_of(nothing, {}, num_train=100)
+    held = {claim.text: claim.held for claim in image_claims("gradient_matching", tuple(nothing), found)}
+    assert held["cutmix makes the attack succeed less often."] is None
+    wide = over_seeds("share", [0.0, 1.0], num_items=1)
+    assert (above(wide, 0.5), below(wide, 0.5)) == (None, None)
+    assert below(over_seeds("share", [0.1], num_items=1), 0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"budget": 0.0}, "budget must be a share of the training set above 0 and at most 1, not 0.0"),
+        ({"seeds": (1, 1)}, "seeds must be at least one, each another and at least 0"),
+        ({"keys": 0}, "keys must be at least 1, not 0"),
+        ({"train_images": -1}, "train_images must be at least 0, not -1"),
+        ({"defenses": ("mixup",)}, "defenses must hold none"),
+        ({"attack": "bribery"}, "unknown attack 'bribery': choose one of backdoor"),
+    ],
+)
+def test_recipes_are_checked(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(get_recipe("smoke", "mnist", "backdoor"), **changes)
+
+
+def test_victims_are_checked() -> None:
+    for changes, message in (
+        ({"epochs": 0}, "epochs must be at least 1, not 0"),
+        ({"widths": ()}, "widths must be at least one"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"drops": (1.0,)}, "drops must be between 0 and 1"),
+        ({"momentum": 1.0}, "momentum must be from 0 to below 1"),
+        ({"architecture": "vgg"}, "architecture must be one of small, resnet18"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            VictimConfig(**{"epochs": 1, **changes})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="a set of the same shape for each seed"):
+        train_victims([], [], VictimConfig(epochs=1), device=CPU)
+
+
+def test_the_papers_net_takes_small_images() -> None:
+    paper = PRESETS["paper", "cifar10"].victim
+    nets = Stacked([paper.build(3, 0)], CPU)
+    assert nets.logits(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (1, 2, 10)
+
+
+@pytest.mark.skipif(not (DATA / "MNIST").is_dir(), reason="the shared data is not here")
+def test_a_backdoor_on_digits() -> None:
+    train, test = load_images("mnist", DATA, train=True).first(1000), load_images("mnist", DATA, train=False).first(300)
+    backdoor = patch_backdoor(train.images, train.labels, source=1, target=0, share=0.05, seed=0)
+    nets = train_victims([backdoor.train], [0], VictimConfig(epochs=5, batch_size=32), device=CPU)
+    attacked = backdoor.attacked(test.images, test.labels)
+    assert float((nets.predict(attacked) == 0).float().mean()) > 0.8
+    assert accuracies(nets.predict(test.images), test.labels)[0] > 0.75
