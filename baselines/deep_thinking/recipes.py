@@ -271,21 +271,6 @@ _CPU_MAZES: Final = Recipe(
         precision="bfloat16",
     ),
 )
-_GPU_MAZES: Final = replace(
-    _CPU_MAZES,
-    title="mazes in minutes on a GPU: width 64, batches of 500",
-    batch_size=500,
-    net=replace(_CPU_MAZES.net, width=64, head_widths=(64, 16)),
-    training=replace(
-        _CPU_MAZES.training,
-        steps=6000,
-        learning_rate=1e-3,
-        warmup_steps=200,
-        hold_share=0.2,
-        hold_iterations=150,
-        hold_from_step=3000,
-    ),
-)
 # The published width and loss are for 600,000 puzzles and days on GPUs.
 _CPU_MATES: Final = Recipe(
     title="chess on a CPU: mate in 1 by a net of width 64",
@@ -320,7 +305,6 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
         "prefix-sums-feed-forward": _FEED_FORWARD_SUMS,
         "prefix-sums-lipschitz": _LIPSCHITZ_SUMS,
         "mazes-cpu": _CPU_MAZES,
-        "mazes-gpu": _GPU_MAZES,
         "mazes-paper": _PAPER_MAZES,
         "chess-puzzles-cpu": _CPU_PUZZLES,
         "chess-puzzles-paper": _PAPER_CHESS,

@@ -41,6 +41,10 @@ _PATCH_TRIES: Final = 30
 _PLANTABLE: Final = 3
 
 
+class NothingToExamineError(RuntimeError):
+    """A net that answers (almost) everything right, or nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mapped:
     """Items whose input saliency was taken, for a picture.
@@ -83,14 +87,14 @@ def answer(examined: Examined, data: str, recipe: Recipe, seed: int) -> Answered
     """Let the net answer its items, and take the profiles of all of them.
 
     Raises:
-        RuntimeError: too few items are wrong, or none is right.
+        NothingToExamineError: too few items are wrong, or none is right.
     """
     subject, items = examined.subject, examined.items
     logits = subject.logits(items.inputs)
     right = right_answers(logits, items.to(subject.device)).to(items.inputs.device)
     count = int((~right).sum())
     if count < _FEWEST or count == len(items):
-        raise RuntimeError(
+        raise NothingToExamineError(
             f"seed {seed}: the net gets {count} of {len(items)} items wrong; {_FEWEST} or more are needed, and one "
             "that is right: change --items or --seeds"
         )

@@ -13,7 +13,7 @@ from easy_to_hard import __version__
 from easy_to_hard.baselines.parameter_saliency.claims import decide_claims
 from easy_to_hard.baselines.parameter_saliency.error_types import WRONG
 from easy_to_hard.baselines.parameter_saliency.examined import Examined
-from easy_to_hard.baselines.parameter_saliency.experiments import PATCH, Mapped, examine
+from easy_to_hard.baselines.parameter_saliency.experiments import PATCH, Mapped, NothingToExamineError, examine
 from easy_to_hard.baselines.parameter_saliency.input_saliency import POINTED
 from easy_to_hard.baselines.parameter_saliency.pictures import (
     INPUTS_PICTURE,
@@ -21,7 +21,7 @@ from easy_to_hard.baselines.parameter_saliency.pictures import (
     save_figures,
 )
 from easy_to_hard.baselines.parameter_saliency.recipes import TASKS, Recipe
-from easy_to_hard.baselines.parameter_saliency.records import Record, summarise
+from easy_to_hard.baselines.parameter_saliency.records import Record, summarise, without_gaps
 from easy_to_hard.files import write_atomically
 from easy_to_hard.plotting import save_figure
 from easy_to_hard.reference.results import ReferenceResult
@@ -64,7 +64,8 @@ def run_saliency(
 
     Raises:
         ValueError: a k above the number of filters, or a folder of another run.
-        RuntimeError: a training diverged, or a net that makes too few mistakes.
+        RuntimeError: a training diverged, or no net gets some items wrong and some right. A net that does not is left
+            out where others do, and named in the settings.
         OSError: the folder cannot be written.
     """
     started = time.perf_counter()
@@ -73,14 +74,21 @@ def run_saliency(
         raise ValueError(f"k must be at most {filters}, the filters of the net, not {max(recipe.counts)}")
     settings = {"data": data, "model": model, "preset": preset, "device": device, **recipe.settings()}
     _open(out, settings)
-    of_nets, earlier, note = [], 0.0, ""
+    of_nets, earlier, note = {}, 0.0, ""
+    left_out: dict[int, str] = {}
     with exact_convolutions():
         for seed in recipe.seeds:
-            found = _examine_seed(nets, recipe, out, data=data, seed=seed, progress=progress)
-            of_nets.append([Record(**record) for record in found["records"]])
+            try:
+                found = _examine_seed(nets, recipe, out, data=data, seed=seed, progress=progress)
+            except NothingToExamineError as error:
+                left_out[seed] = str(error)
+                continue
+            of_nets[seed] = [Record(**record) for record in found["records"]]
             earlier += found["earlier"]
             note = found["note"]
-    measurements = summarise(of_nets, resampled=(POINTED, f"{POINTED}, difference"))
+    if not of_nets:
+        raise NothingToExamineError(next(iter(left_out.values())))
+    measurements = summarise(list(of_nets.values()), resampled=(POINTED, f"{POINTED}, difference"))
     with contextlib.suppress(ImportError):
         save_figures(measurements, out, k=recipe.k)
     return ReferenceResult(
@@ -90,10 +98,15 @@ def run_saliency(
         question=QUESTION,
         commit=source_commit(),
         package_version=__version__,
-        seeds=recipe.seeds,
+        seeds=tuple(of_nets),
         device=device,
         seconds=round(earlier + time.perf_counter() - started, 1),
-        settings={**settings, "filters": filters, "data_note": note},
+        settings={
+            **settings,
+            "filters": filters,
+            "data_note": note,
+            "left_out": list(left_out.values()),
+        },
         measurements=measurements,
         claims=decide_claims(measurements, k=recipe.k, region=WRONG if data in TASKS else PATCH),
     )
@@ -141,7 +154,7 @@ def _examine_seed(nets: Nets, recipe: Recipe, out: Path, *, data: str, seed: int
     if mapped is not None and seed == recipe.seeds[0]:
         _draw_inputs(mapped, out, data)
     found = {
-        "records": [record.to_dict() for record in records],
+        "records": [without_gaps(record).to_dict() for record in records],
         "note": examined.note,
         "seconds": round(time.perf_counter() - started, 1),
     }

@@ -12,7 +12,7 @@ import torch
 
 from easy_to_hard.baselines.image_data import ImageSet, import_torchvision
 from easy_to_hard.baselines.parameter_saliency.claims import decide_claims
-from easy_to_hard.baselines.parameter_saliency.examined import ImageNets, PuzzleNets
+from easy_to_hard.baselines.parameter_saliency.examined import Examined, ImageNets, PuzzleNets
 from easy_to_hard.baselines.parameter_saliency.pretrained import load_torchvision_nets
 from easy_to_hard.baselines.parameter_saliency.recipes import PRESETS, Recipe, get_recipe, models_of
 from easy_to_hard.baselines.parameter_saliency.running import run_saliency
@@ -140,31 +140,39 @@ def test_training_ends_where_enough_is_solved(tmp_path: Path, monkeypatch: pytes
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["done"]["step"] == 25
 
 
-def test_a_net_without_mistakes_is_refused(tmp_path: Path) -> None:
-    class Answers:
-        """Nets that are always right: what they say is the class."""
+class AlwaysRight:
+    """Nets that are always right, for some seeds: what they say is the class."""
 
-        def count_filters(self) -> int:
-            return 144
+    def __init__(self, *seeds: int) -> None:
+        self._seeds = seeds
 
-        def examine(self, seed: int, folder: Path, *, progress: bool) -> object:
-            examined = ImageNets(recipe=RECIPE, train=shapes(90, "bars"), test=shapes(60, "bars"), device=CPU).examine(
-                seed, folder, progress=progress
-            )
-            answers = examined.subject.logits(examined.items.inputs).argmax(1)
-            return replace(examined, items=replace(examined.items, targets=answers))
+    def count_filters(self) -> int:
+        return 144
 
+    def examine(self, seed: int, folder: Path, *, progress: bool) -> Examined:
+        nets = ImageNets(recipe=RECIPE, train=shapes(90, "bars"), test=shapes(60, "bars"), device=CPU)
+        examined = nets.examine(seed, folder, progress=progress)
+        if seed not in self._seeds:
+            targets = examined.items.targets.clone()
+            targets[:10] = 1 - targets[:10].clamp(max=1)
+            return replace(examined, items=replace(examined.items, targets=targets))
+        answers = examined.subject.logits(examined.items.inputs).argmax(1)
+        return replace(examined, items=replace(examined.items, targets=answers))
+
+
+def look_into(nets: AlwaysRight, recipe: Recipe, out: Path) -> ReferenceResult:
+    return run_saliency(nets, recipe, out, preset="tiny", data="mnist", model="small_cnn", device="cpu", progress=False)
+
+
+def test_nets_without_mistakes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="seed 0: the net gets 0 of 60 items wrong; 3 or more are needed"):
-        run_saliency(
-            Answers(),  # type: ignore[arg-type]
-            RECIPE,
-            tmp_path,
-            preset="tiny",
-            data="mnist",
-            model="small_cnn",
-            device="cpu",
-            progress=False,
-        )
+        look_into(AlwaysRight(0, 1), replace(RECIPE, seeds=(0, 1)), tmp_path)
+
+
+def test_a_net_without_mistakes_is_left_out_and_named(tmp_path: Path) -> None:
+    result = look_into(AlwaysRight(0), replace(RECIPE, seeds=(0, 1)), tmp_path)
+    assert result.seeds == (1,)
+    assert [reason[:22] for reason in result.settings["left_out"]] == ["seed 0: the net gets 0"]
 
 
 def measured(name: str, low: float, high: float, **condition: str | int) -> Measurement:
