@@ -67,7 +67,7 @@ class Puzzles:
 def make_puzzles(
     task: str, difficulty: int, count: int, *, split: str = "train", seed: int = 0, variant: str = ""
 ) -> Puzzles:
-    """The first so many distinct items of a split; another seed gives others, and splits share no item.
+    """The first so many distinct items of a split, in another order for another seed; splits share no item.
 
     Args:
         task: "mazes" or "prefix_sums".
