@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from tyro.conf import arg
 
 from easy_to_hard.net_commands import Device, Quiet
-from easy_to_hard.reference.show import finish
+from easy_to_hard.reference.running import begin, finish, require_known
 from easy_to_hard.reference.solvers import RecurrentSolvers, shipped_solver
 
 if TYPE_CHECKING:
@@ -100,20 +100,10 @@ class AugmentationDefense:
 
     def run(self) -> int:
         """Attack, defend, write the result, say what came out."""
-        if self.data not in (*_IMAGES, *_TASKS):
-            raise ValueError(f"--data must be one of {', '.join((*_IMAGES, *_TASKS))}, not {self.data!r}")
-        if self.threads < 1:
-            raise ValueError(f"--threads must be at least 1, not {self.threads}")
-        import torch
-
-        torch.set_num_threads(self.threads)
+        require_known("data", self.data, (*_IMAGES, *_TASKS))
         attack = self.attack or ("backdoor" if self.data in _IMAGES else "")
-        parts = ("augmentation-defense", self.data, attack, self.preset)
-        name = "-".join(part.replace("_", "-") for part in parts if part)
-        out = Path("runs") / name if self.out is None else self.out
-        result = self._on_images(attack, out) if self.data in _IMAGES else self._on_task(out)
-        finish(result, out)
-        return 0
+        out = begin(self.out, "augmentation-defense", self.data, attack, self.preset, threads=self.threads)
+        return finish(self._on_images(attack, out) if self.data in _IMAGES else self._on_task(out), out)
 
     def _on_images(self, attack: str, out: Path) -> "ReferenceResult":
         from dataclasses import replace

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from tyro.conf import arg
 
 from easy_to_hard.net_commands import Device, Quiet
-from easy_to_hard.reference.show import finish
+from easy_to_hard.reference.running import begin, finish, require_known
 from easy_to_hard.reference.solvers import RecurrentSolvers
 
 if TYPE_CHECKING:
@@ -89,21 +89,13 @@ class Canary:
 
     def run(self) -> int:
         """Train, attack, write the result, say what came out."""
-        if self.target not in (*_IMAGES, *_TASKS):
-            raise ValueError(f"--target must be one of {', '.join((*_IMAGES, *_TASKS))}, not {self.target!r}")
-        if self.threads < 1:
-            raise ValueError(f"--threads must be at least 1, not {self.threads}")
+        require_known("target", self.target, (*_IMAGES, *_TASKS))
         for name in ("shadows", "points", "queries", "steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} must be at least 1, or 0 for the preset's, not {getattr(self, name)}")
         self._require_fitting_flags()
-        import torch
-
-        torch.set_num_threads(self.threads)
-        name = f"canary-{self.target.replace('_', '-')}-{self.preset}"
-        out = Path("runs") / name if self.out is None else self.out
-        finish(self._on_images(out) if self.target in _IMAGES else self._on_task(out), out)
-        return 0
+        out = begin(self.out, "canary", self.target, self.preset, threads=self.threads)
+        return finish(self._on_images(out) if self.target in _IMAGES else self._on_task(out), out)
 
     def _require_fitting_flags(self) -> None:
         """ValueError for a flag that the target would not heed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from tyro.conf import arg
 
 from easy_to_hard.net_commands import Device, Quiet
-from easy_to_hard.reference.show import finish
+from easy_to_hard.reference.running import begin, finish, require_known
 
 if TYPE_CHECKING:
     from easy_to_hard.reference.results import ReferenceResult
@@ -60,19 +60,10 @@ class ColdDiffusion:
 
     def run(self) -> int:
         """Train, test, write the result, say what came out."""
-        if self.data not in (*_IMAGES, *_TASKS):
-            raise ValueError(f"--data must be one of {', '.join((*_IMAGES, *_TASKS))}, not {self.data!r}")
-        if self.threads < 1:
-            raise ValueError(f"--threads must be at least 1, not {self.threads}")
-        import torch
-
-        torch.set_num_threads(self.threads)
-        of_images = f"-{self.degradation}" if self.data in _IMAGES else ""
-        name = f"cold-diffusion-{self.data.replace('_', '-')}{of_images}-{self.preset}"
-        out = Path("runs") / name if self.out is None else self.out
-        result = self._on_images(out) if self.data in _IMAGES else self._on_task(out)
-        finish(result, out)
-        return 0
+        require_known("data", self.data, (*_IMAGES, *_TASKS))
+        degradation = self.degradation if self.data in _IMAGES else ""
+        out = begin(self.out, "cold-diffusion", self.data, degradation, self.preset, threads=self.threads)
+        return finish(self._on_images(out) if self.data in _IMAGES else self._on_task(out), out)
 
     def _on_images(self, out: Path) -> "ReferenceResult":
         from easy_to_hard.baselines.cold_diffusion.images import ImageRun, run_on_images

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from tyro.conf import arg
 
 from easy_to_hard.net_commands import Device, Quiet
-from easy_to_hard.reference.show import finish
+from easy_to_hard.reference.running import begin, finish, require_known
 
 if TYPE_CHECKING:
     from easy_to_hard.reference.results import ReferenceResult
@@ -51,18 +51,9 @@ class DpInstaHide:
         """Print a guarantee; or train, attack, write the result and say what came out."""
         if self.account:
             return self._account()
-        if self.data not in (*_IMAGES, *_PUZZLES):
-            raise ValueError(f"--data must be one of {', '.join((*_IMAGES, *_PUZZLES))}, not {self.data!r}")
-        if self.threads < 1:
-            raise ValueError(f"--threads must be at least 1, not {self.threads}")
-        import torch
-
-        torch.set_num_threads(self.threads)
-        name = f"dp-instahide-{self.data.replace('_', '-')}-{self.preset}"
-        out = Path("runs") / name if self.out is None else self.out
-        result = self._on_images(out) if self.data in _IMAGES else self._on_puzzles(out)
-        finish(result, out)
-        return 0
+        require_known("data", self.data, (*_IMAGES, *_PUZZLES))
+        out = begin(self.out, "dp-instahide", self.data, self.preset, threads=self.threads)
+        return finish(self._on_images(out) if self.data in _IMAGES else self._on_puzzles(out), out)
 
     def _account(self) -> int:
         from easy_to_hard.baselines.dp_instahide.accountant import Account, Mixing

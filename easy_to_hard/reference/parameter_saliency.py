@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import arg
 
 from easy_to_hard.net_commands import Device, Quiet
-from easy_to_hard.reference.show import finish
+from easy_to_hard.reference.running import begin, finish
 
 if TYPE_CHECKING:
     from easy_to_hard.baselines.parameter_saliency.recipes import Recipe
@@ -52,18 +52,12 @@ class ParameterSaliency:
 
     def run(self) -> int:
         """Train where need be, measure, write the result, say what came out."""
-        if self.threads < 1:
-            raise ValueError(f"--threads must be at least 1, not {self.threads}")
-        import torch
-
         from easy_to_hard.baselines.parameter_saliency.recipes import TORCHVISION, get_recipe, models_of
         from easy_to_hard.baselines.parameter_saliency.running import run_saliency
 
         model = self.model or (TORCHVISION[0] if self.preset == "paper" else models_of(self.data)[0])
         recipe = get_recipe(self.preset, self.data, model).changed(items=self.items, k=self.k, seeds=self.seeds)
-        torch.set_num_threads(self.threads)
-        name = f"parameter-saliency-{self.data}-{model}-{self.preset}".replace("_", "-")
-        out = Path("runs") / name if self.out is None else self.out
+        out = begin(self.out, "parameter-saliency", self.data, model, self.preset, threads=self.threads)
         result = run_saliency(
             self._nets(recipe, model),
             recipe,
@@ -74,8 +68,7 @@ class ParameterSaliency:
             device=self.device,
             progress=not self.quiet,
         )
-        finish(result, out)
-        return 0
+        return finish(result, out)
 
     def _nets(self, recipe: "Recipe", model: str) -> "Nets":
         from easy_to_hard.baselines.parameter_saliency.examined import PuzzleNets, load_image_nets

@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from easy_to_hard.reference.results import Measurement, ReferenceResult
 
 _VERDICTS: Final = {True: "held", False: "did not hold", None: "not decided"}
-_RESULT: Final = "result.json"
-# What a run prints of its measurements; `show` prints all.
-_MOST_LINES: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +27,6 @@ class ShowReference:
         for path in self.results:
             print(describe_reference(read_reference_result(path)))
         return 0
-
-
-def finish(result: "ReferenceResult", out: Path) -> None:
-    """What every run ends with: write the result to its folder, say what came out and which files there are."""
-    from easy_to_hard.reference.results import write_reference_result
-
-    write_reference_result(result, out / _RESULT)
-    print(describe_reference(result, most=_MOST_LINES))
-    for path in (out / _RESULT, *sorted(out.glob("*.png"))):
-        print(path)
 
 
 def describe_reference(result: "ReferenceResult", most: int | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from tyro.conf import arg
 
 from easy_to_hard.net_commands import Device, Quiet
-from easy_to_hard.reference.show import finish
+from easy_to_hard.reference.running import begin, finish, require_known
 
 if TYPE_CHECKING:
     from easy_to_hard.baselines.vit_visualization.recipes import Recipe
@@ -57,15 +57,10 @@ class VitVisualization:
 
     def run(self) -> int:
         """Train or load, measure, write the result, say what came out."""
-        if self.data not in _DATA:
-            raise ValueError(f"--data must be one of {', '.join(_DATA)}, not {self.data!r}")
-        if self.threads < 1:
-            raise ValueError(f"--threads must be at least 1, not {self.threads}")
+        require_known("data", self.data, _DATA)
         for name in ("steps", "train_steps", "batch_size", "test_images"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 0, not {getattr(self, name)}")
-        import torch
-
         from easy_to_hard.baselines.vit_visualization.recipes import get_preset
         from easy_to_hard.baselines.vit_visualization.runs import Run
 
@@ -81,10 +76,7 @@ class VitVisualization:
             seeds=self.seeds,
             device=self.device,
         )
-        torch.set_num_threads(self.threads)
-        model = self.model.replace("_", "-").replace(":", "-").replace("/", "-")
-        name = f"vit-visualization-{self.data}-{model}-{self.preset}"
-        out = Path("runs") / name if self.out is None else self.out
+        out = begin(self.out, "vit-visualization", self.data, self.model, self.preset, threads=self.threads)
         if self.data == "mazes":
             from easy_to_hard.baselines.vit_visualization.mazes import run_on_mazes
             from easy_to_hard.reference.solvers import shipped_solver
@@ -96,8 +88,7 @@ class VitVisualization:
             from easy_to_hard.baselines.vit_visualization.images import run_on_images
 
             result = run_on_images(run, out, progress=not self.quiet)
-        finish(result, out)
-        return 0
+        return finish(result, out)
 
     def _changed(self, recipe: "Recipe") -> "Recipe":
         """The preset with the flags that were given."""
