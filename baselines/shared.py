@@ -244,8 +244,7 @@ class Loop:
             self._optimizer.load_state_dict(state["optimizer"])
             self._done = LoopReport(**state["done"])
         except Exception as error:
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise ValueError(f"cannot go on from {path}: {reason}; remove it to start anew") from error
+            raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
 
 
 def save_state(state: Mapping[str, Any], path: Path) -> None:
@@ -263,6 +262,11 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
         raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, in a line of at most 200 characters; its kind where it says nothing."""
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def require_finite(what: str, value: float, step: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.shared import save_state
+from easy_to_hard.baselines.shared import reason_of, save_state
 
 
 def made_before(
@@ -48,5 +48,4 @@ def _read(path: Path, text: str, device: torch.device) -> tuple[dict[str, Tensor
             raise ValueError("it is of a run with other settings")
         return dict(state["tensors"]), float(state["seconds"])
     except Exception as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ValueError(f"cannot go on from {path}: {reason}; remove it, or choose another --out") from error
+        raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it, or choose another --out") from error

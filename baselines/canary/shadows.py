@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
-from easy_to_hard.baselines.shared import require_finite, save_state, seed_of
+from easy_to_hard.baselines.shared import reason_of, require_finite, save_state, seed_of
 
 Optimizer = Literal["sgd", "adam"]
 
@@ -286,6 +286,5 @@ def load_stage(path: Path | None, settings: Mapping[str, Any], device: torch.dev
         tensors: dict[str, Tensor] = kept["tensors"]
     except Exception as error:
         # A damaged file can fail in any way.
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ValueError(f"cannot go on from {path}: {reason}; remove it to start anew") from error
+        raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
     return tensors

@@ -19,7 +19,7 @@ from easy_to_hard.baselines.deep_thinking.data import Batches, Decode, Mask, mos
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
-from easy_to_hard.baselines.shared import require_finite, save_state
+from easy_to_hard.baselines.shared import reason_of, require_finite, save_state
 from easy_to_hard.files import write_atomically
 
 Decay = Literal["none", "linear", "drops"]
@@ -269,8 +269,7 @@ def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
         trainer.optimizer.load_state_dict(state["optimizer"])
         return _Progress(**state["progress"])
     except Exception as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ValueError(f"cannot go on from {path}: {reason}; remove it to start anew") from error
+        raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
 
 
 class _Log:

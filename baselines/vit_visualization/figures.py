@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.shared import generator_of, save_state
+from easy_to_hard.baselines.shared import generator_of, reason_of, save_state
 from easy_to_hard.reference.results import Condition, Measurement, of_share, over_seeds
 
 _RESAMPLES: Final = 1000
@@ -104,8 +104,7 @@ def kept(path: Path, settings: Mapping[str, Any]) -> dict[str, Tensor] | None:
             raise ValueError("it is of a run with other settings")
         tensors: dict[str, Tensor] = state["tensors"]
     except Exception as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ValueError(f"cannot go on from {path}: {reason}; remove it to start anew") from error
+        raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
     return tensors
 
 

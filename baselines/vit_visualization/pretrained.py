@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.image_data import import_torchvision
+from easy_to_hard.baselines.shared import reason_of
 from easy_to_hard.baselines.vit_visualization.vit import as_maps
 
 TORCHVISION: Final = ("vit_b_16", "vit_b_32", "swin_t")
@@ -218,6 +219,5 @@ def load_pretrained(name: str, device: torch.device) -> HookedSubject:
         raise
     except Exception as error:
         # Each package fails in ways of its own when it cannot reach its weights.
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise OSError(f"the weights of {name} cannot be had: {reason}") from error
+        raise OSError(f"the weights of {name} cannot be had: {reason_of(error)}") from error
     return subject.to(device).eval().requires_grad_(False)
