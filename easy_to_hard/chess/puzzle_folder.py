@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import pairwise
 from numbers import Real
 from operator import and_
@@ -107,11 +107,18 @@ class PuzzleFolder:
                 f"'easy-to-hard convert-lichess lichess.csv.zst --out {root}'"
             )
         try:
-            self._data = pads.dataset([str(path) for path in self._files], format="parquet")
             self._names = [set(fragment.physical_schema.names) for fragment in self._data.get_fragments()]
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{root}: not readable ({error})") from error
         self._require(_NEEDED)
+
+    @cached_property
+    def _data(self) -> pads.FileSystemDataset:
+        return pads.dataset([str(path) for path in self._files], format="parquet")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that wants the files opens them itself; sent to it, their footers would weigh more than the puzzles.
+        return {name: value for name, value in self.__dict__.items() if name != "_data"}
 
     def __len__(self) -> int:
         return int(self._data.count_rows())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +102,14 @@ class Task:
     text: Callable[[Array, Array, Array], str]
     draw_seconds: Callable[[int], float] = lambda difficulty: 0.0
     difficulties_in: Callable[[str, str, str], tuple[int, ...]] | None = None
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        # By its name: its functions cannot all be pickled, and a process that is sent a task has the tasks itself.
+        from easy_to_hard.tasks import TASKS, get_task
+
+        if TASKS.get(self.name) is self:
+            return get_task, (self.name,)
+        return super().__reduce_ex__(protocol)
 
     @property
     def imported(self) -> bool:
