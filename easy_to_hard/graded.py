@@ -25,6 +25,7 @@ from torch import Tensor
 from easy_to_hard.batches import BatchedDataset, Transform
 from easy_to_hard.files import file_sha256, instances_of, read_whole
 from easy_to_hard.frozen import frozen_problems, is_proven_by_its_bytes
+from easy_to_hard.generators.integers import check_integer, shown
 from easy_to_hard.manifest import MANIFEST, StorageError, files_of, read_manifest
 from easy_to_hard.tasks import Array, DataSpec, Task, generate, get_task
 
@@ -196,9 +197,10 @@ def folder_files(root: Path, spec: DataSpec) -> tuple[dict[str, Any], list[dict[
 def _first(data: Array, num_samples: int | None, where: str) -> Array:
     if num_samples is None:
         return data
-    if not 1 <= num_samples <= len(data):
-        raise ValueError(f"num_samples must be from 1 to {len(data)}, as many as {where} has, not {num_samples}")
-    return data[:num_samples]
+    number = check_integer("num_samples", num_samples)
+    if not 1 <= number <= len(data):
+        raise ValueError(f"num_samples must be from 1 to {len(data)}, as many as {where} has, not {shown(number)}")
+    return data[:number]
 
 
 def open_graded(place: str, spec: DataSpec) -> GradedDataset:

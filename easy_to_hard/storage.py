@@ -21,6 +21,7 @@ from tqdm import tqdm
 from easy_to_hard import __version__
 from easy_to_hard.cards.folder import card_files
 from easy_to_hard.files import file_sha256, row_bytes, write_atomically, write_json, write_shard
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.parallel import default_threads
 from easy_to_hard.journal import Journal, lock_folder
 from easy_to_hard.manifest import FORMAT, MANIFEST, StorageError
@@ -28,6 +29,8 @@ from easy_to_hard.presets import Part, get_preset
 from easy_to_hard.tasks import DataSpec, get_task
 
 _SHARD_BYTES: Final = 2**29
+# Their numbers have five digits in the names of files.
+_MOST_SHARDS: Final = 99_999
 # Packing and hashing a byte once it is decoded takes about so long.
 _SECONDS_A_BYTE: Final = 2e-8
 
@@ -69,6 +72,11 @@ def plan_shards(parts: Sequence[Part]) -> list[Shard]:
     for part in parts:
         size = part.rows * row_bytes(get_task(part.task), part.difficulty)
         number = min(part.rows, -(-size // _SHARD_BYTES))
+        if number > _MOST_SHARDS:
+            raise ValueError(
+                f"{part.rows} rows of {part.config}, {part.split}, would fill {number} files of half a gigabyte: "
+                f"there may be {_MOST_SHARDS}"
+            )
         bounds = np.linspace(0, part.rows, number + 1).round().astype(int).tolist()
         for i in range(number):
             path = f"{part.config}/{part.split}-{i:05d}-of-{number:05d}.parquet"
@@ -135,8 +143,8 @@ def build(
         "seed": seed,
         "split_rule": split_rule,
     }
-    shards = plan_shards(chosen)
     specs = {part: _spec(part, seed, split_rule) for part in chosen}
+    shards = plan_shards(chosen)
     if root.exists() and not root.is_dir():
         raise StorageError(f"{root} is a file, not a folder")
     root.mkdir(parents=True, exist_ok=True)
@@ -164,8 +172,8 @@ def _check_numbers(shard: object, num_threads: object) -> None:
         pair = isinstance(shard, tuple) and len(shard) == 2 and all(type(number) is int for number in shard)
         if not pair or not 1 <= shard[0] <= shard[1]:  # type: ignore[index]
             raise ValueError(f"shard must be (i, n) with i from 1 to n, not {shard!r}")
-    if num_threads is not None and (type(num_threads) is not int or num_threads < 1):
-        raise ValueError(f"num_threads must be a whole number of at least 1, or None, not {num_threads!r}")
+    if num_threads is not None:
+        check_integer("num_threads", num_threads, 1)
 
 
 def _spec(part: Part, seed: int, split_rule: str) -> DataSpec:

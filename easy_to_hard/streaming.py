@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from easy_to_hard.generators.integers import check_integer, shown
 from easy_to_hard.generators.random import stream_key
 from easy_to_hard.graded import Item, to_tensors
 from easy_to_hard.tasks import DataSpec, get_task
@@ -72,20 +73,17 @@ class StreamingDataset(IterableDataset[Item]):
         )
         self._task = get_task(task)
         self._task.sample_count(self.spec, None)
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        if start < 0:
-            raise ValueError(f"start must not be negative, not {start}")
-        self.batch_size, self.start = batch_size, start
+        self.batch_size = check_integer("batch_size", batch_size, 1)
+        self.start = check_integer("start", start, 0)
         self.rank, self.world_size = _place(rank, world_size)
         self._length = self._task.stream_length(self.spec)
 
     def batch(self, number: int) -> Item:
         """Batch `number`, whatever was asked for before."""
-        if number < 0:
-            raise ValueError(f"batch number must not be negative, not {number}")
-        first = number * self.batch_size
-        items = np.arange(first, first + self.batch_size, dtype=np.uint64)
+        first = check_integer("batch number", number, 0) * self.batch_size
+        if first + self.batch_size > 2**64:
+            raise ValueError(f"batch number must be below {2**64 // self.batch_size}, not {shown(number)}")
+        items = np.arange(self.batch_size, dtype=np.uint64) + np.uint64(first)
         if self._length is None:
             data = self._task.generate(self.spec, items, None).data
         else:
@@ -121,6 +119,7 @@ def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             return torch.distributed.get_rank(), torch.distributed.get_world_size()
         return 0, 1
-    if not 0 <= rank < world_size:
-        raise ValueError(f"rank must be from 0 to world_size - 1 = {world_size - 1}, not {rank}")
-    return rank, world_size
+    world_size = check_integer("world_size", world_size, 1)
+    if not 0 <= check_integer("rank", rank) < world_size:
+        raise ValueError(f"rank must be from 0 to world_size - 1 = {shown(world_size - 1)}, not {shown(rank)}")
+    return int(rank), world_size

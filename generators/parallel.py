@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from easy_to_hard.generators.integers import check_integer
+
 # Many, so that no thread waits long for the last one.
 _CHUNKS_PER_THREAD = 32
 # Starting a thread costs about 0.1 ms, so a thread is given at least this much to do.
@@ -29,11 +31,9 @@ def run_in_chunks(
         nanoseconds: what a row takes, roughly: short work stays on one thread.
 
     Raises:
-        ValueError: num_threads below 1.
+        ValueError: num_threads is below 1 or no integer.
     """
-    threads = default_threads() if num_threads is None else num_threads
-    if threads < 1:
-        raise ValueError(f"num_threads must be at least 1, not {threads}")
+    threads = default_threads() if num_threads is None else check_integer("num_threads", num_threads, 1)
     threads = min(threads, count, 1 + int(count * nanoseconds / _LEAST_NANOSECONDS))
     if threads <= 1:
         kernel(0, count)

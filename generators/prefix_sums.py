@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from easy_to_hard.generators.bits import store_8_bits, store_32_bits, store_64_bits
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.parallel import run_in_chunks
 from easy_to_hard.generators.random import fill_words, mix64, random_words, stream_key
 from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, check_split, split_range
@@ -34,11 +35,7 @@ _INVERSES = np.array([pow(int(m), -1, 2**64) for m in _MULTIPLIERS], dtype=np.ui
 
 def check_num_bits(num_bits: int) -> int:
     """Return `num_bits`, or raise ValueError that says what is allowed."""
-    if isinstance(num_bits, bool) or not isinstance(num_bits, (int, np.integer)):
-        raise ValueError(f"num_bits must be an integer, not {num_bits!r}")
-    if not MIN_BITS <= num_bits <= MAX_BITS:
-        raise ValueError(f"num_bits must be from {MIN_BITS} to {MAX_BITS}, not {num_bits}")
-    return int(num_bits)
+    return check_integer("num_bits", num_bits, MIN_BITS, MAX_BITS)
 
 
 def is_numbered(num_bits: int) -> bool:

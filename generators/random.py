@@ -15,8 +15,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.generators.integers import check_integer
+
 BUFFER_BYTES = 128
 CURSOR_WORDS = 4
+MAX_SEED = 2**4096
 POSITION, _KEY, _INDEX, _BLOCK = 0, 1, 2, 3
 
 _MASK32 = np.uint64(0xFFFFFFFF)
@@ -27,6 +30,11 @@ _WEYL_1 = np.uint64(0xBB67AE85)
 _32 = np.uint64(32)
 
 
+def check_seed(seed: int) -> int:
+    """Return `seed`, or raise ValueError: it is no integer, or has more digits than Python writes."""
+    return check_integer("seed", seed, -MAX_SEED, MAX_SEED)
+
+
 def stream_key(task: str, variant: str, difficulty: int, split: str, seed: int) -> int:
     """Key of the streams of one dataset: the first 64 bits of the BLAKE2b hash of its name.
 
@@ -35,17 +43,15 @@ def stream_key(task: str, variant: str, difficulty: int, split: str, seed: int) 
         variant: name of the variant ("" where a task has none).
         difficulty: the difficulty, for example the number of bits.
         split: "train", "validation" or "test".
-        seed: any integer.
+        seed: any integer from -2^4096 to 2^4096.
 
     Returns:
         An integer in [0, 2^64).
 
     Raises:
-        ValueError: the seed is no integer.
+        ValueError: the seed is no such integer.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise ValueError(f"seed must be an integer, not {seed!r}")
-    name = "\x1f".join(["easy-to-hard", task, variant, str(int(difficulty)), split, str(int(seed))])
+    name = "\x1f".join(["easy-to-hard", task, variant, str(int(difficulty)), split, str(check_seed(seed))])
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 

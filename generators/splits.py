@@ -10,6 +10,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from easy_to_hard.generators.integers import shown
+
 Split = Literal["train", "validation", "test"]
 SplitRule = Literal["hash", "original"]
 
@@ -74,8 +76,9 @@ def as_indices(indices: ArrayLike) -> NDArray[np.uint64]:
         # NumPy makes floats of integers on both sides of 2^63.
         numbers = [int(index) for index in indices if isinstance(index, (int, np.integer))]
         if len(numbers) == len(indices):
-            if not 0 <= min(numbers) <= max(numbers) < 2**64:
-                raise ValueError(f"indices must be from 0 to 2^64 - 1, not {min(numbers)} to {max(numbers)}")
+            low, high = min(numbers), max(numbers)
+            if not 0 <= low <= high < 2**64:
+                raise ValueError(f"indices must be from 0 to 2^64 - 1, not {shown(low)} to {shown(high)}")
             return np.array(numbers, dtype=np.uint64)
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
         raise ValueError(f"indices must be a list of integers, not {rows.dtype} of shape {rows.shape}")

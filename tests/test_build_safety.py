@@ -172,7 +172,7 @@ def test_shares_that_are_none(shard: object, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("num_threads", [0, -1, 1.5, True, "2"])
 def test_numbers_of_threads_that_are_none(num_threads: object, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="num_threads must be a whole number of at least 1, or None, not "):
+    with pytest.raises(ValueError, match=r"num_threads must be (at least 1|an integer), not "):
         build(tmp_path / "data", preset="tiny", num_threads=num_threads, progress=False)  # type: ignore[arg-type]
     assert not (tmp_path / "data").exists()
 

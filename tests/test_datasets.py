@@ -187,7 +187,7 @@ def test_repr_says_what_it_is() -> None:
         (
             lambda: MazeDataset("x", num_samples=0),
             ValueError,
-            "num_samples must be a whole number of at least 1, not 0",
+            "num_samples must be at least 1, not 0",
         ),
         (lambda: MazeDataset("x", size=5, train=False), NotEnoughInstancesError, "mazes_5 has 0 distinct instances"),
         (lambda: MazeDataset("x", seed=1.5), ValueError, "seed must be an integer, not 1.5"),  # type: ignore[arg-type]

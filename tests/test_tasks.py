@@ -96,7 +96,7 @@ def test_sets_are_at_most_what_there_is() -> None:
     with pytest.raises(NotEnoughInstancesError, match=r"0 distinct instances .* choose another split or a larger size"):
         get_task("mazes").sample_count(empty, None)
     for number in (0, -5, 2.5, True):
-        with pytest.raises(ValueError, match="num_samples must be a whole number of at least 1"):
+        with pytest.raises(ValueError, match=r"num_samples must be (at least 1|an integer), not "):
             task.sample_count(spec, number)  # type: ignore[arg-type]
 
 

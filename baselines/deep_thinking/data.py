@@ -12,6 +12,7 @@ from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
 from easy_to_hard.files import Chunk, TensorHash
+from easy_to_hard.generators.integers import check_integer, shown
 from easy_to_hard.graded import open_graded, to_tensors
 from easy_to_hard.streaming import StreamingDataset
 from easy_to_hard.tasks import Array, DataSpec, Instances, generate, get_task
@@ -123,7 +124,7 @@ def fixed_batches(spec: DataSpec, num_items: int, batch_size: int, seed: int) ->
         ValueError: batch_size below 1 or above num_items.
         NotEnoughInstancesError: the split holds fewer instances.
     """
-    if not 1 <= batch_size <= num_items:
+    if not 1 <= check_integer("batch_size", batch_size) <= num_items:
         raise ValueError(f"batch_size must be from 1 to the {num_items} items there are, not {batch_size}")
     data = generate(spec, num_items)[1].data
     batches_an_epoch = num_items // batch_size
@@ -151,8 +152,7 @@ def draw_batches(inputs: Tensor, targets: Tensor, *, batch_size: int, seed: int)
     Raises:
         ValueError: batch_size below 1, no items, or not as many targets as inputs.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    batch_size = check_integer("batch_size", batch_size, 1)
     if len(inputs) == 0 or len(inputs) != len(targets):
         raise ValueError(f"there must be as many targets as inputs, not {len(targets)} for {len(inputs)}")
 
@@ -174,8 +174,8 @@ def one_item(spec: DataSpec, index: int) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: a number below 0 or of 64 bits and more.
     """
-    if not 0 <= index < 2**63:
-        raise ValueError(f"--index must be at least 0 and below 2^63, not {index}")
+    if not 0 <= check_integer("--index", index) < 2**63:
+        raise ValueError(f"--index must be at least 0 and below 2^63, not {shown(index)}")
     return _to_tensors(spec, get_task(spec.task).generate(spec, np.array([index]), None).data)
 
 

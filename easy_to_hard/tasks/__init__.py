@@ -3,6 +3,7 @@
 A new task is one generator, one file here and one entry in `TASKS`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.generators.random import check_seed
 from easy_to_hard.generators.splits import check_split, check_split_rule
 from easy_to_hard.tasks.chess_mates import CHESS_MATES
 from easy_to_hard.tasks.chess_puzzles import CHESS_PUZZLES
@@ -22,6 +24,9 @@ from easy_to_hard.tasks.task import Task as Task
 TASKS: Final[Mapping[str, Task]] = {task.name: task for task in (PREFIX_SUMS, MAZES, CHESS_MATES, CHESS_PUZZLES)}
 
 
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
     """Which instances: item i of a spec is the same for everybody, always.
@@ -31,7 +36,7 @@ class DataSpec:
         difficulty: number of bits, size of the maze, moves to mate, lowest rating of the band.
         variant: one of the task's variants; "" stands for the first (and is all that a task without any has).
         split: "train", "validation" or "test".
-        seed: any integer; another seed gives other instances.
+        seed: any integer from -2^4096 to 2^4096; another seed gives other instances.
         split_rule: "hash" (splits share no instance) or "original" (each is drawn from everything).
         root: the folder that an imported task (`Task.imported`) is read from; "" for all others.
 
@@ -53,8 +58,7 @@ class DataSpec:
         object.__setattr__(self, "variant", task.check_variant(self.variant))
         check_split(self.split)
         check_split_rule(self.split_rule)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)):
-            raise ValueError(f"seed must be an integer, not {self.seed!r}")
+        object.__setattr__(self, "seed", check_seed(self.seed))
         object.__setattr__(self, "root", task.check_root(str(self.root)))
 
     @property
@@ -77,7 +81,7 @@ def parse_config(name: str) -> tuple[str, str, int]:
     for task in TASKS.values():
         for variant in ("", *task.variants[1:]):
             number = name.removeprefix(f"{task.name}_{variant}_" if variant else f"{task.name}_")
-            if number != name and number.isdecimal() and number.isascii() and str(int(number)) == number:
+            if number != name and _NUMBER.fullmatch(number):
                 return task.name, task.check_variant(variant), task.check_difficulty(int(number))
     raise ValueError(f"unknown config {name!r}: configs are named like {_some_configs()}")
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from easy_to_hard.chess.columns import read_rows
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.random import mix64, stream_key
 from easy_to_hard.generators.splits import NotEnoughInstancesError
 from easy_to_hard.tasks.chess_mates import (
@@ -35,11 +36,7 @@ _MATE_THEMES: Final = {f"mateIn{number}": number for number in (1, 2, 3)}
 
 
 def _check_edge(edge: int) -> int:
-    if isinstance(edge, bool) or not isinstance(edge, (int, np.integer)):
-        raise ValueError(f"the lowest rating of a band must be an integer, not {edge!r}")
-    if not 0 <= edge <= _HIGHEST_EDGE:
-        raise ValueError(f"the lowest rating of a band must be from 0 to {_HIGHEST_EDGE}, not {edge}")
-    return int(edge)
+    return check_integer("the lowest rating of a band", edge, 0, _HIGHEST_EDGE)
 
 
 def _files(spec: "DataSpec") -> list[Path]:

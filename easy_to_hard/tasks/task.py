@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.generators.integers import check_integer, shown
 from easy_to_hard.generators.splits import NotEnoughInstancesError
 
 if TYPE_CHECKING:
     from easy_to_hard.tasks import DataSpec
 
 Array = NDArray[Any]
+
+# Far beyond what any disk holds, and within what NumPy counts exactly.
+MAX_SAMPLES: Final = 10**15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,18 +144,19 @@ class Task:
 
         Raises:
             NotEnoughInstancesError: more were asked for than there are, or there is none.
-            ValueError: num_samples below 1.
+            ValueError: num_samples is no integer, below 1 or above 10^15.
         """
         held = self.count_instances(spec)
-        where = f"{spec.config} has {held} distinct instances in split {spec.split!r}"
+        where = f"{spec.config} has {shown(held or 0)} distinct instances in split {spec.split!r}"
         if num_samples is None:
             default = self.default_samples(spec.difficulty, spec.split)
             number = default if held is None else min(default, held)
             if number < 1:
                 raise NotEnoughInstancesError(f"{where}: choose another split or a larger {self.difficulty_name}")
             return number
-        if isinstance(num_samples, bool) or not isinstance(num_samples, (int, np.integer)) or num_samples < 1:
-            raise ValueError(f"num_samples must be a whole number of at least 1, not {num_samples!r}")
-        if held is not None and num_samples > held:
-            raise NotEnoughInstancesError(f"{where}, fewer than the {num_samples} asked for")
-        return int(num_samples)
+        number = check_integer("num_samples", num_samples, 1)
+        if held is not None and number > held:
+            raise NotEnoughInstancesError(f"{where}, fewer than the {shown(number)} asked for")
+        if number > MAX_SAMPLES:
+            raise ValueError(f"num_samples must be at most {MAX_SAMPLES}, not {shown(number)}")
+        return number

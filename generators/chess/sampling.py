@@ -34,6 +34,7 @@ from easy_to_hard.generators.chess.hashes import canonical_hash
 from easy_to_hard.generators.chess.mates import MAX_MATE_IN, mate_within, new_search, only_key, solution_line
 from easy_to_hard.generators.chess.moves import legal_moves, make
 from easy_to_hard.generators.chess.text import parse_fens
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.parallel import run_in_chunks
 from easy_to_hard.generators.random import BUFFER_BYTES, CURSOR_WORDS, mix64, next_below, open_stream, stream_key
 from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, check_split, split_range
@@ -78,11 +79,7 @@ class MateBatch:
 
 def check_mate_in(mate_in: int) -> int:
     """Return `mate_in`, or raise ValueError that says what is allowed."""
-    if isinstance(mate_in, bool) or not isinstance(mate_in, (int, np.integer)):
-        raise ValueError(f"mate_in must be an integer, not {mate_in!r}")
-    if not MIN_MATE_IN <= mate_in <= MAX_SAMPLED_MATE_IN:
-        raise ValueError(f"mate_in must be from {MIN_MATE_IN} to {MAX_SAMPLED_MATE_IN}, not {mate_in}")
-    return int(mate_in)
+    return check_integer("mate_in", mate_in, MIN_MATE_IN, MAX_SAMPLED_MATE_IN)
 
 
 def _nanoseconds(mate_in: int) -> float:
@@ -230,8 +227,7 @@ def first_distinct(
         NotEnoughInstancesError: the draws bring hardly anything new any more.
         ValueError: a negative count, or as `sample`.
     """
-    if count < 0:
-        raise ValueError(f"count must not be negative, not {count}")
+    count = check_integer("count", count, 0)
     batches: list[MateBatch] = []
     drawn, most, step = count, _PATIENCE * count, max(1, int(1e9 / _nanoseconds(mate_in)))
     known = 0

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from easy_to_hard.generators.chess.board import ENEMY, KINGS, MAX_MOVES, MOVE_MASK, OWN, as_positions
 from easy_to_hard.generators.chess.mates import MAX_MATE_IN, find_keys, mate_within, new_search, solution_line
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.parallel import run_in_chunks
 
 _TABLE_ENTRIES = 2**18
@@ -55,8 +56,7 @@ def solve(positions: NDArray[np.uint64], most: int, num_threads: int | None = No
     Raises:
         ValueError: `most` out of range, or rows that are no positions.
     """
-    if not 1 <= most <= MAX_MATE_IN:
-        raise ValueError(f"most must be from 1 to {MAX_MATE_IN} moves, not {most}")
+    most = check_integer("most", most, 1, MAX_MATE_IN)
     held = as_positions(positions)
     for side in (OWN, ENEMY):
         kings = held[:, side] & held[:, KINGS]

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.mazes.board import EAST, SOUTH
 from easy_to_hard.generators.mazes.layouts import layout_hashes
 from easy_to_hard.generators.mazes.sampling import check_size, check_variant, sample, walls_to_remove
@@ -119,6 +120,7 @@ def first_distinct(
         NotEnoughInstancesError: the split has fewer (exactly counted for sizes 3 and 5), or the draws bring
             hardly anything new any more.
     """
+    count = check_integer("count", count, 0)
     held = count_instances(size, variant, split, split_rule)
     if held is not None and held < count:
         raise NotEnoughInstancesError(

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.mazes.solver import read_positions
 from easy_to_hard.generators.parallel import run_in_chunks
 
@@ -78,8 +79,7 @@ def fill_dead_ends(
     Raises:
         ValueError: `most` below 1.
     """
-    if most < 1:
-        raise ValueError(f"most must be at least 1, not {most}")
+    most = check_integer("most", most, 1)
     # With a wall all round no neighbour is off the board.
     positions = np.pad(read_positions(inputs), ((0, 0), (1, 1), (1, 1)))
     number, height, width = positions.shape

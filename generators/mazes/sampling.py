@@ -7,6 +7,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from easy_to_hard.generators.integers import check_integer, shown
 from easy_to_hard.generators.mazes.board import (
     VISITED,
     board_stride,
@@ -78,11 +79,10 @@ class MazeBatch:
 
 def check_size(size: int) -> int:
     """Return `size`, or raise ValueError that says what is allowed."""
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-        raise ValueError(f"size must be an integer, not {size!r}")
-    if size % 2 == 0 or not MIN_SIZE <= size <= MAX_SIZE:
-        raise ValueError(f"size must be an odd number from {MIN_SIZE} to {MAX_SIZE}, not {size}")
-    return int(size)
+    number = check_integer("size", size)
+    if number % 2 == 0 or not MIN_SIZE <= number <= MAX_SIZE:
+        raise ValueError(f"size must be an odd number from {MIN_SIZE} to {MAX_SIZE}, not {shown(number)}")
+    return number
 
 
 def check_variant(variant: str) -> Variant:

@@ -1,0 +1,39 @@
+"""Integers that users give: checked where they come in, and shown where something is wrong with them."""
+
+from typing import Any
+
+import numpy as np
+
+# Python writes no number of more than 4,300 digits, and nobody reads one of more than 20.
+_LONGEST_SHOWN = 10**18
+
+
+def shown(number: int) -> str:
+    """An integer for a message: its digits, or "2^16384", or "more than 10^18"."""
+    if abs(number) <= _LONGEST_SHOWN:
+        return str(int(number))
+    sign, size = "-" if number < 0 else "", abs(int(number))
+    if size & (size - 1) == 0:
+        return f"{sign}2^{size.bit_length() - 1}"
+    return "less than -10^18" if sign else "more than 10^18"
+
+
+def check_integer(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
+    """Return an integer, a NumPy one as Python's own, or raise ValueError that says what is allowed.
+
+    Args:
+        name: of the value, for the message.
+        value: what was given; True and False are no integers.
+        least: the smallest that is allowed; None where there is none.
+        most: the largest that is allowed, together with `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name} must be an integer, not {value!r}")
+    number = int(value)
+    if (least is None or number >= least) and (most is None or number <= most):
+        return number
+    if most is not None:
+        allowed = f"be from {shown(least or 0)} to {shown(most)}"
+    else:
+        allowed = "not be negative" if least == 0 else f"be at least {least}"
+    raise ValueError(f"{name} must {allowed}, not {shown(number)}")
