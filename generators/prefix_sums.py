@@ -10,12 +10,12 @@ Bit j of a string is position j. Two ways to draw item i of a split, chosen by t
   items of a set of 10^6 agree with probability below 10^-7.
 """
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from easy_to_hard.generators.bits import store_8_bits, store_32_bits, store_64_bits
 from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.parallel import run_in_chunks
 from easy_to_hard.generators.random import fill_words, mix64, random_words, stream_key
 from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, check_split, split_range
@@ -49,7 +49,7 @@ def count_instances(num_bits: int, split: str, split_rule: str = "hash") -> int:
     return high - low
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _permute(x, bits, keys):  # type: ignore[no-untyped-def]
     """A bijection of [0, 2^bits): add, fold, multiply by an odd number, four times over."""
     mask = (_ONE << bits) - _ONE
@@ -62,7 +62,7 @@ def _permute(x, bits, keys):  # type: ignore[no-untyped-def]
     return x
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _unpermute(x, bits, keys):  # type: ignore[no-untyped-def]
     """The inverse of `_permute`; a fold by at least half the bits undoes itself."""
     mask = (_ONE << bits) - _ONE
@@ -75,7 +75,7 @@ def _unpermute(x, bits, keys):  # type: ignore[no-untyped-def]
     return x
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _number_strings(indices, words, bits, low, size, walk_bits, order_keys, hash_keys):  # type: ignore[no-untyped-def]
     # Three plain loops, so that the first and the last are vectorised.
     for i in range(indices.shape[0]):
@@ -87,7 +87,7 @@ def _number_strings(indices, words, bits, low, size, walk_bits, order_keys, hash
         words[i, 0] = _permute(low + words[i, 0], bits, hash_keys)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _hash_words(words, bits):  # type: ignore[no-untyped-def]
     total = np.uint64(bits)
     for j in range(words.shape[0]):
@@ -95,7 +95,7 @@ def _hash_words(words, bits):  # type: ignore[no-untyped-def]
     return mix64(total)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _stream_strings(indices, words, bits, low, last, key):  # type: ignore[no-untyped-def]
     count = words.shape[1]
     # A candidate starts on a Philox block, two 64-bit words long; 8 blocks are made in the time of one.
@@ -122,7 +122,7 @@ def _stream_strings(indices, words, bits, low, last, key):  # type: ignore[no-un
                 break
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _parities(word):  # type: ignore[no-untyped-def]
     """Bit j of the result is the parity of bits 0..j."""
     for shift in (1, 2, 4, 8, 16, 32):
@@ -130,7 +130,7 @@ def _parities(word):  # type: ignore[no-untyped-def]
     return word
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _pack_parities(words, out, bits):  # type: ignore[no-untyped-def]
     count = words.shape[1]
     tail = bits % 64
@@ -151,7 +151,7 @@ def _pack_parities(words, out, bits):  # type: ignore[no-untyped-def]
             out[i, count - 1] &= (_ONE << np.uint64(tail)) - _ONE
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _unpack(words, out, bits):  # type: ignore[no-untyped-def]
     """Write the bits of each row of words to `bits` bytes of flat `out`."""
     for i in range(words.shape[0]):

@@ -11,11 +11,11 @@ A kernel holds its place in a stream in two arrays: ``buffer`` (uint8, a multipl
 
 import hashlib
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.generators.kernels import kernel
 
 BUFFER_BYTES = 128
 CURSOR_WORDS = 4
@@ -55,7 +55,7 @@ def stream_key(task: str, variant: str, difficulty: int, split: str, seed: int) 
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
-@numba.njit(cache=True, inline="always")
+@kernel(inline="always")
 def _round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     product_0 = _MULTIPLIER_0 * c0
     product_1 = _MULTIPLIER_1 * c2
@@ -67,7 +67,7 @@ def _round(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True, inline="always")
+@kernel(inline="always")
 def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     """Ten rounds of Philox4x32 on uint64 scalars that each hold a 32-bit word: (c0, c1, c2, c3) of output."""
     for _ in range(10):
@@ -77,7 +77,7 @@ def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def fill_words(words, key, index, block):  # type: ignore[no-untyped-def]
     """Write len(words) // 4 Philox blocks of the stream (key, index), from number `block` on, to uint32 `words`."""
     k0, k1 = key & _MASK32, key >> _32
@@ -91,7 +91,7 @@ def fill_words(words, key, index, block):  # type: ignore[no-untyped-def]
         words[4 * i + 3] = w3
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def open_stream(buffer, cursor, key, index):  # type: ignore[no-untyped-def]
     """Put the cursor at the first byte of the stream (key, index)."""
     cursor[POSITION] = np.uint64(buffer.shape[0])
@@ -100,7 +100,7 @@ def open_stream(buffer, cursor, key, index):  # type: ignore[no-untyped-def]
     cursor[_BLOCK] = np.uint64(0)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def refill(buffer, cursor):  # type: ignore[no-untyped-def]
     """Write the next blocks of the stream over the whole buffer."""
     words = buffer.view(np.uint32)
@@ -109,7 +109,7 @@ def refill(buffer, cursor):  # type: ignore[no-untyped-def]
     cursor[POSITION] = np.uint64(0)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def next_byte(buffer, cursor):  # type: ignore[no-untyped-def]
     """The next byte of the stream, uniform on 0..255 (uint8)."""
     if cursor[POSITION] == np.uint64(buffer.shape[0]):
@@ -119,7 +119,7 @@ def next_byte(buffer, cursor):  # type: ignore[no-untyped-def]
     return buffer[position]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def next_word(buffer, cursor):  # type: ignore[no-untyped-def]
     """The next four bytes of the stream as a little-endian number, uniform on [0, 2^32) (uint64)."""
     position = cursor[POSITION]
@@ -134,7 +134,7 @@ def next_word(buffer, cursor):  # type: ignore[no-untyped-def]
     return word
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def next_below(buffer, cursor, bound):  # type: ignore[no-untyped-def]
     """A uniform integer in [0, bound), 1 <= bound <= 2^32, without modulo bias (Lemire, 2019, arXiv 1805.10941)."""
     bound = np.uint64(bound)
@@ -146,7 +146,7 @@ def next_below(buffer, cursor, bound):  # type: ignore[no-untyped-def]
     return np.int64(product >> _32)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def mix64(x):  # type: ignore[no-untyped-def]
     """A fixed bijection of 64-bit numbers that scatters them well (the finalizer of SplitMix64, variant 13)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

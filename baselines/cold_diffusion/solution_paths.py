@@ -7,9 +7,10 @@ and would put half a position between two that touch.
 
 from typing import Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from easy_to_hard.generators.kernels import kernel
 
 WALL: Final = 0
 START: Final = 2
@@ -19,7 +20,7 @@ _WALL, _START, _GOAL = np.uint8(WALL), np.uint8(START), np.uint8(GOAL)
 _UNSEEN = np.int32(-1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _walk(allowed, width, values, distances, queue, tail):  # type: ignore[no-untyped-def]
     """Breadth first from the `tail` places in the queue through what is allowed; returns how many places it then has.
 
@@ -39,7 +40,7 @@ def _walk(allowed, width, values, distances, queue, tail):  # type: ignore[no-un
     return tail
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _growth(positions, chosen, width, ranks, distances, totals, depths):  # type: ignore[no-untyped-def]
     places = positions.shape[1]
     queue = np.empty(places, dtype=np.int32)
@@ -91,7 +92,7 @@ def growth_orders(
     return ranks.reshape(positions.shape), distances.reshape(positions.shape), totals, depths
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _peeling(positions, chosen, width, ranks, totals):  # type: ignore[no-untyped-def]
     places = positions.shape[1]
     queue = np.empty(places, dtype=np.int32)

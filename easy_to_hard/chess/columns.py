@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-import numba
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from easy_to_hard.generators.chess.board import MAX_MOVES, POSITION_WORDS, ROW_W
 from easy_to_hard.generators.chess.fen import REASONS, read_fen
 from easy_to_hard.generators.chess.moves import find_legal
 from easy_to_hard.generators.chess.uci import read_uci
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.parallel import run_in_chunks
 
 # What is wrong with a row: a place in the list of `fen`, or one of these.
@@ -18,7 +18,7 @@ _NOT_UCI: Final = len(REASONS)
 _NOT_LEGAL: Final = len(REASONS) + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _read_rows(fens, fen_offsets, moves, move_offsets, rows, reasons):  # type: ignore[no-untyped-def]
     """Read the FEN from fen_offsets[i] on, and its move, to rows[i]; reasons[i] becomes 0 or what is wrong."""
     legal = np.empty(MAX_MOVES, dtype=np.int64)

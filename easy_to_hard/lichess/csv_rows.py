@@ -6,13 +6,13 @@ the rest of the file.
 
 from typing import Final
 
-import numba
 import numpy as np
 
 from easy_to_hard.generators.chess.board import MAX_MOVES, POSITION_WORDS
 from easy_to_hard.generators.chess.fen import MAX_FEN, read_fen, write_fen
 from easy_to_hard.generators.chess.moves import find_legal, make
 from easy_to_hard.generators.chess.uci import read_uci
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.random import mix64
 
 # The file's columns, in the order they have where there is no header.
@@ -87,7 +87,7 @@ _1 = np.uint64(1)
 _8 = np.uint64(8)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _is_utf8(text, start, stop):  # type: ignore[no-untyped-def]
     """Whether bytes are UTF-8 as in RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF."""
     place = start
@@ -111,7 +111,7 @@ def _is_utf8(text, start, stop):  # type: ignore[no-untyped-def]
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _check_bytes(text, start, stop):  # type: ignore[no-untyped-def]
     """(reason, whether there is a quote) of a line."""
     if stop == start:
@@ -132,7 +132,7 @@ def _check_bytes(text, start, stop):  # type: ignore[no-untyped-def]
     return reason, quoted
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _split(text, start, stop, spans):  # type: ignore[no-untyped-def]
     """Note where each field of a line without quotes begins and ends; returns how many there are."""
     count, first = 0, start
@@ -145,7 +145,7 @@ def _split(text, start, stop, spans):  # type: ignore[no-untyped-def]
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _unquote(text, start, stop, out, spans):  # type: ignore[no-untyped-def]
     """Write the fields to `out` without their quotes; returns how many there are, -1 where a quote is misplaced."""
     count, place, end = 0, start, 0
@@ -178,7 +178,7 @@ def _unquote(text, start, stop, out, spans):  # type: ignore[no-untyped-def]
         place += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _read_integer(text, start, stop, low, high):  # type: ignore[no-untyped-def]
     """(value, reason): digits, perhaps after a minus sign."""
     first = start + 1 if start < stop and text[start] == _DASH else start
@@ -196,7 +196,7 @@ def _read_integer(text, start, stop, low, high):  # type: ignore[no-untyped-def]
     return value, _FINE if low <= value <= high else OUT_OF_RANGE
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _read_numbers(text, spans, numbers):  # type: ignore[no-untyped-def]
     """(reason, column): the rating, and what may be absent."""
     for i in range(len(NUMBERS)):
@@ -213,7 +213,7 @@ def _read_numbers(text, spans, numbers):  # type: ignore[no-untyped-def]
     return _FINE, 0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _play(text, start, stop, boards, moves, second):  # type: ignore[no-untyped-def]
     """(reason, which move, the second move): play all moves from boards[0].
 
@@ -241,7 +241,7 @@ def _play(text, start, stop, boards, moves, second):  # type: ignore[no-untyped-
         place = end + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _remember(text, start, stop, seen):  # type: ignore[no-untyped-def]
     """Put the hash of an id into the table `seen` (0 is a free place); returns whether it is new."""
     total, word = np.uint64(stop - start), np.uint64(0)
@@ -252,7 +252,7 @@ def _remember(text, start, stop, seen):  # type: ignore[no-untyped-def]
     return insert(mix64(total) | _1, seen)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def insert(key, seen):  # type: ignore[no-untyped-def]
     """Put an odd number into the table; returns whether it is new. At most half of the table may be in use."""
     mask = np.uint64(seen.shape[0] - 1)
@@ -265,7 +265,7 @@ def insert(key, seen):  # type: ignore[no-untyped-def]
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def rehash(old, new):  # type: ignore[no-untyped-def]
     """Put all numbers of a table into a larger one."""
     for key in old:
@@ -273,7 +273,7 @@ def rehash(old, new):  # type: ignore[no-untyped-def]
             insert(key, new)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _copy(text, start, stop, texts, ends, which, row):  # type: ignore[no-untyped-def]
     place = ends[which, row]
     for i in range(start, stop):
@@ -281,7 +281,7 @@ def _copy(text, start, stop, texts, ends, which, row):  # type: ignore[no-untype
     ends[which, row + 1] = place + stop - start
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _write_row(text, spans, boards, chosen, second, texts, ends, words, row):  # type: ignore[no-untyped-def]
     """Write a good row's texts, and the puzzle's nine words."""
     place = ends[0, row]
@@ -296,7 +296,7 @@ def _write_row(text, spans, boards, chosen, second, texts, ends, words, row):  #
     words[row, POSITION_WORDS] = np.uint64(chosen)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _read_row(text, spans, boards, moves, second, numbers):  # type: ignore[no-untyped-def]
     """(reason, detail, the second move) of a row whose fields are in the order of `COLUMNS`."""
     if spans[_ID, 0] == spans[_ID, 1]:
@@ -313,7 +313,7 @@ def _read_row(text, spans, boards, moves, second, numbers):  # type: ignore[no-u
     return _play(text, start, stop, boards, moves, second)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def read_lines(text, start, stop, line, layout, texts, ends, numbers, words, seen, rejects):  # type: ignore[no-untyped-def]
     """Read the lines of text[start:stop], as many as fit the output.
 

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -10,19 +9,20 @@ from easy_to_hard.generators.chess.attacks import in_check
 from easy_to_hard.generators.chess.board import DESTINATION_SHIFT, MAX_MOVES, POSITION_WORDS, ROW_WORDS
 from easy_to_hard.generators.chess.mates import MAX_MATE_IN, mate_within, new_search
 from easy_to_hard.generators.chess.moves import has_legal_move, legal_moves, make
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.parallel import run_in_chunks
 
 _TABLE_ENTRIES: Final = 2**16
 _1 = np.uint64(1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _squares_of(move):  # type: ignore[no-untyped-def]
     """The word with origin and destination of a move."""
     return _1 << np.uint64(move & 63) | _1 << np.uint64((move >> DESTINATION_SHIFT) & 63)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _forces_mate(position, move, within, search, replies, after, child):  # type: ignore[no-untyped-def]
     """Whether a legal move is the first of at most `within` with which the mover mates whatever the enemy does."""
     make(position, move, after)
@@ -37,7 +37,7 @@ def _forces_mate(position, move, within, search, replies, after, child):  # type
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _judge(rows, squares, within, legal, winning):  # type: ignore[no-untyped-def]
     search = new_search(_TABLE_ENTRIES)
     moves, replies = np.empty(MAX_MOVES, dtype=np.int64), np.empty(MAX_MOVES, dtype=np.int64)

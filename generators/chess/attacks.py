@@ -4,7 +4,6 @@ Sliding pieces by the subtraction of obstructions: of the pieces on a line, the 
 above bound what is attacked, and one subtraction marks all that lies between. It needs 4 kB of tables.
 """
 
-import numba
 import numpy as np
 
 from easy_to_hard.generators.bits import leading_zeros, reverse_bytes, trailing_zeros
@@ -23,6 +22,7 @@ from easy_to_hard.generators.chess.board import (
     RAYS,
     STRAIGHTS,
 )
+from easy_to_hard.generators.kernels import kernel
 
 _1 = np.uint64(1)
 _7 = np.uint64(7)
@@ -31,7 +31,7 @@ _63 = np.uint64(63)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _on_line(above, below, occupied):  # type: ignore[no-untyped-def]
     """The squares of a line up to and with the nearest pieces, from the rays above and below a square."""
     upper = occupied & above
@@ -40,25 +40,25 @@ def _on_line(above, below, occupied):  # type: ignore[no-untyped-def]
     return (above | below) & (nearest_above + nearest_above + up_to_below)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def straight_attacks(square, occupied):  # type: ignore[no-untyped-def]
     """What a rook on `square` attacks."""
     return _on_line(RAYS[square, 0], RAYS[square, 1], occupied) | _on_line(RAYS[square, 2], RAYS[square, 3], occupied)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def diagonal_attacks(square, occupied):  # type: ignore[no-untyped-def]
     """What a bishop on `square` attacks."""
     return _on_line(RAYS[square, 4], RAYS[square, 5], occupied) | _on_line(RAYS[square, 6], RAYS[square, 7], occupied)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def attacks_down(pawns):  # type: ignore[no-untyped-def]
     """What pawns that go down attack, all of them together."""
     return ((pawns & NOT_FILE_A) >> _9) | ((pawns & NOT_FILE_H) >> _7)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def enemy_attackers(position, square, occupied):  # type: ignore[no-untyped-def]
     """The enemy's pieces that attack `square`, the board being occupied as said."""
     enemy = position[ENEMY]
@@ -71,7 +71,7 @@ def enemy_attackers(position, square, occupied):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def enemy_attacks(position, occupied):  # type: ignore[no-untyped-def]
     """All squares that the enemy attacks, the board being occupied as said."""
     enemy = position[ENEMY]
@@ -91,19 +91,19 @@ def enemy_attacks(position, occupied):  # type: ignore[no-untyped-def]
     return attacked
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def own_king(position):  # type: ignore[no-untyped-def]
     """The square of the mover's king."""
     return trailing_zeros(position[OWN] & position[KINGS])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def in_check(position):  # type: ignore[no-untyped-def]
     """Whether the mover's king is attacked."""
     return enemy_attackers(position, own_king(position), position[OWN] | position[ENEMY]) != 0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def turn_board(position, out):  # type: ignore[no-untyped-def]
     """Write the same placement as the other side sees it: top and bottom mirrored, own and enemy exchanged."""
     own = reverse_bytes(position[OWN])

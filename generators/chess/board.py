@@ -10,9 +10,10 @@ as the mover sees them. The kernels keep what they know of a move in the bits ab
 
 from typing import Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from easy_to_hard.generators.kernels import kernel
 
 # Words of a position. Queens are on both DIAGONALS and STRAIGHTS.
 OWN, ENEMY, PAWNS, KNIGHTS, DIAGONALS, STRAIGHTS, KINGS, STATE = range(8)
@@ -120,13 +121,13 @@ def as_positions(positions: NDArray[np.uint64], count: int | None = None) -> NDA
     return np.ascontiguousarray(rows[:, :POSITION_WORDS])
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def exchange_rights(rights):  # type: ignore[no-untyped-def]
     """Castling rights as the other side sees them: own and enemy's exchanged."""
     return rights >> np.uint64(2) | (rights & np.uint64(3)) << np.uint64(2)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def kind_at(position, square):  # type: ignore[no-untyped-def]
     """Kind of the piece on a square, 0 (pawn) to 5 (king), -1 where there is none."""
     shift = np.uint64(square)

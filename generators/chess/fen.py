@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +33,7 @@ from easy_to_hard.generators.chess.board import (
 )
 from easy_to_hard.generators.chess.moves import legal_moves
 from easy_to_hard.generators.chess.uci import read_square, write_square
+from easy_to_hard.generators.kernels import kernel
 
 # What is wrong with a FEN: `read_fen` returns the place in this list.
 REASONS: Final = (
@@ -93,7 +93,7 @@ def _kinds_of_letters() -> NDArray[np.int8]:
 _KINDS = _kinds_of_letters()
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _read_board(text, start, stop, board):  # type: ignore[no-untyped-def]
     """Read the placement into `board`, White's view and White's pieces as OWN; returns where it ends, or -1."""
     board[:] = _0
@@ -136,7 +136,7 @@ def _read_board(text, start, stop, board):  # type: ignore[no-untyped-def]
     return place if rank == 0 and file == 8 else -1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _too_many(side, board):  # type: ignore[no-untyped-def]
     """Whether a side has more pawns and promoted pieces than eight.
 
@@ -157,7 +157,7 @@ def _too_many(side, board):  # type: ignore[no-untyped-def]
     return total > 8
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _check_board(board):  # type: ignore[no-untyped-def]
     own, enemy = board[OWN], board[ENEMY]
     if count_bits(own & board[KINGS]) != _1 or count_bits(enemy & board[KINGS]) != _1:
@@ -167,7 +167,7 @@ def _check_board(board):  # type: ignore[no-untyped-def]
     return _TOO_MANY if _too_many(own, board) or _too_many(enemy, board) else _FINE
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _read_castling(text, start, stop, board):  # type: ignore[no-untyped-def]
     """The rights as (KQkq bits, reason)."""
     rights = _0
@@ -191,7 +191,7 @@ def _read_castling(text, start, stop, board):  # type: ignore[no-untyped-def]
     return rights, _FINE
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _read_clock(text, start, stop):  # type: ignore[no-untyped-def]
     """A whole number of one to four digits, or -1."""
     if not 1 <= stop - start <= 4:
@@ -205,7 +205,7 @@ def _read_clock(text, start, stop):  # type: ignore[no-untyped-def]
     return value
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _set_en_passant(position, square):  # type: ignore[no-untyped-def]
     """Note the square (the mover's view) if a pawn has just passed it; kept only where a pawn can take."""
     occupied = position[OWN] | position[ENEMY]
@@ -219,7 +219,7 @@ def _set_en_passant(position, square):  # type: ignore[no-untyped-def]
     return _FINE
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _field_ends(text, start, stop, ends):  # type: ignore[no-untyped-def]
     """Where each field ends, a space between two; returns how many there are, -1 for an empty one or too many."""
     count, place = 0, start
@@ -236,7 +236,7 @@ def _field_ends(text, start, stop, ends):  # type: ignore[no-untyped-def]
         place += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def read_fen(text, start, stop, position):  # type: ignore[no-untyped-def]
     """Read text[start:stop] (uint8) into a position; returns the place in `REASONS`, 0 where all is well.
 
@@ -283,7 +283,7 @@ def read_fen(text, start, stop, position):  # type: ignore[no-untyped-def]
     return _BAD_CHECK if in_check(board) else _FINE
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _write_number(value, text, place):  # type: ignore[no-untyped-def]
     digits = 1
     while value >= 10**digits:
@@ -293,7 +293,7 @@ def _write_number(value, text, place):  # type: ignore[no-untyped-def]
     return place + digits
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _write_board(position, text):  # type: ignore[no-untyped-def]
     black = position[STATE] & BLACK_TO_MOVE != 0
     place = 0
@@ -320,7 +320,7 @@ def _write_board(position, text):  # type: ignore[no-untyped-def]
     return place
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _can_take_en_passant(position):  # type: ignore[no-untyped-def]
     moves = np.empty(MAX_MOVES, dtype=np.int64)
     captures = 0
@@ -329,7 +329,7 @@ def _can_take_en_passant(position):  # type: ignore[no-untyped-def]
     return captures != 0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def write_fen(position, text):  # type: ignore[no-untyped-def]
     """Write a position's FEN, six fields, to `text` (uint8, at least 100 long); returns its length.
 

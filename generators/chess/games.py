@@ -7,7 +7,6 @@ searched.
 
 from typing import Final
 
-import numba
 import numpy as np
 
 from easy_to_hard.generators.bits import count_bits
@@ -31,6 +30,7 @@ from easy_to_hard.generators.chess.board import (
     kind_at,
 )
 from easy_to_hard.generators.chess.mates import SPECIAL, find_checks, gives_check
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.random import next_below
 
 # Pawn, knight, bishop, rook, queen, king: in pawns; a king is not given away.
@@ -47,7 +47,7 @@ GIVES_CHECK: Final = 1 << _CHECK_SHIFT
 _1 = np.uint64(1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def move_weight(position, move, attacked, attacked_by_pawns):  # type: ignore[no-untyped-def]
     """How likely a legal move is, in proportion.
 
@@ -80,7 +80,7 @@ def move_weight(position, move, attacked, attacked_by_pawns):  # type: ignore[no
     return weight + _CHECK if move & GIVES_CHECK else weight
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def mark_checks(position, moves, count, checks, after):  # type: ignore[no-untyped-def]
     """Set the bit `GIVES_CHECK` of those of the first `count` moves that give check; returns how many do."""
     find_checks(position, checks)
@@ -98,7 +98,7 @@ def mark_checks(position, moves, count, checks, after):  # type: ignore[no-untyp
     return number
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def choose_move(position, moves, count, weights, buffer, cursor):  # type: ignore[no-untyped-def]
     """One of the first `count` of `moves`, which `mark_checks` has seen, drawn by weight from the stream."""
     attacked = enemy_attacks(position, position[OWN] | position[ENEMY])
@@ -113,7 +113,7 @@ def choose_move(position, moves, count, weights, buffer, cursor):  # type: ignor
     return moves[chosen]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def is_over(position):  # type: ignore[no-untyped-def]
     """Whether only the kings are left, or nothing has happened for long."""
     quiet = (position[STATE] >> HALFMOVES_SHIFT) & CLOCK_MASK

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.generators.chess.board import KINGS, POSITION_WORDS, as_positions
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.random import mix64
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -14,7 +14,7 @@ _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _ADDENDS: Final = np.array([(i + 1) * 0xD1342543DE82EF95 % 2**64 for i in range(POSITION_WORDS)], dtype=np.uint64)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _mirror_files(word):  # type: ignore[no-untyped-def]
     """The board with left and right exchanged: the bits of each byte in reverse order."""
     for shift, mask in (
@@ -26,7 +26,7 @@ def _mirror_files(word):  # type: ignore[no-untyped-def]
     return word
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def board_hash(position):  # type: ignore[no-untyped-def]
     """A hash of the placement as the mover sees it: without castling, en passant, clocks and colour."""
     total = np.uint64(0)
@@ -35,7 +35,7 @@ def board_hash(position):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def canonical_hash(position):  # type: ignore[no-untyped-def]
     """A hash in [0, 2^64) that is the same for the placement with the colours exchanged, or left and right, or both.
 
@@ -48,7 +48,7 @@ def canonical_hash(position):  # type: ignore[no-untyped-def]
     return mix64(min(board_hash(position), mirrored))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _canonical_hashes(positions, hashes):  # type: ignore[no-untyped-def]
     for i in range(positions.shape[0]):
         hashes[i] = canonical_hash(positions[i])

@@ -8,7 +8,6 @@ so an answer never depends on what was searched before.
 
 from typing import Final
 
-import numba
 import numpy as np
 
 from easy_to_hard.generators.bits import trailing_zeros
@@ -43,6 +42,7 @@ from easy_to_hard.generators.chess.board import (
 )
 from easy_to_hard.generators.chess.hashes import board_hash
 from easy_to_hard.generators.chess.moves import has_legal_move, legal_moves, make
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.random import mix64
 
 MAX_MATE_IN: Final = 8
@@ -56,7 +56,7 @@ _DEPTH_MASK = np.uint64(0xFF)
 SPECIAL: Final = CASTLE | EN_PASSANT_CAPTURE | 7 << PROMOTION_SHIFT
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def find_checks(position, checks):  # type: ignore[no-untyped-def]
     """Write to `checks` (uint64, 8) from which squares each kind gives check, and which pieces uncover one.
 
@@ -87,7 +87,7 @@ def find_checks(position, checks):  # type: ignore[no-untyped-def]
     checks[6], checks[7] = uncovering, king
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def gives_check(position, move, checks, after):  # type: ignore[no-untyped-def]
     """Whether a legal move gives check; `checks` from `find_checks`, `after` (uint64, 8) is overwritten."""
     if move & SPECIAL:
@@ -99,7 +99,7 @@ def gives_check(position, move, checks, after):  # type: ignore[no-untyped-def]
     return (checks[6] >> origin) & _1 != _0 and (LINES[checks[7], origin] >> to) & _1 == _0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def mates_in_one(position, moves, checks, after, most):  # type: ignore[no-untyped-def]
     """Write the moves that mate to the front of `moves` (overwritten); returns how many, and stops at `most`."""
     find_checks(position, checks)
@@ -116,13 +116,13 @@ def mates_in_one(position, moves, checks, after, most):  # type: ignore[no-untyp
     return found
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _table_key(position, kind):  # type: ignore[no-untyped-def]
     """Of a position and a kind of search: 0 where all moves are allowed, else another number."""
     return mix64(board_hash(position) ^ (position[STATE] & (CASTLING | EN_PASSANT)) ^ np.uint64(kind) << np.uint64(32))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _remember(table, key, proved, ruled_out):  # type: ignore[no-untyped-def]
     """Note that mate is proved within so many moves (0: not), and ruled out within so many."""
     place = np.int64(key) & (table.shape[0] - 1)
@@ -135,7 +135,7 @@ def _remember(table, key, proved, ruled_out):  # type: ignore[no-untyped-def]
     table[place, 1] = proved | ruled_out << _DEPTH_BITS
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _order_moves(position, moves, count, checks, after, replies):  # type: ignore[no-untyped-def]
     """Bring the checks to the front, those with the fewest replies first; returns how many, -1 where one mates.
 
@@ -165,7 +165,7 @@ def _order_moves(position, moves, count, checks, after, replies):  # type: ignor
     return front
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _try_refutations_first(moves, count, refutations):  # type: ignore[no-untyped-def]
     """Bring the two replies that last refuted something at this ply to the front."""
     front = 0
@@ -177,9 +177,7 @@ def _try_refutations_first(moves, count, refutations):  # type: ignore[no-untype
                 break
 
 
-@numba.njit(
-    "boolean(uint64[:,::1], int64[:,::1], uint64[:,::1], int64[:,::1], int64, int64, int64)", cache=True, nogil=True
-)
+@kernel(signature="boolean(uint64[:,::1], int64[:,::1], uint64[:,::1], int64[:,::1], int64, int64, int64)")
 def _search(positions, moves, table, refutations, ply, within, quiet):  # type: ignore[no-untyped-def]
     """At an even ply, whether the mover can force mate within so many moves (at least 1), at most `quiet` of which
     give no check; at an odd one, whether the mover cannot escape being mated so (0: is mated now)."""
@@ -225,7 +223,7 @@ def _search(positions, moves, table, refutations, ply, within, quiet):  # type: 
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def new_search(entries):  # type: ignore[no-untyped-def]
     """The room a search needs: positions, moves, table (a power of two of entries), refutations."""
     return (
@@ -236,7 +234,7 @@ def new_search(entries):  # type: ignore[no-untyped-def]
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def mate_within(position, most, search, quiet):  # type: ignore[no-untyped-def]
     """In how many moves the mover can force mate, at most `most`; 0 where not.
 
@@ -250,7 +248,7 @@ def mate_within(position, most, search, quiet):  # type: ignore[no-untyped-def]
     return 0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def find_keys(position, within, search, keys, most):  # type: ignore[no-untyped-def]
     """Write the moves that force mate within so many moves to `keys`; returns how many, and stops at `most`."""
     positions, moves, table, refutations = search
@@ -270,7 +268,7 @@ def find_keys(position, within, search, keys, most):  # type: ignore[no-untyped-
     return found
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def only_key(position, mate_in, search):  # type: ignore[no-untyped-def]
     """The one move that forces mate in exactly `mate_in` moves, or -1 where mate is sooner or later or not unique."""
     keys = np.empty(MAX_MOVES, dtype=np.int64)
@@ -279,7 +277,7 @@ def only_key(position, mate_in, search):  # type: ignore[no-untyped-def]
     return keys[0] if find_keys(position, mate_in, search, keys, 2) == 1 else np.int64(-1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def solution_line(position, mate_in, search, line):  # type: ignore[no-untyped-def]
     """Write the 2 mate_in - 1 moves of the longest defence to `line`, each as its own mover sees it.
 

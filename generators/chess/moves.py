@@ -1,6 +1,5 @@
 """Legal moves: found without trying them, from checks and pins; made by writing the position after them."""
 
-import numba
 import numpy as np
 
 from easy_to_hard.generators.bits import reverse_bytes, trailing_zeros
@@ -51,6 +50,7 @@ from easy_to_hard.generators.chess.board import (
     STRAIGHTS,
     exchange_rights,
 )
+from easy_to_hard.generators.kernels import kernel
 
 _0 = np.uint64(0)
 _1 = np.uint64(1)
@@ -85,7 +85,7 @@ _RIGHTS_KEPT = _rights_kept()
 _WORDS_OF_KINDS = _words_of_kinds()
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _add(moves, count, origin, destinations, kind, enemy):  # type: ignore[no-untyped-def]
     """Write the moves of a piece to all its destinations; returns the new count."""
     start = np.int64(origin) | kind << PIECE_SHIFT
@@ -98,7 +98,7 @@ def _add(moves, count, origin, destinations, kind, enemy):  # type: ignore[no-un
     return count
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _add_pawns(moves, count, destinations, step, pinned, king, flags):  # type: ignore[no-untyped-def]
     """Write the moves of pawns that arrive on `destinations` from `step` squares below; returns the new count."""
     while destinations:
@@ -118,7 +118,7 @@ def _add_pawns(moves, count, destinations, step, pinned, king, flags):  # type: 
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _pinned(position, king):  # type: ignore[no-untyped-def]
     """The mover's pieces that stand alone between their king and an enemy slider."""
     own, enemy = position[OWN], position[ENEMY]
@@ -134,7 +134,7 @@ def _pinned(position, king):  # type: ignore[no-untyped-def]
     return pinned
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add_en_passant(position, moves, count, king):  # type: ignore[no-untyped-def]
     """En-passant captures, each tried on the board: two pawns leave a line at once, which no pin tells."""
     to = (position[STATE] & EN_PASSANT) >> EN_PASSANT_SHIFT
@@ -152,7 +152,7 @@ def _add_en_passant(position, moves, count, king):  # type: ignore[no-untyped-de
     return count
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _add_all_pawns(position, moves, count, allowed, pinned, king):  # type: ignore[no-untyped-def]
     own, enemy = position[OWN], position[ENEMY]
     free = ~(own | enemy)
@@ -171,7 +171,7 @@ def _add_all_pawns(position, moves, count, allowed, pinned, king):  # type: igno
     return count
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _add_castling(state, moves, count, occupied, danger):  # type: ignore[no-untyped-def]
     start = _E1 | KING << PIECE_SHIFT | CASTLE
     if state & OWN_SHORT and not occupied & _SHORT_EMPTY and not danger & _SHORT_SAFE:
@@ -183,7 +183,7 @@ def _add_castling(state, moves, count, occupied, danger):  # type: ignore[no-unt
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def legal_moves(position, moves):  # type: ignore[no-untyped-def]
     """Write all legal moves to `moves` (int64, 256 long); returns how many there are."""
     own, enemy = position[OWN], position[ENEMY]
@@ -223,7 +223,7 @@ def legal_moves(position, moves):  # type: ignore[no-untyped-def]
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def has_legal_move(position):  # type: ignore[no-untyped-def]
     """Whether the mover has any move: cheaper than counting them."""
     own, enemy = position[OWN], position[ENEMY]
@@ -236,7 +236,7 @@ def has_legal_move(position):  # type: ignore[no-untyped-def]
     return legal_moves(position, moves) > 0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def make(position, move, out):  # type: ignore[no-untyped-def]
     """Write the position after a legal move, as the new mover sees it, to `out` (another array)."""
     origin, to = np.uint64(move & 63), np.uint64((move >> DESTINATION_SHIFT) & 63)
@@ -278,7 +278,7 @@ def make(position, move, out):  # type: ignore[no-untyped-def]
     out[STATE] = state
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def find_legal(position, move, moves):  # type: ignore[no-untyped-def]
     """The kernels' form of a move given by its lowest 15 bits, or -1 where it is not legal; `moves` is overwritten."""
     for i in range(legal_moves(position, moves)):

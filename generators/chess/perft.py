@@ -1,15 +1,15 @@
 """Perft: how many sequences of legal moves there are, the usual check of a move generator."""
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.generators.chess.board import MAX_MOVES, POSITION_WORDS
 from easy_to_hard.generators.chess.moves import legal_moves, make
 from easy_to_hard.generators.chess.text import to_ucis
+from easy_to_hard.generators.kernels import kernel
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def perft(position, depth, bulk):  # type: ignore[no-untyped-def]
     """How many sequences of `depth` legal moves there are.
 

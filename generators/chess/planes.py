@@ -2,7 +2,6 @@
 
 from typing import Any, Final, Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +21,7 @@ from easy_to_hard.generators.chess.board import (
     STATE,
     STRAIGHTS,
 )
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.parallel import run_in_chunks
 
 Perspective = Literal["mover", "white"]
@@ -31,7 +31,7 @@ PLANES: Final = 12
 _1 = np.uint64(1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _write_planes(rows, inputs, targets, turn_black):  # type: ignore[no-untyped-def]
     """Write each row's twelve planes to flat `inputs` and its two squares to flat `targets`."""
     words = np.empty(6, dtype=np.uint64)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -35,6 +34,7 @@ from easy_to_hard.generators.chess.mates import MAX_MATE_IN, mate_within, new_se
 from easy_to_hard.generators.chess.moves import legal_moves, make
 from easy_to_hard.generators.chess.text import parse_fens
 from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.parallel import run_in_chunks
 from easy_to_hard.generators.random import BUFFER_BYTES, CURSOR_WORDS, mix64, next_below, open_stream, stream_key
 from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, check_split, split_range
@@ -86,7 +86,7 @@ def _nanoseconds(mate_in: int) -> float:
     return _NANOSECONDS.get(mate_in, 3e9)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
     """The one key move of a puzzle, or -1 where the position is none."""
     if mate_in > 2 and mate_within(candidate, mate_in, search, _QUIET_MOVES) != mate_in:
@@ -94,7 +94,7 @@ def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
     return only_key(candidate, mate_in, search)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, cursor):  # type: ignore[no-untyped-def]
     """Play from games[0] until a puzzle comes, then in games[2]; (its key, its hash), key -1 where none came.
 
@@ -120,7 +120,7 @@ def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, 
     return np.int64(-1), np.uint64(0)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sample(mate_in, entries, key, indices, low, last, thin, start, rows, lines, legal, hashes):  # type: ignore[no-untyped-def]
     search = new_search(entries)
     games = np.empty((4, POSITION_WORDS), dtype=np.uint64)

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.generators.chess.board import ENEMY, KINGS, MAX_MOVES, MOVE_MASK, OWN, as_positions
 from easy_to_hard.generators.chess.mates import MAX_MATE_IN, find_keys, mate_within, new_search, solution_line
 from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.parallel import run_in_chunks
 
 _TABLE_ENTRIES = 2**18
@@ -30,7 +30,7 @@ class Solution:
     lines: NDArray[np.int16]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _solve(positions, most, mate_in, keys, lines):  # type: ignore[no-untyped-def]
     search = new_search(_TABLE_ENTRIES)
     found, line = np.empty(MAX_MOVES, dtype=np.int64), np.empty(2 * MAX_MATE_IN, dtype=np.int64)

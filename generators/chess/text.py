@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,9 +16,10 @@ from easy_to_hard.generators.chess.board import (
 )
 from easy_to_hard.generators.chess.fen import MAX_FEN, REASONS, read_fen, write_fen
 from easy_to_hard.generators.chess.uci import MAX_UCI, read_uci, write_uci
+from easy_to_hard.generators.kernels import kernel
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _read_fens(text, ends, positions, reasons):  # type: ignore[no-untyped-def]
     start = 0
     for i in range(ends.shape[0]):
@@ -27,7 +27,7 @@ def _read_fens(text, ends, positions, reasons):  # type: ignore[no-untyped-def]
         start = ends[i]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _read_ucis(text, ends, positions, moves):  # type: ignore[no-untyped-def]
     start = 0
     for i in range(ends.shape[0]):
@@ -35,13 +35,13 @@ def _read_ucis(text, ends, positions, moves):  # type: ignore[no-untyped-def]
         start = ends[i]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _write_fens(positions, text, lengths):  # type: ignore[no-untyped-def]
     for i in range(positions.shape[0]):
         lengths[i] = write_fen(positions[i], text[i])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _write_ucis(moves, positions, text, lengths):  # type: ignore[no-untyped-def]
     for i in range(positions.shape[0]):
         lengths[i] = write_uci(moves[i], positions[i], text[i])

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-import numba
 import numpy as np
 
 from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, DESTINATION_SHIFT, PROMOTION_SHIFT, STATE
+from easy_to_hard.generators.kernels import kernel
 
 MAX_UCI: Final = 5
 
@@ -14,14 +14,14 @@ _DIGIT_0, _SMALL_A = ord("0"), ord("a")
 _PIECES = np.frombuffer(b"pnbrqk", dtype=np.uint8)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def read_square(text, start):  # type: ignore[no-untyped-def]
     """The square of two characters such as e4, as White sees it, or -1."""
     file, rank = np.int64(text[start]) - _SMALL_A, np.int64(text[start + 1]) - (_DIGIT_0 + 1)
     return 8 * rank + file if 0 <= file < 8 and 0 <= rank < 8 else np.int64(-1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def write_square(square, text, place):  # type: ignore[no-untyped-def]
     """Write a square such as e4, as White sees it, from text[place] on; returns the place after it."""
     text[place] = _SMALL_A + square % 8
@@ -29,7 +29,7 @@ def write_square(square, text, place):  # type: ignore[no-untyped-def]
     return place + 2
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def read_uci(text, start, stop, position):  # type: ignore[no-untyped-def]
     """The move that text[start:stop] (uint8) names, 15 bits, as the mover sees it; -1 where it is not UCI."""
     if stop - start != 4 and stop - start != 5:
@@ -49,7 +49,7 @@ def read_uci(text, start, stop, position):  # type: ignore[no-untyped-def]
     return origin | to << DESTINATION_SHIFT | promotion << PROMOTION_SHIFT
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def write_uci(move, position, text):  # type: ignore[no-untyped-def]
     """Write a move of the position's mover to `text` (uint8, at least 5 long); returns its length."""
     turn = 56 if position[STATE] & BLACK_TO_MOVE else 0

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.mazes.board import EAST, GOAL, SOUTH, START
 from easy_to_hard.generators.parallel import run_in_chunks
 
@@ -13,7 +13,7 @@ _EAST, _SOUTH = np.uint8(EAST), np.uint8(SOUTH)
 _NOWHERE: Final = -1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sum_of(prediction):  # type: ignore[no-untyped-def]
     """The sum of all pixels: how many are set, if none is more than 1."""
     # 32 bits hold it up to 4,096 x 4,096 pixels, and are added twice as fast as 64.
@@ -23,7 +23,7 @@ def _sum_of(prediction):  # type: ignore[no-untyped-def]
     return np.int64(total)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _is_set(prediction, row, column, width):  # type: ignore[no-untyped-def]
     """Whether all four pixels of a position are set, to 1 or to the same bits."""
     first = (2 * row + 1) * width + 2 * column + 1
@@ -31,7 +31,7 @@ def _is_set(prediction, row, column, width):  # type: ignore[no-untyped-def]
     return above & prediction[first + width] & prediction[first + width + 1]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _way_on(cells, here, side, came, prediction):  # type: ignore[no-untyped-def]
     """The one direction, not the one of `came`, in which an open and set passage leads on; -1 for none or several."""
     y, x = here // side, here % side
@@ -56,7 +56,7 @@ def _way_on(cells, here, side, came, prediction):  # type: ignore[no-untyped-def
     return way if ways == 1 else _NOWHERE
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _find(cells, mark):  # type: ignore[no-untyped-def]
     """The first cell with that mark, or -1."""
     for cell in range(cells.shape[0]):
@@ -65,7 +65,7 @@ def _find(cells, mark):  # type: ignore[no-untyped-def]
     return _NOWHERE
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _is_path(cells, side, prediction):  # type: ignore[no-untyped-def]
     """Whether what is set is a path: walk from the start, and see whether all that is set was walked over.
 
@@ -90,7 +90,7 @@ def _is_path(cells, side, prediction):  # type: ignore[no-untyped-def]
     return walked == _sum_of(prediction)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _judge(cells, side, predictions, valid):  # type: ignore[no-untyped-def]
     for n in range(valid.shape[0]):
         valid[n] = _is_path(cells[n], side, predictions[n])

@@ -9,9 +9,10 @@ bits 3 and 4 hold the direction of the parent in the tree and bit 5 says that a 
 0 east, 1 south, 2 west, 3 north; ``d ^ 2`` is the opposite.
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from easy_to_hard.generators.kernels import kernel
 
 EAST, SOUTH, PATH, START, GOAL = 1, 2, 4, 8, 16
 
@@ -31,13 +32,13 @@ def empty_board(side: int) -> NDArray[np.uint8]:
     return board.reshape(-1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def board_stride(side):  # type: ignore[no-untyped-def]
     """Bytes in a row of the board."""
     return (side + 8) // 8 * 8
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def cell_at(number, side):  # type: ignore[no-untyped-def]
     """The place on the board of cell `number`, counted row by row."""
     # 32-bit unsigned division takes a fraction of the time of the signed 64-bit one.
@@ -45,40 +46,40 @@ def cell_at(number, side):  # type: ignore[no-untyped-def]
     return (row + 1) * board_stride(side) + number - row * side
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def neighbour(cell, direction, stride):  # type: ignore[no-untyped-def]
     """The cell one step away."""
     step = stride if direction & 1 else 1
     return cell - step if direction & 2 else cell + step
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def open_way(cells, cell, direction, stride):  # type: ignore[no-untyped-def]
     """Take the wall on that side of the cell away; it belongs to the western or northern one of the two cells."""
     owner = neighbour(cell, direction, stride) if direction & 2 else cell
     cells[owner] |= np.uint8(1 << (direction & 1))
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def is_open(cells, cell, direction, stride):  # type: ignore[no-untyped-def]
     """Whether there is no wall on that side of the cell."""
     owner = neighbour(cell, direction, stride) if direction & 2 else cell
     return (cells[owner] >> np.uint8(direction & 1)) & np.uint8(1)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def set_parent(cells, cell, direction):  # type: ignore[no-untyped-def]
     """Note that the parent of the cell lies in that direction."""
     cells[cell] = (cells[cell] & ~_PARENT_BITS) | np.uint8(direction << _PARENT_SHIFT)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def parent_direction(cells, cell):  # type: ignore[no-untyped-def]
     """The direction of the cell's parent."""
     return np.int64((cells[cell] >> _PARENT_SHIFT) & np.uint8(3))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def count_ways(cells, cell, stride):  # type: ignore[no-untyped-def]
     """How many sides of the cell are open: 1 in a dead end."""
     ways = np.int64(0)
@@ -87,7 +88,7 @@ def count_ways(cells, cell, stride):  # type: ignore[no-untyped-def]
     return ways
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def write_cells(cells, side, start, goal, out):  # type: ignore[no-untyped-def]
     """Copy a solved board to (side, side) uint8, without border and scratch bits."""
     stride = board_stride(side)

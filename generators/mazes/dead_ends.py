@@ -2,18 +2,18 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.mazes.solver import read_positions
 from easy_to_hard.generators.parallel import run_in_chunks
 
 _WALL, _FREE = np.uint8(0), np.uint8(1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _first_front(positions, width, ways, front):  # type: ignore[no-untyped-def]
     """Count the ways out of each position; write the dead ends to `front` and return how many there are."""
     count = 0
@@ -27,7 +27,7 @@ def _first_front(positions, width, ways, front):  # type: ignore[no-untyped-def]
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fill(positions, width, most, ways, front):  # type: ignore[no-untyped-def]
     """Make walls of the dead ends of flat `positions`, all at once, up to `most` times; returns how often.
 
@@ -51,7 +51,7 @@ def _fill(positions, width, most, ways, front):  # type: ignore[no-untyped-def]
     return most
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _fill_all(positions, width, most, sweeps):  # type: ignore[no-untyped-def]
     ways = np.empty(positions.shape[1], dtype=np.int8)
     front = np.empty(positions.shape[1], dtype=np.int32)

@@ -6,10 +6,10 @@ position is 2 x 2 pixels, with one pixel of padding all round: H = W = 4m + 4 = 
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.mazes.board import EAST, GOAL, PATH, SOUTH, START
 from easy_to_hard.generators.parallel import run_in_chunks
 
@@ -20,13 +20,13 @@ _1, _2, _3, _4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 _START_OR_GOAL = np.uint8(START | GOAL)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _write_twice(words, place, row, word):  # type: ignore[no-untyped-def]
     words[place] = word
     words[place + row] = word
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _draw_walls_and_path(cells, first, side, free, free_at, path, path_at):  # type: ignore[no-untyped-def]
     """Draw the maze at cells[first] to the words from free[free_at] and path[path_at] on.
 
@@ -68,7 +68,7 @@ def _draw_walls_and_path(cells, first, side, free, free_at, path, path_at):  # t
         path[path_at + k] = edge
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _draw(cells, side, inputs, targets):  # type: ignore[no-untyped-def]
     """Draw flat uint8 mazes to flat uint8 pictures, three planes each, and flat uint8 solutions."""
     side = np.uint64(side)

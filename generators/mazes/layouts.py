@@ -7,10 +7,10 @@ turns the tables round or swaps them, so all eight hashes come from four sums a 
 least. The sums are looked up for four cells at a time.
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.mazes.board import board_stride
 from easy_to_hard.generators.random import mix64, random_words, stream_key
 
@@ -41,7 +41,7 @@ def hash_tables(side: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     return rows, sums
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def hash_board(cells, side, rows, sums):  # type: ignore[no-untyped-def]
     """(hash of the layout as it stands, hash up to symmetry), both uint64."""
     octets = cells.view(np.uint64)
@@ -76,7 +76,7 @@ def hash_board(cells, side, rows, sums):  # type: ignore[no-untyped-def]
     return exact, mix64(least)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _hash_mazes(mazes, board, rows, sums, out):  # type: ignore[no-untyped-def]
     side = mazes.shape[1]
     stride = board_stride(side)

@@ -1,8 +1,8 @@
 """Shortest paths on the board."""
 
-import numba
 import numpy as np
 
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.mazes.board import (
     ON_PATH,
     board_stride,
@@ -13,7 +13,7 @@ from easy_to_hard.generators.mazes.board import (
 )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def search(cells, side, start, distances, routes, queue):  # type: ignore[no-untyped-def]
     """Breadth-first search from `start` that counts shortest paths.
 
@@ -44,7 +44,7 @@ def search(cells, side, start, distances, routes, queue):  # type: ignore[no-unt
                 routes[after] = np.uint8(2)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def mark_path(cells, side, start, goal):  # type: ignore[no-untyped-def]
     """Mark the way from the goal along the parents to the start; return its length in grid steps."""
     stride = board_stride(side)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from easy_to_hard.generators.integers import check_integer, shown
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.mazes.board import (
     VISITED,
     board_stride,
@@ -102,7 +102,7 @@ def walls_to_remove(size: int) -> int:
     return max(1, min(round(0.1 * (side - 1) ** 2), 3 * side))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _draw_ends(cells, side, variant, buffer, cursor):  # type: ignore[no-untyped-def]
     """Two distinct cells, uniform; in `open_start` the first is uniform over those that are no dead end."""
     number = side * side
@@ -116,7 +116,7 @@ def _draw_ends(cells, side, variant, buffer, cursor):  # type: ignore[no-untyped
     return cell_at(start, side), cell_at(goal, side)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _draw_depth_first(cells, side, fresh, saved, stacks, state, buffer, cursor):  # type: ignore[no-untyped-def]
     """A tree grown from the start, its path marked; with `fresh` false only the last cells are drawn anew.
 
@@ -144,7 +144,7 @@ def _draw_depth_first(cells, side, fresh, saved, stacks, state, buffer, cursor):
     return start, goal, 2 * max(steps, late_steps)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _draw_other(cells, side, variant, removed, work, routes, buffer, cursor):  # type: ignore[no-untyped-def]
     """Walls and ends of any other variant; return (start, goal, steps of the marked path, -1 where not unique)."""
     if variant == _WILSON:
@@ -168,7 +168,7 @@ def _draw_other(cells, side, variant, removed, work, routes, buffer, cursor):  #
     return start, goal, mark_path(cells, side, start, goal)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _sample(side, variant, removed, key, indices, low, last, blank, rows, sums, cells, lengths, hashes, candidates):  # type: ignore[no-untyped-def]
     places = blank.shape[0]
     board, saved, routes = np.empty_like(blank), np.empty_like(blank), np.empty_like(blank)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from easy_to_hard.generators.kernels import kernel
 
 _WALL, _FREE, _START, _GOAL = 0, 1, 2, 3
 
@@ -20,7 +21,7 @@ def read_positions(inputs: NDArray[Any]) -> NDArray[np.uint8]:
     return positions
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _flood(positions, goal, start, distances, queue):  # type: ignore[no-untyped-def]
     height, width = positions.shape
     distances[:] = -1
@@ -39,7 +40,7 @@ def _flood(positions, goal, start, distances, queue):  # type: ignore[no-untyped
                 tail += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _descend(positions, goal, start, distances, solution):  # type: ignore[no-untyped-def]
     """Walk down from the start; return whether there was one way down, and only one, at each step."""
     height, width = positions.shape

@@ -1,9 +1,9 @@
 """How the walls of a maze are drawn: one function a tree distribution, and the removal of walls for loops."""
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.mazes.board import (
     BORDER,
     ON_PATH,
@@ -41,7 +41,7 @@ def _choice_table() -> NDArray[np.uint8]:
 _CHOICE = _choice_table()
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def grow_depth_first(cells, stride, stack, depth, remaining, goal, buffer, cursor):  # type: ignore[no-untyped-def]
     """Visit `remaining` further cells by randomised depth-first search from the top of the stack.
 
@@ -92,7 +92,7 @@ def grow_depth_first(cells, stride, stack, depth, remaining, goal, buffer, curso
     return np.int64(top), steps
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def grow_depth_first_on_word(cells, side, stack, goal, buffer, cursor):  # type: ignore[no-untyped-def]
     """What `grow_depth_first` does to a board of at most 8 rows of 8 bytes, whose cells are the bits of a word.
 
@@ -146,7 +146,7 @@ def grow_depth_first_on_word(cells, side, stack, goal, buffer, cursor):  # type:
     return steps
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def grow_wilson(cells, side, root, buffer, cursor):  # type: ignore[no-untyped-def]
     """A uniform spanning tree by loop-erased random walks (Wilson, STOC 1996); parents point to the root."""
     stride = board_stride(side)
@@ -169,7 +169,7 @@ def grow_wilson(cells, side, root, buffer, cursor):  # type: ignore[no-untyped-d
             cell = neighbour(cell, direction, stride)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _find(labels, cell):  # type: ignore[no-untyped-def]
     while labels[cell] != cell:
         labels[cell] = labels[labels[cell]]
@@ -177,7 +177,7 @@ def _find(labels, cell):  # type: ignore[no-untyped-def]
     return cell
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def grow_kruskal(cells, side, walls, labels, buffer, cursor):  # type: ignore[no-untyped-def]
     """Take the walls in random order, open each that parts two components (Kruskal); sets no parents.
 
@@ -199,7 +199,7 @@ def grow_kruskal(cells, side, walls, labels, buffer, cursor):  # type: ignore[no
             remaining -= 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def remove_walls(cells, side, number, walls, buffer, cursor):  # type: ignore[no-untyped-def]
     """Open `number` of the standing inner walls, a uniformly random set of them."""
     count = _list_walls(cells, side, walls)
@@ -209,7 +209,7 @@ def remove_walls(cells, side, number, walls, buffer, cursor):  # type: ignore[no
         open_way(cells, wall >> 1, wall & 1, board_stride(side))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _list_walls(cells, side, walls):  # type: ignore[no-untyped-def]
     """Write the standing inner walls, as 2 cell + direction, to `walls`; return how many there are."""
     stride = board_stride(side)
@@ -224,7 +224,7 @@ def _list_walls(cells, side, walls):  # type: ignore[no-untyped-def]
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _take_wall(walls, count, buffer, cursor):  # type: ignore[no-untyped-def]
     """One step of a Fisher-Yates shuffle: take a random one of the first `count` out of the list."""
     chosen = next_below(buffer, cursor, count)

@@ -1,0 +1,80 @@
+"""Compiled functions, and where they are kept.
+
+Compiling all of them takes about a minute, so Numba keeps them: beside the source, or in the home's cache, or in
+``NUMBA_CACHE_DIR``. Where it can do so nowhere, as in a container that is read-only, they are compiled anew by every
+process, and a warning says so, once. What is damaged is compiled and written again.
+"""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+from numba.core.typeinfer import register_dispatcher
+
+_WARNED: set[str] = set()
+
+
+class _KernelCache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache of one function, which never stops that function from being compiled."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:
+            # A damaged pickle fails in any way. Without the index all of the function's files count as absent.
+            self._forget(error)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            # A full disk, say. The index may be new and name a file that is old.
+            self._forget()
+            _warn(f"{self.cache_path} cannot be written ({error.strerror or type(error).__name__})")
+
+    def _forget(self, error: Exception | None = None) -> None:
+        try:
+            Path(self.cache_path, f"{self._impl.filename_base}.nbi").unlink(missing_ok=True)
+        except OSError:
+            if error is not None:
+                _warn(f"the files of Numba in {self.cache_path} cannot be read ({type(error).__name__})")
+
+
+def _warn(reason: str) -> None:
+    if not _WARNED:
+        warnings.warn(
+            f"{reason}: every process compiles the generators anew, which takes up to a minute; "
+            "set NUMBA_CACHE_DIR to a folder that can be written",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    _WARNED.add(reason)
+
+
+def kernel(function: Callable[..., Any] | None = None, *, signature: str = "", inline: str = "never") -> Any:
+    """Compile a function with Numba, without the interpreter's lock, and keep the result if it can be kept.
+
+    Args:
+        function: to be compiled; its arguments are arrays and numbers.
+        signature: types that it is compiled for at once, as a function that calls itself may need; else it is compiled
+            for those that it is called with.
+        inline: "always" makes the code part of each function that calls it.
+    """
+    if function is None:
+        return lambda decorated: kernel(decorated, signature=signature, inline=inline)
+    dispatcher = numba.njit(nogil=True, inline=inline)(function)
+    if numba.config.DISABLE_JIT:
+        return dispatcher
+    try:
+        dispatcher._cache = _KernelCache(function)
+    except RuntimeError:
+        _warn("compiled functions can be kept neither beside the package nor in the home folder")
+    if signature:
+        with register_dispatcher(dispatcher):
+            dispatcher.compile(signature)
+            dispatcher.disable_compile()
+    return dispatcher
