@@ -129,19 +129,15 @@ def test_nowhere_to_write(fresh: Callable[[], Any], tmp_path: Path, monkeypatch:
     (tmp_path / "file").touch()
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [caching.UserProvidedCacheLocator])
-    with pytest.warns(RuntimeWarning, match="can be kept neither .*: set NUMBA_CACHE_DIR|NUMBA_CACHE_DIR") as told:
+    with pytest.warns(RuntimeWarning, match="can be kept neither .* set NUMBA_CACHE_DIR") as told:
         fresh()
     assert len(told) == 1
-    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] != []
 
 
 def test_nothing_else_decides_where_compiled_functions_are_kept() -> None:
     root = Path(__file__).parents[2]
-    paths = [
-        path
-        for folder in ("generators", "easy_to_hard", "baselines", "leaderboard")
-        for path in (root / folder).rglob("*.py")
-    ]
+    folders = ("generators", "easy_to_hard", "baselines", "leaderboard")
+    paths = [path for folder in folders for path in (root / folder).rglob("*.py")]
     assert [path.name for path in paths if "njit(" in path.read_text()] == ["kernels.py"]
 
 
