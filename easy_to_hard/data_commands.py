@@ -251,6 +251,9 @@ class Info:
             print(f"  {task.reference}")
             print(f"  difficulty    {task.difficulty_name}: {ladder}")
             print(f"  trained at    {task.train_difficulty}")
+            if task.alike_from:
+                alike = f"from {task.alike_from} on; test instances of another seed are new from {task.new_from} on"
+                print(f"  splits alike  {alike}")
             if task.variants:
                 print(f"  variants      {' '.join(task.variants)}")
         print("presets of easy-to-hard build")

@@ -86,7 +86,7 @@ def sample_sha256(inputs: NDArray[np.uint8], targets: NDArray[np.uint8]) -> str:
 def arrow_bytes(path: Path) -> int:
     """Bytes of a parquet file's rows in memory, as `load_dataset` counts them: a row group at a time."""
     # Column by column and without reading ahead takes less memory.
-    with pq.ParquetFile(path, pre_buffer=False) as file:
+    with pq.ParquetFile(path.absolute(), pre_buffer=False) as file:
         return sum(
             int(file.read_row_group(group, columns=[name]).combine_chunks().nbytes)
             for group in range(file.num_row_groups)
@@ -170,7 +170,7 @@ def write_shard(
     tensors, sampled = TensorHash(), sample_rows(len(indices))
     samples: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
     with pq.ParquetWriter(
-        path,
+        path.absolute(),
         schema,
         compression="zstd",
         compression_level=_ZSTD_LEVEL,
@@ -213,7 +213,7 @@ def read_shard(path: Path, task: Task, difficulty: int) -> Iterator[Chunk]:
         ValueError: the file is not a parquet file, lacks a column or holds rows of another shape.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path.absolute()) as file:
             for group in range(file.num_row_groups):
                 yield _read_group(file.read_row_group(group), task, difficulty)
     except (pa.ArrowException, KeyError, OSError, ValueError) as error:

@@ -57,7 +57,8 @@ class Score:
         arg(help="the most; by default enough for the difficulty; of a callable one for each is possible"),
     ] = ()
     fresh_seed: Annotated[
-        int | None, arg(help="score on instances of the test split that nobody has seen: any number but 0")
+        int | None,
+        arg(help="score on fresh instances of the test split, and say how many are new: any but 0"),
     ] = None
     batch_size: Annotated[int, arg(help="instances that a callable gets at a time")] = 50
     root: Root = ""
@@ -87,9 +88,13 @@ class Score:
             raise ValueError(f"give one of {known}, not {told} (see easy-to-hard score --help)")
         if self.template:
             return self._write_template()
+        from easy_to_hard.leaderboard.fresh import seen_lines
+
         self._check()
         result, differences = self._score(given[0])
         _print_result(result)
+        for line in seen_lines(result.to_dict()):
+            print(line)
         if self.out is not None:
             from easy_to_hard.results import write_result
 

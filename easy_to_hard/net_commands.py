@@ -134,6 +134,7 @@ class Evaluate:
             load_for,
             score_heading,
         )
+        from easy_to_hard.leaderboard.fresh import seen_lines
         from easy_to_hard.results import write_result
 
         if self.out is not None and (self.out.suffix != ".json" or self.out.is_dir()):
@@ -152,6 +153,8 @@ class Evaluate:
                 # After each difficulty, so that an interrupt leaves what there is.
                 write_result(result, self.out)
         print(f"answer taken at: {result.iterations_rule}")
+        for line in seen_lines(result.to_dict()):
+            print(line)
         if self.out is not None:
             print(self.out)
         return 0

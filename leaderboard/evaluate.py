@@ -25,15 +25,13 @@ from easy_to_hard.baselines.deep_thinking.evaluation import slices
 from easy_to_hard.baselines.deep_thinking.examination import Examination, describe_device, examine
 from easy_to_hard.files import file_sha256
 from easy_to_hard.leaderboard.callables import Asked, load_callable
+from easy_to_hard.leaderboard.fresh import FROZEN_ROWS
 from easy_to_hard.leaderboard.ranking import ladder
 from easy_to_hard.leaderboard.submissions import configs_in, read_submission
-from easy_to_hard.presets import PRESETS
 from easy_to_hard.results import DifficultyScore, Provenance, Result, Submission, source_commit
 from easy_to_hard.scoring import Tally
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
 
-# Test items of each config of the frozen benchmark.
-FROZEN_ROWS: Final = {part.config: part.rows for part in PRESETS["full"] if part.split == "test"}
 # Items whose positions are held at a time: inputs of some 50 MB.
 _CHUNK_POSITIONS: Final = 2**22
 
@@ -79,7 +77,7 @@ class Questions:
         items: the first so many of each difficulty, one number for all or one for each; none for all that the
             benchmark has.
         iterations: likewise; none for as many as an instance has positions.
-        seed: 0 is the frozen benchmark; another seed gives instances that nobody has seen.
+        seed: 0 is the frozen benchmark; another seed gives fresh instances (see `easy_to_hard.leaderboard.fresh`).
         root: the folder of a task that is read and not made.
         place: a built folder or a Hub repo that the instances are read from; "" to make them.
         batch_size: instances at a time.

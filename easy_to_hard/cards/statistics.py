@@ -137,7 +137,9 @@ def _split_statistics(root: Path, entries: Sequence[dict[str, Any]]) -> SplitSta
 def _read(root: Path, entries: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     if not names:
         return {}
-    table = pa.concat_tables([pq.read_table(root / entry["path"], columns=list(names)) for entry in entries])
+    # Arrow takes a relative "run:1" for an address.
+    paths = [root.absolute() / entry["path"] for entry in entries]
+    table = pa.concat_tables([pq.read_table(path, columns=list(names)) for path in paths])
     return {name: table[name] for name in names}
 
 

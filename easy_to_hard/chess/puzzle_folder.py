@@ -114,7 +114,7 @@ class PuzzleFolder:
 
     @cached_property
     def _data(self) -> pads.FileSystemDataset:
-        return pads.dataset([str(path) for path in self._files], format="parquet")
+        return pads.dataset([str(path.absolute()) for path in self._files], format="parquet")
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker that wants the files opens them itself; sent to it, their footers would weigh more than the puzzles.
@@ -161,7 +161,7 @@ class PuzzleFolder:
         self._require(columns)
         files = [path for path in self._files if selection.split in (None, _split_of(path))]
         try:
-            data = pads.dataset([str(path) for path in files], schema=self._data.schema, format="parquet")
+            data = pads.dataset([str(path.absolute()) for path in files], schema=self._data.schema, format="parquet")
             table = data.to_table(columns=sorted({*columns, "rank"}), filter=selection.expression())
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{self.root}: not readable ({error})") from error

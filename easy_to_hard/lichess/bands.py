@@ -119,7 +119,7 @@ class _SplitWriter:
         self._path, self._name = folder / name, name
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._writer = pq.ParquetWriter(
-            self._path,
+            self._path.absolute(),
             FILE_SCHEMA,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,

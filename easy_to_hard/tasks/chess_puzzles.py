@@ -41,7 +41,7 @@ def _check_edge(edge: int) -> int:
 
 def _files(spec: "DataSpec") -> list[Path]:
     """The files of a band and split, or FileNotFoundError that lists the bands there are."""
-    root = Path(spec.root).expanduser()
+    root = Path(spec.root).expanduser().absolute()
     files = sorted((root / spec.config).glob(f"{spec.split}-*.parquet"))
     if not files:
         bands = sorted({path.parent.name for path in root.glob(f"chess_puzzles_*/{spec.split}-*.parquet")})

@@ -1,5 +1,6 @@
 """What a task is, and what instances are."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, SupportsIndex
@@ -49,6 +50,10 @@ class Task:
         rungs: those of the difficulties that the leaderboard scores, few enough to be tested all; empty for all from
             `train_difficulty` on.
         variants: distributions of instances, the default first; empty where there is one only.
+        alike_from: the least difficulty at which each split holds a thousand instances, symmetric ones counted once.
+            Below it the splits, which are parts of few, differ by more than chance makes them; 0 for no such limit.
+        new_from: the least difficulty from which on hardly any test instance of another seed is, up to symmetry, in the
+            frozen test set; 0 for no such limit.
         reference: where it comes from.
         check_difficulty: returns the difficulty or raises ValueError.
         default_samples: (difficulty, split) to the number of instances of a set when none is asked for.
@@ -85,6 +90,8 @@ class Task:
     train_difficulty: int
     rungs: tuple[int, ...] = ()
     variants: tuple[str, ...] = ()
+    alike_from: int = 0
+    new_from: int = 0
     reference: str
     check_difficulty: Callable[[int], int]
     default_samples: Callable[[int, str], int]
@@ -146,6 +153,16 @@ class Task:
             NotEnoughInstancesError: more were asked for than there are, or there is none.
             ValueError: num_samples is no integer, below 1 or above 10^15.
         """
+        number = self._sample_count(spec, num_samples)
+        if spec.difficulty < self.alike_from and spec.split_rule == "hash":
+            warnings.warn(
+                f"{spec.config}: its splits hold few instances and are not alike; from {self.difficulty_name} "
+                f"{self.alike_from} on they are",
+                stacklevel=3,
+            )
+        return number
+
+    def _sample_count(self, spec: "DataSpec", num_samples: int | None) -> int:
         held = self.count_instances(spec)
         where = f"{spec.config} has {shown(held or 0)} distinct instances in split {spec.split!r}"
         if num_samples is None:

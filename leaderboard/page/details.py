@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from easy_to_hard.leaderboard.fresh import seen_lines
 from easy_to_hard.leaderboard.page.markup import (
     NONE,
     count,
@@ -161,7 +162,8 @@ def _fresh(section: Section, standing: Standing) -> str:
     seed = f"{standing.fresh['data_seed']:,}"
     headings = ["frozen, %", "95 % interval", f"seed {seed}, %", "95 % interval", "difference"]
     caption = f"The frozen set against fresh instances, data seed {seed}"
-    return plain_table(caption, [section.facts.difficulty_name, *headings], rows)
+    seen = "".join(f'<p class="quiet">{text(line)}.</p>' for line in seen_lines(standing.fresh))
+    return plain_table(caption, [section.facts.difficulty_name, *headings], rows) + seen
 
 
 def _share(score: _Score | None) -> list[str]:

@@ -73,7 +73,7 @@ def write_parquet(path: Path, configs: tuple[str, ...]) -> None:
     """Write a prediction of 0s for each item."""
     columns = {"config": pa.string(), "index": pa.int64(), "prediction": pa.list_(pa.uint8())}
     schema = pa.schema(columns, metadata={DATA_KEY: data_version()})
-    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
+    with pq.ParquetWriter(path.absolute(), schema, compression="zstd", write_page_checksum=True) as writer:
         for config in configs:
             rows, entries = frozen_part(config).rows, num_entries(config)
             step = max(1, BATCH_VALUES // entries)
@@ -88,7 +88,11 @@ def write_parquet(path: Path, configs: tuple[str, ...]) -> None:
 def _open(path: Path, read_dictionary: list[str] | None = None) -> Any:
     # Read piece by piece: without a buffer size, a column of a row group would be in memory as a whole.
     return pq.ParquetFile(
-        path, read_dictionary=read_dictionary, buffer_size=2**20, page_checksum_verification=True, pre_buffer=False
+        path.absolute(),
+        read_dictionary=read_dictionary,
+        buffer_size=2**20,
+        page_checksum_verification=True,
+        pre_buffer=False,
     )
 
 

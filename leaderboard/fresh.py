@@ -1,0 +1,66 @@
+"""Fresh instances, those of another seed: how many of them the frozen benchmark holds all the same."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from easy_to_hard.presets import PRESETS
+from easy_to_hard.tasks import DataSpec, Instances, generate, get_task, parse_config
+
+# Test items of each config of the frozen benchmark.
+FROZEN_ROWS: Final = {part.config: part.rows for part in PRESETS["full"] if part.split == "test"}
+
+
+@lru_cache(maxsize=64)
+def seen_shares(spec: DataSpec, num_items: int) -> tuple[float, float]:
+    """Of the first `num_items` instances of a test spec, those that the frozen test set of its config holds.
+
+    Returns:
+        ``(same_layout, same_instance)``, shares from 0 to 1: equal up to symmetry to one of them (where the files have
+        a hash that says so), and equal to one.
+    """
+    known = generate(replace(spec, seed=0), FROZEN_ROWS[spec.config])[1]
+    asked = generate(spec, num_items)[1]
+    return _share(_layouts(asked), _layouts(known)), _share(_rows(asked), _rows(known))
+
+
+def _share(asked: NDArray[Any], known: NDArray[Any]) -> float:
+    return float(np.isin(asked, known).mean())
+
+
+def _rows(instances: Instances) -> NDArray[Any]:
+    """Each instance as one value."""
+    return np.array([row.tobytes().hex() for row in instances.data])
+
+
+def _layouts(instances: Instances) -> NDArray[Any]:
+    hashes = [values for name, values in instances.columns.items() if name.endswith("_hash")]
+    return hashes[0] if hashes else _rows(instances)
+
+
+def seen_lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """What is to be said of a result on fresh instances of the test split: a line for each config that has few.
+
+    Args:
+        result: in the form of a result file.
+    """
+    task = get_task(result["task"])
+    if result["data_seed"] == 0 or result["split"] != "test":
+        return
+    if task.imported:
+        yield f"{task.name} are read from a folder: another seed gives the same ones in another order"
+        return
+    for score in result["scores"]:
+        _, variant, difficulty = parse_config(score["config"])
+        if difficulty >= task.new_from or score["config"] not in FROZEN_ROWS:
+            continue
+        spec = DataSpec(task=task.name, difficulty=difficulty, variant=variant, split="test", seed=result["data_seed"])
+        layout, instance = seen_shares(spec, score["num_items"])
+        yield (
+            f"{score['config']}: of these fresh instances {100 * layout:.1f} % are in the frozen test set up to "
+            f"symmetry, {100 * instance:.1f} % as they are; from {task.difficulty_name} {task.new_from} on hardly any"
+        )
