@@ -47,6 +47,7 @@ _INTERRUPTED: Final = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    _open_standard_files()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show a wall's character shows a question mark.
         sys.stdout.reconfigure(errors="replace")
@@ -64,6 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except (RuntimeError, OSError, ImportError, MemoryError, OverflowError) as error:
         return _fail(str(error) or type(error).__name__, 1)
+
+
+def _open_standard_files() -> None:
+    """Where a standard file is closed, as after ``2>&-``, write to nowhere, and not to a file that takes its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free.
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None and number > 0:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _parse(arguments: list[str]) -> Command | None:

@@ -37,7 +37,11 @@ class Build:
     seed: Seed = 0
     split_rule: SplitRule = "hash"
     shard: Annotated[
-        str, arg(help="I/N: make the I-th of N shares, for N machines; then build without --shard in the joined folder")
+        str,
+        arg(
+            help="I/N: make the I-th of N shares, for N machines with one version of pyarrow; then build without "
+            "--shard in the joined folder"
+        ),
     ] = ""
     threads: Annotated[int | None, arg(help="files made at a time; one a core by default")] = None
     quiet: Quiet = False
@@ -230,10 +234,19 @@ class Show:
         task = get_task(spec.task)
         instances = task.generate(spec, np.array([self.index]), None)
         inputs, targets = task.encode(instances.data, spec.difficulty, None)
-        print(task.text(inputs[0], targets[0], instances.data[0]))
+        print(_as_shown(task.text(inputs[0], targets[0], instances.data[0])))
         known = [f"{name} {values[0]}" for name, values in instances.columns.items()]
         print(", ".join([spec.config, f"split {spec.split}", f"seed {spec.seed}", f"item {self.index}", *known]))
         return 0
+
+
+def _as_shown(drawing: str) -> str:
+    """The drawing in ASCII where the terminal has no other characters, so that a wall is no path."""
+    try:
+        drawing.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return drawing.translate({ord("█"): "#", ord("·"): "."})
+    return drawing
 
 
 @dataclass(frozen=True, kw_only=True)

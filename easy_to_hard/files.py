@@ -83,6 +83,50 @@ def sample_sha256(inputs: NDArray[np.uint8], targets: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
+class Sample:
+    """The rows of a file that stand for it (`sample_rows`), taken as its chunks go by.
+
+    Args:
+        rows: of the file.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._rows, self._seen = sample_rows(rows), 0
+        self._indices: list[int] = []
+        self._tensors: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
+
+    def update(self, chunk: Chunk) -> None:
+        """Add the rows of a chunk."""
+        here = self._rows[(self._rows >= self._seen) & (self._rows < self._seen + len(chunk))] - self._seen
+        self._indices += chunk.indices[here].tolist()
+        self._tensors.append((chunk.inputs[here], chunk.targets[here]))
+        self._seen += len(chunk)
+
+    def facts(self) -> dict[str, Any]:
+        """Item numbers and hash, as the manifest has them; of no rows, an empty hash."""
+        inputs, targets = (np.concatenate(values) for values in zip(*self._tensors, strict=True))
+        return {"indices": self._indices, "sha256": sample_sha256(inputs, targets)}
+
+
+def writer_of(path: Path) -> str:
+    """What wrote a parquet file, such as "parquet-cpp-arrow version 21.0.0".
+
+    Raises:
+        ValueError: it is no parquet file.
+    """
+    try:
+        return str(pq.read_metadata(path.absolute()).created_by)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: not a readable parquet file ({error})") from error
+
+
+def this_writer() -> str:
+    """What writes parquet files here, as `writer_of` says it."""
+    content = pa.BufferOutputStream()
+    pq.write_table(pa.table({}), content)
+    return str(pq.read_metadata(pa.BufferReader(content.getvalue())).created_by)
+
+
 def arrow_bytes(path: Path) -> int:
     """Bytes of a parquet file's rows in memory, as `load_dataset` counts them: a row group at a time."""
     # Column by column and without reading ahead takes less memory.
@@ -167,8 +211,7 @@ def write_shard(
     task = get_task(spec.task)
     schema = features(task, spec.difficulty).arrow_schema
     step = chunk_rows(task, spec.difficulty)
-    tensors, sampled = TensorHash(), sample_rows(len(indices))
-    samples: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
+    tensors, sample = TensorHash(), Sample(len(indices))
     with pq.ParquetWriter(
         path.absolute(),
         schema,
@@ -181,15 +224,13 @@ def write_shard(
             chunk = make_chunk(spec, indices[start : start + step], num_threads=1)
             tensors.update(chunk)
             writer.write_table(_to_table(chunk, schema), row_group_size=step)
-            here = sampled[(sampled >= start) & (sampled < start + len(chunk))] - start
-            samples.append((chunk.inputs[here], chunk.targets[here]))
+            sample.update(chunk)
             progress(len(chunk))
-    inputs, targets = (np.concatenate(values) for values in zip(*samples, strict=True))
     return {
         "num_bytes": arrow_bytes(path),
         **tensors.digests(),
         "target_ones": tensors.target_ones,
-        "sample": {"indices": indices[sampled].tolist(), "sha256": sample_sha256(inputs, targets)},
+        "sample": sample.facts(),
     }
 
 

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from tqdm import tqdm
 
 from easy_to_hard import __version__
 from easy_to_hard.cards.folder import card_files
-from easy_to_hard.files import file_sha256, row_bytes, write_atomically, write_json, write_shard
+from easy_to_hard.files import file_sha256, row_bytes, this_writer, write_atomically, write_json, write_shard, writer_of
 from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.parallel import default_threads
 from easy_to_hard.journal import Journal, lock_folder
@@ -116,7 +117,8 @@ def build(
 
     On many machines, each makes its share of the files with ``shard=(i, n)``, in one folder that all see or in its own.
     Where all lie in one folder (with their hidden ``.build``), a call without `shard` makes what is missing, and the
-    folder is the same, byte for byte, as that of one call.
+    folder is the same, byte for byte, as that of one call. All need the same version of pyarrow: the tensors are
+    the same for any, the bytes of the files are not.
 
     Args:
         root: the folder, made when it is missing; ``~`` is expanded.
@@ -129,7 +131,8 @@ def build(
         progress: show a bar.
 
     Raises:
-        StorageError: the folder holds something else, or another process is building there.
+        StorageError: the folder holds something else, or files by another version of pyarrow, or another process is
+            building there.
         NotEnoughInstancesError: a split has fewer distinct instances than the preset asks for.
         ValueError: unknown preset or split rule, no such share, or num_threads below 1.
     """
@@ -152,7 +155,7 @@ def build(
     share = shards if shard is None else share_out(shards, shard[1])[shard[0] - 1]
     with lock_folder(root, name):
         journal = Journal(root, header, [shard.path for shard in shards], name)
-        entries, made = _make_missing(root, journal, share, specs, num_threads, progress)
+        entries, made = _make_missing(root, journal, share, shards, specs, num_threads, progress)
         if shard is None:
             _finish(root, header, entries)
             journal.close()
@@ -193,6 +196,7 @@ def _make_missing(
     root: Path,
     journal: Journal,
     shards: list[Shard],
+    planned: list[Shard],
     specs: dict[Part, DataSpec],
     num_threads: int | None,
     progress: bool,
@@ -200,6 +204,7 @@ def _make_missing(
     """Returns the manifest's entries of all the files, and how many of these were not there."""
     entries = journal.whole_files([shard.path for shard in shards])
     missing = [shard for shard in shards if shard.path not in entries]
+    _check_writers(root, planned, {shard.path for shard in missing})
     rows = sum(shard.stop - shard.start for shard in shards)
     with tqdm(total=rows, unit="row", unit_scale=True, desc=f"building {root}", disable=not progress) as bar:
         bar.update(rows - sum(shard.stop - shard.start for shard in missing))
@@ -207,6 +212,21 @@ def _make_missing(
             journal.add(entry)
             entries[entry["path"]] = entry
     return [entries[shard.path] for shard in shards], len(missing)
+
+
+def _check_writers(root: Path, planned: list[Shard], missing: set[str]) -> None:
+    """StorageError where files of a build are, or would be, of different versions of pyarrow: their bytes differ."""
+    writers = {this_writer(): "what is to be made"} if missing else {}
+    for shard in planned:
+        path = root / shard.path
+        if shard.path in missing or not path.is_file():
+            continue
+        # What cannot be read is not whole, and its own share makes it again.
+        with suppress(ValueError):
+            writers.setdefault(writer_of(path), shard.path)
+    if len(writers) > 1:
+        told = ", ".join(f"{path} is by {writer}" for writer, path in writers.items())
+        raise StorageError(f"{root}: all files of a build need one version of pyarrow, whose bytes differ: {told}")
 
 
 def _finish(root: Path, header: dict[str, Any], files: list[dict[str, Any]]) -> None:

@@ -16,12 +16,20 @@ from easy_to_hard.tasks import DataSpec, get_task
 
 
 class StreamingDataset(IterableDataset[Item]):
-    """Fresh instances without end, in batches, for training: nothing is stored and no batch comes twice.
+    """Fresh instances without end, in batches, for training: nothing is stored and no batch comes twice in a loop.
 
     Batch b holds items b B to (b + 1) B - 1 of the stream, so training resumes anywhere (`start`), and any batch
     can be had by its number (`batch`). The workers of a `DataLoader` and the ranks of a distributed run take
     turns: with S of them in all, the k-th yields batches start + k, start + k + S, ... Use it as
     ``DataLoader(StreamingDataset("mazes", 9, batch_size=50), batch_size=None)``.
+
+    Every loop over it begins at `start` again and so gives the same batches: a loop is no epoch of fresh ones. To go on
+    where a former loop stopped, begin another stream behind it::
+
+        for epoch in range(epochs):
+            stream = StreamingDataset("mazes", 9, batch_size=50, start=epoch * batches_an_epoch)
+            for images, paths in itertools.islice(DataLoader(stream, batch_size=None), batches_an_epoch):
+                ...
 
     Strings of fewer than 64 bits come to an end, and so do puzzles from a folder; the stream then goes through them
     again in another order.

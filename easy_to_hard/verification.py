@@ -12,7 +12,9 @@ from tqdm import tqdm
 
 from easy_to_hard.files import (
     Chunk,
+    Sample,
     TensorHash,
+    arrow_bytes,
     chunk_rows,
     file_sha256,
     instances_of,
@@ -46,7 +48,8 @@ class VerifyReport:
 def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
     """Read a folder again and check it against its manifest.
 
-    For every file: SHA-256 of the file and of the decoded tensors, number of rows, a sample of rows generated
+    For every file: SHA-256 of the file and of the decoded tensors, number of rows, size on the disk and in memory, the
+    manifest's own sample, and another sample of rows generated
     again from their item numbers (16 a row group), solved from what a network would see, and hashed to see that they
     belong to their split. For every config: no item twice, and under the "hash" rule no layout in two splits.
     For the folder: no file that the manifest does not know, a manifest that knows all files of a split, and a README.md
@@ -152,9 +155,10 @@ def _check_rows(
         split_rule=manifest["split_rule"],
         root=str(path.parent.parent) if task.imported else "",
     )
-    tensors, rows = TensorHash(), 0
+    tensors, rows, sample = TensorHash(), 0, Sample(entry["rows"])
     for chunk in read_shard(path, task, spec.difficulty):
         tensors.update(chunk)
+        sample.update(chunk)
         rows += len(chunk)
         seen.add(entry, chunk)
         yield from (f"{entry['path']}: {problem}" for problem in _check_sample(spec, chunk))
@@ -164,6 +168,12 @@ def _check_rows(
     for name, value in {**tensors.digests(), "target_ones": tensors.target_ones}.items():
         if value != entry[name]:
             yield f"{entry['path']}: {name} of the decoded tensors is {value}, the manifest says {entry[name]}"
+    facts = {"bytes": path.stat().st_size, "num_bytes": arrow_bytes(path)}
+    if rows == entry["rows"]:
+        facts["sample"] = sample.facts()
+    for name, value in facts.items():
+        if value != entry.get(name, value):
+            yield f"{entry['path']}: {name} is {value}, the manifest says {entry[name]}"
 
 
 def _check_sample(spec: DataSpec, chunk: Chunk) -> Iterator[str]:

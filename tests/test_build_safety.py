@@ -163,6 +163,33 @@ def test_a_thread_of_a_stopped_build_leaves_the_next_one_alone(
     assert verify(tmp_path, progress=False).problems == ()
 
 
+@pytest.mark.parametrize("shard", [None, (2, 2)])
+def test_files_of_two_versions_of_pyarrow_are_not_mixed(
+    shard: tuple[int, int] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the machine that makes the second share, and in the folder where the shares are joined."""
+    parts = [Part(task="prefix_sums", difficulty=bits, split="test", rows=2) for bits in (70, 80)]
+    build(tmp_path, parts=parts, shard=(1, 2), progress=False)
+    (path,) = tmp_path.glob("*/*.parquet")
+    with monkeypatch.context() as patches:
+        patches.setattr(storage, "this_writer", lambda: "parquet-cpp-arrow version 21.0.0")
+        with pytest.raises(StorageError, match=r"one version of pyarrow.* is by parquet-cpp-arrow version 21\.0\.0"):
+            build(tmp_path, parts=parts, shard=shard, progress=False)
+    assert list(tmp_path.glob("*/*.parquet")) == [path]
+    build(tmp_path, parts=parts, shard=(2, 2), progress=False)
+    writers = iter(["parquet-cpp-arrow version 21.0.0", "parquet-cpp-arrow version 26.0.0"])
+    with monkeypatch.context() as patches:
+        patches.setattr(storage, "writer_of", lambda path: next(writers))
+        with pytest.raises(StorageError, match=r"is by parquet-cpp-arrow version 26\.0\.0"):
+            build(tmp_path, parts=parts, progress=False)
+    assert not (tmp_path / "manifest.json").exists()
+    report = build(tmp_path, parts=parts, progress=False)
+    assert (report.made, report.kept) == (0, 2)
+    # A finished folder stays good under any version.
+    monkeypatch.setattr(storage, "this_writer", lambda: "parquet-cpp-arrow version 99.0.0")
+    assert build(tmp_path, parts=parts, progress=False).kept == 2
+
+
 @pytest.mark.parametrize("shard", ["1/2", (1, 2, 3), (1,), [1, 2], (1.0, 2), (True, 2), 3])
 def test_shares_that_are_none(shard: object, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"shard must be \(i, n\) with i from 1 to n, not "):

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from easy_to_hard import verify
-from easy_to_hard.files import TensorHash, file_sha256, read_shard
+from easy_to_hard.files import Sample, TensorHash, arrow_bytes, file_sha256, read_shard
 from easy_to_hard.tasks import get_task
 
 FILE = "mazes_9/test-00000-of-00001.parquet"
@@ -35,9 +35,11 @@ def _forge(folder: Path, name: str, change: Callable[[Any], Any]) -> None:
     pq.write_table(table, path, compression="zstd")
     manifest = json.loads((folder / "manifest.json").read_text())
     entry = next(entry for entry in manifest["files"] if entry["path"] == name)
-    tensors = TensorHash()
+    tensors, sample = TensorHash(), Sample(len(table))
     for chunk in read_shard(path, get_task(entry["task"]), entry["difficulty"]):
         tensors.update(chunk)
+        sample.update(chunk)
+    entry.update(bytes=path.stat().st_size, num_bytes=arrow_bytes(path), sample=sample.facts())
     entry.update(sha256=file_sha256(path), rows=len(table), **tensors.digests(), target_ones=tensors.target_ones)
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
@@ -126,6 +128,21 @@ def test_wrong_number_of_rows(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     path = manifest["files"][0]["path"]
     assert _problems(folder) == (f"{path}: 50 rows, the manifest says 51",)
+
+
+@pytest.mark.parametrize("name", ["bytes", "num_bytes", "target_ones", "indices", "sha256"])
+def test_every_number_of_the_manifest_is_checked(folder: Path, name: str) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    entry = manifest["files"][3]
+    if name in ("indices", "sha256"):
+        entry["sample"][name] = [0] if name == "indices" else "0" * 64
+    else:
+        entry[name] += 1
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    wrong = "sample" if name in ("indices", "sha256") else name
+    (problem,) = _problems(folder)
+    assert problem.startswith(f"{entry['path']}: {wrong} ")
+    assert "the manifest says" in problem
 
 
 def test_a_changed_position_is_found_in_no_time(tmp_path: Path, tiny_folder: Path) -> None:

@@ -51,6 +51,8 @@ class Input:
         self.read = 0
         self._hash = hashlib.sha256()
         if self._path is None:
+            if sys.stdin is None or sys.stdin.closed:
+                raise ConvertError("the standard input is closed: give a file in place of -, or what to read")
             self._file: IO[bytes] = sys.stdin.buffer
             return
         if not self._path.is_file():

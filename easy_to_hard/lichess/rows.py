@@ -115,7 +115,8 @@ class RowReader:
     def _read_header(self, text: NDArray[np.uint8]) -> tuple[NDArray[np.int64], int]:
         """The layout, and where the rows begin. A first line without any known name is a row."""
         first = text[: csv_rows.MAX_LINE].tobytes().split(b"\n", 1)[0]
-        names = next(csv.reader([first.decode("utf-8", "replace").replace("\0", "?").strip("\r")]), [])
+        line = first.decode("utf-8", "replace").replace("\0", "?").strip("\r").replace("\r", "?")
+        names = next(csv.reader([line]), [])
         layout = np.empty(LAYOUT, dtype=np.int64)
         if not set(names) & set(COLUMNS):
             layout[: len(COLUMNS)] = range(len(COLUMNS))

@@ -4,11 +4,13 @@ from typing import Final
 
 import numpy as np
 
-from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, DESTINATION_SHIFT, PROMOTION_SHIFT, STATE
+from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, DESTINATION_SHIFT, KINGS, OWN, PROMOTION_SHIFT, STATE
 from easy_to_hard.generators.kernels import kernel
 
 MAX_UCI: Final = 5
 
+_A1, _C1, _E1, _G1, _H1 = (np.int64(square) for square in (0, 2, 4, 6, 7))
+_1, _E1_WORD = np.uint64(1), np.uint64(1 << 4)
 _DIGIT_0, _SMALL_A = ord("0"), ord("a")
 # Letters in the order of the kinds.
 _PIECES = np.frombuffer(b"pnbrqk", dtype=np.uint8)
@@ -31,7 +33,10 @@ def write_square(square, text, place):  # type: ignore[no-untyped-def]
 
 @kernel
 def read_uci(text, start, stop, position):  # type: ignore[no-untyped-def]
-    """The move that text[start:stop] (uint8) names, 15 bits, as the mover sees it; -1 where it is not UCI."""
+    """The move that text[start:stop] (uint8) names, 15 bits, as the mover sees it; -1 where it is not UCI.
+
+    Castling may be written as the king's two steps (e1g1) or as the king taking its rook (e1h1), and is the former.
+    """
     if stop - start != 4 and stop - start != 5:
         return np.int64(-1)
     origin, to = read_square(text, start), read_square(text, start + 2)
@@ -39,6 +44,10 @@ def read_uci(text, start, stop, position):  # type: ignore[no-untyped-def]
         return np.int64(-1)
     if position[STATE] & BLACK_TO_MOVE:
         origin, to = origin ^ 56, to ^ 56
+    # A king that takes its own rook, as in Chess960, castles; it can take no other piece of its own.
+    own_king = position[OWN] & position[KINGS] & _E1_WORD
+    if origin == _E1 and to in (_A1, _H1) and own_king and (position[OWN] >> np.uint64(to)) & _1:
+        to = _G1 if to == _H1 else _C1
     promotion = 0
     if stop - start == 5:
         for kind in range(1, 5):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from chess_oracles import KINDS, PERFT, Comparison, chess, encode, position_of, random_play, thrown_boards
 
-from easy_to_hard.generators.chess import parse_fens, to_fens
+from easy_to_hard.generators.chess import parse_fens, parse_ucis, to_fens, to_ucis
 from easy_to_hard.generators.chess.attacks import in_check
 from easy_to_hard.generators.chess.board import MAX_MOVES, MOVE_MASK
 from easy_to_hard.generators.chess.moves import find_legal, has_legal_move, legal_moves, make
@@ -112,6 +112,20 @@ def test_end_of_the_game() -> None:
     }
     for position, (check, moves) in zip(parse_fens(list(fens)), fens.values(), strict=True):
         assert (in_check(position), has_legal_move(position), len(_moves_of(position)) > 0) == (check, moves, moves)
+
+
+@pytest.mark.parametrize("fen", WORKED_OUT)
+def test_castling_may_be_written_as_the_king_taking_its_rook(fen: str) -> None:
+    """Of all pairs of squares python-chess takes the same for a legal move, and means the same move by them."""
+    positions, scratch = parse_fens([fen]), np.empty(MAX_MOVES, dtype=np.int64)
+    for text in _squares():
+        try:
+            meant = chess.Board(fen).parse_uci(text).uci()
+        except ValueError:
+            meant = None
+        moves = parse_ucis([text], positions)
+        legal = find_legal(positions[0], moves[0], scratch) >= 0
+        assert (to_ucis(moves, positions)[0] if legal else None) == meant, text
 
 
 def test_find_legal() -> None:
