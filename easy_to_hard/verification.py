@@ -168,7 +168,7 @@ def _check_rows(
     for name, value in {**tensors.digests(), "target_ones": tensors.target_ones}.items():
         if value != entry[name]:
             yield f"{entry['path']}: {name} of the decoded tensors is {value}, the manifest says {entry[name]}"
-    facts = {"bytes": path.stat().st_size, "num_bytes": arrow_bytes(path)}
+    facts: dict[str, Any] = {"bytes": path.stat().st_size, "num_bytes": arrow_bytes(path)}
     if rows == entry["rows"]:
         facts["sample"] = sample.facts()
     for name, value in facts.items():

@@ -24,6 +24,7 @@ from easy_to_hard.baselines.deep_thinking.data import Items, manifest_sha256
 from easy_to_hard.baselines.deep_thinking.evaluation import slices
 from easy_to_hard.baselines.deep_thinking.examination import Examination, describe_device, examine
 from easy_to_hard.files import file_sha256
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.leaderboard.callables import Asked, load_callable
 from easy_to_hard.leaderboard.fresh import FROZEN_ROWS
 from easy_to_hard.leaderboard.ranking import ladder
@@ -107,10 +108,9 @@ class Questions:
                     f"--{name} must be one number, or one for each of the {len(difficulties)} difficulties, "
                     f"not {len(numbers)}"
                 )
-            if min(numbers, default=1) < 1:
-                raise ValueError(f"--{name} must be at least 1, not {min(numbers)}")
-        if self.batch_size < 1:
-            raise ValueError(f"--batch-size must be at least 1, not {self.batch_size}")
+            for number in numbers:
+                check_integer(f"--{name}", number, 1)
+        check_integer("--batch-size", self.batch_size, 1)
         object.__setattr__(self, "difficulties", difficulties)
         for difficulty in difficulties:
             self.spec(difficulty)

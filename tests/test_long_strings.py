@@ -20,9 +20,11 @@ from easy_to_hard import (
     load,
     verify,
 )
+from easy_to_hard.baselines.deep_thinking.examination import Examination
 from easy_to_hard.cli import main
 from easy_to_hard.generators import mazes, prefix_sums
 from easy_to_hard.generators.chess import sampling
+from easy_to_hard.leaderboard.evaluate import Questions
 from easy_to_hard.presets import Part
 from easy_to_hard.tasks import get_task, parse_config
 
@@ -129,6 +131,40 @@ def test_no_message_writes_out_a_number_of_five_thousand_digits(call: Callable[[
         call()
     assert "integer string conversion" not in str(caught.value)
     assert len(str(caught.value)) < 300 or "unknown config" in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [1.5, 2.0, True, "2"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda number: PrefixSumDataset("x", number),
+        lambda number: PrefixSumDataset("x", num_samples=number),
+        lambda number: load("mazes", 9, num_samples=number),
+        lambda number: generate(_spec(), 2, num_threads=number),
+        lambda number: get_task("mazes").encode(np.zeros((2, 11, 11), np.uint8), 9, number),
+        lambda number: mazes.first_distinct(number, size=9, variant="wilson", split="train", seed=0, split_rule="hash"),
+        lambda number: sampling.first_distinct(number, mate_in=1, split="test", seed=0, split_rule="hash"),
+        lambda number: build("x", preset="tiny", num_threads=number),
+        lambda number: build("x", parts=[Part(task="mazes", difficulty=9, split="test", rows=number)]),
+        lambda number: StreamingDataset("mazes", 9, batch_size=number),
+        lambda number: StreamingDataset("mazes", 9, batch_size=2, start=number),
+        lambda number: StreamingDataset("mazes", 9, batch_size=2, rank=0, world_size=number),
+        lambda number: StreamingDataset("mazes", 9, batch_size=2).batch(number),
+        lambda number: Questions(task="mazes", items=(number,)),
+        lambda number: Questions(task="mazes", iterations=(number,)),
+        lambda number: Questions(task="mazes", batch_size=number),
+        lambda number: Examination(task="mazes", difficulties=(9,), items=(number,)),
+        lambda number: Examination(task="mazes", difficulties=(9,), iterations=number),
+        lambda number: Examination(task="mazes", difficulties=(9,), threads=number),
+    ],
+)
+def test_only_integers_are_counts(
+    call: Callable[[Any], Any], number: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"must be an integer, not (1\.5|2\.0|True|'2')"):
+        call(number)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("task", ["prefix_sums", "mazes", "chess_mates"])

@@ -1,5 +1,6 @@
 """Commands whose standard files are closed, or are terminals with few characters."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from easy_to_hard import build
+from easy_to_hard.cli import main
 from easy_to_hard.lichess.convert import convert
 from easy_to_hard.lichess.reading import ConvertError
 from easy_to_hard.presets import Part
@@ -43,37 +45,32 @@ def test_a_closed_standard_input_is_said_in_one_line(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("end", [b"\r", b"\rPuzzle\r\n"])
-def test_a_carriage_return_in_the_first_line(end: bytes, tmp_path: Path) -> None:
+def test_a_carriage_return_in_the_first_line(tmp_path: Path) -> None:
     header, _, rows = PUZZLES.read_bytes().partition(b"\n")
     source = tmp_path / "puzzles.csv"
     source.write_bytes(header.rstrip(b"\r").replace(b",Moves", b"\r,Moves") + b"\n" + rows)
     with pytest.raises(ConvertError, match=r"the header must have .* once each, not "):
         convert(source, tmp_path / "made", progress=False)
     first, _, others = rows.partition(b"\n")
-    source.write_bytes(first.replace(b",", b",\r", 1) + end + b"\n" + others)
+    source.write_bytes(first.replace(b",", b",\r", 1) + b"\r\n" + others)
     report = convert(source, tmp_path / "other", progress=False)
     assert report.rows_out > 150
-    assert [reject.line for reject in report.rejects] == [1] or len(report.rejects) >= 1
+    assert report.rows_out == report.rows_in - 1
     source.write_bytes(rows.replace(b"\r", b"").replace(b"\n", b"\r"))
     with pytest.raises(ConvertError):
         convert(source, tmp_path / "third", progress=False)
 
 
-def test_walls_and_paths_differ_on_any_terminal(tmp_path: Path) -> None:
-    told = _run("show mazes 9", tmp_path)
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_walls_and_paths_differ_on_any_terminal(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    assert main(["show", "mazes", "9"]) == 0
+    sys.stdout.flush()
     drawing = MAZES.text(*_first_maze())
-    for encoding in ("ascii", "latin-1", "utf-8"):
-        shown = subprocess.run(
-            [sys.executable, "-m", "easy_to_hard.cli", "show", "mazes", "9"],
-            capture_output=True,
-            check=False,
-            env={"PATH": "", "PYTHONIOENCODING": encoding, "PYTHONPATH": ":".join(sys.path)},
-        ).stdout.decode(encoding)
-        expected = drawing if encoding == "utf-8" else drawing.replace("█", "#").replace("·", ".")
-        assert shown.startswith(expected)
-    assert "##" in drawing.replace("█", "#")
-    assert told.returncode == 0
+    assert {"█", "·", " "} < set(drawing)
+    expected = drawing if encoding == "utf-8" else drawing.replace("█", "#").replace("·", ".")
+    assert written.getvalue().decode(encoding).startswith(expected)
 
 
 def _first_maze():  # type: ignore[no-untyped-def]

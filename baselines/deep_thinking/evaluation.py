@@ -28,6 +28,7 @@ from tqdm import tqdm
 from easy_to_hard.baselines.deep_thinking.data import AnswerRules
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.training import Precision
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.scoring import wilson_interval
 
 Exit = Literal["settled", "max_confidence", "fixed"]
@@ -273,8 +274,8 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("max_iterations", "batch_size", "min_iterations", "threads")}
         for name, count in counts.items():
-            if count is not None and count < 1:
-                raise ValueError(f"{name} must be at least 1, not {count}")
+            if count is not None:
+                check_integer(name, count, 1)
         if self.max_iterations > _MOST_ITERATIONS:
             raise ValueError(f"max_iterations must be at most {_MOST_ITERATIONS:,}, not {self.max_iterations}")
         if self.exit_rule not in get_args(Exit):

@@ -21,6 +21,7 @@ from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, Evaluati
 from easy_to_hard.baselines.deep_thinking.evaluation import Exit as EvaluationExit
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.training import Precision
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.results import DifficultyScore, Result, source_commit, thin_curve
 from easy_to_hard.scoring import Tally
 from easy_to_hard.tasks import DataSpec, config_name, get_task
@@ -103,8 +104,8 @@ class Examination:
     def __post_init__(self) -> None:
         numbers = [("items", number) for number in self.items]
         for name, number in [*numbers, ("iterations", self.iterations), ("threads", self.threads)]:
-            if number is not None and number < 1:
-                raise ValueError(f"--{name} must be at least 1, not {number}")
+            if number is not None:
+                check_integer(f"--{name}", number, 1)
         if len(self.items) not in (0, 1, len(self.difficulties)):
             raise ValueError(
                 f"--items must be one number, or one for each of the {len(self.difficulties)} difficulties, "
