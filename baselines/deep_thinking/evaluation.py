@@ -19,18 +19,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Any, Final, Protocol, get_args
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import AnswerRules
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.sparse_thinking import think_sparsely, thinks_sparsely
+from easy_to_hard.baselines.deep_thinking.tracking import Exit, Tracker
 from easy_to_hard.baselines.deep_thinking.training import Precision
 from easy_to_hard.scoring import wilson_interval
-
-Exit = Literal["settled", "max_confidence", "fixed"]
 
 # Where there is a fixed point, float32 features on it still move by about 1e-7 of their size.
 SETTLED_CHANGE: Final = 1e-4
@@ -163,58 +164,6 @@ def _judge(
     return answers, exact, certainty.flatten(1).sum(dim=1)
 
 
-class _Tracker:
-    """What is kept of a batch from iteration to iteration: a few numbers an item, and two an iteration."""
-
-    def __init__(
-        self, num_items: int, device: torch.device, config: "EvaluationConfig", keep_answers: bool = False
-    ) -> None:
-        self._config = config
-        self._keep_answers = keep_answers
-        self.answers: Tensor | None = None
-        zeros = torch.zeros(num_items, dtype=torch.long, device=device)
-        self.settled_at, self.confident_at, self.solved_at = zeros, zeros.clone(), zeros.clone()
-        self.right = {name: zeros.bool() for name in get_args(Exit)}
-        self._confidence = torch.full((num_items,), -1.0, device=device)
-        self.counts: list[Tensor] = []
-        self.confident_counts: list[Tensor] = []
-
-    def add(self, iteration: int, answers: Tensor, exact: Tensor, confidence: Tensor, change: Tensor) -> None:
-        """Take note of an iteration: answers, whether right, how confident, and relative change of the features."""
-        # The first is surer than none, even if it is not a number.
-        surer = confidence > self._confidence if iteration > 1 else torch.ones_like(exact)
-        self._confidence = torch.where(surer, confidence, self._confidence)
-        self.confident_at[surer] = iteration
-        self.right["max_confidence"] = torch.where(surer, exact, self.right["max_confidence"])
-        open_before = self.settled_at == 0
-        self.right["settled"] = torch.where(open_before, exact, self.right["settled"])
-        self.settled_at[open_before & (change <= self._config.settled_change)] = iteration
-        in_time = torch.full_like(exact, iteration <= self._config.last_exit)
-        if iteration <= self._config.last_exit:
-            self.right["fixed"] = exact
-        if self._keep_answers:
-            taken = {"settled": open_before, "max_confidence": surer, "fixed": in_time}[self._config.exit_rule]
-            newest = answers.to(torch.uint8)
-            earlier = newest if self.answers is None else self.answers
-            self.answers = torch.where(taken.view(-1, *[1] * (newest.ndim - 1)), newest, earlier)
-        self.solved_at[exact & (self.solved_at == 0)] = iteration
-        self.counts.append(exact.sum())
-        self.confident_counts.append(self.right["max_confidence"].sum())
-
-    def all_settled(self) -> bool:
-        """Whether every item has settled."""
-        return bool((self.settled_at > 0).all())
-
-    def chosen(self) -> Tensor:
-        """(batch,) int64: the iteration whose answer counts."""
-        config = self._config
-        if config.exit_rule == "fixed":
-            return torch.full_like(self.settled_at, config.last_exit)
-        if config.exit_rule == "max_confidence":
-            return self.confident_at
-        return torch.where(self.settled_at == 0, config.max_iterations, self.settled_at)
-
-
 def _relative_change(state: Tensor, previous: Tensor) -> Tensor:
     """Largest absolute change of a feature over the largest size of one, (batch,) float.
 
@@ -303,11 +252,13 @@ class EvaluationConfig:
         inputs: Tensor,
         targets: Tensor,
         rules: AnswerRules,
-        update: Callable[[], object],
+        update: Callable[[int], object],
         keep_answers: bool = False,
-    ) -> _Tracker:
-        """Run one batch; `update` is called after each iteration."""
-        tracker = _Tracker(len(inputs), inputs.device, self, keep_answers)
+    ) -> Tracker:
+        """Run one batch; `update` is called with the number of iterations that were done, 1 or more."""
+        if isinstance(model, CellularNet) and thinks_sparsely(model, inputs, rules, self.exit_rule, keep_answers):
+            return think_sparsely(model, inputs, targets, rules, self, update, keep_answers)
+        tracker = Tracker(len(inputs), inputs.device, self, keep_answers)
         mask = None if rules.mask is None else rules.mask(inputs)
         check_every = _GPU_CHECK_EVERY if inputs.is_cuda else 1
         previous = model.initial_state(inputs)
@@ -315,19 +266,19 @@ class EvaluationConfig:
             answers, exact, confidence = _judge(model.read_out(state), inputs, targets, mask, rules)
             tracker.add(iteration, answers, exact, confidence, _relative_change(state, previous))
             previous = state
-            update()
+            update(1)
             may_stop = self.stop_when_settled and iteration >= self.min_iterations and iteration % check_every == 0
             if may_stop and tracker.all_settled():
                 break
         return tracker
 
-    def summarise(self, trackers: Sequence[_Tracker], seconds: float) -> Evaluation:
+    def summarise(self, trackers: Sequence[Tracker], seconds: float) -> Evaluation:
         """Join the batches."""
 
-        def joined(values: Callable[[_Tracker], Tensor]) -> Tensor:
+        def joined(values: Callable[[Tracker], Tensor]) -> Tensor:
             return torch.cat([values(tracker) for tracker in trackers]).cpu()
 
-        chosen = joined(_Tracker.chosen)
+        chosen = joined(Tracker.chosen)
         solved_at = joined(lambda t: t.solved_at)
         solved = solved_at[solved_at > 0]
         return Evaluation(
@@ -385,12 +336,12 @@ def evaluate(
     stopped = threading.Event()
     one_at_a_time = threading.Lock()
 
-    def update() -> None:
+    def update(iterations: int) -> None:
         if stopped.is_set():
             raise KeyboardInterrupt
-        bar.update()
+        bar.update(iterations)
 
-    def run(part: slice) -> _Tracker:
+    def run(part: slice) -> Tracker:
         if config.threads is not None:
             torch.set_num_threads(1)
         inputs, targets = (tensor.to(device) for tensor in items[part])
