@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from easy_to_hard.files import file_sha256, write_atomically
 from easy_to_hard.manifest import MANIFEST, StorageError, check_entry, read_manifest
+from easy_to_hard.writing import telling
 
 _STATE: Final = ".build"
 _LOCK: Final = ".lock"
@@ -144,7 +145,7 @@ class Journal:
 
     def add(self, entry: dict[str, Any]) -> None:
         """Note a file that is whole."""
-        with self._file.open("a", encoding="utf-8") as file:
+        with telling(self._file), self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     def close(self) -> None:

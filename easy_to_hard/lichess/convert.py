@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tqdm import tqdm
-
 from easy_to_hard import __version__
 from easy_to_hard.files import write_atomically, write_json
 from easy_to_hard.lichess.bands import BANDS, BandWriter, check_edges
@@ -23,6 +21,7 @@ from easy_to_hard.lichess.reading import ConvertError, Input, line_blocks, witho
 from easy_to_hard.lichess.rows import SCHEMA, Reject, RowReader
 from easy_to_hard.lichess.sorting import RatingSort
 from easy_to_hard.manifest import FORMAT, MANIFEST, README
+from easy_to_hard.progress import progress_bar
 
 REJECTS: Final = "rejects.csv"
 SOURCE: Final = "source.json"
@@ -152,7 +151,9 @@ def _read(
 ) -> int:
     """Read all rows; returns how many are puzzles."""
     rows = 0
-    with tqdm(total=opened.size, unit="B", unit_scale=True, desc=f"reading {opened.name}", disable=not progress) as bar:
+    with progress_bar(
+        total=opened.size, unit="B", unit_scale=True, desc=f"reading {opened.name}", always=True, show=progress
+    ) as bar:
         for text in line_blocks(without_mark(opened.pieces())):
             for batch, rejected in reader.read(text):
                 if strict and rejected:
@@ -174,7 +175,7 @@ def _write_bands(
     progress: bool,
 ) -> None:
     writer = BandWriter(made, bands, edges)
-    with tqdm(total=rows, unit="row", unit_scale=True, desc="writing", disable=not progress) as bar:
+    with progress_bar(total=rows, unit="rows", unit_scale=True, desc="writing", always=True, show=progress) as bar:
         for table in sort.tables():
             writer.add(table)
             bar.update(len(table))
@@ -194,7 +195,7 @@ def _write_bands(
 
 def _write_planes(made: Path, sort: RatingSort, rows: int, told: dict[str, Any], progress: bool) -> None:
     writer = PlaneWriter(made, rows)
-    with tqdm(total=rows, unit="row", unit_scale=True, desc="writing", disable=not progress) as bar:
+    with progress_bar(total=rows, unit="rows", unit_scale=True, desc="writing", always=True, show=progress) as bar:
         for table in sort.tables():
             writer.add(table)
             bar.update(len(table))
