@@ -41,6 +41,10 @@ class Build:
     threads: Annotated[int | None, arg(help="files made at a time; one a core by default")] = None
     quiet: Quiet = False
 
+    def when_stopped(self) -> str:
+        """What an interrupt leaves."""
+        return "give the same command again, it goes on from what is whole"
+
     def run(self) -> int:
         """Build, and say where."""
         from easy_to_hard.storage import build
@@ -124,6 +128,12 @@ class Generate:
     seed: Seed = 0
     split_rule: SplitRule = "hash"
     root: Root = ""
+
+    def when_stopped(self) -> str:
+        """What an interrupt leaves."""
+        if self.out.suffix == "":
+            return "give the same command again, it goes on from what is whole"
+        return f"{self.out} was not written, and the same command begins anew"
 
     def run(self) -> int:
         """Generate, write under a temporary name, rename."""

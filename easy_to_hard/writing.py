@@ -192,7 +192,7 @@ def holds_nothing(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def hold_folder(folder: Path, what: str) -> Iterator[None]:
-    """Make a folder this process's alone, and clear it of what killed ones left.
+    """Make a folder this process's alone, and clear it of what killed ones left; a new one goes if nothing comes of it.
 
     Args:
         folder: made when missing.
@@ -203,6 +203,7 @@ def hold_folder(folder: Path, what: str) -> Iterator[None]:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file, not a folder: choose another --out")
+    new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK, timeout=0)
     try:
@@ -213,4 +214,6 @@ def hold_folder(folder: Path, what: str) -> Iterator[None]:
         clear_leftovers(folder)
         yield
     finally:
+        if new and holds_nothing(folder):
+            remove(folder)
         lock.release()
