@@ -17,20 +17,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, get_args
+from typing import Final, Protocol, get_args
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import AnswerRules
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.sparse_thinking import think_sparsely, thinks_sparsely
 from easy_to_hard.baselines.deep_thinking.tracking import Exit, Tracker
-from easy_to_hard.baselines.deep_thinking.training import Precision
+from easy_to_hard.baselines.precision import Settled, autocast
+from easy_to_hard.progress import progress_bar
 from easy_to_hard.scoring import wilson_interval
 
 # Where there is a fixed point, float32 features on it still move by about 1e-7 of their size.
@@ -217,7 +216,7 @@ class EvaluationConfig:
     stop_when_settled: bool = False
     min_iterations: int = 1
     threads: int | None = None
-    precision: Precision = "float32"
+    precision: Settled = "float32"
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("max_iterations", "batch_size", "min_iterations", "threads")}
@@ -228,8 +227,8 @@ class EvaluationConfig:
             raise ValueError(f"max_iterations must be at most {_MOST_ITERATIONS:,}, not {self.max_iterations}")
         if self.exit_rule not in get_args(Exit):
             raise ValueError(f"exit_rule must be one of {', '.join(get_args(Exit))}, not {self.exit_rule!r}")
-        if self.precision not in get_args(Precision):
-            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, not {self.precision!r}")
+        if self.precision not in get_args(Settled):
+            raise ValueError(f"precision must be one of {', '.join(get_args(Settled))}, not {self.precision!r}")
         if self.exit_iteration is not None and not 1 <= self.exit_iteration <= self.max_iterations:
             raise ValueError(f"exit_iteration must be from 1 to {self.max_iterations}, not {self.exit_iteration}")
         if not self.settled_change >= 0:
@@ -326,12 +325,7 @@ def evaluate(
     device = next(model.parameters()).device
     started = time.perf_counter()
     parts = list(slices(len(items), config.batch_size))
-    bar: tqdm[Any] = tqdm(
-        total=len(parts) * config.max_iterations,
-        desc=description,
-        unit=" iterations",
-        disable=None if progress else True,
-    )
+    bar = progress_bar(total=len(parts) * config.max_iterations, desc=description, unit="iterations", show=progress)
 
     stopped = threading.Event()
     one_at_a_time = threading.Lock()
@@ -345,8 +339,7 @@ def evaluate(
         if config.threads is not None:
             torch.set_num_threads(1)
         inputs, targets = (tensor.to(device) for tensor in items[part])
-        lower = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else nullcontext()
-        with torch.inference_mode(), lower:
+        with torch.inference_mode(), autocast(device, config.precision):
             tracker = config.run_batch(model, inputs, targets, rules, update, on_answers is not None)
         if on_answers is not None and tracker.answers is not None:
             with one_at_a_time:

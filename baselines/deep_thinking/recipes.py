@@ -222,7 +222,7 @@ _FAST_SUMS: Final = Recipe(
         hold_share=0.25,
         hold_iterations=60,
         hold_from_step=400,
-        precision="bfloat16",
+        precision="auto",
     ),
 )
 _CPU_SUMS: Final = replace(
@@ -268,7 +268,7 @@ _CPU_MAZES: Final = Recipe(
         hold_share=0.1,
         hold_iterations=60,
         hold_from_step=3500,
-        precision="bfloat16",
+        precision="auto",
     ),
 )
 # The published width and loss are for 600,000 puzzles and days on GPUs.
@@ -286,7 +286,7 @@ _CPU_MATES: Final = Recipe(
         decay="linear",
         warmup_steps=200,
         gradient_clip=1.0,
-        precision="bfloat16",
+        precision="auto",
     ),
 )
 _CPU_PUZZLES: Final = replace(

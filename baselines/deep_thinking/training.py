@@ -9,22 +9,22 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from easy_to_hard.baselines.deep_thinking.data import Batches, Decode, Mask, most_likely_class
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
-from easy_to_hard.baselines.shared import reason_of, require_finite, save_state
-from easy_to_hard.files import write_atomically
+from easy_to_hard.baselines.precision import Precision, Settled, autocast, fast_precision, settle
+from easy_to_hard.baselines.shared import CHECKPOINT, reason_of, require_finite, save_state
+from easy_to_hard.progress import progress_bar
+from easy_to_hard.writing import telling, write_atomically
 
 Decay = Literal["none", "linear", "drops"]
 OptimizerName = Literal["adam", "sgd"]
-Precision = Literal["float32", "bfloat16"]
 
 _DROP_FACTOR: Final = 0.1
 _SGD_MOMENTUM: Final = 0.9
@@ -52,7 +52,8 @@ class TrainingConfig:
             `hold_iterations` (not in the papers; needs progressive_weight above 0).
         hold_iterations: at least 0; at least 1 with a hold_share.
         hold_from_step: at least 0; no such steps before this one.
-        precision: "float32", or "bfloat16" for the convolutions (weights stay float32).
+        precision: "float32", "bfloat16" for the convolutions (weights stay float32), or "auto": what the device is
+            faster in when the run begins.
         seed: of the iteration counts drawn for the progressive loss, at least 0.
         log_every: steps between two lines of the log, at least 1.
 
@@ -92,7 +93,7 @@ class TrainingConfig:
         self._require("gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
         self._require("optimizer", self.optimizer in get_args(OptimizerName), "one of adam, sgd")
         self._require("decay", self.decay in get_args(Decay), "one of none, linear, drops")
-        self._require("precision", self.precision in get_args(Precision), "one of float32, bfloat16")
+        self._require("precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
         self._require("drop_steps", not self.drop_steps or self.decay == "drops", "empty unless decay='drops'")
         if self.hold_share > 0:
             self._require("hold_iterations", self.hold_iterations >= 1, "at least 1 where hold_share is above 0")
@@ -123,12 +124,14 @@ class TrainingReport:
         loss: of the last batch.
         accuracy: of the last batch, exact match, in [0, 1].
         seconds: wall time, over all the times it was taken up again.
+        precision: what the convolutions were computed in.
     """
 
     steps: int
     loss: float
     accuracy: float
     seconds: float
+    precision: Settled
 
 
 def _build_optimizer(model: ThinkingNet, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -193,7 +196,7 @@ class _Trainer:
             hold_iterations=config.hold_iterations,
             hold_share=config.hold_share if step >= config.hold_from_step else 0.0,
         )
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        with autocast(self.device, config.precision):
             loss = progressive_loss(
                 self.model,
                 inputs,
@@ -262,7 +265,10 @@ def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=trainer.device, weights_only=True)
-        changed = changed_settings(json.loads(state["config"]), asdict(trainer.config))
+        stored = json.loads(state["config"])
+        # A run goes on as it began, whatever this device is faster in.
+        trainer.config = settle(trainer.config, stored.get("precision", "auto"))
+        changed = changed_settings(stored, asdict(trainer.config))
         if changed:
             raise ValueError(f"it was written by a training with other settings: {', '.join(changed)}")
         trainer.model.load_state_dict(state["model"])
@@ -278,16 +284,11 @@ class _Log:
     def __init__(self, folder: Path | None, config: TrainingConfig, done: _Progress, show: bool) -> None:
         first = place()[0] == 0
         self._config = config
-        self._bar: tqdm[Any] = tqdm(
-            total=config.steps,
-            initial=done.step,
-            desc="training",
-            unit=" steps",
-            disable=None if show and first else True,
-        )
+        self._bar = progress_bar(total=config.steps, initial=done.step, desc="training", show=show and first)
         self._file = self._board = None
         if folder is not None and first:
-            self._file = _open_log(folder / "log.jsonl", done.step)
+            self._path = folder / "log.jsonl"
+            self._file = _open_log(self._path, done.step)
             self._board = _open_board(folder / "tensorboard", done.step)
         self._items = 0
         self._started = time.perf_counter()
@@ -302,8 +303,9 @@ class _Log:
             return
         rate = self._config.learning_rate * self._config.learning_rate_factor(step)
         line = {"loss": loss, "accuracy": accuracy, "learning_rate": rate, "items_per_second": speed}
-        self._file.write(json.dumps({"step": step, **line}) + "\n")
-        self._file.flush()
+        with telling(self._path):
+            self._file.write(json.dumps({"step": step, **line}) + "\n")
+            self._file.flush()
         if self._board is not None:
             for name, value in line.items():
                 self._board.add_scalar(name, value, step)
@@ -397,10 +399,11 @@ def train(
     done = _Progress()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "checkpoint.pt").is_file():
-            done = load_checkpoint(folder / "checkpoint.pt", trainer)
+        if (folder / CHECKPOINT).is_file():
+            done = load_checkpoint(folder / CHECKPOINT, trainer)
         if float(sum_over_processes(torch.tensor(float(done.step), device=trainer.device))) != done.step * place()[1]:
             raise RuntimeError(f"not all processes see the checkpoint in {folder}: it must be on a shared disk")
+    trainer.config = config = settle(trainer.config, fast_precision(trainer.device))
     log = _Log(folder, config, done, progress)
     earlier, started, saved = done.seconds, time.perf_counter(), time.perf_counter()
     interrupts = _Interrupts()
@@ -413,7 +416,7 @@ def train(
             log.add(step, len(inputs), loss, accuracy)
             due = done.step == config.steps or interrupts.seen or now - saved > checkpoint_seconds
             if folder is not None and place()[0] == 0 and due:
-                save_checkpoint(folder / "checkpoint.pt", trainer, done)
+                save_checkpoint(folder / CHECKPOINT, trainer, done)
                 saved = now
             if after_step is not None:
                 after_step(step)
@@ -423,4 +426,10 @@ def train(
         interrupts.close()
         log.close()
     model.eval()
-    return TrainingReport(steps=done.step, loss=done.loss, accuracy=done.accuracy, seconds=done.seconds)
+    return TrainingReport(
+        steps=done.step,
+        loss=done.loss,
+        accuracy=done.accuracy,
+        seconds=done.seconds,
+        precision=cast(Settled, config.precision),
+    )
