@@ -86,7 +86,7 @@ class Train:
 
     def _recipe(self, name: str) -> "Recipe | None":
         """The preset with its overrides; None if only its settings were asked for."""
-        from tyro.conf import OmitArgPrefixes
+        from tyro.conf import AvoidSubcommands, OmitArgPrefixes
 
         from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
         from easy_to_hard.parsing import parse
@@ -96,7 +96,7 @@ class Train:
             Recipe,
             ["--help"] if self.settings else self.overrides,
             see=f"easy-to-hard train {name} --settings",
-            markers=(OmitArgPrefixes,),
+            markers=(AvoidSubcommands, OmitArgPrefixes),
             default=default,
             prog=f"easy-to-hard train {name}",
             description=default.title,

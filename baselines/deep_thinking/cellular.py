@@ -129,6 +129,11 @@ class CellularNet(ThinkingNet):
             return rows
         return rows + (torch.round(rows.detach() * self.levels) / self.levels - rows.detach())
 
+    def surplus(self, rows: Tensor) -> Tensor:
+        """By how much the logit of class 1 is larger, of each pixel of each cell: (num_cells, patch^dimensions)."""
+        logits = self.head(rows).unflatten(1, (NUM_CLASSES, -1))
+        return logits[:, 1] - logits[:, 0]
+
     def initial_state(self, x: Tensor) -> Tensor:
         """See `ThinkingNet.initial_state`; all 0."""
         seen = self._see(x)

@@ -13,7 +13,7 @@ from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, ModelFacts, save_model
 from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules, input_shape, one_item
 from easy_to_hard.baselines.deep_thinking.distributed import place, process_group, sum_over_processes
-from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.examination import (
     check_device,
     check_task,
@@ -26,6 +26,7 @@ from easy_to_hard.baselines.deep_thinking.experiments import AlignmentResult, Ki
 from easy_to_hard.baselines.deep_thinking.film import check_ending, choose_frames, write_film
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
+from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingReport, changed_settings, train
 from easy_to_hard.baselines.precision import Settled, fast_precision, settle
 from easy_to_hard.baselines.shared import CHECKPOINT

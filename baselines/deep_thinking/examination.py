@@ -17,9 +17,10 @@ from easy_to_hard.baselines.deep_thinking.data import (
     manifest_sha256,
     validation_items,
 )
-from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, evaluate
-from easy_to_hard.baselines.deep_thinking.evaluation import Exit as EvaluationExit
+from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, evaluate
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
+from easy_to_hard.baselines.deep_thinking.tracking import Exit as EvaluationExit
 from easy_to_hard.baselines.precision import Settled
 from easy_to_hard.results import DifficultyScore, Result, source_commit, thin_curve
 from easy_to_hard.scoring import Tally

@@ -3,8 +3,8 @@
 All of them start from features, apply an iteration as often as wanted, and read an answer out of the features at any
 time. They differ in the iteration: `RecurrentNet` has one block with or without recall (Bansal et al. 2022, arXiv
 2202.05826; without recall it is the net of Schwarzschild et al. 2021, arXiv 2106.04537), `FeedForwardNet` a block of
-its own for every iteration; `LipschitzNet`, a contraction, and `CellularNet`, a rule for a cell and its neighbours, have
-files of their own.
+its own for every iteration; `LipschitzNet`, a contraction, and `CellularNet`, a rule for a cell and its neighbours,
+have files of their own.
 """
 
 import contextlib

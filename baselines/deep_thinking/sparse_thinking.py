@@ -13,7 +13,7 @@ from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
 from easy_to_hard.baselines.deep_thinking.cellular_kernel import Array, Rule, Scene, Thought, begin, iterate
 from easy_to_hard.baselines.deep_thinking.data import AnswerRules
 from easy_to_hard.baselines.deep_thinking.model import NUM_CLASSES
-from easy_to_hard.baselines.deep_thinking.tracking import Exit, ExitSettings, Tracker
+from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Exit, Tracker
 
 # So many iterations between two looks at the progress bar.
 _AT_A_TIME: Final = 256
@@ -62,7 +62,7 @@ def think_sparsely(
     inputs: Tensor,
     targets: Tensor,
     rules: AnswerRules,
-    settings: ExitSettings,
+    settings: EvaluationConfig,
     update: Callable[[int], object],
     keep_answers: bool,
 ) -> Tracker:
@@ -103,7 +103,7 @@ def _think(
     x: Tensor,
     targets: Tensor,
     rules: AnswerRules,
-    settings: ExitSettings,
+    settings: EvaluationConfig,
     update: Callable[[int], object],
 ) -> _Course:
     """Think about one item until nothing changes, or as long as allowed."""

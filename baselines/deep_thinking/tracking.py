@@ -1,42 +1,99 @@
-"""What an evaluation keeps of a batch while it thinks: a few numbers an item, and two an iteration."""
+"""How to evaluate, and what is kept of a batch while it thinks: a few numbers an item, and two an iteration."""
 
-from typing import Literal, Protocol, get_args
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from easy_to_hard.baselines.precision import Settled
+
 Exit = Literal["settled", "max_confidence", "fixed"]
 
 
-class ExitSettings(Protocol):
-    """Which iteration's answer counts; see `EvaluationConfig`."""
+# Where there is a fixed point, float32 features on it still move by about 1e-7 of their size.
+SETTLED_CHANGE: Final = 1e-4
+_RULES: Final = {
+    "settled": (
+        "each item's first iteration whose largest change of a feature is at most {settled_change:g} of the item's "
+        "largest feature, or else the last of {max_iterations}; targets are not looked at"
+    ),
+    "max_confidence": (
+        "each item's most confident iteration of {max_iterations} (sum over cells of the larger class probability); "
+        "targets are not looked at"
+    ),
+    "fixed": "iteration {exit_iteration} for all items",
+}
+_MOST_ITERATIONS: Final = 10**9
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How to evaluate.
+
+    Attributes:
+        max_iterations: how many iterations to run, at least 1.
+        exit_rule: which iteration's answer counts: "settled", "max_confidence" or "fixed".
+        exit_iteration: for "fixed", from 1 to max_iterations; None for the last.
+        batch_size: items at a time, at least 1.
+        settled_change: an item has settled when its features change by at most this share, at least 0.
+        stop_when_settled: leave a batch when all its items have settled, and take its last counts as those of the
+            later iterations. Saves time; False runs every iteration.
+        min_iterations: do not leave a batch before this one.
+        threads: batches evaluated at a time on a CPU, each by one thread (which torch is left set to); None for one
+            batch by as many threads as torch is set to. Threads that share a batch wait for each other at every
+            layer, so on a machine that does anything else besides they are many times slower.
+        precision: "float32" (or what the weights are), or "bfloat16" for the convolutions.
+
+    Raises:
+        ValueError: a value outside the ranges above.
+    """
+
+    max_iterations: int
+    exit_rule: Exit = "settled"
+    exit_iteration: int | None = None
+    batch_size: int = 100
+    settled_change: float = SETTLED_CHANGE
+    stop_when_settled: bool = False
+    min_iterations: int = 1
+    threads: int | None = None
+    precision: Settled = "float32"
+
+    def __post_init__(self) -> None:
+        counts = {name: getattr(self, name) for name in ("max_iterations", "batch_size", "min_iterations", "threads")}
+        for name, count in counts.items():
+            if count is not None and count < 1:
+                raise ValueError(f"{name} must be at least 1, not {count}")
+        if self.max_iterations > _MOST_ITERATIONS:
+            raise ValueError(f"max_iterations must be at most {_MOST_ITERATIONS:,}, not {self.max_iterations}")
+        if self.exit_rule not in get_args(Exit):
+            raise ValueError(f"exit_rule must be one of {', '.join(get_args(Exit))}, not {self.exit_rule!r}")
+        if self.precision not in get_args(Settled):
+            raise ValueError(f"precision must be one of {', '.join(get_args(Settled))}, not {self.precision!r}")
+        if self.exit_iteration is not None and not 1 <= self.exit_iteration <= self.max_iterations:
+            raise ValueError(f"exit_iteration must be from 1 to {self.max_iterations}, not {self.exit_iteration}")
+        if not self.settled_change >= 0:
+            raise ValueError(f"settled_change must be at least 0, not {self.settled_change}")
 
     @property
-    def exit_rule(self) -> Exit: ...
+    def iterations_rule(self) -> str:
+        """How the iteration whose answer counts is chosen, in words."""
+        values = {"settled_change": self.settled_change, "max_iterations": self.max_iterations}
+        return _RULES[self.exit_rule].format(**values, exit_iteration=self.last_exit)
 
     @property
-    def last_exit(self) -> int: ...
-
-    @property
-    def max_iterations(self) -> int: ...
-
-    @property
-    def settled_change(self) -> float: ...
-
-    @property
-    def stop_when_settled(self) -> bool: ...
-
-    @property
-    def min_iterations(self) -> int: ...
+    def last_exit(self) -> int:
+        """For exit "fixed": the iteration whose answer counts."""
+        return self.max_iterations if self.exit_iteration is None else self.exit_iteration
 
 
 class Tracker:
     """What is kept of a batch from iteration to iteration: a few numbers an item, and two an iteration."""
 
     def __init__(
-        self, num_items: int, device: torch.device, config: ExitSettings, keep_answers: bool = False
+        self, num_items: int, device: torch.device, config: EvaluationConfig, keep_answers: bool = False
     ) -> None:
         self._config = config
         self._keep_answers = keep_answers

@@ -1,4 +1,4 @@
-"""Training with the progressive loss, in steps that can be stopped and taken up again bit for bit."""
+"""Training in steps that can be stopped and taken up again bit for bit; here with the progressive loss."""
 
 import contextlib
 import json
@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import Batches, Decode, Mask, most_likely_class
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
 from easy_to_hard.baselines.precision import Precision, Settled, autocast, fast_precision, settle
 from easy_to_hard.baselines.shared import CHECKPOINT, reason_of, require_finite, save_state
 from easy_to_hard.progress import progress_bar
@@ -173,6 +175,18 @@ class _Trainer:
         self.device = next(model.parameters()).device
         self.parameters = list(model.parameters())
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it. There is no random state: batches and iterations go by the step."""
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def finish(self) -> None:
+        """What is left to do after the last step: nothing."""
+
     def update(self, step: int, inputs: Tensor, targets: Tensor) -> tuple[float, float]:
         """One optimizer step on this process's part of a batch; loss and accuracy of the whole batch.
 
@@ -231,11 +245,30 @@ class _Progress:
     seconds: float = 0.0
 
 
-def save_checkpoint(path: Path, trainer: _Trainer, progress: _Progress) -> None:
-    """Write a checkpoint, whole or not at all. There is no random state: batches and iterations go by the step."""
+Trainer: TypeAlias = "_Trainer | PoolTrainer"
+
+
+def make_trainer(
+    model: ThinkingNet, config: TrainingConfig | PoolConfig, mask_of: Mask | None, decode: Decode
+) -> Trainer:
+    """The trainer that goes with a way of training.
+
+    Raises:
+        ValueError: a pool for a net that is not cellular, or for several processes.
+    """
+    if isinstance(config, TrainingConfig):
+        return _Trainer(model, config, mask_of, decode)
+    if not isinstance(model, CellularNet):
+        raise ValueError(f"only a cellular net is trained on a pool of states, not a {type(model).__name__}")
+    if place()[1] > 1:
+        raise ValueError(f"training on a pool of states takes one process, not {place()[1]}")
+    return PoolTrainer(model, config)
+
+
+def save_checkpoint(path: Path, trainer: Trainer, progress: _Progress) -> None:
+    """Write a checkpoint, whole or not at all."""
     state = {
-        "model": trainer.model.state_dict(),
-        "optimizer": trainer.optimizer.state_dict(),
+        **trainer.state(),
         "progress": asdict(progress),
         "config": json.dumps(asdict(trainer.config)),
     }
@@ -257,7 +290,7 @@ def changed_settings(stored: dict[str, Any], current: dict[str, Any]) -> list[st
     return changed
 
 
-def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
+def load_checkpoint(path: Path, trainer: Trainer) -> _Progress:
     """Take up a run where its checkpoint was written.
 
     Raises:
@@ -271,8 +304,7 @@ def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
         changed = changed_settings(stored, asdict(trainer.config))
         if changed:
             raise ValueError(f"it was written by a training with other settings: {', '.join(changed)}")
-        trainer.model.load_state_dict(state["model"])
-        trainer.optimizer.load_state_dict(state["optimizer"])
+        trainer.restore(state)
         return _Progress(**state["progress"])
     except Exception as error:
         raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
@@ -281,7 +313,7 @@ def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
 class _Log:
     """Progress bar, JSON Lines file and, where it is installed, TensorBoard, of one run; silent but on rank 0."""
 
-    def __init__(self, folder: Path | None, config: TrainingConfig, done: _Progress, show: bool) -> None:
+    def __init__(self, folder: Path | None, config: TrainingConfig | PoolConfig, done: _Progress, show: bool) -> None:
         first = place()[0] == 0
         self._config = config
         self._bar = progress_bar(total=config.steps, initial=done.step, desc="training", show=show and first)
@@ -361,7 +393,7 @@ class _Interrupts:
 def train(
     model: ThinkingNet,
     batches: Batches,
-    config: TrainingConfig,
+    config: TrainingConfig | PoolConfig,
     *,
     mask_of: Mask | None = None,
     decode: Decode = most_likely_class,
@@ -380,7 +412,7 @@ def train(
     Args:
         model: the net.
         batches: step number from 0 -> inputs (batch, channels, *size) float, targets (batch, *size) int64.
-        config: how to train.
+        config: how to train: with the progressive loss, or, a cellular net, on a pool of states.
         mask_of: inputs -> (batch, *size) bool, the cells that count; `corridor_mask` for mazes; None for all.
         decode: logits and inputs -> predictions (batch, *size) int64, for the accuracy of the log.
         folder: where to keep log and checkpoint, made when missing; None for nowhere.
@@ -395,7 +427,7 @@ def train(
         ValueError: the checkpoint in the folder is of a training with other settings.
         OSError: a file cannot be written.
     """
-    trainer = _Trainer(model.train(), config, mask_of, decode)
+    trainer = make_trainer(model.train(), config, mask_of, decode)
     done = _Progress()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -425,6 +457,7 @@ def train(
     finally:
         interrupts.close()
         log.close()
+    trainer.finish()
     model.eval()
     return TrainingReport(
         steps=done.step,
