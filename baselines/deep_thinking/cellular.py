@@ -162,4 +162,4 @@ class CellularNet(ThinkingNet):
 def _gather(rows: Tensor, neighbours: Tensor) -> Tensor:
     """(num_cells, channels) and (num_cells, n) to (num_cells, n channels), 0 for a neighbour that is not there."""
     padded = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
-    return padded.index_select(0, neighbours.flatten()).view(len(neighbours), -1)
+    return padded.index_select(0, neighbours.flatten()).view(len(neighbours), neighbours.shape[1] * rows.shape[1])

@@ -6,7 +6,8 @@ arXiv 2609.36126). What is learnt must hold from any state, for any time.
 
 What we found to decide whether a net trained on small mazes solves large ones:
 
-- noise in every iteration: a slow drift that serves as a clock does not survive it
+- noise in every iteration: a slow drift that serves as a clock does not survive it; a share of the items goes without,
+  as in use, so that they meet the fixed points that rounding makes
 - a hinge loss: once an answer has its margin nothing is left to gain, in particular not by answering sooner
 - patience: a wrong "yes" costs little while an item is young, since what is far away cannot be known yet, and where
   nothing is known "yes" is then the right thing to say
@@ -45,6 +46,7 @@ class PoolConfig:
         fresh_share: in (0, 1]; so many items of a batch are replaced by new ones, whose states start anew.
         damage_share: in [0, 1]; so many of the others have their states set back in a few discs.
         noise: at least 0; standard deviation of what is added to every value of a state in every iteration.
+        noiseless_share: in [0, 1]; so many of the items of a batch go without noise.
         patience: at least 1; the weight of a cell that should answer 0 and answers 1 is min(1, age / patience), with
             its item's age in iterations since it was new or damaged.
         stillness_weight: at least 0; of the mean absolute change in the last iteration.
@@ -70,6 +72,7 @@ class PoolConfig:
     fresh_share: float = 0.25
     damage_share: float = 0.1
     noise: float = 0.2
+    noiseless_share: float = 0.3
     patience: float = 200.0
     stillness_weight: float = 0.2
     quiet_iterations: int = 4
@@ -93,7 +96,8 @@ class PoolConfig:
             self._require(name, 0 < getattr(self, name) < math.inf, "above 0 and finite")
         self._require("seed", self.seed < 2**63, "below 2^63")
         self._require("fresh_share", 0 < self.fresh_share <= 1, "above 0 and at most 1")
-        self._require("damage_share", 0 <= self.damage_share <= 1, "from 0 to 1")
+        for name in ("damage_share", "noiseless_share"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
         self._require("average_decay", 0 <= self.average_decay < 1, "from 0 to below 1")
         self._require("quiet_iterations", 1 <= self.quiet_iterations <= self.iterations, "from 1 to iterations")
         self._require("precision", self.precision == "float32", "float32")
@@ -252,15 +256,15 @@ class PoolTrainer:
         signs = 2 * cells.rows(model.patches(pool.targets[slots][:, None].float())) - 1
         items = cells.places.nonzero()[:, 0]
         ages = pool.ages[slots][items]
+        noisy = torch.rand(len(slots), device=self.device, generator=generator) >= config.noiseless_share
+        noise = config.noise * noisy[items, None]
         rows = before = cells.rows(pool.states[slots])
         surplus, losses = signs, []
         for number in range(1, config.iterations + 1):
             before, rows = rows, model.changed(rows, cells)
             if number <= config.iterations - config.quiet_iterations:
-                rows = rows + config.noise * torch.randn(
-                    rows.shape, dtype=rows.dtype, device=self.device, generator=generator
-                )
-            rows = model.bounded(rows)
+                rows = rows + noise * torch.randn(rows.shape, dtype=rows.dtype, device=self.device, generator=generator)
+            rows = model.rounded(model.bounded(rows))
             last = number == config.iterations
             if last or (number >= config.judged_from and (number - config.judged_from) % config.judged_every == 0):
                 surplus = model.surplus(rows)

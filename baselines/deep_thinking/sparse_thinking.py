@@ -112,11 +112,14 @@ def _think(
     right_elsewhere = _right_elsewhere(model, cells, x, targets, rules)
     wrong, confidence = [], []
     done, due, answers = 0, len(scene.neighbours), None
-    while due and done < settings.max_iterations:
+    # An input without a cell has one iteration, in which nothing happens.
+    while not done or (due and done < settings.max_iterations):
         # The answer of exit "fixed" is taken on the way.
         ahead = settings.last_exit - done if done < settings.last_exit else settings.max_iterations - done
         counts, certainties = np.empty(min(_AT_A_TIME, ahead), np.int64), np.empty(min(_AT_A_TIME, ahead))
         ran, due = iterate(thought, due, rule, scene, counts, certainties)
+        if not ran:
+            counts[0], certainties[0], ran = 0, 0.0, 1
         wrong.append(counts[:ran])
         confidence.append(certainties[:ran])
         done += ran
