@@ -154,6 +154,10 @@ class CellularNet(ThinkingNet):
         """See `ThinkingNet.read_out`; each cell's answer depends on its own state alone."""
         return self.pixels(self.head(state.movedim(1, -1)).movedim(-1, 1))
 
+    def layers_by_use(self) -> tuple[list[nn.Linear], list[nn.Linear]]:
+        """The layers that are applied once to each cell, and those that are applied in every iteration."""
+        return [self.recall, self.head], [self.look, self.change]
+
     def is_decayed(self, name: str) -> bool:
         """Biases are not decayed."""
         return not name.endswith("bias")

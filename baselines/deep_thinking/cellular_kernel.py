@@ -59,6 +59,8 @@ class Thought(NamedTuple):
         moved: (num_cells,) int64, room for those that have changed.
         following: (num_cells, width) float64, room for the states of those to compute.
         marked: (num_cells,) bool, all False between iterations.
+        watch: (4,) int64 for the search of a cycle: a signature of all states, that of an earlier iteration, the number
+            of iterations, and that at which the signature is taken anew.
     """
 
     states: Array
@@ -68,6 +70,7 @@ class Thought(NamedTuple):
     moved: Array
     following: Array
     marked: Array
+    watch: Array
 
 
 def begin(rule: Rule, scene: Scene) -> Thought:
@@ -81,6 +84,7 @@ def begin(rule: Rule, scene: Scene) -> Thought:
         moved=np.zeros(num_cells, np.int64),
         following=np.zeros((num_cells, width)),
         marked=np.zeros(num_cells, np.bool_),
+        watch=np.array([0, 0, 0, 1]),
     )
     _read_all(thought, rule, scene)
     return thought
@@ -90,7 +94,10 @@ def begin(rule: Rule, scene: Scene) -> Thought:
 def iterate(
     thought: Thought, num_due: int, rule: Rule, scene: Scene, wrong_counts: Array, certainties: Array
 ) -> tuple[int, int]:
-    """Iterate as often as `wrong_counts` is long, or until no cell is due any more.
+    """Iterate as often as `wrong_counts` is long, or until nothing new can come: no cell is due, or all states repeat.
+
+    That the states of two iterations are the same is told by a signature of 64 bits, and looked for as by Brent (1980,
+    "An improved Monte Carlo factorization algorithm"), with one signature kept.
 
     Args:
         thought: from `begin`, or as an earlier call left it.
@@ -101,7 +108,7 @@ def iterate(
         certainties: (iterations,) float64, filled with the sum of `thought.certainty` after each.
 
     Returns:
-        Iterations done, and how many cells are due in the next one.
+        Iterations done, and how many cells are due in the next one, 0 where the states repeat.
     """
     hidden = np.empty(len(rule.change))
     num_wrong, certainty = thought.wrong.sum(), thought.certainty.sum()
@@ -113,6 +120,7 @@ def iterate(
         for place in range(num_due):
             cell = thought.due[place]
             if np.any(thought.states[cell] != thought.following[place]):
+                thought.watch[0] += _signature(cell, thought.following[place]) - _signature(cell, thought.states[cell])
                 thought.states[cell] = thought.following[place]
                 thought.moved[num_moved] = cell
                 num_moved += 1
@@ -123,8 +131,31 @@ def iterate(
                 certainty += thought.certainty[cell]
         wrong_counts[done], certainties[done] = num_wrong, certainty
         done += 1
-        num_due = _spread(thought, num_moved, scene)
+        num_due = 0 if _repeats(thought.watch) else _spread(thought, num_moved, scene)
     return done, num_due
+
+
+@njit(cache=True, nogil=True)
+def _repeats(watch: Array) -> bool:
+    """Whether the states are those of the iteration that is remembered; takes note of one more iteration."""
+    watch[2] += 1
+    if watch[0] == watch[1]:
+        return True
+    if watch[2] == watch[3]:
+        watch[1] = watch[0]
+        watch[3] *= 2
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _signature(cell: int, state: Array) -> int:
+    """A number of 64 bits for a cell's state; those of all cells are added up."""
+    mixed = np.uint64(cell + 1) * np.uint64(0x9E3779B97F4A7C15)
+    for value in state:
+        mixed ^= np.uint64(np.int64(value * 2**20))
+        mixed *= np.uint64(0xBF58476D1CE4E5B9)
+        mixed ^= mixed >> np.uint64(29)
+    return np.int64(mixed)
 
 
 @njit(cache=True, nogil=True)

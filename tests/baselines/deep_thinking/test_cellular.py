@@ -110,6 +110,25 @@ def test_sparse_states_equal_the_dense_ones_bit_for_bit(task: str, seed: int) ->
     assert idle  # some cells were left out on the way
 
 
+def test_states_that_repeat_are_at_rest() -> None:
+    net = make_net("cellular", width=1, hidden=1, levels=1)
+    with torch.no_grad():
+        for weights in net.parameters():
+            weights.zero_()
+        # A state s becomes s - 1 + ReLU(2 - 2 s).
+        net.look.weight.copy_(torch.tensor([[0.0, -2.0, 0.0]]))
+        net.look.bias.fill_(2.0)
+        net.change.weight.fill_(1.0)
+        net.change.bias.fill_(-1.0)
+    inputs, targets = strings(2, 8)
+    states = _dense_states(net, inputs, 4)
+    assert [float(state[0, 0, 0]) for state in states] == [1.0, 0.0, 1.0, 0.0]
+    config = EvaluationConfig(max_iterations=1000, stop_when_settled=True, threads=1)
+    result = evaluate(net, TensorItems(inputs, targets), answer_rules("prefix_sums"), config, progress=False)
+    assert result.num_settled == 2
+    assert result.last_iteration < 10
+
+
 @pytest.mark.parametrize("exit_rule", ["settled", "fixed"])
 @pytest.mark.parametrize("stop_when_settled", [False, True])
 @pytest.mark.parametrize("task", TASKS)
