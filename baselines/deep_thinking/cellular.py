@@ -74,13 +74,22 @@ class CellularNet(ThinkingNet):
         in_channels, width, dimensions, patch: as in `ThinkingNet`.
         hidden: width of the rule's hidden layer.
         levels: values of a state between 0 and 1, at least 1; 0 for no rounding.
+        cells_everywhere: have cells where the input is 0, too; then a border is unlike a wall.
 
     Raises:
         ValueError: as `ThinkingNet`, hidden below 1 or levels below 0.
     """
 
     def __init__(
-        self, *, in_channels: int, width: int, dimensions: int, hidden: int, levels: int = 8, patch: int = 1
+        self,
+        *,
+        in_channels: int,
+        width: int,
+        dimensions: int,
+        hidden: int,
+        levels: int = 8,
+        patch: int = 1,
+        cells_everywhere: bool = False,
     ) -> None:
         super().__init__(in_channels=in_channels, width=width, dimensions=dimensions, patch=patch)
         check_sizes(hidden=hidden)
@@ -88,6 +97,7 @@ class CellularNet(ThinkingNet):
             raise ValueError(f"levels must be at least 0, not {levels!r}")
         self.hidden = hidden
         self.levels = levels
+        self.cells_everywhere = cells_everywhere
         seen = _REACH**dimensions
         # The hidden layer in two parts: what depends on the input alone is computed once.
         self.look = nn.Linear(seen * width, hidden)
@@ -102,7 +112,7 @@ class CellularNet(ThinkingNet):
     def cells(self, x: Tensor) -> Cells:
         """The cells of inputs (batch, in_channels, *size) float."""
         seen = self._see(x)
-        places = (seen != 0).any(dim=1)
+        places = torch.ones_like(seen[:, 0], dtype=torch.bool) if self.cells_everywhere else (seen != 0).any(dim=1)
         num_cells = int(places.sum())
         numbers = torch.full(places.shape, num_cells, dtype=torch.long, device=x.device)
         numbers[places] = torch.arange(num_cells, device=x.device)
@@ -118,9 +128,10 @@ class CellularNet(ThinkingNet):
         hidden = F.relu(self.look(_gather(rows, cells.neighbours)) + cells.told)
         return rows + self.change(hidden)
 
-    def bounded(self, rows: Tensor) -> Tensor:
-        """States within [-1, 1]; see `_Inwards` for the gradient."""
-        inside: Tensor = _Inwards.apply(rows)
+    @staticmethod
+    def bounded(rows: Tensor, *, inward_gradient: bool = True) -> Tensor:
+        """States within [-1, 1]; their gradient is that of `_Inwards`, or that of a plain clip, 0 outside."""
+        inside: Tensor = _Inwards.apply(rows) if inward_gradient else rows.clamp(-1, 1)
         return inside
 
     def rounded(self, rows: Tensor) -> Tensor:

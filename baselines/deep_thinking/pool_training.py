@@ -50,6 +50,7 @@ class PoolConfig:
         patience: at least 1; the weight of a cell that should answer 0 and answers 1 is min(1, age / patience), with
             its item's age in iterations since it was new or damaged.
         stillness_weight: at least 0; of the mean absolute change in the last iteration.
+        inward_gradient: whether a state at its bound has a gradient back from there (see `CellularNet.bounded`).
         quiet_iterations: from 1 to iterations; so many at the end go without noise.
         judged_every: at least 1; the loss is taken after every so many iterations, and after the last.
         judged_from: from 1; not before this one.
@@ -75,6 +76,7 @@ class PoolConfig:
     noiseless_share: float = 0.3
     patience: float = 200.0
     stillness_weight: float = 0.2
+    inward_gradient: bool = True
     quiet_iterations: int = 4
     judged_every: int = 3
     judged_from: int = 7
@@ -264,7 +266,7 @@ class PoolTrainer:
             before, rows = rows, model.changed(rows, cells)
             if number <= config.iterations - config.quiet_iterations:
                 rows = rows + noise * torch.randn(rows.shape, dtype=rows.dtype, device=self.device, generator=generator)
-            rows = model.rounded(model.bounded(rows))
+            rows = model.rounded(model.bounded(rows, inward_gradient=config.inward_gradient))
             last = number == config.iterations
             if last or (number >= config.judged_from and (number - config.judged_from) % config.judged_every == 0):
                 surplus = model.surplus(rows)

@@ -46,6 +46,7 @@ class NetConfig:
         depth: iterations of a feed-forward net.
         hidden: width of the hidden layer of a cellular net.
         levels: values of a cellular net's states between 0 and 1; 0 for no rounding.
+        cells_everywhere: whether a cellular net has cells where the input is 0, such as in walls.
         init_gain: above 0; torch's starting weights of the iteration are multiplied by it. They are small, and at 1
             (the papers) features fade at first, so that some seeds take several times as long to find the way.
     """
@@ -60,6 +61,7 @@ class NetConfig:
     depth: int = 30
     hidden: int = 48
     levels: int = 8
+    cells_everywhere: bool = False
     init_gain: float = 1.0
 
     def __post_init__(self) -> None:
