@@ -291,6 +291,15 @@ _CELLULAR_MAZES: Final = Recipe(
     net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8, patch=2),
     training=PoolConfig(steps=2000),
 )
+_CELLULAR_SUMS: Final = Recipe(
+    title="prefix sums by a cellular automaton: each bit changes with its neighbours until nothing changes any more",
+    task="prefix_sums",
+    difficulty=32,
+    batch_size=32,
+    net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8),
+    # Neither answer is the one to give while nothing is known.
+    training=PoolConfig(steps=2000, patience=1.0),
+)
 # The published width and loss are for 600,000 puzzles and days on GPUs.
 _CPU_MATES: Final = Recipe(
     title="chess on a CPU: mate in 1 by a net of width 64",
@@ -324,6 +333,7 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
         "prefix-sums-no-recall": _NO_RECALL_SUMS,
         "prefix-sums-feed-forward": _FEED_FORWARD_SUMS,
         "prefix-sums-lipschitz": _LIPSCHITZ_SUMS,
+        "prefix-sums-cellular": _CELLULAR_SUMS,
         "mazes-cpu": _CPU_MAZES,
         "mazes-paper": _PAPER_MAZES,
         "mazes-cellular": _CELLULAR_MAZES,
