@@ -8,7 +8,6 @@ import copy
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,10 +16,12 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
+
+from easy_to_hard.baselines.precision import Precision, autocast, fast_precision, settle
+from easy_to_hard.progress import progress_bar
+from easy_to_hard.writing import replacing
 
 Decay = Literal["none", "linear"]
-Precision = Literal["float32", "bfloat16"]
 
 LossAt: TypeAlias = Callable[[nn.Module, int], Tensor]
 """(net, step from 0) -> the loss of that step's batch, a scalar; it must depend on nothing else."""
@@ -71,7 +72,8 @@ class LoopConfig:
         ema_decay: in [0, 1); of the average of the weights.
         ema_every: the average is updated each so many steps, at least 1.
         ema_from: before this step the average is a copy, at least 0.
-        precision: "float32", or "bfloat16" for what autocast takes in it (weights stay float32).
+        precision: "float32", "bfloat16" for what autocast takes in it (weights stay float32), or "auto": what the
+            device is faster in. `recorded_precision` says what a run began with.
         seed: of the run, at least 0.
 
     Raises:
@@ -98,7 +100,7 @@ class LoopConfig:
         self._require("decay", self.decay in get_args(Decay), "one of none, linear")
         self._require("gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
         self._require("ema_decay", 0 <= self.ema_decay < 1, "from 0 to below 1")
-        self._require("precision", self.precision in get_args(Precision), "one of float32, bfloat16")
+        self._require("precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:
@@ -142,10 +144,10 @@ class Loop:
         self.net = net
         self.average = copy.deepcopy(net).eval().requires_grad_(False)
         self._loss_at = loss_at
-        self._config = config
+        self._device = next(net.parameters()).device
+        self._config = config = settle(config, fast_precision(self._device))
         self._settings = json.loads(json.dumps({"loop": asdict(config), **settings}))
         self._optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
-        self._device = next(net.parameters()).device
         self._done = LoopReport()
 
     def run(self, folder: Path | None, *, checkpoint_seconds: float = 20.0, progress: bool = True) -> LoopReport:
@@ -168,13 +170,7 @@ class Loop:
                 self._load(path)
         done, started, saved = self._done, time.perf_counter(), time.perf_counter()
         earlier = done.seconds
-        bar = tqdm(
-            total=self._config.steps,
-            initial=done.step,
-            desc="training",
-            unit=" steps",
-            disable=None if progress else True,
-        )
+        bar = progress_bar(total=self._config.steps, initial=done.step, desc="training", show=progress)
         try:
             # Dropout and the like draw from torch's own generators, which are left as they were.
             with bar, torch.random.fork_rng():
@@ -200,7 +196,7 @@ class Loop:
         self._optimizer.zero_grad()
         total = 0.0
         for part in range(config.micro_batches):
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            with autocast(self._device, config.precision):
                 loss = self._loss_at(self.net, step * config.micro_batches + part) / config.micro_batches
             total += float(loss.detach())
             loss.backward()  # type: ignore[no-untyped-call]
@@ -253,15 +249,20 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(state, temporary)
-        temporary.replace(path)
-    except RuntimeError as error:
-        # So torch says that a disk is full.
-        raise OSError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, needed=_tensor_bytes(state)) as temporary:
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:
+            # Torch does not say why it could not write; its reason is of its own file, not of the disk.
+            raise OSError(f"cannot write {path}: {reason_of(error)}") from error
+
+
+def _tensor_bytes(state: Any) -> int:
+    """Bytes of all tensors in it: about what `torch.save` writes."""
+    if isinstance(state, Tensor):
+        return state.nbytes
+    values = state.values() if isinstance(state, Mapping) else state if isinstance(state, list | tuple) else ()
+    return sum(_tensor_bytes(value) for value in values)
 
 
 def reason_of(error: Exception) -> str:

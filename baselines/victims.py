@@ -13,13 +13,14 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from easy_to_hard.baselines.image_data import import_torchvision
 from easy_to_hard.baselines.poisoning import Poisoned
+from easy_to_hard.baselines.precision import autocast
 from easy_to_hard.baselines.private_training import PrivacyConfig, add_noise, clipped_sum, draw_poisson, epsilon_of
 from easy_to_hard.baselines.shared import generator_of, require_finite, seed_of
 from easy_to_hard.baselines.stacked import Stacked, join
+from easy_to_hard.progress import progress_bar
 
 Architecture = Literal["small", "resnet18"]
 Generators: TypeAlias = Sequence[torch.Generator]
@@ -205,7 +206,7 @@ def train_victims(
             see the same batches.
         config: how.
         augment: a defence that changes batches; None for none. Private training takes one with M of 1 only.
-        device: where; on a GPU forward passes run in bfloat16, except in private training.
+        device: where; on a GPU that has it forward passes run in bfloat16, except in private training.
         progress: whether to show a bar.
         title: of the bar.
 
@@ -218,7 +219,7 @@ def train_victims(
     parts = []
     cuts = range(0, len(sets), config.at_once)
     total = len(cuts) * config.steps(len(sets[0]))
-    with tqdm(total=total, desc=title, unit=" steps", disable=None if progress else True) as bar:
+    with progress_bar(total=total, desc=title, show=progress) as bar:
         for start in cuts:
             chosen = slice(start, start + config.at_once)
             nets = [config.build(sets[0].images.shape[1], seed) for seed in seeds[chosen]]
@@ -284,7 +285,7 @@ def _backward(job: _Job, chosen: Tensor, draws: Generators, share: float) -> Ten
         logits = job.stacked.call(weights, images.flatten(0, 1))
         return worst_of_draws(soft_losses(logits, targets.flatten(0, 1)).view(targets.shape[:2]))
 
-    with torch.autocast(job.device.type, torch.bfloat16, enabled=job.device.type == "cuda"):
+    with autocast(job.device, "auto" if job.device.type == "cuda" else "float32"):
         losses = job.stacked.map(loss_of, images, targets)
     losses.sum().backward()
     total: Tensor = losses.detach().sum()

@@ -53,6 +53,10 @@ class DownloadLichess:
     sha256: Annotated[str | None, arg(help="what it must have")] = None
     quiet: Quiet = False
 
+    def when_stopped(self) -> str:
+        """What an interrupt leaves."""
+        return "give the same command again, it goes on where the download stopped"
+
     def run(self) -> int:
         """Download, and say what came."""
         from easy_to_hard.lichess.download import download_lichess

@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show a wall's character shows a question mark.
         sys.stdout.reconfigure(errors="replace")
+    command: Command | None = None
     try:
         command = _parse(sys.argv[1:] if arguments is None else list(arguments))
         return 0 if command is None else command.run()
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("stopped; give the same command again, it goes on from what is whole", file=sys.stderr)
+        print(f"stopped; {_when_stopped(command)}", file=sys.stderr)
         return _INTERRUPTED
     except ValueError as error:
         return _fail(str(error), 2)
@@ -94,6 +95,12 @@ def _parse(arguments: list[str]) -> Command | None:
     else:
         command = parse(Command, arguments, **options)
     return command
+
+
+def _when_stopped(command: Command | None) -> str:
+    """What an interrupt has left of a command; those that leave something say so themselves."""
+    told = getattr(command, "when_stopped", None)
+    return str(told()) if told is not None else "it kept nothing, and the same command begins anew"
 
 
 def _fail(message: str, code: int) -> int:

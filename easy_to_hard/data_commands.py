@@ -1,6 +1,5 @@
 """The commands of `easy-to-hard` that make and show data."""
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +44,10 @@ class Build:
     ] = ""
     threads: Annotated[int | None, arg(help="files made at a time; one a core by default")] = None
     quiet: Quiet = False
+
+    def when_stopped(self) -> str:
+        """What an interrupt leaves."""
+        return "give the same command again, it goes on from what is whole"
 
     def run(self) -> int:
         """Build, and say where."""
@@ -130,9 +133,16 @@ class Generate:
     split_rule: SplitRule = "hash"
     root: Root = ""
 
+    def when_stopped(self) -> str:
+        """What an interrupt leaves."""
+        if self.out.suffix == "":
+            return "give the same command again, it goes on from what is whole"
+        return f"{self.out} was not written, and the same command begins anew"
+
     def run(self) -> int:
         """Generate, write under a temporary name, rename."""
         from easy_to_hard.tasks import DataSpec, get_task
+        from easy_to_hard.writing import replacing
 
         spec = DataSpec(
             task=self.task,
@@ -149,12 +159,8 @@ class Generate:
             raise ValueError(f"--out must end in .parquet or .npz, or be a folder, not {self.out.name!r}")
         get_task(self.task).sample_count(spec, self.num)
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.out.with_name(f".{self.out.stem}.{os.getpid()}.tmp{self.out.suffix}")
-        try:
-            _write_instances(spec, self.num, temporary)
-            temporary.replace(self.out)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(self.out) as temporary:
+            _write_instances(spec, self.num, temporary, self.out.suffix)
         print(f"{self.out}: {self.num:,} instances of {spec.config}, split {spec.split}")
         return 0
 
@@ -180,23 +186,27 @@ class Generate:
         return 0
 
 
-def _write_instances(spec: "DataSpec", num: int, path: Path) -> None:
+def _write_instances(spec: "DataSpec", num: int, path: Path, suffix: str) -> None:
     import numpy as np
-    from tqdm import tqdm
 
     from easy_to_hard.files import make_chunk, write_shard
+    from easy_to_hard.progress import progress_bar
     from easy_to_hard.tasks import get_task
 
     task = get_task(spec.task)
     indices = task.first_distinct(spec, task.sample_count(spec, num), None)
-    if path.suffix == ".parquet":
-        with tqdm(total=len(indices), unit="row", unit_scale=True) as bar:
+    if suffix == ".parquet":
+        with progress_bar(
+            total=len(indices), desc=f"generating {spec.config}", unit="rows", unit_scale=True, always=True
+        ) as bar:
             write_shard(path, spec, indices, bar.update)
         return
     chunk = make_chunk(spec, indices, None)
-    np.savez_compressed(
-        path, allow_pickle=False, input=chunk.inputs, target=chunk.targets, index=indices, **chunk.columns
-    )
+    # A file, since NumPy would add an ending to the name.
+    with path.open("wb") as file:
+        np.savez_compressed(
+            file, allow_pickle=False, input=chunk.inputs, target=chunk.targets, index=indices, **chunk.columns
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ file it is a part of: a file that has changed in the meantime is fetched from th
 import contextlib
 import email.utils
 import json
-import os
 import re
 import shutil
 import sys
@@ -21,6 +20,8 @@ import urllib3
 from tqdm import tqdm
 
 from easy_to_hard.files import file_sha256, write_json
+from easy_to_hard.progress import progress_bar
+from easy_to_hard.writing import put, telling
 
 _PIECE_BYTES: Final = 2**16
 # Too many requests, and servers that are about to recover.
@@ -201,7 +202,7 @@ class _Part:
         self.version = _Version(url=self.version.url)
 
     def close(self, path: Path) -> None:
-        os.replace(self.path, path)
+        put(self.path, path)
         self._notes.unlink(missing_ok=True)
 
     def told(self) -> str:
@@ -301,17 +302,19 @@ def _write(answer: requests.Response, part: _Part, progress: bool) -> None:
     raw: Any = answer.raw
     with (
         part.path.open("ab") as file,
-        tqdm(
+        progress_bar(
             total=part.version.total,
             initial=part.size(),
             unit="B",
             unit_scale=True,
             desc=part.path.stem,
-            disable=not progress,
+            always=True,
+            show=progress,
         ) as bar,
     ):
         for piece in raw.stream(_PIECE_BYTES, decode_content=False):
-            file.write(piece)
+            with telling(part.path, needed=part.version.total):
+                file.write(piece)
             bar.update(len(piece))
 
 

@@ -1,8 +1,6 @@
 """Parquet shards: a split's instances in the columns that `datasets` reads with nothing but itself."""
 
 import hashlib
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,8 @@ from numpy.typing import NDArray
 
 from easy_to_hard.manifest import StorageError
 from easy_to_hard.tasks import Array, DataSpec, Task, get_task
+from easy_to_hard.writing import write_atomically as write_atomically
+from easy_to_hard.writing import write_json as write_json
 
 # Rows are generated, written and read so many bytes (decoded) at a time.
 _CHUNK_BYTES: Final = 2**25
@@ -312,20 +312,3 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name, then rename it, so that nobody ever sees half of it; text as UTF-8."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    except BaseException:
-        # A full disk, say.
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON atomically, two spaces of indentation, keys in the order given."""
-    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

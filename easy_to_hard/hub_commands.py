@@ -47,6 +47,10 @@ class Publish:
     message: Message = ""
     quiet: Quiet = False
 
+    def when_stopped(self) -> str:
+        """What an interrupt leaves."""
+        return "give the same command again, it sends what the Hub does not have yet"
+
     def run(self) -> int:
         """Publish, and say how to load it."""
         from easy_to_hard.hub.publish import UnsoundFolderError, publish
@@ -99,6 +103,10 @@ class PublishModel:
     ] = ()
     message: Message = ""
     quiet: Quiet = False
+
+    def when_stopped(self) -> str:
+        """What an interrupt leaves."""
+        return "give the same command again, it sends what the Hub does not have yet"
 
     def run(self) -> int:
         """Publish, and say how to use it."""

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from easy_to_hard.files import file_sha256, write_atomically
 from easy_to_hard.manifest import MANIFEST, StorageError, check_entry, read_manifest
+from easy_to_hard.writing import clear_leftovers, is_temporary, telling
 
 _STATE: Final = ".build"
 _LOCK: Final = ".lock"
@@ -78,6 +79,9 @@ class Journal:
         self._file = self._state / f"{name}.jsonl"
         self._plan = {**header, "paths": paths}
         self._check_state()
+        if name == "all":
+            # Shares write side by side, and each clears what it writes itself.
+            clear_leftovers(root)
         known = self._read()
         self._state.mkdir(exist_ok=True)
         self._known = [entry for _, entries in known for entry in entries]
@@ -114,7 +118,9 @@ class Journal:
             known.append((self._root / MANIFEST, entries))
             self._check({**manifest, "paths": [entry["path"] for entry in entries]})
         ours = {_STATE, _LOCK, *(path.name for path in _share_locks(self._root))}
-        strangers = sorted(path.name for path in self._root.iterdir() if path.name not in ours)
+        strangers = sorted(
+            path.name for path in self._root.iterdir() if path.name not in ours and not is_temporary(path)
+        )
         if not known and strangers:
             raise StorageError(f"{self._root} is not empty and holds no dataset: found {strangers[0]}")
         return known
@@ -144,7 +150,7 @@ class Journal:
 
     def add(self, entry: dict[str, Any]) -> None:
         """Note a file that is whole."""
-        with self._file.open("a", encoding="utf-8") as file:
+        with telling(self._file), self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     def close(self) -> None:

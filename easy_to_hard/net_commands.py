@@ -57,6 +57,10 @@ class Train:
     quiet: Quiet = False
     overrides: Suppress[tuple[str, ...]] = ()
 
+    def when_stopped(self) -> str:
+        """What an interrupt leaves."""
+        return "give the same command again, it goes on from its last checkpoint"
+
     def run(self) -> int:
         """Train, and say how to go on."""
         from easy_to_hard.baselines.deep_thinking.commands import train_recipe
@@ -82,7 +86,7 @@ class Train:
 
     def _recipe(self, name: str) -> "Recipe | None":
         """The preset with its overrides; None if only its settings were asked for."""
-        from tyro.conf import OmitArgPrefixes
+        from tyro.conf import AvoidSubcommands, OmitArgPrefixes
 
         from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
         from easy_to_hard.parsing import parse
@@ -92,7 +96,7 @@ class Train:
             Recipe,
             ["--help"] if self.settings else self.overrides,
             see=f"easy-to-hard train {name} --settings",
-            markers=(OmitArgPrefixes,),
+            markers=(AvoidSubcommands, OmitArgPrefixes),
             default=default,
             prog=f"easy-to-hard train {name}",
             description=default.title,
@@ -124,6 +128,11 @@ class Evaluate:
     threads: Threads = 2
     precision: Precision = "float32"
     quiet: Quiet = False
+
+    def when_stopped(self) -> str:
+        """What an interrupt leaves."""
+        kept = "it kept nothing" if self.out is None else f"{self.out} has the difficulties that came to their end"
+        return f"{kept}, and the same command begins anew"
 
     def run(self) -> int:
         """Evaluate, print the table, write the result."""

@@ -6,9 +6,7 @@ downloaded is checked by its length, and by decoding every instance and encoding
 """
 
 import pickle
-import shutil
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from easy_to_hard.downloads import DownloadError, Patience
 from easy_to_hard.downloads import download as download_file
 from easy_to_hard.tasks import Array, get_task
+from easy_to_hard.writing import WriteError, clear_leftovers, remove, telling, temporary_of
 
 ORIGINAL_URL: Final = "https://cs.umd.edu/~tomg/download/Easy_to_Hard_Datav2"
 
@@ -54,16 +53,22 @@ def fetch(root: Path, folder: str, *, download: bool, base_url: str = ORIGINAL_U
             download_file(f"{base_url}/{folder}.tar.gz", archive, patience=Patience(attempts=1))
         except DownloadError as error:
             raise OriginalDataError(f"{error}. Other sources need no download") from error
-    with tempfile.TemporaryDirectory(dir=root, prefix=f".{folder}-") as temporary:
+    clear_leftovers(root, of=folder)
+    temporary = temporary_of(target)
+    try:
         try:
-            with tarfile.open(archive) as tar:
+            with telling(target), tarfile.open(archive) as tar:
                 tar.extractall(temporary, filter="data")
+        except WriteError:
+            raise
         except (tarfile.TarError, EOFError, OSError) as error:
             archive.unlink()
             raise OriginalDataError(f"{archive} cannot be extracted ({error}); it was removed, try again") from error
-        if not (Path(temporary) / folder).is_dir():
+        if not (temporary / folder).is_dir():
             raise OriginalDataError(f"{archive} holds no folder {folder}")
-        shutil.move(Path(temporary) / folder, target)
+        (temporary / folder).rename(target)
+    finally:
+        remove(temporary)
     archive.unlink()
     return target
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from easy_to_hard.chess.plots import plot_chess_puzzle
 from easy_to_hard.tasks import DataSpec, generate, get_task
 from easy_to_hard.tasks.chess_mates import black_moves
+from easy_to_hard.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -194,9 +195,8 @@ def save_figure(figure: Any, path: str | Path, *, dpi: int = 150) -> Path:
     if kind not in kinds:
         raise ValueError(f"cannot write a picture as {path.name!r}: end it in one of {', '.join(sorted(kinds))}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    figure.savefig(temporary, format=kind, dpi=dpi)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=dpi)
     return path
 
 

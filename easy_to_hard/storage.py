@@ -6,7 +6,6 @@ the rest. The result is the same, byte for byte, as that of a build that was nev
 shares.
 """
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -27,7 +26,9 @@ from easy_to_hard.generators.parallel import default_threads
 from easy_to_hard.journal import Journal, lock_folder
 from easy_to_hard.manifest import FORMAT, MANIFEST, StorageError
 from easy_to_hard.presets import Part, get_preset
+from easy_to_hard.progress import progress_bar
 from easy_to_hard.tasks import DataSpec, get_task
+from easy_to_hard.writing import put, telling
 
 _SHARD_BYTES: Final = 2**29
 # Their numbers have five digits in the names of files.
@@ -206,7 +207,9 @@ def _make_missing(
     missing = [shard for shard in shards if shard.path not in entries]
     _check_writers(root, planned, {shard.path for shard in missing})
     rows = sum(shard.stop - shard.start for shard in shards)
-    with tqdm(total=rows, unit="row", unit_scale=True, desc=f"building {root}", disable=not progress) as bar:
+    with progress_bar(
+        total=rows, unit="rows", unit_scale=True, desc=f"building {root}", always=True, show=progress
+    ) as bar:
         bar.update(rows - sum(shard.stop - shard.start for shard in missing))
         for entry in _make_shards(root, journal, missing, specs, num_threads, bar):
             journal.add(entry)
@@ -259,13 +262,15 @@ def _make_shards(
         temporary = journal.temporary(shard.path)
         indices = distinct.of(shard.part)[shard.start : shard.stop]
         report(0)
-        facts = write_shard(temporary, specs[shard.part], indices, report)
+        with telling(root / shard.path, written=temporary):
+            facts = write_shard(temporary, specs[shard.part], indices, report)
         final = root / shard.path
         final.parent.mkdir(exist_ok=True)
         entry = _entry(shard, specs[shard.part], temporary, facts)
         # Where the build was stopped meanwhile, another one may have begun.
         report(0)
-        os.replace(temporary, final)
+        with telling(final):
+            put(temporary, final)
         return entry
 
     pool = ThreadPoolExecutor(max_workers=default_threads() if num_threads is None else num_threads)

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 import yaml
-from tqdm import tqdm
 
 from easy_to_hard.files import (
     Chunk,
@@ -23,6 +22,7 @@ from easy_to_hard.files import (
 )
 from easy_to_hard.frozen import absent_files, frozen_problems
 from easy_to_hard.manifest import MANIFEST, README, absent_shards, read_manifest
+from easy_to_hard.progress import progress_bar
 from easy_to_hard.tasks import DataSpec, get_task
 
 _SAMPLED_ROWS: Final = 16
@@ -64,7 +64,9 @@ def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
     problems = list(_check_folder(root, manifest))
     seen = _Seen()
     rows = sum(entry["rows"] for entry in manifest["files"])
-    with tqdm(total=rows, unit="row", unit_scale=True, desc=f"verifying {root}", disable=not progress) as bar:
+    with progress_bar(
+        total=rows, unit="rows", unit_scale=True, desc=f"verifying {root}", always=True, show=progress
+    ) as bar:
         for entry in manifest["files"]:
             problems += _check_file(root, entry, manifest, seen, bar.update)
     problems += seen.repeated_items()

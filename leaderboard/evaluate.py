@@ -16,7 +16,6 @@ from typing import Any, Final, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
@@ -29,6 +28,7 @@ from easy_to_hard.leaderboard.callables import Asked, load_callable
 from easy_to_hard.leaderboard.fresh import FROZEN_ROWS
 from easy_to_hard.leaderboard.ranking import ladder
 from easy_to_hard.leaderboard.submissions import configs_in, read_submission
+from easy_to_hard.progress import progress_bar
 from easy_to_hard.results import DifficultyScore, Provenance, Result, Submission, source_commit
 from easy_to_hard.scoring import Tally
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
@@ -182,7 +182,7 @@ def score_predictions(path: Path, entry: Entry, *, task: str = "", place: str = 
         known = ", ".join(sorted(" ".join(kind).rstrip() for kind in kinds))
         raise ValueError(f"{path.name}: a result is of one task and variant, not of {known}: split the file")
     scores, manifest = [], []
-    with tqdm(desc=path.name, unit=" items", disable=None if progress else True, delay=2, leave=False) as bar:
+    with progress_bar(desc=path.name, unit="items", delay=2, leave=False, show=progress) as bar:
         for answered in read_submission(path, task=task):
             name, variant, difficulty = parse_config(answered.config)
             spec = DataSpec(task=name, difficulty=difficulty, variant=variant, split="test")
@@ -233,9 +233,7 @@ def score_callable(name: str, questions: Questions, entry: Entry, *, progress: b
         items = questions.load(difficulty)
         tally = Tally(get_task(questions.task), difficulty)
         used = []
-        with tqdm(
-            total=len(items), desc=items.spec.config, unit=" items", disable=None if progress else True, delay=1
-        ) as bar:
+        with progress_bar(total=len(items), desc=items.spec.config, unit="items", delay=1, show=progress) as bar:
             for part in slices(len(items), min(questions.batch_size, _chunk_size(items.spec))):
                 asked = Asked(items, part, questions.most_iterations(difficulty))
                 predictions, iterations = asked.ask(function, name)

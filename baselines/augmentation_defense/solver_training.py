@@ -6,7 +6,6 @@ from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from easy_to_hard.baselines.augmentation_defense.solver_defenses import PuzzleDefense
 from easy_to_hard.baselines.private_training import PrivacyConfig, add_noise, clipped_sum, draw_poisson
@@ -14,6 +13,7 @@ from easy_to_hard.baselines.puzzles import Puzzles, Solvers
 from easy_to_hard.baselines.shared import generator_of, require_finite
 from easy_to_hard.baselines.stacked import Stacked
 from easy_to_hard.baselines.victims import Generators
+from easy_to_hard.progress import progress_bar
 
 _CHECK_EVERY: Final = 100
 _SCORED_AT_ONCE: Final = 200
@@ -142,7 +142,7 @@ def train_solvers(
     optimizer = torch.optim.Adam(weights.values(), lr=config.learning_rate)
     batches = [generator_of("puzzle batches", seed) for seed in seeds]
     draws = [generator_of("puzzle defense", seed) for seed in seeds]
-    for step in tqdm(range(config.steps), desc=title, unit=" steps", disable=None if progress else True):
+    for step in progress_bar(range(config.steps), desc=title, show=progress):
         optimizer.zero_grad()
         if config.private is None:
             loss = _backward(nets.stacked, whole, config, defense, batches, draws, step)

@@ -29,6 +29,7 @@ from easy_to_hard.baselines.canary.shadows import (
     train_shadows,
 )
 from easy_to_hard.baselines.image_data import ImageSet, load_images
+from easy_to_hard.baselines.precision import recorded_precision, settle
 from easy_to_hard.baselines.shared import count_parameters, get_device, seed_of
 from easy_to_hard.reference.results import Measurement, ReferenceResult, over_seeds
 from easy_to_hard.results import source_commit
@@ -107,7 +108,10 @@ def run_on_images(run: CanaryRun, out: Path, *, progress: bool) -> ReferenceResu
     Raises:
         ValueError, RuntimeError, OSError, ImportError: one line on what is wrong with data, settings or folder.
     """
-    started, device, recipe = time.perf_counter(), get_device(run.device), run.recipe
+    started, device = time.perf_counter(), get_device(run.device)
+    out.mkdir(parents=True, exist_ok=True)
+    run = settle(run, recorded_precision(out, device))
+    recipe = run.recipe
     train, test = (load_images(run.target, run.data_root, train=part, download=run.download) for part in (True, False))
     task = build_image_task(
         train,

@@ -167,7 +167,9 @@ _PAPER_CIFAR: Final = ImageRecipe(
     points=5000,
     architecture="wide_resnet",
     width=10,
-    train=TrainConfig(steps=9800, batch_size=256, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, bfloat16=True),
+    train=TrainConfig(
+        steps=9800, batch_size=256, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, precision="auto"
+    ),
     augmentation=_CIFAR,
     canary=CanaryConfig(batch_size=250),
 )

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
+from easy_to_hard.baselines.precision import Precision, autocast
 from easy_to_hard.baselines.shared import reason_of, require_finite, save_state, seed_of
+from easy_to_hard.progress import progress_bar
 
 Optimizer = Literal["sgd", "adam"]
 
@@ -42,7 +44,7 @@ class TrainConfig:
         learning_rate: above 0; it falls to zero along half a cosine.
         weight_decay: at least 0.
         gradient_clip: largest norm of one net's gradient, above 0; None for no limit.
-        bfloat16: whether autocast may use it.
+        precision: "float32", "bfloat16" for what autocast takes in it, or "auto": what the device is faster in.
 
     Raises:
         ValueError: a value outside the ranges above.
@@ -54,12 +56,14 @@ class TrainConfig:
     learning_rate: float
     weight_decay: float = 0.0
     gradient_clip: float | None = None
-    bfloat16: bool = False
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, not {self.precision!r}")
         if self.optimizer not in get_args(Optimizer):
             raise ValueError(f"optimizer must be one of sgd, adam, not {self.optimizer!r}")
         if not 0 < self.learning_rate < math.inf:
@@ -176,7 +180,7 @@ def train_shadows(job: ShadowJob, folder: Path | None, *, progress: bool) -> Sha
         folder.mkdir(parents=True, exist_ok=True)
     chunks: list[dict[str, Tensor]] = []
     total = len(job.streams)
-    bar = tqdm(total=total * job.config.steps, desc="shadow nets", unit=" steps", disable=None if progress else True)
+    bar = progress_bar(total=total * job.config.steps, desc="shadow nets", show=progress)
     with bar:
         for first in range(0, total, job.at_once):
             last = min(first + job.at_once, total)
@@ -234,7 +238,7 @@ def _descend(
     optimizer = config.build_optimizer(list(weights.values()))
     for step in range(config.steps):
         batch = job.task.batches(job.streams[first : first + count, step], step=step, first=first)
-        with torch.autocast(job.device.type, torch.bfloat16, enabled=config.bfloat16):
+        with autocast(job.device, config.precision):
             if alone:
                 losses = objective(tuple(part[0] for part in batch), step)[None]
             else:

@@ -32,6 +32,7 @@ from easy_to_hard.baselines.cold_diffusion.restoring import (
 )
 from easy_to_hard.baselines.cold_diffusion.sampling import Restore
 from easy_to_hard.baselines.image_data import ImageSet, load_images, to_unit_range
+from easy_to_hard.baselines.precision import recorded_precision, settle
 from easy_to_hard.baselines.shared import count_parameters, generator_of, get_device
 from easy_to_hard.reference.results import Measurement, ReferenceResult, of_share, over_seeds
 from easy_to_hard.results import source_commit
@@ -148,6 +149,7 @@ def run_on_images(run: ImageRun, out: Path, *, progress: bool) -> ReferenceResul
     """
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
+    run = settle(run, recorded_precision(out, run.device))
     prepared = _prepare(run, out, progress)
     values: dict[str, dict[str, list[float]]] = {}
     earlier, parameters = 0.0, 0

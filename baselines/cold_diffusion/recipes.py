@@ -126,7 +126,7 @@ _SMALL: Final = Recipe(
         gradient_clip=1.0,
         ema_decay=0.9,
         ema_from=0,
-        precision="bfloat16",
+        precision="auto",
     ),
     test_images=1000,
     seeds=(0, 1, 2),

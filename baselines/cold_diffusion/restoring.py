@@ -11,6 +11,7 @@ from easy_to_hard.baselines.cold_diffusion.metrics import Features, frechet_dist
 from easy_to_hard.baselines.cold_diffusion.recipes import Recipe
 from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS, Restore, at_severity
 from easy_to_hard.baselines.image_data import to_unit_range
+from easy_to_hard.baselines.precision import Precision, autocast
 from easy_to_hard.baselines.shared import Loop, generator_of
 
 BATCH = 100
@@ -89,11 +90,11 @@ def build_loop(job: Job) -> Loop:
     return Loop(net, loss_at, replace(recipe.loop, seed=job.seed), settings)
 
 
-def as_restore(net: nn.Module, precision: str) -> Restore:
+def as_restore(net: nn.Module, precision: Precision) -> Restore:
     """A net as a restorer, in the precision it was trained in."""
 
     def restore(degraded: Tensor, severity: Tensor) -> Tensor:
-        with torch.autocast(degraded.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        with autocast(degraded.device, precision):
             estimate: Tensor = net(degraded.contiguous(memory_format=torch.channels_last), severity)
         return estimate.float()
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from easy_to_hard.baselines.cold_diffusion.sampling import Restore
 from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, solution_maps
 from easy_to_hard.baselines.cold_diffusion.solution_nets import SolutionNet
+from easy_to_hard.baselines.precision import Precision, autocast
 from easy_to_hard.baselines.shared import generator_of
 
 PrepareRestorer: TypeAlias = Callable[[Puzzles, int], Restore]
@@ -39,13 +40,13 @@ class NetRestorer:
             ceil(t trained_steps / s), so that a time code never says what it did not say in training.
         threshold: a position is on the path from this probability on, in (0, 1): below a half it leaves in doubt what
             it does not see.
-        autocast: whether convolutions are computed in bfloat16.
+        precision: of the convolutions.
     """
 
     net: SolutionNet
     trained_steps: int
     threshold: float
-    autocast: bool
+    precision: Precision
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
@@ -57,7 +58,7 @@ class NetRestorer:
 
         def restore(states: Tensor, severity: Tensor) -> Tensor:
             index = -(-severity * self.trained_steps // steps)
-            with torch.autocast(states.device.type, dtype=torch.bfloat16, enabled=self.autocast):
+            with autocast(states.device, self.precision):
                 logits = self.net(states, puzzles.condition, index / self.trained_steps)
             return with_known(puzzles, logits.float() >= least)
 

@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from tqdm import tqdm
-
 from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, first_puzzles
 from easy_to_hard.baselines.cold_diffusion.solution_nets import SolutionNet
 from easy_to_hard.baselines.cold_diffusion.solution_restorers import (
@@ -28,6 +26,7 @@ from easy_to_hard.baselines.cold_diffusion.solution_scores import SolveScore, ju
 from easy_to_hard.baselines.cold_diffusion.solution_training import train_restorer
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import NetRun, OracleRun, SolverRecipe, SolverRun
 from easy_to_hard.files import write_atomically
+from easy_to_hard.progress import progress_bar
 from easy_to_hard.tasks import DataSpec, Instances
 
 IN_STEPS: Final = ("algorithm_1", "algorithm_2")
@@ -91,7 +90,7 @@ def test_sets(recipe: SolverRecipe, device: str) -> TestSets:
 def restorer_of(recipe: SolverRecipe, net: SolutionNet) -> NetRestorer:
     """A trained net as the recipe has it restore."""
     return NetRestorer(
-        net=net, trained_steps=recipe.trained_steps, threshold=recipe.threshold, autocast=recipe.autocast
+        net=net, trained_steps=recipe.trained_steps, threshold=recipe.threshold, precision=recipe.precision
     )
 
 
@@ -190,7 +189,7 @@ def run_seed(
     def tested(trials: Iterator[Tried], name: str) -> Part:
         started = time.perf_counter()
         rows = rows_of(recipe.task, trials, sets)
-        shown = list(tqdm(rows, desc=f"testing {name}", disable=None if progress else True))
+        shown = list(progress_bar(rows, desc=f"testing {name}", unit="trials", show=progress))
         return Part(seconds=time.perf_counter() - started, rows=shown)
 
     def test_net(run: NetRun, own: Path) -> Part:

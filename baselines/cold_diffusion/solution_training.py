@@ -97,7 +97,7 @@ def train_restorer(
         gradient_clip=_LARGEST_GRADIENT,
         # A rate that falls to 0 averages by itself.
         ema_decay=0.0,
-        precision="bfloat16" if recipe.autocast else "float32",
+        precision=recipe.precision,
         seed=seed,
     )
     net = build_net(recipe, run, seed).to(device)

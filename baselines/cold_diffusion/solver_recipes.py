@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from easy_to_hard.baselines.cold_diffusion.solution_degradations import map_degradation
 from easy_to_hard.baselines.cold_diffusion.solution_maps import solution_maps
+from easy_to_hard.baselines.precision import Precision
 from easy_to_hard.tasks import get_task
 
 
@@ -82,7 +83,7 @@ class SolverRecipe:
         learning_rate: Adam's at first; it falls to 0 linearly.
         width, blocks: of the nets.
         threshold: see `NetRestorer`.
-        autocast: whether convolutions are computed in bfloat16.
+        precision: of the convolutions.
         nets: what is trained.
         oracles: what is tested without training.
         solver: what is tested where a solver is given; None for no such test.
@@ -103,7 +104,7 @@ class SolverRecipe:
     width: int
     blocks: int
     threshold: float
-    autocast: bool
+    precision: Precision
     nets: tuple[NetRun, ...]
     oracles: OracleRun
     solver: SolverRun | None = None
@@ -142,7 +143,7 @@ class SolverRecipe:
             "learning_rate",
             "width",
             "blocks",
-            "autocast",
+            "precision",
         )
         return {name: getattr(self, name) for name in names}
 
@@ -165,7 +166,7 @@ _SMALL_MAZES: Final = SolverRecipe(
     width=32,
     blocks=4,
     threshold=0.5,
-    autocast=True,
+    precision="auto",
     nets=(
         NetRun(degradation="dead_end_growth", time_code=False, steps=(10, 20, 40, 80, 160), difficulties=_MAZE_SIZES),
         NetRun(degradation="dead_end_growth", time_code=True, steps=(20, 80), difficulties=_FEW_SIZES, num_seeds=1),
@@ -193,7 +194,7 @@ _SMALL_SUMS: Final = SolverRecipe(
     width=32,
     blocks=3,
     threshold=0.5,
-    autocast=True,
+    precision="auto",
     nets=tuple(
         NetRun(degradation=degradation, time_code=time_code, steps=(8, 16, 32, 64, 128, 512), difficulties=lengths)
         for degradation, time_code, lengths in (

@@ -26,6 +26,7 @@ from easy_to_hard.baselines.cold_diffusion.solution_runs import (
 )
 from easy_to_hard.baselines.cold_diffusion.solution_training import train_restorer
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import SolverRecipe, get_solver_recipe
+from easy_to_hard.baselines.precision import recorded_precision, settle
 from easy_to_hard.baselines.shared import get_device
 from easy_to_hard.plotting import save_figure
 from easy_to_hard.reference.results import Measurement, ReferenceResult, of_share, over_seeds
@@ -96,6 +97,8 @@ def run_recipe(
     get_device(device)
     if solver is None or recipe.solver is None:
         recipe, solver = replace(recipe, solver=None), None
+    out.mkdir(parents=True, exist_ok=True)
+    recipe = settle(recipe, recorded_precision(out, device))
     settings = recipe.settings() | {"device": device}
     open_folder(out, settings)
     seeds = [seed + number for number in range(recipe.num_seeds)]
@@ -169,7 +172,7 @@ def draw_run(result: ReferenceResult, out: Path, *, device: str = "cpu") -> "Fig
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
     """
-    recipe = get_solver_recipe(result.data, result.preset)
+    recipe = settle(get_solver_recipe(result.data, result.preset), recorded_precision(out, device))
     run, task = recipe.nets[0], get_task(recipe.task)
     strip = None
     if recipe.strip_difficulty is not None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -19,11 +18,23 @@ from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES
 from easy_to_hard.hub.content import check_cached
 from easy_to_hard.hub.retrying import DOWNLOAD_PATIENCE, HubError, retrying, split_revision
 from easy_to_hard.manifest import README
+from easy_to_hard.writing import (
+    clear_leftovers,
+    put,
+    remove,
+    replacing,
+    telling,
+    temporary_of,
+    write_atomically,
+    write_json,
+)
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
 Net = TypeVar("Net", bound=ThinkingNet)
 Fetch = Callable[..., str]
+# Where the files of a net are written before any of them is in its place.
+_PARTS: Final = "model"
 _SHIPPED: Final = Path(__file__).parent / "checkpoints"
 
 
@@ -79,12 +90,15 @@ def save_model(model: ThinkingNet, folder: Path, facts: ModelFacts) -> None:
     architecture = next((name for name, kind in ARCHITECTURES.items() if type(model) is kind), None)
     if architecture is None:
         raise ValueError(f"model must be one of {', '.join(ARCHITECTURES)}, not a {type(model).__name__}")
-    with tempfile.TemporaryDirectory(prefix=".model-", dir=folder) as temporary:
-        written = Path(temporary)
-        model.save_pretrained(temporary)
-        (written / README).write_text(model_card(model, facts), encoding="utf-8")
+    clear_leftovers(folder, of=_PARTS)
+    written = temporary_of(folder / _PARTS)
+    try:
+        with telling(folder / WEIGHTS, needed=sum(values.nbytes for values in model.state_dict().values())):
+            written.mkdir()
+            model.save_pretrained(written)
+        write_atomically(written / README, model_card(model, facts))
         config = {"architecture": architecture, **json.loads((written / CONFIG).read_text()), "facts": asdict(facts)}
-        (written / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_json(written / CONFIG, config)
         # An older net's config must not stand beside new weights.
         (folder / CONFIG).unlink(missing_ok=True)
         mask = os.umask(0)
@@ -92,7 +106,9 @@ def save_model(model: ThinkingNet, folder: Path, facts: ModelFacts) -> None:
         for name in (README, WEIGHTS, CONFIG):
             # safetensors keeps its files from everybody else.
             (written / name).chmod(0o666 & ~mask)
-            (written / name).replace(folder / name)
+            put(written / name, folder / name)
+    finally:
+        remove(written)
 
 
 def halve(folder: Path) -> None:
@@ -101,9 +117,8 @@ def halve(folder: Path) -> None:
     For the nets that come with the package: measure them after this, not before.
     """
     weights = {name: values.half() for name, values in load_file(folder / WEIGHTS).items()}
-    temporary = folder / f".{WEIGHTS}.tmp"
-    save_file(weights, temporary, metadata={"format": "pt"})
-    temporary.replace(folder / WEIGHTS)
+    with replacing(folder / WEIGHTS, needed=sum(values.nbytes for values in weights.values())) as temporary:
+        save_file(weights, temporary, metadata={"format": "pt"})
 
 
 def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]:

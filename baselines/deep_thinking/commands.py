@@ -1,20 +1,19 @@
 """What `easy-to-hard train`, `think`, `perturb` and `align` do; for `evaluate` see examination.py."""
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import numpy as np
-from filelock import FileLock, Timeout
+import torch
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, ModelFacts, save_model
 from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules, input_shape, one_item
-from easy_to_hard.baselines.deep_thinking.distributed import place, process_group
-from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.distributed import place, process_group, sum_over_processes
+from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.examination import (
     check_device,
     check_task,
@@ -27,14 +26,19 @@ from easy_to_hard.baselines.deep_thinking.experiments import AlignmentResult, Ki
 from easy_to_hard.baselines.deep_thinking.film import check_ending, choose_frames, write_film
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
+from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingReport, changed_settings, train
-from easy_to_hard.files import file_sha256, write_json
+from easy_to_hard.baselines.precision import Settled, fast_precision, settle
+from easy_to_hard.baselines.shared import CHECKPOINT
+from easy_to_hard.files import file_sha256
 from easy_to_hard.manifest import MANIFEST
 from easy_to_hard.results import source_commit
 from easy_to_hard.tasks import DataSpec
+from easy_to_hard.writing import hold_folder, holds_nothing, write_json
 
 # Of the experiments, for nets of any depth.
 DEFAULT_ITERATIONS: Final = 300
+_RECIPE: Final = "recipe.json"
 _FILM_FRAMES: Final = 40
 _STRIP_FRAMES: Final = 12
 
@@ -70,8 +74,10 @@ def train_recipe(
     with process_group(device) as own_device, ExitStack() as stack:
         rank, num_processes = place()
         if rank == 0:
-            _claim(out, name, recipe)
-            stack.enter_context(_only_one(out))
+            _check_ours(out)
+            stack.enter_context(hold_folder(out, "training"))
+            recipe = _claim(out, name, recipe, own_device)
+        recipe = _as_first(recipe, own_device)
         if (out / CONFIG).is_file():
             return None
         model = model.to(own_device)
@@ -91,20 +97,6 @@ def train_recipe(
     return report
 
 
-@contextmanager
-def _only_one(out: Path) -> Iterator[None]:
-    """Keep other trainings out of a folder."""
-    lock = FileLock(out / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ValueError(f"another training is running in {out}: choose another --out") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _settings(recipe: Recipe) -> dict[str, Any]:
     """What decides a run: not its wording, and not where its data lie."""
     settings = asdict(recipe)
@@ -121,31 +113,52 @@ def _told_data(recipe: Recipe) -> list[str]:
     return [f"data {_data_of(recipe)[:12]}"] if recipe.root else []
 
 
-def _claim(out: Path, name: str, recipe: Recipe) -> None:
-    """Note in the folder what it is for, or see that it is for that already."""
-    settings = {"name": name, **_settings(recipe), "data": _data_of(recipe)}
-    path = out / "recipe.json"
-    if path.is_file():
-        try:
-            changed = changed_settings(json.loads(path.read_text(encoding="utf-8")), settings)
-        except (ValueError, AttributeError) as error:
-            raise ValueError(f"{path} is damaged ({error}): choose another --out") from error
-        begun = (out / "checkpoint.pt").is_file() or (out / CONFIG).is_file()
-        if changed and begun:
-            raise ValueError(
-                f"{out} holds a run of another preset or with other settings ({', '.join(changed)}): "
-                "choose another --out"
-            )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+def _check_ours(out: Path) -> None:
+    """ValueError where a folder holds what is not of a training; nothing is written."""
+    if not (out / _RECIPE).is_file() and not holds_nothing(out):
         raise ValueError(f"{out} holds something else: choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
+
+
+def _claim(out: Path, name: str, recipe: Recipe, device: str) -> Recipe:
+    """Note in the folder, which is locked, what it is for, or see that it is for that already.
+
+    Returns:
+        The recipe, with the precision that the run began with, or, where it begins now, that of the device.
+    """
+    _check_ours(out)
+    path = out / _RECIPE
+    stored: dict[str, Any] = {}
+    try:
+        if path.is_file():
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            recipe = settle(recipe, stored["training"].get("precision", "auto"))
+        recipe = settle(recipe, fast_precision(device))
+        settings = {"name": name, **_settings(recipe), "data": _data_of(recipe)}
+        changed = changed_settings(stored, settings)
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): choose another --out") from error
+    begun = (out / CHECKPOINT).is_file() or (out / CONFIG).is_file()
+    if changed and begun:
+        raise ValueError(
+            f"{out} holds a run of another preset or with other settings ({', '.join(changed)}): choose another --out"
+        )
     write_json(path, settings)
+    return recipe
+
+
+def _as_first(recipe: Recipe, device: str) -> Recipe:
+    """With the precision of the first process, which alone has read the folder."""
+    lower = torch.tensor(float(place()[0] == 0 and recipe.training.precision == "bfloat16"), device=device)
+    precision: Settled = "bfloat16" if float(sum_over_processes(lower)) else "float32"
+    return replace(recipe, training=replace(recipe.training, precision=precision))
 
 
 def make_facts(name: str, recipe: Recipe, report: TrainingReport, device: str) -> ModelFacts:
     """What a checkpoint says of its net."""
     published = replace(get_recipe(name), title=recipe.title)
     published = replace(published, training=replace(published.training, seed=recipe.training.seed))
+    # A preset that leaves the precision to the device is not changed by it.
+    published, recipe = settle(published, report.precision), settle(recipe, report.precision)
     return ModelFacts(
         recipe=name,
         changes=", ".join([*changed_settings(_settings(published), _settings(recipe)), *_told_data(recipe)]),
@@ -157,7 +170,7 @@ def make_facts(name: str, recipe: Recipe, report: TrainingReport, device: str) -
         steps=report.steps,
         batch_size=recipe.batch_size,
         training_seconds=round(report.seconds, 1),
-        device=device,
+        device=f"{device}, {report.precision}",
         package_version=__version__,
         commit=source_commit(),
     )

@@ -51,17 +51,19 @@ class AnswerRules:
     Attributes:
         decode: logits (batch, 2, *size), inputs -> predictions (batch, *size) int64.
         mask: inputs -> (batch, *size) bool, the cells that count in loss and confidence; None where all do.
+        local: whether the answer at a position that counts is the larger of its own two logits.
         ladder: difficulties that show how far a net goes, within minutes on a CPU; none where a folder has its own.
     """
 
     decode: Decode
     mask: Mask | None = None
+    local: bool = False
     ladder: tuple[int, ...]
 
 
 ANSWER_RULES: Final[Mapping[str, AnswerRules]] = {
-    "prefix_sums": AnswerRules(decode=most_likely_class, ladder=(16, 32, 48, 64, 128, 256, 512)),
-    "mazes": AnswerRules(decode=most_likely_corridor_class, mask=corridor_mask, ladder=(9, 13, 33, 59)),
+    "prefix_sums": AnswerRules(decode=most_likely_class, local=True, ladder=(16, 32, 48, 64, 128, 256, 512)),
+    "mazes": AnswerRules(decode=most_likely_corridor_class, mask=corridor_mask, local=True, ladder=(9, 13, 33, 59)),
     "chess_mates": AnswerRules(decode=two_likeliest_squares, ladder=(1, 2, 3)),
     "chess_puzzles": AnswerRules(decode=two_likeliest_squares, ladder=()),
 }

@@ -21,7 +21,7 @@ from tyro.conf import arg
 from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, save_model
 from easy_to_hard.baselines.deep_thinking.commands import make_facts
 from easy_to_hard.baselines.deep_thinking.data import answer_rules, draw_batches
-from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.examination import (
     Tested,
     check_device,
@@ -31,6 +31,7 @@ from easy_to_hard.baselines.deep_thinking.examination import (
 )
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
+from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import train
 from easy_to_hard.files import file_sha256
 from easy_to_hard.manifest import MANIFEST

@@ -17,36 +17,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, get_args
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import AnswerRules
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
-from easy_to_hard.baselines.deep_thinking.training import Precision
-from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.baselines.deep_thinking.sparse_thinking import think_sparsely, thinks_sparsely
+from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Tracker
+from easy_to_hard.baselines.precision import autocast
+from easy_to_hard.progress import progress_bar
 from easy_to_hard.scoring import wilson_interval
 
-Exit = Literal["settled", "max_confidence", "fixed"]
-
-# Where there is a fixed point, float32 features on it still move by about 1e-7 of their size.
-SETTLED_CHANGE: Final = 1e-4
-_RULES: Final = {
-    "settled": (
-        "each item's first iteration whose largest change of a feature is at most {settled_change:g} of the item's "
-        "largest feature, or else the last of {max_iterations}; targets are not looked at"
-    ),
-    "max_confidence": (
-        "each item's most confident iteration of {max_iterations} (sum over cells of the larger class probability); "
-        "targets are not looked at"
-    ),
-    "fixed": "iteration {exit_iteration} for all items",
-}
-_MOST_ITERATIONS: Final = 10**9
 # Whether all is settled is asked this often on a GPU, where asking waits for it.
 _GPU_CHECK_EVERY: Final = 32
 
@@ -164,58 +149,6 @@ def _judge(
     return answers, exact, certainty.flatten(1).sum(dim=1)
 
 
-class _Tracker:
-    """What is kept of a batch from iteration to iteration: a few numbers an item, and two an iteration."""
-
-    def __init__(
-        self, num_items: int, device: torch.device, config: "EvaluationConfig", keep_answers: bool = False
-    ) -> None:
-        self._config = config
-        self._keep_answers = keep_answers
-        self.answers: Tensor | None = None
-        zeros = torch.zeros(num_items, dtype=torch.long, device=device)
-        self.settled_at, self.confident_at, self.solved_at = zeros, zeros.clone(), zeros.clone()
-        self.right = {name: zeros.bool() for name in get_args(Exit)}
-        self._confidence = torch.full((num_items,), -1.0, device=device)
-        self.counts: list[Tensor] = []
-        self.confident_counts: list[Tensor] = []
-
-    def add(self, iteration: int, answers: Tensor, exact: Tensor, confidence: Tensor, change: Tensor) -> None:
-        """Take note of an iteration: answers, whether right, how confident, and relative change of the features."""
-        # The first is surer than none, even if it is not a number.
-        surer = confidence > self._confidence if iteration > 1 else torch.ones_like(exact)
-        self._confidence = torch.where(surer, confidence, self._confidence)
-        self.confident_at[surer] = iteration
-        self.right["max_confidence"] = torch.where(surer, exact, self.right["max_confidence"])
-        open_before = self.settled_at == 0
-        self.right["settled"] = torch.where(open_before, exact, self.right["settled"])
-        self.settled_at[open_before & (change <= self._config.settled_change)] = iteration
-        in_time = torch.full_like(exact, iteration <= self._config.last_exit)
-        if iteration <= self._config.last_exit:
-            self.right["fixed"] = exact
-        if self._keep_answers:
-            taken = {"settled": open_before, "max_confidence": surer, "fixed": in_time}[self._config.exit_rule]
-            newest = answers.to(torch.uint8)
-            earlier = newest if self.answers is None else self.answers
-            self.answers = torch.where(taken.view(-1, *[1] * (newest.ndim - 1)), newest, earlier)
-        self.solved_at[exact & (self.solved_at == 0)] = iteration
-        self.counts.append(exact.sum())
-        self.confident_counts.append(self.right["max_confidence"].sum())
-
-    def all_settled(self) -> bool:
-        """Whether every item has settled."""
-        return bool((self.settled_at > 0).all())
-
-    def chosen(self) -> Tensor:
-        """(batch,) int64: the iteration whose answer counts."""
-        config = self._config
-        if config.exit_rule == "fixed":
-            return torch.full_like(self.settled_at, config.last_exit)
-        if config.exit_rule == "max_confidence":
-            return self.confident_at
-        return torch.where(self.settled_at == 0, config.max_iterations, self.settled_at)
-
-
 def _relative_change(state: Tensor, previous: Tensor) -> Tensor:
     """Largest absolute change of a feature over the largest size of one, (batch,) float.
 
@@ -239,111 +172,55 @@ def slices(num_items: int, batch_size: int) -> Iterator[slice]:
         yield slice(start, min(start + batch_size, num_items))
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """How to evaluate.
+def run_batch(
+    config: EvaluationConfig,
+    model: ThinkingNet,
+    inputs: Tensor,
+    targets: Tensor,
+    rules: AnswerRules,
+    update: Callable[[int], object],
+    keep_answers: bool = False,
+) -> Tracker:
+    """Run one batch; `update` is called with the number of iterations that were done, 1 or more."""
+    if isinstance(model, CellularNet) and thinks_sparsely(model, inputs, rules, config.exit_rule, keep_answers):
+        return think_sparsely(model, inputs, targets, rules, config, update, keep_answers)
+    tracker = Tracker(len(inputs), inputs.device, config, keep_answers)
+    mask = None if rules.mask is None else rules.mask(inputs)
+    check_every = _GPU_CHECK_EVERY if inputs.is_cuda else 1
+    previous = model.initial_state(inputs)
+    for iteration, state in enumerate(model.states(previous, inputs, config.max_iterations), start=1):
+        answers, exact, confidence = _judge(model.read_out(state), inputs, targets, mask, rules)
+        tracker.add(iteration, answers, exact, confidence, _relative_change(state, previous))
+        previous = state
+        update(1)
+        may_stop = config.stop_when_settled and iteration >= config.min_iterations and iteration % check_every == 0
+        if may_stop and tracker.all_settled():
+            break
+    return tracker
 
-    Attributes:
-        max_iterations: how many iterations to run, at least 1.
-        exit_rule: which iteration's answer counts: "settled", "max_confidence" or "fixed".
-        exit_iteration: for "fixed", from 1 to max_iterations; None for the last.
-        batch_size: items at a time, at least 1.
-        settled_change: an item has settled when its features change by at most this share, at least 0.
-        stop_when_settled: leave a batch when all its items have settled, and take its last counts as those of the
-            later iterations. Saves time; False runs every iteration.
-        min_iterations: do not leave a batch before this one.
-        threads: batches evaluated at a time on a CPU, each by one thread (which torch is left set to); None for one
-            batch by as many threads as torch is set to. Threads that share a batch wait for each other at every
-            layer, so on a machine that does anything else besides they are many times slower.
-        precision: "float32" (or what the weights are), or "bfloat16" for the convolutions.
 
-    Raises:
-        ValueError: a value outside the ranges above.
-    """
+def summarise(config: EvaluationConfig, trackers: Sequence[Tracker], seconds: float) -> Evaluation:
+    """Join the batches."""
 
-    max_iterations: int
-    exit_rule: Exit = "settled"
-    exit_iteration: int | None = None
-    batch_size: int = 100
-    settled_change: float = SETTLED_CHANGE
-    stop_when_settled: bool = False
-    min_iterations: int = 1
-    threads: int | None = None
-    precision: Precision = "float32"
+    def joined(values: Callable[[Tracker], Tensor]) -> Tensor:
+        return torch.cat([values(tracker) for tracker in trackers]).cpu()
 
-    def __post_init__(self) -> None:
-        counts = {name: getattr(self, name) for name in ("max_iterations", "batch_size", "min_iterations", "threads")}
-        for name, count in counts.items():
-            if count is not None:
-                check_integer(name, count, 1)
-        if self.max_iterations > _MOST_ITERATIONS:
-            raise ValueError(f"max_iterations must be at most {_MOST_ITERATIONS:,}, not {self.max_iterations}")
-        if self.exit_rule not in get_args(Exit):
-            raise ValueError(f"exit_rule must be one of {', '.join(get_args(Exit))}, not {self.exit_rule!r}")
-        if self.precision not in get_args(Precision):
-            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, not {self.precision!r}")
-        if self.exit_iteration is not None and not 1 <= self.exit_iteration <= self.max_iterations:
-            raise ValueError(f"exit_iteration must be from 1 to {self.max_iterations}, not {self.exit_iteration}")
-        if not self.settled_change >= 0:
-            raise ValueError(f"settled_change must be at least 0, not {self.settled_change}")
-
-    @property
-    def iterations_rule(self) -> str:
-        """How the iteration whose answer counts is chosen, in words."""
-        values = {"settled_change": self.settled_change, "max_iterations": self.max_iterations}
-        return _RULES[self.exit_rule].format(**values, exit_iteration=self.last_exit)
-
-    @property
-    def last_exit(self) -> int:
-        """For exit "fixed": the iteration whose answer counts."""
-        return self.max_iterations if self.exit_iteration is None else self.exit_iteration
-
-    def run_batch(
-        self,
-        model: ThinkingNet,
-        inputs: Tensor,
-        targets: Tensor,
-        rules: AnswerRules,
-        update: Callable[[], object],
-        keep_answers: bool = False,
-    ) -> _Tracker:
-        """Run one batch; `update` is called after each iteration."""
-        tracker = _Tracker(len(inputs), inputs.device, self, keep_answers)
-        mask = None if rules.mask is None else rules.mask(inputs)
-        check_every = _GPU_CHECK_EVERY if inputs.is_cuda else 1
-        previous = model.initial_state(inputs)
-        for iteration, state in enumerate(model.states(previous, inputs, self.max_iterations), start=1):
-            answers, exact, confidence = _judge(model.read_out(state), inputs, targets, mask, rules)
-            tracker.add(iteration, answers, exact, confidence, _relative_change(state, previous))
-            previous = state
-            update()
-            may_stop = self.stop_when_settled and iteration >= self.min_iterations and iteration % check_every == 0
-            if may_stop and tracker.all_settled():
-                break
-        return tracker
-
-    def summarise(self, trackers: Sequence[_Tracker], seconds: float) -> Evaluation:
-        """Join the batches."""
-
-        def joined(values: Callable[[_Tracker], Tensor]) -> Tensor:
-            return torch.cat([values(tracker) for tracker in trackers]).cpu()
-
-        chosen = joined(_Tracker.chosen)
-        solved_at = joined(lambda t: t.solved_at)
-        solved = solved_at[solved_at > 0]
-        return Evaluation(
-            num_items=len(chosen),
-            num_correct=int(joined(lambda t: t.right[self.exit_rule]).sum()),
-            max_iterations=self.max_iterations,
-            num_settled=int((joined(lambda t: t.settled_at) > 0).sum()),
-            mean_iterations=float(chosen.double().mean()),
-            last_iteration=int(chosen.max()),
-            correct=_add_counts([torch.stack(t.counts).tolist() for t in trackers]),
-            confident_correct=_add_counts([torch.stack(t.confident_counts).tolist() for t in trackers]),
-            mean_first_solved=float(solved.double().mean()) if len(solved) else None,
-            iterations_rule=self.iterations_rule,
-            seconds=seconds,
-        )
+    chosen = joined(Tracker.chosen)
+    solved_at = joined(lambda t: t.solved_at)
+    solved = solved_at[solved_at > 0]
+    return Evaluation(
+        num_items=len(chosen),
+        num_correct=int(joined(lambda t: t.right[config.exit_rule]).sum()),
+        max_iterations=config.max_iterations,
+        num_settled=int((joined(lambda t: t.settled_at) > 0).sum()),
+        mean_iterations=float(chosen.double().mean()),
+        last_iteration=int(chosen.max()),
+        correct=_add_counts([torch.stack(t.counts).tolist() for t in trackers]),
+        confident_correct=_add_counts([torch.stack(t.confident_counts).tolist() for t in trackers]),
+        mean_first_solved=float(solved.double().mean()) if len(solved) else None,
+        iterations_rule=config.iterations_rule,
+        seconds=seconds,
+    )
 
 
 def evaluate(
@@ -376,28 +253,22 @@ def evaluate(
     device = next(model.parameters()).device
     started = time.perf_counter()
     parts = list(slices(len(items), config.batch_size))
-    bar: tqdm[Any] = tqdm(
-        total=len(parts) * config.max_iterations,
-        desc=description,
-        unit=" iterations",
-        disable=None if progress else True,
-    )
+    bar = progress_bar(total=len(parts) * config.max_iterations, desc=description, unit="iterations", show=progress)
 
     stopped = threading.Event()
     one_at_a_time = threading.Lock()
 
-    def update() -> None:
+    def update(iterations: int) -> None:
         if stopped.is_set():
             raise KeyboardInterrupt
-        bar.update()
+        bar.update(iterations)
 
-    def run(part: slice) -> _Tracker:
+    def run(part: slice) -> Tracker:
         if config.threads is not None:
             torch.set_num_threads(1)
         inputs, targets = (tensor.to(device) for tensor in items[part])
-        lower = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else nullcontext()
-        with torch.inference_mode(), lower:
-            tracker = config.run_batch(model, inputs, targets, rules, update, on_answers is not None)
+        with torch.inference_mode(), autocast(device, config.precision):
+            tracker = run_batch(config, model, inputs, targets, rules, update, on_answers is not None)
         if on_answers is not None and tracker.answers is not None:
             with one_at_a_time:
                 on_answers(part, tracker.answers.cpu())
@@ -418,4 +289,4 @@ def evaluate(
                     stopped.set()
                     pool.shutdown(cancel_futures=True)
                     raise
-    return config.summarise(trackers, time.perf_counter() - started)
+    return summarise(config, trackers, time.perf_counter() - started)

@@ -17,10 +17,11 @@ from easy_to_hard.baselines.deep_thinking.data import (
     manifest_sha256,
     validation_items,
 )
-from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, evaluate
-from easy_to_hard.baselines.deep_thinking.evaluation import Exit as EvaluationExit
+from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, evaluate
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
-from easy_to_hard.baselines.deep_thinking.training import Precision
+from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
+from easy_to_hard.baselines.deep_thinking.tracking import Exit as EvaluationExit
+from easy_to_hard.baselines.precision import Settled
 from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.results import DifficultyScore, Result, source_commit, thin_curve
 from easy_to_hard.scoring import Tally
@@ -99,7 +100,7 @@ class Examination:
     run_all: bool = False
     device: str = "cpu"
     threads: int = 2
-    precision: Precision = "float32"
+    precision: Settled = "float32"
 
     def __post_init__(self) -> None:
         numbers = [("items", number) for number in self.items]
@@ -117,8 +118,8 @@ class Examination:
             raise ValueError(f"--exit must be one of {', '.join(get_args(Exit))}, not {self.exit_rule!r}")
         if self.exit_rule == "validation" and self.split == "validation":
             raise ValueError("--exit validation cannot choose on the items it scores: test on another --split")
-        if self.precision not in get_args(Precision):
-            raise ValueError(f"--precision must be one of {', '.join(get_args(Precision))}, not {self.precision!r}")
+        if self.precision not in get_args(Settled):
+            raise ValueError(f"--precision must be one of {', '.join(get_args(Settled))}, not {self.precision!r}")
         for difficulty in self.difficulties:
             self.spec(difficulty)
         check_device(self.device)

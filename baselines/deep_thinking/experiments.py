@@ -7,16 +7,16 @@ features from wherever it starts (Anil et al. 2022, arXiv 2211.09961). Both step
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from easy_to_hard.baselines.deep_thinking.data import AnswerRules
 from easy_to_hard.baselines.deep_thinking.evaluation import ItemSource
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.progress import progress_bar
 
 Kind = Literal["swap", "zero", "noise", "flip"]
 
@@ -287,11 +287,8 @@ def perturb(
     device = next(model.parameters()).device
     model.eval()
     records = []
-    parts: tqdm[Any] = tqdm(
-        _parts(len(items), config.batch_size),
-        desc=f"perturbing ({config.kind})",
-        unit=" batches",
-        disable=None if progress else True,
+    parts = progress_bar(
+        _parts(len(items), config.batch_size), desc=f"perturbing ({config.kind})", unit="batches", show=progress
     )
     for part in parts:
         inputs, targets = (tensor.to(device) for tensor in items[part])
@@ -368,7 +365,7 @@ def asymptotic_alignment(
         states = model.step(model.initial_state(inputs), inputs, iterations)
         fixed_points = states.flatten(1).float()
         centre = fixed_points.mean(dim=0)
-        for start in tqdm(states, desc="aligning", unit=" starts", disable=None if progress else True):
+        for start in progress_bar(states, desc="aligning", unit="starts", show=progress):
             ends = model.step(start.expand_as(states).contiguous(), inputs, iterations).flatten(1).float()
             rows.append(_cosines(ends, fixed_points, torch.zeros_like(centre)))
             centred_rows.append(_cosines(ends, fixed_points, centre))

@@ -18,6 +18,7 @@ from easy_to_hard.baselines.deep_thinking.data import AnswerRules
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.chess.plots import plot_chess_puzzle
 from easy_to_hard.plotting import new_figure, plot_maze, save_figure
+from easy_to_hard.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -343,11 +344,10 @@ def _write_gif(path: Path, pictures: Sequence[NDArray[np.uint8]], frame_seconds:
     frames = [film.crop((0, top, width, top + height)) for top in range(0, film.height, height)]
     # In milliseconds.
     durations = [round(1000 * frame_seconds)] * (len(frames) - 1) + [round(1000 * last_seconds)]
-    temporary = path.with_name(f".{path.name}.tmp")
-    frames[0].save(
-        temporary, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False
-    )
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        frames[0].save(
+            temporary, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False
+        )
 
 
 def check_ending(path: Path) -> None:

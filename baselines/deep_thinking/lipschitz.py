@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.deep_thinking.model import Iteration, ThinkingNet, convolution, convolve
+from easy_to_hard.baselines.deep_thinking.model import ConvolutionalNet, Iteration, convolution, convolve
 
 # On each axis; the more, the closer the bound: 0.1 % in 1-D and 4 % in 2-D.
 _FREQUENCIES: Final = {1: 64, 2: 16}
@@ -70,7 +70,7 @@ class SpectralNorm(nn.Module):
             return found / between
 
 
-class LipschitzNet(ThinkingNet):
+class LipschitzNet(ConvolutionalNet):
     """DT-L: an iteration changes two different states into closer ones, whatever the input.
 
     An iteration is ELU(conv of the features + conv of x + bias), then two blocks u -> a u + (1 - a) f(u) with f two
@@ -81,7 +81,7 @@ class LipschitzNet(ThinkingNet):
     bound; no batch norm (it would differ between training and evaluation); a norm below 1 is left alone.
 
     Args:
-        in_channels, width, head_widths, dimensions, patch: as in `ThinkingNet`; the paper's width is 32.
+        in_channels, width, head_widths, dimensions, patch: as in `ConvolutionalNet`; the paper's width is 32.
         contraction: Lipschitz constant of an iteration in its features, in (0, 1].
 
     Raises:

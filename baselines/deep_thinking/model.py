@@ -1,9 +1,10 @@
 """The nets of deep thinking: one family for strings (1-D), mazes and chess boards (2-D).
 
-All of them project the input to features, apply an iteration as often as wanted, and read an answer out of the
-features at any time. They differ in the iteration: `RecurrentNet` has one block with or without recall (Bansal
-et al. 2022, arXiv 2202.05826; without recall it is the net of Schwarzschild et al. 2021, arXiv 2106.04537),
-`FeedForwardNet` a block of its own for every iteration, and `LipschitzNet`, in its own file, a contraction.
+All of them start from features, apply an iteration as often as wanted, and read an answer out of the features at any
+time. They differ in the iteration: `RecurrentNet` has one block with or without recall (Bansal et al. 2022, arXiv
+2202.05826; without recall it is the net of Schwarzschild et al. 2021, arXiv 2106.04537), `FeedForwardNet` a block of
+its own for every iteration; `LipschitzNet`, a contraction, and `CellularNet`, a rule for a cell and its neighbours,
+have files of their own.
 """
 
 import contextlib
@@ -80,10 +81,7 @@ class ThinkingNet(
     paper_url="https://arxiv.org/abs/2202.05826",
     model_card_template=_MODEL_CARD,
 ):
-    """What the nets have in common: projection, head, and thinking from any state for any number of iterations.
-
-    Features start as ReLU(conv(x)); the head is convolutions with ReLU between. Sizes are free: the same weights
-    run on any length or image size.
+    """What the nets have in common: thinking from any state for any number of iterations, on inputs of any size.
 
     With `patch` p > 1 the features stand for patches of p x p pixels, the grid moved p - 1 pixels up and left: a
     maze, whose positions are 2 x 2 pixels inside a border of one, then has one feature vector a position at p = 2.
@@ -92,7 +90,6 @@ class ThinkingNet(
     Args:
         in_channels: channels of the input.
         width: channels of the features.
-        head_widths: channels between the head's convolutions; the last one gives 2 classes.
         dimensions: 1 for strings, 2 for images and boards.
         patch: side of a patch in pixels; 1 as published, more only in 2-D.
 
@@ -103,26 +100,17 @@ class ThinkingNet(
     # How many iterations there are at most; None for any number.
     depth: int | None = None
 
-    def __init__(
-        self, *, in_channels: int, width: int, head_widths: Sequence[int], dimensions: int, patch: int = 1
-    ) -> None:
+    def __init__(self, *, in_channels: int, width: int, dimensions: int, patch: int = 1) -> None:
         super().__init__()
         if dimensions not in _CONV_LAYERS:
             raise ValueError(f"dimensions must be 1 or 2, not {dimensions!r}")
         check_sizes(in_channels=in_channels, width=width, patch=patch)
-        check_sizes(**{f"head_widths[{i}]": size for i, size in enumerate(head_widths)})
         if patch > 1 and dimensions == 1:
             raise ValueError(f"patch must be 1 with dimensions=1, not {patch}")
         self.in_channels = in_channels
         self.dimensions = dimensions
         self.width = width
         self.patch = patch
-        self.projection = convolution(dimensions, self._seen_channels, width)
-        channels = [width, *head_widths, NUM_CLASSES * patch**dimensions]
-        layers: list[nn.Module] = []
-        for before, after in pairwise(channels):
-            layers += [convolution(dimensions, before, after), nn.ReLU()]
-        self.head = nn.Sequential(*layers[:-1])
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # the mixin's takes any keyword
@@ -174,12 +162,24 @@ class ThinkingNet(
             raise ValueError(
                 f"this net takes inputs of shape (batch, {self.in_channels}, {sizes}), not {tuple(x.shape)}"
             )
-        if self.patch == 1:
-            return x
         if any(side % self.patch for side in x.shape[2:]):
             raise ValueError(f"sides must be multiples of patch = {self.patch}, not {tuple(x.shape[2:])}")
-        return F.pixel_unshuffle(F.pad(x, (self.patch - 1, 1) * 2), self.patch)
+        return self.patches(x)
 
+    def patches(self, pixels: Tensor) -> Tensor:
+        """(batch, channels, *size) to (batch, channels patch^dimensions, *grid); 0 beyond the border."""
+        if self.patch == 1:
+            return pixels
+        return F.pixel_unshuffle(F.pad(pixels, (self.patch - 1, 1) * 2), self.patch)
+
+    def pixels(self, patches: Tensor) -> Tensor:
+        """The inverse of `patches`."""
+        if self.patch == 1:
+            return patches
+        first = self.patch - 1
+        return F.pixel_shuffle(patches, self.patch)[..., first:-1, first:-1]
+
+    @abstractmethod
     def initial_state(self, x: Tensor) -> Tensor:
         """Features before the first iteration.
 
@@ -187,12 +187,11 @@ class ThinkingNet(
             x: (batch, in_channels, *size) float.
 
         Returns:
-            (batch, width, *grid) float, at least 0; the grid is the size, with patches (size / patch + 1).
+            (batch, width, *grid) float; the grid is the size, with patches (size / patch + 1).
 
         Raises:
             ValueError: an x of another shape.
         """
-        return F.relu(self.projection(self._see(x)))
 
     @abstractmethod
     def iteration(self, x: Tensor) -> Iteration:
@@ -232,13 +231,9 @@ class ThinkingNet(
             state = following
         return state
 
+    @abstractmethod
     def read_out(self, state: Tensor) -> Tensor:
         """The head: class logits (batch, 2, *size) float from features (batch, width, *grid) float."""
-        logits: Tensor = self.head(state)
-        if self.patch > 1:
-            first = self.patch - 1
-            logits = F.pixel_shuffle(logits, self.patch)[..., first:-1, first:-1]
-        return logits
 
     def forward(self, x: Tensor, iterations: int, state: Tensor | None = None, done: int = 0) -> tuple[Tensor, Tensor]:
         """Think for some iterations, from the start or from where an earlier call stopped.
@@ -272,6 +267,38 @@ class ThinkingNet(
         return sum(weights.numel() for weights in self.parameters())
 
 
+class ConvolutionalNet(ThinkingNet):
+    """Nets whose features start as ReLU(conv(x)) and whose head is convolutions with ReLU between, as published.
+
+    Args:
+        in_channels, width, dimensions, patch: as in `ThinkingNet`.
+        head_widths: channels between the head's convolutions; the last one gives 2 classes.
+
+    Raises:
+        ValueError: as `ThinkingNet`.
+    """
+
+    def __init__(
+        self, *, in_channels: int, width: int, head_widths: Sequence[int], dimensions: int, patch: int = 1
+    ) -> None:
+        super().__init__(in_channels=in_channels, width=width, dimensions=dimensions, patch=patch)
+        check_sizes(**{f"head_widths[{i}]": size for i, size in enumerate(head_widths)})
+        self.projection = convolution(dimensions, self._seen_channels, width)
+        channels = [width, *head_widths, NUM_CLASSES * patch**dimensions]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(channels):
+            layers += [convolution(dimensions, before, after), nn.ReLU()]
+        self.head = nn.Sequential(*layers[:-1])
+
+    def initial_state(self, x: Tensor) -> Tensor:
+        """See `ThinkingNet.initial_state`; these features are at least 0."""
+        return F.relu(self.projection(self._see(x)))
+
+    def read_out(self, state: Tensor) -> Tensor:
+        """See `ThinkingNet.read_out`."""
+        return self.pixels(self.head(state))
+
+
 class ResidualBlock(nn.Module):
     """ReLU(x + norm(conv(ReLU(norm(conv(x)))))), shape (batch, width, *grid) in and out.
 
@@ -301,7 +328,7 @@ def _block_pair(dimensions: int, width: int, group_norm: bool) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(dimensions, width, group_norm=group_norm) for _ in range(2)))
 
 
-class RecurrentNet(ThinkingNet):
+class RecurrentNet(ConvolutionalNet):
     """DT and DT-Recall: every iteration is the same; with recall it sees the input again.
 
     An iteration is, with recall, a convolution of the features joined with x, then two residual blocks.
@@ -310,7 +337,7 @@ class RecurrentNet(ThinkingNet):
     reads them back.
 
     Args:
-        in_channels, width, head_widths, dimensions, patch: as in `ThinkingNet`.
+        in_channels, width, head_widths, dimensions, patch: as in `ConvolutionalNet`.
         recall: whether an iteration sees the input again.
         recall_relu: whether a ReLU follows the recall convolution (the authors' 1-D net has one, the 2-D not).
         group_norm: whether the residual blocks normalise, in 4 groups.

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, get_args
 import torch
 from tyro.conf import Suppress
 
+from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import (
     Batches,
     answer_rules,
@@ -18,14 +19,15 @@ from easy_to_hard.baselines.deep_thinking.data import (
 )
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet, ThinkingNet
+from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig
 from easy_to_hard.tasks import DataSpec
 
 _DEFAULT_PRESET: Final = "cpu"
 
-Architecture = Literal["recurrent", "feed_forward", "lipschitz"]
+Architecture = Literal["recurrent", "feed_forward", "lipschitz", "cellular"]
 ARCHITECTURES: Final[Mapping[str, type[ThinkingNet]]] = MappingProxyType(
-    {"recurrent": RecurrentNet, "feed_forward": FeedForwardNet, "lipschitz": LipschitzNet}
+    {"recurrent": RecurrentNet, "feed_forward": FeedForwardNet, "lipschitz": LipschitzNet, "cellular": CellularNet}
 )
 
 
@@ -34,26 +36,32 @@ class NetConfig:
     """The shape of a net, but for what the task decides (channels of the input, 1-D or 2-D).
 
     Attributes:
-        architecture: "recurrent" (DT, DT-Recall), "feed_forward" or "lipschitz" (DT-L).
+        architecture: "recurrent" (DT, DT-Recall), "feed_forward", "lipschitz" (DT-L) or "cellular".
         width: channels of the features.
-        head_widths: channels between the head's convolutions.
+        head_widths: channels between the head's convolutions; none in a cellular net.
         recall: whether an iteration sees the input again; DT-L always does.
         recall_relu: whether a ReLU follows the recall convolution.
         group_norm: whether the residual blocks normalise.
         patch: side of the patches that features stand for.
         depth: iterations of a feed-forward net.
+        hidden: width of the hidden layer of a cellular net.
+        levels: values of a cellular net's states between 0 and 1; 0 for no rounding.
+        cells_everywhere: whether a cellular net has cells where the input is 0, such as in walls.
         init_gain: above 0; torch's starting weights of the iteration are multiplied by it. They are small, and at 1
             (the papers) features fade at first, so that some seeds take several times as long to find the way.
     """
 
     architecture: Architecture = "recurrent"
     width: int
-    head_widths: tuple[int, ...]
+    head_widths: tuple[int, ...] = ()
     recall: bool = True
     recall_relu: bool = False
     group_norm: bool = False
     patch: int = 1
     depth: int = 30
+    hidden: int = 48
+    levels: int = 8
+    cells_everywhere: bool = False
     init_gain: float = 1.0
 
     def __post_init__(self) -> None:
@@ -107,12 +115,16 @@ class Recipe:
     fixed_items: int | None = None
     root: str = ""
     net: NetConfig
-    training: TrainingConfig
+    training: TrainingConfig | PoolConfig
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
-        if self.net.architecture == "feed_forward":
+        if isinstance(self.training, PoolConfig) != (self.net.architecture == "cellular"):
+            raise ValueError(
+                f"a cellular net, and no other, is trained on a pool of states, not {self.net.architecture}"
+            )
+        if isinstance(self.training, TrainingConfig) and self.net.architecture == "feed_forward":
             held = self.training.hold_iterations - 1 if self.training.hold_share > 0 else 0
             most = held + self.training.max_iterations
             if most > self.net.depth:
@@ -222,7 +234,7 @@ _FAST_SUMS: Final = Recipe(
         hold_share=0.25,
         hold_iterations=60,
         hold_from_step=400,
-        precision="bfloat16",
+        precision="auto",
     ),
 )
 _CPU_SUMS: Final = replace(
@@ -268,8 +280,25 @@ _CPU_MAZES: Final = Recipe(
         hold_share=0.1,
         hold_iterations=60,
         hold_from_step=3500,
-        precision="bfloat16",
+        precision="auto",
     ),
+)
+_CELLULAR_MAZES: Final = Recipe(
+    title="mazes by a cellular automaton: each position changes with its neighbours until nothing changes any more",
+    task="mazes",
+    difficulty=9,
+    batch_size=32,
+    net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8, patch=2),
+    training=PoolConfig(steps=2000),
+)
+_CELLULAR_SUMS: Final = Recipe(
+    title="prefix sums by a cellular automaton: each bit changes with its neighbours until nothing changes any more",
+    task="prefix_sums",
+    difficulty=32,
+    batch_size=32,
+    net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8),
+    # Neither answer is the one to give while nothing is known.
+    training=PoolConfig(steps=2000, patience=1.0),
 )
 # The published width and loss are for 600,000 puzzles and days on GPUs.
 _CPU_MATES: Final = Recipe(
@@ -286,7 +315,7 @@ _CPU_MATES: Final = Recipe(
         decay="linear",
         warmup_steps=200,
         gradient_clip=1.0,
-        precision="bfloat16",
+        precision="auto",
     ),
 )
 _CPU_PUZZLES: Final = replace(
@@ -304,8 +333,10 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
         "prefix-sums-no-recall": _NO_RECALL_SUMS,
         "prefix-sums-feed-forward": _FEED_FORWARD_SUMS,
         "prefix-sums-lipschitz": _LIPSCHITZ_SUMS,
+        "prefix-sums-cellular": _CELLULAR_SUMS,
         "mazes-cpu": _CPU_MAZES,
         "mazes-paper": _PAPER_MAZES,
+        "mazes-cellular": _CELLULAR_MAZES,
         "chess-puzzles-cpu": _CPU_PUZZLES,
         "chess-puzzles-paper": _PAPER_CHESS,
         "chess-mates-cpu": _CPU_MATES,

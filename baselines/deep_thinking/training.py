@@ -1,4 +1,4 @@
-"""Training with the progressive loss, in steps that can be stopped and taken up again bit for bit."""
+"""Training in steps that can be stopped and taken up again bit for bit; here with the progressive loss."""
 
 import contextlib
 import json
@@ -9,22 +9,24 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import Batches, Decode, Mask, most_likely_class
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
-from easy_to_hard.baselines.shared import reason_of, require_finite, save_state
-from easy_to_hard.files import write_atomically
+from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
+from easy_to_hard.baselines.precision import Precision, Settled, autocast, fast_precision, settle
+from easy_to_hard.baselines.shared import CHECKPOINT, reason_of, require_finite, save_state
+from easy_to_hard.progress import progress_bar
+from easy_to_hard.writing import telling, write_atomically
 
 Decay = Literal["none", "linear", "drops"]
 OptimizerName = Literal["adam", "sgd"]
-Precision = Literal["float32", "bfloat16"]
 
 _DROP_FACTOR: Final = 0.1
 _SGD_MOMENTUM: Final = 0.9
@@ -52,7 +54,8 @@ class TrainingConfig:
             `hold_iterations` (not in the papers; needs progressive_weight above 0).
         hold_iterations: at least 0; at least 1 with a hold_share.
         hold_from_step: at least 0; no such steps before this one.
-        precision: "float32", or "bfloat16" for the convolutions (weights stay float32).
+        precision: "float32", "bfloat16" for the convolutions (weights stay float32), or "auto": what the device is
+            faster in when the run begins.
         seed: of the iteration counts drawn for the progressive loss, at least 0.
         log_every: steps between two lines of the log, at least 1.
 
@@ -92,7 +95,7 @@ class TrainingConfig:
         self._require("gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
         self._require("optimizer", self.optimizer in get_args(OptimizerName), "one of adam, sgd")
         self._require("decay", self.decay in get_args(Decay), "one of none, linear, drops")
-        self._require("precision", self.precision in get_args(Precision), "one of float32, bfloat16")
+        self._require("precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
         self._require("drop_steps", not self.drop_steps or self.decay == "drops", "empty unless decay='drops'")
         if self.hold_share > 0:
             self._require("hold_iterations", self.hold_iterations >= 1, "at least 1 where hold_share is above 0")
@@ -123,12 +126,14 @@ class TrainingReport:
         loss: of the last batch.
         accuracy: of the last batch, exact match, in [0, 1].
         seconds: wall time, over all the times it was taken up again.
+        precision: what the convolutions were computed in.
     """
 
     steps: int
     loss: float
     accuracy: float
     seconds: float
+    precision: Settled
 
 
 def _build_optimizer(model: ThinkingNet, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -170,6 +175,18 @@ class _Trainer:
         self.device = next(model.parameters()).device
         self.parameters = list(model.parameters())
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it. There is no random state: batches and iterations go by the step."""
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def finish(self) -> None:
+        """What is left to do after the last step: nothing."""
+
     def update(self, step: int, inputs: Tensor, targets: Tensor) -> tuple[float, float]:
         """One optimizer step on this process's part of a batch; loss and accuracy of the whole batch.
 
@@ -193,7 +210,7 @@ class _Trainer:
             hold_iterations=config.hold_iterations,
             hold_share=config.hold_share if step >= config.hold_from_step else 0.0,
         )
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        with autocast(self.device, config.precision):
             loss = progressive_loss(
                 self.model,
                 inputs,
@@ -228,11 +245,30 @@ class _Progress:
     seconds: float = 0.0
 
 
-def save_checkpoint(path: Path, trainer: _Trainer, progress: _Progress) -> None:
-    """Write a checkpoint, whole or not at all. There is no random state: batches and iterations go by the step."""
+Trainer: TypeAlias = "_Trainer | PoolTrainer"
+
+
+def make_trainer(
+    model: ThinkingNet, config: TrainingConfig | PoolConfig, mask_of: Mask | None, decode: Decode
+) -> Trainer:
+    """The trainer that goes with a way of training.
+
+    Raises:
+        ValueError: a pool for a net that is not cellular, or for several processes.
+    """
+    if isinstance(config, TrainingConfig):
+        return _Trainer(model, config, mask_of, decode)
+    if not isinstance(model, CellularNet):
+        raise ValueError(f"only a cellular net is trained on a pool of states, not a {type(model).__name__}")
+    if place()[1] > 1:
+        raise ValueError(f"training on a pool of states takes one process, not {place()[1]}")
+    return PoolTrainer(model, config)
+
+
+def save_checkpoint(path: Path, trainer: Trainer, progress: _Progress) -> None:
+    """Write a checkpoint, whole or not at all."""
     state = {
-        "model": trainer.model.state_dict(),
-        "optimizer": trainer.optimizer.state_dict(),
+        **trainer.state(),
         "progress": asdict(progress),
         "config": json.dumps(asdict(trainer.config)),
     }
@@ -254,7 +290,7 @@ def changed_settings(stored: dict[str, Any], current: dict[str, Any]) -> list[st
     return changed
 
 
-def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
+def load_checkpoint(path: Path, trainer: Trainer) -> _Progress:
     """Take up a run where its checkpoint was written.
 
     Raises:
@@ -262,11 +298,13 @@ def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=trainer.device, weights_only=True)
-        changed = changed_settings(json.loads(state["config"]), asdict(trainer.config))
+        stored = json.loads(state["config"])
+        # A run goes on as it began, whatever this device is faster in.
+        trainer.config = settle(trainer.config, stored.get("precision", "auto"))
+        changed = changed_settings(stored, asdict(trainer.config))
         if changed:
             raise ValueError(f"it was written by a training with other settings: {', '.join(changed)}")
-        trainer.model.load_state_dict(state["model"])
-        trainer.optimizer.load_state_dict(state["optimizer"])
+        trainer.restore(state)
         return _Progress(**state["progress"])
     except Exception as error:
         raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
@@ -275,19 +313,14 @@ def load_checkpoint(path: Path, trainer: _Trainer) -> _Progress:
 class _Log:
     """Progress bar, JSON Lines file and, where it is installed, TensorBoard, of one run; silent but on rank 0."""
 
-    def __init__(self, folder: Path | None, config: TrainingConfig, done: _Progress, show: bool) -> None:
+    def __init__(self, folder: Path | None, config: TrainingConfig | PoolConfig, done: _Progress, show: bool) -> None:
         first = place()[0] == 0
         self._config = config
-        self._bar: tqdm[Any] = tqdm(
-            total=config.steps,
-            initial=done.step,
-            desc="training",
-            unit=" steps",
-            disable=None if show and first else True,
-        )
+        self._bar = progress_bar(total=config.steps, initial=done.step, desc="training", show=show and first)
         self._file = self._board = None
         if folder is not None and first:
-            self._file = _open_log(folder / "log.jsonl", done.step)
+            self._path = folder / "log.jsonl"
+            self._file = _open_log(self._path, done.step)
             self._board = _open_board(folder / "tensorboard", done.step)
         self._items = 0
         self._started = time.perf_counter()
@@ -302,8 +335,9 @@ class _Log:
             return
         rate = self._config.learning_rate * self._config.learning_rate_factor(step)
         line = {"loss": loss, "accuracy": accuracy, "learning_rate": rate, "items_per_second": speed}
-        self._file.write(json.dumps({"step": step, **line}) + "\n")
-        self._file.flush()
+        with telling(self._path):
+            self._file.write(json.dumps({"step": step, **line}) + "\n")
+            self._file.flush()
         if self._board is not None:
             for name, value in line.items():
                 self._board.add_scalar(name, value, step)
@@ -359,7 +393,7 @@ class _Interrupts:
 def train(
     model: ThinkingNet,
     batches: Batches,
-    config: TrainingConfig,
+    config: TrainingConfig | PoolConfig,
     *,
     mask_of: Mask | None = None,
     decode: Decode = most_likely_class,
@@ -378,7 +412,7 @@ def train(
     Args:
         model: the net.
         batches: step number from 0 -> inputs (batch, channels, *size) float, targets (batch, *size) int64.
-        config: how to train.
+        config: how to train: with the progressive loss, or, a cellular net, on a pool of states.
         mask_of: inputs -> (batch, *size) bool, the cells that count; `corridor_mask` for mazes; None for all.
         decode: logits and inputs -> predictions (batch, *size) int64, for the accuracy of the log.
         folder: where to keep log and checkpoint, made when missing; None for nowhere.
@@ -393,14 +427,15 @@ def train(
         ValueError: the checkpoint in the folder is of a training with other settings.
         OSError: a file cannot be written.
     """
-    trainer = _Trainer(model.train(), config, mask_of, decode)
+    trainer = make_trainer(model.train(), config, mask_of, decode)
     done = _Progress()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "checkpoint.pt").is_file():
-            done = load_checkpoint(folder / "checkpoint.pt", trainer)
+        if (folder / CHECKPOINT).is_file():
+            done = load_checkpoint(folder / CHECKPOINT, trainer)
         if float(sum_over_processes(torch.tensor(float(done.step), device=trainer.device))) != done.step * place()[1]:
             raise RuntimeError(f"not all processes see the checkpoint in {folder}: it must be on a shared disk")
+    trainer.config = config = settle(trainer.config, fast_precision(trainer.device))
     log = _Log(folder, config, done, progress)
     earlier, started, saved = done.seconds, time.perf_counter(), time.perf_counter()
     interrupts = _Interrupts()
@@ -413,7 +448,7 @@ def train(
             log.add(step, len(inputs), loss, accuracy)
             due = done.step == config.steps or interrupts.seen or now - saved > checkpoint_seconds
             if folder is not None and place()[0] == 0 and due:
-                save_checkpoint(folder / "checkpoint.pt", trainer, done)
+                save_checkpoint(folder / CHECKPOINT, trainer, done)
                 saved = now
             if after_step is not None:
                 after_step(step)
@@ -422,5 +457,12 @@ def train(
     finally:
         interrupts.close()
         log.close()
+    trainer.finish()
     model.eval()
-    return TrainingReport(steps=done.step, loss=done.loss, accuracy=done.accuracy, seconds=done.seconds)
+    return TrainingReport(
+        steps=done.step,
+        loss=done.loss,
+        accuracy=done.accuracy,
+        seconds=done.seconds,
+        precision=cast(Settled, config.precision),
+    )

@@ -7,13 +7,14 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell, as_shares, choose_records, release
 from easy_to_hard.baselines.poisoning import Poisoned
+from easy_to_hard.baselines.precision import autocast
 from easy_to_hard.baselines.shared import generator_of, require_finite
 from easy_to_hard.baselines.stacked import Stacked
 from easy_to_hard.baselines.victims import VictimConfig, crop_and_flip, soft_losses
+from easy_to_hard.progress import progress_bar
 
 
 class Source(Protocol):
@@ -137,7 +138,7 @@ def train_on(
     Args:
         source: of batches.
         config: how; `private` is not for releases.
-        device: where; on a GPU forward passes run in bfloat16.
+        device: where; on a GPU that has it forward passes run in bfloat16.
         progress: whether to show a bar.
         title: of the bar.
 
@@ -156,7 +157,7 @@ def train_on(
         nesterov=config.momentum > 0,
     )
     per_epoch = math.ceil(source.count / config.batch_size)
-    with tqdm(total=config.epochs * per_epoch, desc=title, unit=" steps", disable=None if progress else True) as bar:
+    with progress_bar(total=config.epochs * per_epoch, desc=title, show=progress) as bar:
         for epoch in range(config.epochs):
             optimizer.param_groups[0]["lr"] = config.rate_at(epoch)
             draws = [generator_of("crops", seed, epoch) for seed in source.seeds]
@@ -179,6 +180,6 @@ def _losses(stacked: Stacked, images: Tensor, labels: Tensor) -> Tensor:
     def loss_of(weights: Any, images: Tensor, labels: Tensor) -> Tensor:
         return soft_losses(stacked.call(weights, images), labels).mean()
 
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=images.device.type == "cuda"):
+    with autocast(images.device, "auto" if images.device.type == "cuda" else "float32"):
         losses: Tensor = stacked.map(loss_of, images, labels)
     return losses

@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.progress import progress_bar
 
 # Of TV, in the authors' code.
 TV_WEIGHT: Final = 0.0005
@@ -194,7 +194,7 @@ def maximise(
     images = first.expand(len(neurons), -1, -1, -1).clone().requires_grad_()
     chosen = torch.tensor(list(neurons), device=device)
     optimizer = torch.optim.Adam([images], lr=ascent.learning_rate, betas=_BETAS, eps=1e-8)
-    for step in tqdm(range(ascent.steps), desc=f"layer {layer}", unit=" steps", disable=None if progress else True):
+    for step in progress_bar(range(ascent.steps), desc=f"layer {layer}", show=progress):
         copies = augment(images, ascent, left=(ascent.steps - 1 - step) / ascent.steps, rng=rng)
         framed = torch.nn.functional.pad(copies, (border,) * 4)
         loss = neuron_losses(subject, framed, layer, chosen, ascent)

@@ -16,6 +16,7 @@ from easy_to_hard.lichess.csv_rows import MAX_RATING
 from easy_to_hard.lichess.rows import SCHEMA, WORDS, words_of
 from easy_to_hard.tasks import config_name
 from easy_to_hard.tasks.chess_puzzles import RANK_EDGES, RATING_EDGES
+from easy_to_hard.writing import telling
 
 TASK: Final = "chess_puzzles"
 DEFAULT_EDGES: Final = {"rating": RATING_EDGES, "rank": RANK_EDGES}
@@ -147,7 +148,8 @@ class _SplitWriter:
     def _write(self, *, whole_groups: bool) -> None:
         held = pa.concat_tables(self._tables)
         rows = self._held - self._held % _GROUP_ROWS if whole_groups else self._held
-        self._writer.write_table(held.slice(0, rows).cast(FILE_SCHEMA), row_group_size=_GROUP_ROWS)
+        with telling(self._path):
+            self._writer.write_table(held.slice(0, rows).cast(FILE_SCHEMA), row_group_size=_GROUP_ROWS)
         # A copy, or the slice would keep all that was written.
         self._tables = [held.slice(rows).combine_chunks()]
         self._held -= rows

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import json
 import re
 import sys
 import time
@@ -10,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tqdm import tqdm
-
 from easy_to_hard import __version__
 from easy_to_hard.files import write_atomically, write_json
 from easy_to_hard.lichess.bands import BANDS, BandWriter, check_edges
 from easy_to_hard.lichess.card import puzzle_card
-from easy_to_hard.lichess.folders import written_whole
+from easy_to_hard.lichess.folders import finish_move, written_whole
 from easy_to_hard.lichess.plane_files import FOLDER as PLANES_FOLDER
 from easy_to_hard.lichess.plane_files import PlaneWriter
 from easy_to_hard.lichess.reading import ConvertError, Input, line_blocks, without_mark
 from easy_to_hard.lichess.rows import SCHEMA, Reject, RowReader
 from easy_to_hard.lichess.sorting import RatingSort
 from easy_to_hard.manifest import FORMAT, MANIFEST, README
+from easy_to_hard.progress import progress_bar
+from easy_to_hard.writing import telling
 
 REJECTS: Final = "rejects.csv"
 SOURCE: Final = "source.json"
@@ -36,7 +37,7 @@ class RejectCount:
     Attributes:
         reason: why.
         count: how many.
-        lines: numbers of the first three lines.
+        lines: numbers of the first three lines; none where the folder was complete already.
     """
 
     reason: str
@@ -56,6 +57,7 @@ class ConvertReport:
         ignored_columns: columns of the header that are not known.
         seconds: from beginning to end.
         peak_memory: bytes, of the process so far; None where the system does not tell.
+        was_whole: the folder held all of it before, of this very source, and nothing was written.
     """
 
     root: Path
@@ -65,14 +67,16 @@ class ConvertReport:
     ignored_columns: tuple[str, ...]
     seconds: float
     peak_memory: int | None
+    was_whole: bool = False
 
     def lines(self) -> Iterator[str]:
         """The report for people."""
         rejected = self.rows_in - self.rows_out
-        yield f"{self.root}: {self.rows_in:,} rows in, {self.rows_out:,} out, {rejected:,} rejected"
+        whole = "was complete already, " if self.was_whole else ""
+        yield f"{self.root}: {whole}{self.rows_in:,} rows in, {self.rows_out:,} out, {rejected:,} rejected"
         for reject in self.rejects:
             shown = ", ".join(str(line) for line in reject.lines) + (", ..." if reject.count > _SHOWN_LINES else "")
-            yield f"  {reject.count:>9,}  {reject.reason} (line {shown})"
+            yield f"  {reject.count:>9,}  {reject.reason}" + (f" (line {shown})" if shown else "")
         if self.ignored_columns:
             yield f"columns not known, left out: {', '.join(self.ignored_columns)}"
         memory = "" if self.peak_memory is None else f", peak memory {self.peak_memory / 2**20:,.0f} MiB"
@@ -110,7 +114,7 @@ def convert(
 
     Raises:
         ConvertError: the source cannot be read or holds no puzzle, a row is no puzzle and `strict` is set, or the
-            folder holds something else. Nothing is left behind.
+            folder holds something else. Nothing is left behind. A folder that holds all of this already is no error.
         ValueError: unknown bands, or edges that are not allowed.
     """
     lower_edges = check_edges(bands, edges)
@@ -118,6 +122,13 @@ def convert(
         raise ValueError("planes are not cut into bands: leave out bands and edges")
     begun = time.perf_counter()
     root = Path(root).expanduser()
+    finish_move(root)
+    found = _read_whole(root, planes)
+    if found is not None:
+        with contextlib.closing(Input(source)) as opened:
+            opened.skip()
+            _check_same(root, found, opened, bands, lower_edges)
+        return _report_whole(root, found["source"], begun)
     with contextlib.closing(Input(source)) as opened, written_whole(root) as (made, scratch):
         reader, sort = RowReader(opened.name), RatingSort(scratch, SCHEMA)
         with _RejectFile(made / REJECTS) as rejects:
@@ -147,12 +158,56 @@ def convert(
     )
 
 
+def _read_whole(root: Path, planes: bool) -> dict[str, Any] | None:
+    """What a folder says of the conversion that it holds all of; None where it holds none."""
+    path = root / PLANES_FOLDER / SOURCE if planes else root / MANIFEST
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        whole = all((root / entry["path"]).stat().st_size == entry["bytes"] for entry in found["files"])
+        return found if whole and isinstance(found["source"]["rejects"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _check_same(root: Path, found: dict[str, Any], opened: Input, bands: str, edges: tuple[int, ...]) -> None:
+    """ConvertError where what a folder holds is not what this conversion would make."""
+    wanted = {"package_version": __version__, "SHA-256": opened.sha256(), "edges": list(edges)}
+    there = {
+        "package_version": found["package_version"],
+        "SHA-256": found["source"]["sha256"],
+        "edges": found.get("edges", list(edges)),
+    }
+    wanted["bands"], there["bands"] = bands, found["files"][0].get("variant", bands)
+    for name, value in wanted.items():
+        if there[name] != value:
+            raise ConvertError(
+                f"{root} is not empty: it is complete, but of {name} {there[name]}, not {value}; "
+                "choose another folder or remove it"
+            )
+
+
+def _report_whole(root: Path, source: dict[str, Any], begun: float) -> ConvertReport:
+    rejects = [RejectCount(reason=reason, count=count, lines=()) for reason, count in source["rejects"].items()]
+    return ConvertReport(
+        root=root,
+        rows_in=source["rows_in"],
+        rows_out=source["rows_out"],
+        rejects=tuple(rejects),
+        ignored_columns=(),
+        seconds=time.perf_counter() - begun,
+        peak_memory=_peak_memory(),
+        was_whole=True,
+    )
+
+
 def _read(
     opened: Input, reader: RowReader, sort: RatingSort, rejects: "_RejectFile", strict: bool, progress: bool
 ) -> int:
     """Read all rows; returns how many are puzzles."""
     rows = 0
-    with tqdm(total=opened.size, unit="B", unit_scale=True, desc=f"reading {opened.name}", disable=not progress) as bar:
+    with progress_bar(
+        total=opened.size, unit="B", unit_scale=True, desc=f"reading {opened.name}", always=True, show=progress
+    ) as bar:
         for text in line_blocks(without_mark(opened.pieces())):
             for batch, rejected in reader.read(text):
                 if strict and rejected:
@@ -174,7 +229,7 @@ def _write_bands(
     progress: bool,
 ) -> None:
     writer = BandWriter(made, bands, edges)
-    with tqdm(total=rows, unit="row", unit_scale=True, desc="writing", disable=not progress) as bar:
+    with progress_bar(total=rows, unit="rows", unit_scale=True, desc="writing", always=True, show=progress) as bar:
         for table in sort.tables():
             writer.add(table)
             bar.update(len(table))
@@ -194,7 +249,7 @@ def _write_bands(
 
 def _write_planes(made: Path, sort: RatingSort, rows: int, told: dict[str, Any], progress: bool) -> None:
     writer = PlaneWriter(made, rows)
-    with tqdm(total=rows, unit="row", unit_scale=True, desc="writing", disable=not progress) as bar:
+    with progress_bar(total=rows, unit="rows", unit_scale=True, desc="writing", always=True, show=progress) as bar:
         for table in sort.tables():
             writer.add(table)
             bar.update(len(table))
@@ -205,6 +260,7 @@ class _RejectFile:
     """The rejects: in a file, and counted by reason."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file = path.open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(["line", "reason", "row"])
@@ -217,11 +273,13 @@ class _RejectFile:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        with telling(self._path):
+            self._file.close()
 
     def add(self, rejects: list[Reject]) -> None:
         for reject in rejects:
-            self._writer.writerow([reject.line, reject.reason, reject.text])
+            with telling(self._path):
+                self._writer.writerow([reject.line, reject.reason, reject.text])
             self.first = self.first or f" (line {reject.line}: {reject.reason})"
             self._counts[reject.kind] = self._counts.get(reject.kind, 0) + 1
             lines = self._lines.setdefault(reject.kind, [])

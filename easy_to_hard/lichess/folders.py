@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from easy_to_hard.files import write_json
 from easy_to_hard.lichess.reading import ConvertError
 from easy_to_hard.manifest import MANIFEST
+from easy_to_hard.writing import is_temporary, sync
 
 _STATE: Final = ".convert"
 _LOCK: Final = ".lock"
@@ -61,22 +62,34 @@ def _removed_at_the_end(root: Path, new: bool) -> Iterator[None]:
 
 def _clean(root: Path) -> None:
     _undo(root)
-    strangers = sorted(path.name for path in root.iterdir() if path.name not in (_LOCK, _STATE))
+    strangers = sorted(
+        path.name for path in root.iterdir() if path.name not in (_LOCK, _STATE) and not is_temporary(path)
+    )
     if strangers:
         raise ConvertError(f"{root} is not empty: found {strangers[0]}; choose another folder or remove it")
     if (root / _STATE).exists():
         shutil.rmtree(root / _STATE)
 
 
-def _undo(root: Path) -> None:
-    """Take back a move that did not come to its end: its list is there, and what comes last is not."""
+def finish_move(root: Path) -> None:
+    """Clear away what is left of a move that was stopped after its last file; nothing where there is none."""
+    state = root / _STATE
+    if (state / _MOVING).is_file() and not _unfinished(root):
+        with contextlib.suppress(Timeout), FileLock(root / _LOCK, timeout=0):
+            shutil.rmtree(state)
+            (root / _LOCK).unlink(missing_ok=True)
+
+
+def _unfinished(root: Path) -> list[str]:
+    """What a move was to move, where it did not come to its end: its list is there, and what comes last is not."""
     moving = root / _STATE / _MOVING
-    if not moving.exists():
-        return
-    names = json.loads(moving.read_text(encoding="utf-8"))
-    if not names or (root / names[-1]).exists():
-        return
-    for name in names:
+    names: list[str] = json.loads(moving.read_text(encoding="utf-8")) if moving.exists() else []
+    return [] if names and (root / names[-1]).exists() else names
+
+
+def _undo(root: Path) -> None:
+    """Take back a move that did not come to its end."""
+    for name in _unfinished(root):
         path = root / name
         if path.is_dir():
             shutil.rmtree(path)
@@ -87,6 +100,9 @@ def _undo(root: Path) -> None:
 def _move(state: Path, root: Path) -> None:
     # The manifest last: where it stands, all else does.
     names = sorted((path.name for path in (state / _MADE).iterdir()), key=lambda name: (name == MANIFEST, name))
+    for path in (state / _MADE).rglob("*"):
+        sync(path)
     write_json(state / _MOVING, names)
     for name in names:
         os.replace(state / _MADE / name, root / name)
+    sync(root)

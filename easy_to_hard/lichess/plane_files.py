@@ -20,6 +20,7 @@ from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, STATE
 from easy_to_hard.generators.chess.planes import to_planes
 from easy_to_hard.lichess.bands import row_pieces
 from easy_to_hard.lichess.rows import words_of
+from easy_to_hard.writing import telling
 
 FOLDER: Final = "chess_data"
 _ROWS: Final = 2**13
@@ -51,7 +52,8 @@ class PlaneWriter:
             black = (words[:, STATE] & BLACK_TO_MOVE) != 0
             ratings = piece["rating"].to_numpy().astype("<i4")
             for name, values in zip(_ARRAYS, (inputs, targets, black.astype(np.uint8), ratings), strict=True):
-                self._files[name].write(np.ascontiguousarray(values).data)
+                with telling(self._folder / name):
+                    self._files[name].write(np.ascontiguousarray(values).data)
 
     def close(self) -> list[dict[str, Any]]:
         """Finish the files; returns what each is."""

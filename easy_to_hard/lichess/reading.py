@@ -65,6 +65,11 @@ class Input:
         if self._path is not None:
             self._file.close()
 
+    def skip(self) -> None:
+        """Read what is left, for its hash."""
+        while self._take():
+            pass
+
     def sha256(self) -> str:
         """Of all bytes read, in hexadecimal."""
         return self._hash.hexdigest()

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from easy_to_hard.lichess.csv_rows import MAX_RATING
+from easy_to_hard.writing import telling
 
 _RUN_ROWS: Final = 2**17
 _BATCH_ROWS: Final = 2**10
@@ -48,7 +49,8 @@ class RatingSort:
     def _spill(self) -> None:
         table = _by_rating(pa.Table.from_batches(self._batches, self._schema))
         self._batches, self._held = [], 0
-        with pa.OSFile(str(self._path(len(self._counts))), "wb") as file, pa.ipc.new_file(file, self._schema) as writer:
+        path = self._path(len(self._counts))
+        with telling(path), pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, self._schema) as writer:
             writer.write_table(table, max_chunksize=_BATCH_ROWS)
         self._counts.append(np.bincount(table["rating"].to_numpy(), minlength=MAX_RATING + 1))
 

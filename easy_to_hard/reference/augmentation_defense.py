@@ -102,8 +102,8 @@ class AugmentationDefense:
         """Attack, defend, write the result, say what came out."""
         require_known("data", self.data, (*_IMAGES, *_TASKS))
         attack = self.attack or ("backdoor" if self.data in _IMAGES else "")
-        out = begin(self.out, "augmentation-defense", self.data, attack, self.preset, threads=self.threads)
-        return finish(self._on_images(attack, out) if self.data in _IMAGES else self._on_task(out), out)
+        with begin(self.out, "augmentation-defense", self.data, attack, self.preset, threads=self.threads) as out:
+            return finish(self._on_images(attack, out) if self.data in _IMAGES else self._on_task(out), out)
 
     def _on_images(self, attack: str, out: Path) -> "ReferenceResult":
         from dataclasses import replace

@@ -94,8 +94,8 @@ class Canary:
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} must be at least 1, or 0 for the preset's, not {getattr(self, name)}")
         self._require_fitting_flags()
-        out = begin(self.out, "canary", self.target, self.preset, threads=self.threads)
-        return finish(self._on_images(out) if self.target in _IMAGES else self._on_task(out), out)
+        with begin(self.out, "canary", self.target, self.preset, threads=self.threads) as out:
+            return finish(self._on_images(out) if self.target in _IMAGES else self._on_task(out), out)
 
     def _require_fitting_flags(self) -> None:
         """ValueError for a flag that the target would not heed."""

@@ -62,8 +62,8 @@ class ColdDiffusion:
         """Train, test, write the result, say what came out."""
         require_known("data", self.data, (*_IMAGES, *_TASKS))
         degradation = self.degradation if self.data in _IMAGES else ""
-        out = begin(self.out, "cold-diffusion", self.data, degradation, self.preset, threads=self.threads)
-        return finish(self._on_images(out) if self.data in _IMAGES else self._on_task(out), out)
+        with begin(self.out, "cold-diffusion", self.data, degradation, self.preset, threads=self.threads) as out:
+            return finish(self._on_images(out) if self.data in _IMAGES else self._on_task(out), out)
 
     def _on_images(self, out: Path) -> "ReferenceResult":
         from easy_to_hard.baselines.cold_diffusion.images import ImageRun, run_on_images

@@ -33,6 +33,12 @@ class Reference:
 
     method: OmitSubcommandPrefixes[Method]
 
+    def when_stopped(self) -> str:
+        """What an interrupt leaves."""
+        if isinstance(self.method, ShowReference):
+            return "it wrote nothing"
+        return "give the same command again, it goes on from the parts that are whole"
+
     def run(self) -> int:
         """Run the method's command."""
         return self.method.run()

@@ -52,8 +52,8 @@ class DpInstaHide:
         if self.account:
             return self._account()
         require_known("data", self.data, (*_IMAGES, *_PUZZLES))
-        out = begin(self.out, "dp-instahide", self.data, self.preset, threads=self.threads)
-        return finish(self._on_images(out) if self.data in _IMAGES else self._on_puzzles(out), out)
+        with begin(self.out, "dp-instahide", self.data, self.preset, threads=self.threads) as out:
+            return finish(self._on_images(out) if self.data in _IMAGES else self._on_puzzles(out), out)
 
     def _account(self) -> int:
         from easy_to_hard.baselines.dp_instahide.accountant import Account, Mixing

@@ -57,18 +57,18 @@ class ParameterSaliency:
 
         model = self.model or (TORCHVISION[0] if self.preset == "paper" else models_of(self.data)[0])
         recipe = get_recipe(self.preset, self.data, model).changed(items=self.items, k=self.k, seeds=self.seeds)
-        out = begin(self.out, "parameter-saliency", self.data, model, self.preset, threads=self.threads)
-        result = run_saliency(
-            self._nets(recipe, model),
-            recipe,
-            out,
-            preset=self.preset,
-            data=self.data,
-            model=model,
-            device=self.device,
-            progress=not self.quiet,
-        )
-        return finish(result, out)
+        with begin(self.out, "parameter-saliency", self.data, model, self.preset, threads=self.threads) as out:
+            result = run_saliency(
+                self._nets(recipe, model),
+                recipe,
+                out,
+                preset=self.preset,
+                data=self.data,
+                model=model,
+                device=self.device,
+                progress=not self.quiet,
+            )
+            return finish(result, out)
 
     def _nets(self, recipe: "Recipe", model: str) -> "Nets":
         from easy_to_hard.baselines.parameter_saliency.examined import PuzzleNets, load_image_nets

@@ -1,10 +1,12 @@
 """What the commands of all reference methods begin and end with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from easy_to_hard.reference.show import describe_reference
+from easy_to_hard.writing import hold_folder
 
 if TYPE_CHECKING:
     from easy_to_hard.reference.results import ReferenceResult
@@ -20,8 +22,9 @@ def require_known(flag: str, value: str, known: Sequence[str]) -> None:
         raise ValueError(f"--{flag} must be one of {', '.join(known)}, not {value!r}")
 
 
-def begin(out: Path | None, *parts: str, threads: int) -> Path:
-    """Let torch use so many threads of a CPU; say where the run's folder is, without making it.
+@contextmanager
+def begin(out: Path | None, *parts: str, threads: int) -> Iterator[Path]:
+    """Let torch use so many threads of a CPU; make the run's folder this process's alone, and say where it is.
 
     Args:
         out: the folder, where one was asked for.
@@ -29,7 +32,7 @@ def begin(out: Path | None, *parts: str, threads: int) -> Path:
         threads: at least 1.
 
     Raises:
-        ValueError: fewer threads.
+        ValueError: fewer threads, or another run is going on in the folder.
     """
     if threads < 1:
         raise ValueError(f"--threads must be at least 1, not {threads}")
@@ -39,7 +42,9 @@ def begin(out: Path | None, *parts: str, threads: int) -> Path:
     name = "-".join(part for part in parts if part)
     for separator in "_:/":
         name = name.replace(separator, "-")
-    return Path("runs") / name if out is None else out
+    out = Path("runs") / name if out is None else out
+    with hold_folder(out, "run"):
+        yield out
 
 
 def finish(result: "ReferenceResult", out: Path) -> int:

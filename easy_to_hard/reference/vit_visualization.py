@@ -76,19 +76,19 @@ class VitVisualization:
             seeds=self.seeds,
             device=self.device,
         )
-        out = begin(self.out, "vit-visualization", self.data, self.model, self.preset, threads=self.threads)
-        if self.data == "mazes":
-            from easy_to_hard.baselines.vit_visualization.mazes import run_on_mazes
-            from easy_to_hard.reference.solvers import shipped_solver
+        with begin(self.out, "vit-visualization", self.data, self.model, self.preset, threads=self.threads) as out:
+            if self.data == "mazes":
+                from easy_to_hard.baselines.vit_visualization.mazes import run_on_mazes
+                from easy_to_hard.reference.solvers import shipped_solver
 
-            result = run_on_mazes(
-                run, out, solver=lambda: shipped_solver("mazes", self.device), progress=not self.quiet
-            )
-        else:
-            from easy_to_hard.baselines.vit_visualization.images import run_on_images
+                result = run_on_mazes(
+                    run, out, solver=lambda: shipped_solver("mazes", self.device), progress=not self.quiet
+                )
+            else:
+                from easy_to_hard.baselines.vit_visualization.images import run_on_images
 
-            result = run_on_images(run, out, progress=not self.quiet)
-        return finish(result, out)
+                result = run_on_images(run, out, progress=not self.quiet)
+            return finish(result, out)
 
     def _changed(self, recipe: "Recipe") -> "Recipe":
         """The preset with the flags that were given."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from easy_to_hard.chess.columns import read_rows
 from easy_to_hard.chess.text import text_of_puzzle
@@ -16,6 +15,7 @@ from easy_to_hard.generators.chess.attacks import in_check
 from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, CAPTURE, MAX_MOVES, POSITION_WORDS, STATE
 from easy_to_hard.generators.chess.moves import find_legal, make
 from easy_to_hard.generators.splits import split_of
+from easy_to_hard.progress import progress_bar
 from easy_to_hard.tasks.task import Array, Instances, Task
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ def _draw_seconds(mate_in: int) -> float:
 
 def _distinct(spec: "DataSpec", count: int, num_threads: int | None) -> NDArray[np.uint64]:
     # Deep mates take long to draw: on a terminal a bar says how long.
-    with tqdm(total=count, desc=f"drawing {spec.config}, {spec.split}", delay=2, leave=False, disable=None) as bar:
+    with progress_bar(
+        total=count, desc=f"drawing {spec.config}, {spec.split}", unit="mates", delay=2, leave=False
+    ) as bar:
         return chess.first_distinct(
             count,
             mate_in=spec.difficulty,

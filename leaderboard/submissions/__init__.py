@@ -23,7 +23,6 @@ Whatever a file claims is compared with the benchmark before the predictions are
 gigabytes is refused for its size. No pickle is ever loaded.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +41,7 @@ from easy_to_hard.leaderboard.submissions.checks import (
 )
 from easy_to_hard.leaderboard.submissions.npz import plan_npz, write_npz
 from easy_to_hard.leaderboard.submissions.parquet import plan_parquet, write_parquet
+from easy_to_hard.writing import replacing
 
 _READERS: Final = {".parquet": plan_parquet, ".npz": plan_npz}
 _WRITERS: Final = {".parquet": write_parquet, ".npz": write_npz}
@@ -127,12 +127,8 @@ def write_template(configs: Sequence[str], out: Path) -> int:
             raise ValueError(f"a template is of configs, each named once, not of {', '.join(configs) or 'none'}")
         rows = sum(benchmark_rows(config) for config in configs)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.stem}.{os.getpid()}.tmp{out.suffix}")
-    try:
+    with replacing(out) as temporary:
         _WRITERS[out.suffix.lower()](temporary, tuple(configs))
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return rows
 
 

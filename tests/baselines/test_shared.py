@@ -184,7 +184,7 @@ def test_divergence_is_said_and_not_saved(tmp_path: Path) -> None:
         ({"gradient_clip": 0.0}, "gradient_clip must be above 0, or None, not 0.0"),
         ({"ema_decay": 1.0}, "ema_decay must be from 0 to below 1, not 1.0"),
         ({"ema_from": -1}, "ema_from must be at least 0, not -1"),
-        ({"precision": "int8"}, "precision must be one of float32, bfloat16, not 'int8'"),
+        ({"precision": "int8"}, "precision must be one of auto, float32, bfloat16, not 'int8'"),
     ],
 )
 def test_config_errors(changes: Any, message: str) -> None:

@@ -364,7 +364,7 @@ class Recorder(torch.nn.Module):
 def test_severities_are_scaled_into_the_trained_range(steps: int, indices: list[int]) -> None:
     puzzles = easy_puzzles("prefix_masking")
     net = Recorder()
-    restorer = NetRestorer(net=net, trained_steps=4, threshold=0.5, autocast=False)  # type: ignore[arg-type]
+    restorer = NetRestorer(net=net, trained_steps=4, threshold=0.5, precision="float32")  # type: ignore[arg-type]
     solve_puzzles(restorer, puzzles, degradation="prefix_masking", sampler="algorithm_1", steps=steps)
     assert [level * 4 for level in net.levels] == pytest.approx(indices)
 
@@ -373,11 +373,11 @@ def test_threshold() -> None:
     puzzles = puzzles_of("mazes", 9, 3)
     states = puzzles.solutions
     for threshold, on in ((0.29, True), (0.31, False)):
-        restorer = NetRestorer(net=Recorder(), trained_steps=4, threshold=threshold, autocast=False)  # type: ignore[arg-type]
+        restorer = NetRestorer(net=Recorder(), trained_steps=4, threshold=threshold, precision="float32")  # type: ignore[arg-type]
         wanted = with_known(puzzles, torch.full_like(states, on, dtype=torch.bool))
         assert torch.equal(restorer(puzzles, 4)(states, at_severity(1, states)), wanted)
     with pytest.raises(ValueError, match=r"threshold must be between 0 and 1, not 1"):
-        NetRestorer(net=Recorder(), trained_steps=4, threshold=1, autocast=False)  # type: ignore[arg-type]
+        NetRestorer(net=Recorder(), trained_steps=4, threshold=1, precision="float32")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", MAP_DEGRADATIONS)
@@ -390,7 +390,7 @@ def test_one_step_is_the_direct_answer(name: str) -> None:
     )
     for weights in net.parameters():
         torch.nn.init.normal_(weights, std=0.5)
-    restorer = NetRestorer(net=net, trained_steps=4, threshold=0.5, autocast=False)
+    restorer = NetRestorer(net=net, trained_steps=4, threshold=0.5, precision="float32")
     answers = [solve_puzzles(restorer, puzzles, degradation=name, sampler=one, steps=1) for one in SAMPLERS]
     assert all(np.array_equal(answers[0], answer) for answer in answers)
     assert answers[0].min() != answers[0].max()

@@ -52,7 +52,7 @@ def test_learning_rate_factors() -> None:
         ({"recurrent_rate_scale": 0.0}, "recurrent_rate_scale must be above 0 and finite, not 0.0"),
         ({"optimizer": "adamw"}, "optimizer must be one of adam, sgd, not 'adamw'"),
         ({"decay": "cosine"}, "decay must be one of none, linear, drops, not 'cosine'"),
-        ({"precision": "float16"}, "precision must be one of float32, bfloat16, not 'float16'"),
+        ({"precision": "float16"}, "precision must be one of auto, float32, bfloat16, not 'float16'"),
         ({"drop_steps": (3,)}, "drop_steps must be empty unless"),
         ({"gradient_clip": 0.0}, "gradient_clip must be above 0, or None"),
         ({"warmup_steps": -1}, "warmup_steps must be at least 0"),

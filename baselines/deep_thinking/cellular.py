@@ -1,0 +1,180 @@
+"""A neural cellular automaton: one small rule, by which every cell of a grid changes with its neighbours.
+
+Sources: Mordvintsev et al. 2020 (distill.pub/2020/growing-ca) for the rule, the clean start and the pool of states it
+is trained on; arXiv 2609.36126 for automata that reason. Deviates: see `CellularNet`.
+"""
+
+import math
+from typing import Final, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from easy_to_hard.baselines.deep_thinking.model import NUM_CLASSES, Iteration, ThinkingNet, check_sizes
+
+_REACH: Final = 3
+
+
+class Cells(NamedTuple):
+    """The cells of a batch of inputs, in one row each; what a cell is told by the input.
+
+    Attributes:
+        places: (batch, *grid) bool, where there is a cell.
+        neighbours: (num_cells, 3^dimensions) int64, the rows of the cells around each, itself in the middle;
+            num_cells where there is none.
+        told: (num_cells, hidden) float, what the input around a cell adds to the hidden layer.
+    """
+
+    places: Tensor
+    neighbours: Tensor
+    told: Tensor
+
+    def rows(self, grids: Tensor) -> Tensor:
+        """(batch, channels, *grid) to (num_cells, channels)."""
+        return grids.movedim(1, -1)[self.places]
+
+    def grids(self, rows: Tensor) -> Tensor:
+        """(num_cells, channels) to (batch, channels, *grid), 0 where there is no cell."""
+        full = rows.new_zeros(*self.places.shape, rows.shape[-1])
+        full[self.places] = rows
+        return full.movedim(-1, 1)
+
+
+class _Inwards(torch.autograd.Function):
+    """Clipping to [-1, 1] that lets a gradient through where it points inwards.
+
+    The gradient of a plain clip is 0 outside, and a state that has run into a bound never comes back.
+    """
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, values: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(values)
+        return values.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        (values,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        outwards = ((values > 1) & (gradient < 0)) | ((values < -1) & (gradient > 0))
+        return gradient.masked_fill(outwards, 0)
+
+
+class CellularNet(ThinkingNet):
+    """A cell sees itself, its neighbours and the input there through one hidden layer, and adds what comes of it.
+
+    A state is bounded by -1 and 1 and, but in training, a multiple of 1 / `levels`: it then becomes exactly constant,
+    and a cell around which nothing has changed need not be computed again (see `cellular_kernel`). Where the whole
+    input of a patch is 0 there is no cell: a maze's walls are like what lies beyond its border, so that a large maze
+    looks like a small one from within.
+
+    Deviates from arXiv 2609.36126: a full 3 x 3 kernel and not 4 shared ones, a bounded and rounded state, no cells
+    in walls, no random updates.
+
+    Args:
+        in_channels, width, dimensions, patch: as in `ThinkingNet`.
+        hidden: width of the rule's hidden layer.
+        levels: values of a state between 0 and 1, at least 1; 0 for no rounding.
+        cells_everywhere: have cells where the input is 0, too; then a border is unlike a wall.
+
+    Raises:
+        ValueError: as `ThinkingNet`, hidden below 1 or levels below 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        width: int,
+        dimensions: int,
+        hidden: int,
+        levels: int = 8,
+        patch: int = 1,
+        cells_everywhere: bool = False,
+    ) -> None:
+        super().__init__(in_channels=in_channels, width=width, dimensions=dimensions, patch=patch)
+        check_sizes(hidden=hidden)
+        if levels < 0:
+            raise ValueError(f"levels must be at least 0, not {levels!r}")
+        self.hidden = hidden
+        self.levels = levels
+        self.cells_everywhere = cells_everywhere
+        seen = _REACH**dimensions
+        # The hidden layer in two parts: what depends on the input alone is computed once.
+        self.look = nn.Linear(seen * width, hidden)
+        self.recall = nn.Linear(seen * self._seen_channels, hidden, bias=False)
+        self.change = nn.Linear(hidden, width)
+        self.head = nn.Linear(width, NUM_CLASSES * patch**dimensions)
+        for layer, scale in ((self.look, 1.0), (self.recall, 1.0), (self.change, 0.14)):
+            nn.init.normal_(layer.weight, std=scale / math.sqrt(layer.in_features))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+    def cells(self, x: Tensor) -> Cells:
+        """The cells of inputs (batch, in_channels, *size) float."""
+        seen = self._see(x)
+        places = torch.ones_like(seen[:, 0], dtype=torch.bool) if self.cells_everywhere else (seen != 0).any(dim=1)
+        num_cells = int(places.sum())
+        numbers = torch.full(places.shape, num_cells, dtype=torch.long, device=x.device)
+        numbers[places] = torch.arange(num_cells, device=x.device)
+        around = F.pad(numbers, (1, 1) * self.dimensions, value=num_cells)
+        for axis in range(1, self.dimensions + 1):
+            around = around.unfold(axis, _REACH, 1)
+        neighbours = around.flatten(-self.dimensions)[places]
+        told = self.recall(_gather(seen.movedim(1, -1)[places], neighbours))
+        return Cells(places, neighbours, told)
+
+    def changed(self, rows: Tensor, cells: Cells) -> Tensor:
+        """The states (num_cells, width) that the rule makes of these, neither bounded nor rounded."""
+        hidden = F.relu(self.look(_gather(rows, cells.neighbours)) + cells.told)
+        return rows + self.change(hidden)
+
+    @staticmethod
+    def bounded(rows: Tensor, *, inward_gradient: bool = True) -> Tensor:
+        """States within [-1, 1]; their gradient is that of `_Inwards`, or that of a plain clip, 0 outside."""
+        inside: Tensor = _Inwards.apply(rows) if inward_gradient else rows.clamp(-1, 1)
+        return inside
+
+    def rounded(self, rows: Tensor) -> Tensor:
+        """The nearest states that there are; the gradient is that of the identity."""
+        if not self.levels:
+            return rows
+        return rows + (torch.round(rows.detach() * self.levels) / self.levels - rows.detach())
+
+    def surplus(self, rows: Tensor) -> Tensor:
+        """By how much the logit of class 1 is larger, of each pixel of each cell: (num_cells, patch^dimensions)."""
+        logits = self.head(rows).unflatten(1, (NUM_CLASSES, -1))
+        return logits[:, 1] - logits[:, 0]
+
+    def initial_state(self, x: Tensor) -> Tensor:
+        """See `ThinkingNet.initial_state`; all 0."""
+        seen = self._see(x)
+        return seen.new_zeros(len(seen), self.width, *seen.shape[2:])
+
+    def iteration(self, x: Tensor) -> Iteration:
+        """See `ThinkingNet.iteration`."""
+        cells = self.cells(x)
+
+        def iterate(features: Tensor, number: int) -> Tensor:
+            del number
+            rows = self.changed(cells.rows(features), cells).clamp(-1, 1)
+            return cells.grids(self.rounded(rows))
+
+        return iterate
+
+    def read_out(self, state: Tensor) -> Tensor:
+        """See `ThinkingNet.read_out`; each cell's answer depends on its own state alone."""
+        return self.pixels(self.head(state.movedim(1, -1)).movedim(-1, 1))
+
+    def layers_by_use(self) -> tuple[list[nn.Linear], list[nn.Linear]]:
+        """The layers that are applied once to each cell, and those that are applied in every iteration."""
+        return [self.recall, self.head], [self.look, self.change]
+
+    def is_decayed(self, name: str) -> bool:
+        """Biases are not decayed."""
+        return not name.endswith("bias")
+
+
+def _gather(rows: Tensor, neighbours: Tensor) -> Tensor:
+    """(num_cells, channels) and (num_cells, n) to (num_cells, n channels), 0 for a neighbour that is not there."""
+    padded = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
+    return padded.index_select(0, neighbours.flatten()).view(len(neighbours), neighbours.shape[1] * rows.shape[1])

@@ -1,0 +1,280 @@
+"""Training of a cellular net on a pool of states that it goes on from.
+
+A step takes some items of the pool, starts a few of them anew, damages a few more, lets the net think on for a number
+of iterations with noise on every state, and puts the states back (Mordvintsev et al. 2020, distill.pub/2020/growing-ca;
+arXiv 2609.36126). What is learnt must hold from any state, for any time.
+
+What we found to decide whether a net trained on small mazes solves large ones:
+
+- noise in every iteration: a slow drift that serves as a clock does not survive it; a share of the items goes without,
+  as in use, so that they meet the fixed points that rounding makes
+- a hinge loss: once an answer has its margin nothing is left to gain, in particular not by answering sooner
+- patience: a wrong "yes" costs little while an item is young, since what is far away cannot be known yet, and where
+  nothing is known "yes" is then the right thing to say
+- stillness: the last iterations go without noise, and what still changes in the last one costs something, so that
+  states come to rest
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
+from easy_to_hard.baselines.precision import Precision
+from easy_to_hard.baselines.shared import require_finite, seed_of
+
+_BETAS: Final = (0.9, 0.95)
+# Damage, in cells.
+_DISCS: Final = 4
+_RADII: Final = (1.0, 3.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolConfig:
+    """How to train a cellular net.
+
+    Attributes:
+        steps: batches to train on, at least 1.
+        iterations: of a step, at least 1.
+        pool_size: items whose states are kept, at least as many as a batch.
+        fresh_share: in (0, 1]; so many items of a batch are replaced by new ones, whose states start anew.
+        damage_share: in [0, 1]; so many of the others have their states set back in a few discs.
+        noise: at least 0; standard deviation of what is added to every value of a state in every iteration.
+        noiseless_share: in [0, 1]; so many of the items of a batch go without noise.
+        patience: at least 1; the weight of a cell that should answer 0 and answers 1 is min(1, age / patience), with
+            its item's age in iterations since it was new or damaged.
+        stillness_weight: at least 0; of the mean absolute change in the last iteration.
+        inward_gradient: whether a state at its bound has a gradient back from there (see `CellularNet.bounded`).
+        quiet_iterations: from 1 to iterations; so many at the end go without noise.
+        judged_every: at least 1; the loss is taken after every so many iterations, and after the last.
+        judged_from: from 1; not before this one.
+        learning_rate: above 0.
+        warmup_steps: for so many steps the rate rises, at least 0.
+        weight_decay: at least 0, of AdamW.
+        gradient_clip: largest norm of the whole gradient, above 0.
+        average_decay: in [0, 1); of the average of the weights, which is the net in the end.
+        precision: "float32"; states are sums of many small steps.
+        seed: of everything random, at least 0.
+        log_every: steps between two lines of the log, at least 1.
+
+    Raises:
+        ValueError: a value outside the ranges above.
+    """
+
+    steps: int
+    iterations: int = 20
+    pool_size: int = 256
+    fresh_share: float = 0.25
+    damage_share: float = 0.1
+    noise: float = 0.2
+    noiseless_share: float = 0.3
+    patience: float = 200.0
+    stillness_weight: float = 0.2
+    inward_gradient: bool = True
+    quiet_iterations: int = 4
+    judged_every: int = 3
+    judged_from: int = 7
+    learning_rate: float = 2e-3
+    warmup_steps: int = 20
+    weight_decay: float = 0.0
+    gradient_clip: float = 1.0
+    average_decay: float = 0.999
+    precision: Precision = "float32"
+    seed: int = 0
+    log_every: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "iterations", "pool_size", "judged_every", "judged_from", "log_every", "patience"):
+            self._require(name, 1 <= getattr(self, name) < math.inf, "at least 1")
+        for name in ("noise", "stillness_weight", "warmup_steps", "weight_decay", "seed"):
+            self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
+        for name in ("learning_rate", "gradient_clip"):
+            self._require(name, 0 < getattr(self, name) < math.inf, "above 0 and finite")
+        self._require("seed", self.seed < 2**63, "below 2^63")
+        self._require("fresh_share", 0 < self.fresh_share <= 1, "above 0 and at most 1")
+        for name in ("damage_share", "noiseless_share"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
+        self._require("average_decay", 0 <= self.average_decay < 1, "from 0 to below 1")
+        self._require("quiet_iterations", 1 <= self.quiet_iterations <= self.iterations, "from 1 to iterations")
+        self._require("precision", self.precision == "float32", "float32")
+
+    def _require(self, name: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+
+    @property
+    def max_iterations(self) -> int:
+        """Iterations that an item is thought about before it is replaced, in the mean."""
+        return round(self.iterations / self.fresh_share)
+
+    def learning_rate_factor(self, step: int) -> float:
+        """What the learning rate is multiplied by at a step, counted from 0: in (0, 1]."""
+        return min(1.0, (step + 1) / (self.warmup_steps + 1))
+
+
+class _Pool:
+    """Items that are thought about, with the states they have come to.
+
+    Attributes:
+        inputs, targets: (pool_size, ...) as in a batch.
+        states: (pool_size, width, *grid) float.
+        ages: (pool_size,) int64, iterations since an item was new or damaged; -1 where there is none yet.
+    """
+
+    def __init__(self, size: int, inputs: Tensor, targets: Tensor, states: Tensor) -> None:
+        self.inputs, self.targets, self.states = (
+            torch.zeros(size, *like.shape[1:], dtype=like.dtype, device=like.device)
+            for like in (inputs, targets, states)
+        )
+        self.ages = torch.full((size,), -1, dtype=torch.long, device=inputs.device)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it, for a checkpoint."""
+        return {"inputs": self.inputs, "targets": self.targets, "states": self.states, "ages": self.ages}
+
+    def renew(self, slots: Tensor, inputs: Tensor, targets: Tensor, states: Tensor) -> None:
+        """Put new items in some slots, as many as there are slots."""
+        self.inputs[slots], self.targets[slots], self.states[slots] = inputs, targets, states
+        self.ages[slots] = 0
+
+
+class PoolTrainer:
+    """A cellular net, the average of its weights, its optimizer and its pool, and the step that training repeats.
+
+    Args:
+        model: trained in place, on the device where its weights are.
+        config: how.
+    """
+
+    def __init__(self, model: CellularNet, config: PoolConfig) -> None:
+        self.model = model
+        self.config = config
+        self.device = next(model.parameters()).device
+        self.average = copy.deepcopy(model).requires_grad_(False)
+        self._pool: _Pool | None = None
+        groups = [
+            {
+                "params": [p for name, p in model.named_parameters() if model.is_decayed(name) == decayed],
+                "base_lr": config.learning_rate,
+                "weight_decay": config.weight_decay if decayed else 0.0,
+            }
+            for decayed in (True, False)
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=_BETAS, fused=True)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "pool": {} if self._pool is None else self._pool.tensors(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if state["pool"]:
+            pool = state["pool"]
+            self._pool = _Pool(len(pool["ages"]), pool["inputs"], pool["targets"], pool["states"])
+            for name, values in self._pool.tensors().items():
+                values.copy_(pool[name])
+
+    def finish(self) -> None:
+        """Let the averaged weights be the net's."""
+        self.model.load_state_dict(self.average.state_dict())
+
+    def update(self, step: int, inputs: Tensor, targets: Tensor) -> tuple[float, float]:
+        """One optimizer step; the loss, and the share of the items that are right after it, young ones too.
+
+        Args:
+            step: from 0.
+            inputs, targets: as many new items as a batch has, of which the first are used.
+
+        Raises:
+            RuntimeError: the loss or the gradient is not finite; the weights are left as they were.
+        """
+        config, rng = self.config, np.random.default_rng((self.config.seed, step, 2))
+        inputs, targets = inputs.to(self.device), targets.to(self.device)
+        pool, slots = self._draw(inputs, targets, rng)
+        self._damage(pool, slots, rng)
+        cells = self.model.cells(pool.inputs[slots])
+        loss, rows, exact = self._think(cells, pool, slots, step)
+        require_finite("loss", float(loss.detach()), step)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+        require_finite("norm of the gradient", float(norm), step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * config.learning_rate_factor(step)
+        self.optimizer.step()
+        with torch.no_grad():
+            decay = min(config.average_decay, (step + 1) / (step + 10))
+            for averaged, weights in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                averaged.lerp_(weights, 1 - decay)
+            pool.states[slots] = cells.grids(rows.detach())
+        pool.ages[slots] += config.iterations
+        return float(loss.detach()), float(exact.float().mean())
+
+    def _draw(self, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[_Pool, Tensor]:
+        """The slots of a batch; the first of them, and those that were empty, hold new items."""
+        starts = self.model.initial_state(inputs)
+        if self._pool is None:
+            self._pool = _Pool(self.config.pool_size, inputs, targets, starts)
+        pool, size = self._pool, len(inputs)
+        if size > self.config.pool_size:
+            raise ValueError(f"pool_size must be at least the batch's {size}, not {self.config.pool_size}")
+        slots = torch.from_numpy(rng.choice(self.config.pool_size, size, replace=False)).to(self.device)
+        first = torch.arange(size, device=self.device) < max(1, round(self.config.fresh_share * size))
+        new = slots[first | (pool.ages[slots] < 0)]
+        pool.renew(new, inputs[: len(new)], targets[: len(new)], starts[: len(new)])
+        return pool, slots
+
+    def _damage(self, pool: _Pool, slots: Tensor, rng: np.random.Generator) -> None:
+        """Set the states of some items back to the start, in a few discs; they are young again."""
+        grid = pool.states.shape[2:]
+        places = torch.stack(torch.meshgrid(*(torch.arange(side) for side in grid), indexing="ij"))
+        for slot, hit in zip(slots.tolist(), rng.random(len(slots)) < self.config.damage_share, strict=True):
+            if not hit or pool.ages[slot] == 0:
+                continue
+            for _ in range(_DISCS):
+                centre = torch.from_numpy(rng.uniform(0, grid)).view(-1, *[1] * len(grid))
+                inside = ((places - centre) ** 2).sum(dim=0) < rng.uniform(*_RADII) ** 2
+                pool.states[slot] *= ~inside.to(self.device)
+            pool.ages[slot] = 0
+
+    def _think(self, cells: Cells, pool: _Pool, slots: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss, the states (num_cells, width) at the end, and which items are then right, (batch,) bool."""
+        config, model = self.config, self.model
+        generator = torch.Generator(self.device).manual_seed(seed_of("noise", config.seed, step))
+        signs = 2 * cells.rows(model.patches(pool.targets[slots][:, None].float())) - 1
+        items = cells.places.nonzero()[:, 0]
+        ages = pool.ages[slots][items]
+        noisy = torch.rand(len(slots), device=self.device, generator=generator) >= config.noiseless_share
+        noise = config.noise * noisy[items, None]
+        rows = before = cells.rows(pool.states[slots])
+        surplus, losses = signs, []
+        for number in range(1, config.iterations + 1):
+            before, rows = rows, model.changed(rows, cells)
+            if number <= config.iterations - config.quiet_iterations:
+                rows = rows + noise * torch.randn(rows.shape, dtype=rows.dtype, device=self.device, generator=generator)
+            rows = model.rounded(model.bounded(rows, inward_gradient=config.inward_gradient))
+            last = number == config.iterations
+            if last or (number >= config.judged_from and (number - config.judged_from) % config.judged_every == 0):
+                surplus = model.surplus(rows)
+                patience = ((ages + number) / config.patience).clamp(max=1)[:, None]
+                weights = torch.where(signs > 0, 1.0, patience)
+                losses.append((weights * F.relu(1 - surplus * signs) ** 2).mean())
+        stillness = (rows - before).abs().mean()
+        wrong = (surplus * signs <= 0).any(dim=1)
+        exact = torch.ones(len(slots), dtype=torch.bool, device=self.device)
+        exact[items[wrong]] = False
+        return torch.stack(losses).mean() + config.stillness_weight * stillness, rows, exact

@@ -1,0 +1,152 @@
+"""Evaluation of a cellular net where something changes: what `Tracker` counts, without a look at what stays."""
+
+import copy
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
+from easy_to_hard.baselines.deep_thinking.cellular_kernel import Array, Rule, Scene, Thought, begin, iterate
+from easy_to_hard.baselines.deep_thinking.data import AnswerRules
+from easy_to_hard.baselines.deep_thinking.model import NUM_CLASSES
+from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Exit, Tracker
+
+# So many iterations between two looks at the progress bar.
+_AT_A_TIME: Final = 256
+
+
+def thinks_sparsely(
+    model: CellularNet, inputs: Tensor, rules: AnswerRules, exit_rule: Exit, keep_answers: bool
+) -> bool:
+    """Whether `think_sparsely` can do it: on a CPU, where each position's answer depends on its own cell alone."""
+    return inputs.device.type == "cpu" and rules.local and (exit_rule != "max_confidence")
+
+
+def _as_float64(weights: Tensor) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = np.ascontiguousarray(weights.detach().double().numpy())
+    return values
+
+
+def rule_of(model: CellularNet) -> Rule:
+    """The weights of a net, as the kernel takes them."""
+    pixels = model.patch**model.dimensions
+    # Of the two classes, as `pixel_shuffle` has them: a class's pixels lie together.
+    return Rule(
+        look=_as_float64(model.look.weight.T.reshape(-1, model.width, model.hidden)),
+        change=_as_float64(model.change.weight.T),
+        bias=_as_float64(model.change.bias),
+        levels=float(model.levels),
+        head=_as_float64(model.head.weight.view(NUM_CLASSES, pixels, model.width)),
+        head_bias=_as_float64(model.head.bias.view(NUM_CLASSES, pixels)),
+    )
+
+
+def scene_of(model: CellularNet, x: Tensor, targets: Tensor) -> tuple[Cells, Scene]:
+    """The cells of one input (1, channels, *size), and its targets (1, *size), as the kernel takes them."""
+    cells = model.cells(x)
+    patches = cells.rows(model.patches(targets[:, None].float()))
+    told = cells.told.double() + model.look.bias.double()
+    return cells, Scene(
+        neighbours=cells.neighbours.numpy(),
+        told=_as_float64(told),
+        targets=patches.to(torch.uint8).numpy(),
+    )
+
+
+def think_sparsely(
+    model: CellularNet,
+    inputs: Tensor,
+    targets: Tensor,
+    rules: AnswerRules,
+    settings: EvaluationConfig,
+    update: Callable[[int], object],
+    keep_answers: bool,
+) -> Tracker:
+    """As `EvaluationConfig.run_batch`, one item after another, each cell only while something changes around it.
+
+    The states are those of `CellularNet.iteration` in float64.
+    """
+    rule, courses = rule_of(model), []
+    for item in range(len(inputs)):
+        course = _think(model, rule, inputs[item : item + 1], targets[item : item + 1], rules, settings, update)
+        courses.append(course)
+    longest = max(len(course.exact) for course in courses)
+    length = max(longest, min(settings.min_iterations, settings.max_iterations))
+    if not settings.stop_when_settled:
+        length = settings.max_iterations
+    tracker = Tracker(len(inputs), inputs.device, settings, keep_answers)
+    tracker.add_all(
+        np.stack([_held(course.exact, length) for course in courses]),
+        np.stack([_held(course.confidence, length) for course in courses]),
+        np.array([course.settled_at for course in courses]),
+        torch.cat([course.answers for course in courses]),
+    )
+    return tracker
+
+
+class _Course(NamedTuple):
+    """How an item went: (iterations,) bool and float64; the iteration of no change, 0 for none; its answers."""
+
+    exact: Array
+    confidence: Array
+    settled_at: int
+    answers: Tensor
+
+
+def _think(
+    model: CellularNet,
+    rule: Rule,
+    x: Tensor,
+    targets: Tensor,
+    rules: AnswerRules,
+    settings: EvaluationConfig,
+    update: Callable[[int], object],
+) -> _Course:
+    """Think about one item until nothing changes, or as long as allowed."""
+    cells, scene = scene_of(model, x, targets)
+    thought = begin(rule, scene)
+    right_elsewhere = _right_elsewhere(model, cells, x, targets, rules)
+    wrong, confidence = [], []
+    done, due, answers = 0, len(scene.neighbours), None
+    # An input without a cell has one iteration, in which nothing happens.
+    while not done or (due and done < settings.max_iterations):
+        # The answer of exit "fixed" is taken on the way.
+        ahead = settings.last_exit - done if done < settings.last_exit else settings.max_iterations - done
+        counts, certainties = np.empty(min(_AT_A_TIME, ahead), np.int64), np.empty(min(_AT_A_TIME, ahead))
+        ran, due = iterate(thought, due, rule, scene, counts, certainties)
+        if not ran:
+            counts[0], certainties[0], ran = 0, 0.0, 1
+        wrong.append(counts[:ran])
+        confidence.append(certainties[:ran])
+        done += ran
+        update(ran)
+        if done == settings.last_exit and settings.exit_rule == "fixed":
+            answers = _answers(model, cells, thought, x, rules)
+    return _Course(
+        exact=(np.concatenate(wrong) == 0) & right_elsewhere,
+        confidence=np.concatenate(confidence),
+        settled_at=0 if due else done,
+        answers=_answers(model, cells, thought, x, rules) if answers is None else answers,
+    )
+
+
+def _answers(model: CellularNet, cells: Cells, thought: Thought, x: Tensor, rules: AnswerRules) -> Tensor:
+    """(1, *size) uint8, from the states in float64."""
+    states = cells.grids(torch.from_numpy(thought.states))
+    return rules.decode(copy.deepcopy(model).double().read_out(states), x).to(torch.uint8)
+
+
+def _right_elsewhere(model: CellularNet, cells: Cells, x: Tensor, targets: Tensor, rules: AnswerRules) -> bool:
+    """Whether the answers are right where there are no cells, and nothing ever changes."""
+    answers = rules.decode(model.read_out(model.initial_state(x)), x)
+    held = cells.places[:, None].expand(-1, model.patch**model.dimensions, *cells.places.shape[1:])
+    return bool(((answers == targets) | model.pixels(held.float())[:, 0].bool()).all())
+
+
+def _held(values: Array, length: int) -> Array:
+    """Values at iterations 1, 2, ..., the last one held up to a length."""
+    return np.concatenate([values, np.full(length - len(values), values[-1])])

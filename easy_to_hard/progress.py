@@ -1,0 +1,82 @@
+"""Progress of whatever takes long: a bar on a terminal, and elsewhere a plain line now and then."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any, Final, TextIO
+
+from tqdm import tqdm
+
+_LINE_SECONDS: Final = 10.0
+_LINE: Final = "{desc}: {percentage:.0f}%, {n_fmt} of {total_fmt} {unit}, {elapsed} gone, {remaining} left{postfix}"
+_LINE_WITHOUT_END: Final = "{desc}: {n_fmt} {unit}, {elapsed} gone{postfix}"
+
+
+class _PlainLines:
+    """A stream for tqdm that makes a line of each state of a bar."""
+
+    encoding = "ascii"
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._last = ""
+
+    def write(self, text: str) -> None:
+        """Write what a bar shows, but for what moves a terminal's cursor."""
+        line = text.strip("\r\n ")
+        if line and line != self._last:
+            self._stream.write(line + "\n")
+            self._last = line
+
+    def flush(self) -> None:
+        """Let it be seen."""
+        self._stream.flush()
+
+
+def progress_bar(
+    iterable: Iterable[Any] | None = None,
+    *,
+    desc: str,
+    unit: str = "steps",
+    total: float | None = None,
+    initial: float = 0,
+    unit_scale: bool = False,
+    leave: bool = True,
+    delay: float = 0,
+    always: bool = False,
+    show: bool = True,
+) -> "tqdm[Any]":
+    """A bar on the standard error; where that is no terminal, a line every ten seconds.
+
+    A line says how far it is, how long it took, how long what is left will take, and whatever `set_postfix_str` was
+    given, such as the loss.
+
+    Args:
+        iterable: what is gone through; None where `update` is called.
+        desc: what it is.
+        unit: of what is counted, in the plural.
+        total: how many there are; None where it is not known or where the iterable says so.
+        initial: how many were done before.
+        unit_scale: write 1k for 1,000.
+        leave: whether the bar stays when it is done.
+        delay: seconds before a bar is shown.
+        always: write a first and a last line, however quick it is.
+        show: False for nothing at all.
+    """
+    options: dict[str, Any] = {"total": total, "initial": initial, "desc": desc, "unit_scale": unit_scale}
+    stream = sys.stderr
+    if not show or stream is None or stream.closed:
+        return tqdm(iterable, disable=True, **options)
+    if stream.isatty():
+        return tqdm(iterable, unit=f" {unit}", leave=leave, delay=delay, **options)
+    known = total is not None or hasattr(iterable, "__len__")
+    lines: Any = _PlainLines(stream)
+    return tqdm(
+        iterable,
+        unit=unit,
+        file=lines,
+        bar_format=_LINE if known else _LINE_WITHOUT_END,
+        mininterval=_LINE_SECONDS,
+        delay=0 if always else _LINE_SECONDS,
+        miniters=0,
+        **options,
+    )
