@@ -74,7 +74,8 @@ def frozen_part(config: str) -> Part:
         return _TEST_PARTS[config]
     if config.startswith("chess_puzzles"):
         raise ValueError(f"{config}: the benchmark has no chess_puzzles; score a model or a callable with --root")
-    near = difflib.get_close_matches(config, _TEST_PARTS, n=4) or list(_TEST_PARTS)[:4]
+    # What is compared is cut: a name may be as long as the file.
+    near = difflib.get_close_matches(config[:60], _TEST_PARTS, n=4) or list(_TEST_PARTS)[:4]
     raise ValueError(f"the benchmark has no config {config[:60]!r}: perhaps you meant {' or '.join(near)}")
 
 
