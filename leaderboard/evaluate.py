@@ -27,6 +27,7 @@ from easy_to_hard.files import file_sha256
 from easy_to_hard.leaderboard.callables import Asked, load_callable
 from easy_to_hard.leaderboard.ranking import ladder
 from easy_to_hard.leaderboard.submissions import configs_in, read_submission
+from easy_to_hard.leaderboard.submissions.checks import MOST_ITERATIONS
 from easy_to_hard.presets import PRESETS
 from easy_to_hard.results import DifficultyScore, Provenance, Result, Submission, source_commit
 from easy_to_hard.scoring import Tally
@@ -109,8 +110,9 @@ class Questions:
                     f"--{name} must be one number, or one for each of the {len(difficulties)} difficulties, "
                     f"not {len(numbers)}"
                 )
-            if min(numbers, default=1) < 1:
-                raise ValueError(f"--{name} must be at least 1, not {min(numbers)}")
+            for number in numbers:
+                if not 1 <= number <= MOST_ITERATIONS:
+                    raise ValueError(f"--{name} must be from 1 to {MOST_ITERATIONS:,}, not {number}")
         if self.batch_size < 1:
             raise ValueError(f"--batch-size must be at least 1, not {self.batch_size}")
         object.__setattr__(self, "difficulties", difficulties)

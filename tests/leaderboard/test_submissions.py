@@ -351,7 +351,7 @@ TABLES: dict[str, tuple[Callable[[], Any], str]] = {
     "2, nested": (lambda: _table(prediction=_lists(_with(2, np.int8), "nested")), "index 41: entry 19 .* is 2, only"),
     "no iterations": (
         lambda: _table(iterations=np.where(np.arange(ROWS) == 199, 0, 5)),
-        "chess_mates_5, index 199: iterations is 0, a whole number of at least 1 is wanted",
+        "chess_mates_5, index 199: iterations is 0, 1 to 1,000,000,000 are allowed",
     ),
     "iterations of floats": (lambda: _table(iterations=np.ones(ROWS)), "column iterations is double: an integer type"),
     "iterations of null": (lambda: _table(iterations=pa.array([None] + [1] * 199)), "iterations is null in 1 rows"),
@@ -422,7 +422,7 @@ ARRAYS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "-1": (lambda: {MATES: _with(-1, np.int16)}, "chess_mates_5, index 41: entry 19 of the prediction is -1"),
     "no iterations": (
         lambda: {MATES: _answers(), f"{MATES}__iterations": np.zeros(ROWS, int), f"{MATES}__index": _index()[::-1]},
-        "chess_mates_5, index 199: iterations is 0, a whole number of at least 1",
+        "chess_mates_5, index 199: iterations is 0, 1 to 1,000,000,000 are allowed",
     ),
     "by columns": (lambda: {MATES: np.asfortranarray(_answers())}, "is in Fortran order: save numpy.ascontiguousarray"),
 }
