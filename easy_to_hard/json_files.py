@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
-_MOST_BYTES: Final = 2**24
+_MOST_BYTES: Final = 2**22
 _LARGEST: Final = 2**64
 _SHOWN: Final = 60
 # Keywords of JSON Schema, and what they ask for, in words.
@@ -36,7 +36,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Args:
-        path: of a file in UTF-8, of at most 16 MB.
+        path: of a file in UTF-8, of at most 4 MB.
 
     Returns:
         its keys and values; all numbers are finite, and integers from -2^64 to 2^64.

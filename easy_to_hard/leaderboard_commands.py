@@ -214,7 +214,8 @@ class Score:
 
 
 def _print_result(result: "Result") -> None:
-    from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, ladder, overthinking_gap, reach, score_of, variant_of
+    from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, ladder, overthinking_gap, reach, score_of
+    from easy_to_hard.results import variant_of
 
     facts = result.to_dict()
     variant = variant_of(facts)

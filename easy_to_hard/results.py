@@ -275,9 +275,8 @@ def variant_of(result: Mapping[str, Any]) -> str:
     for score in result["scores"]:
         task, variant, difficulty = parse_config(score["config"])
         if (task, difficulty) != (result["task"], score["difficulty"]):
-            raise ValueError(
-                f"config {score['config']!r} is not of task {result['task']!r} and difficulty {score['difficulty']}"
-            )
+            named = f"task {result['task'][:60]!r} and difficulty {score['difficulty']}"
+            raise ValueError(f"config {score['config'][:60]!r} is not of {named}")
         variants.add(variant)
     if len(variants) != 1:
         raise ValueError(f"a result must be of one variant, not of {', '.join(sorted(variants)) or 'none'}")

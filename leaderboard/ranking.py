@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from easy_to_hard.lichess.bands import DEFAULT_EDGES
 from easy_to_hard.presets import PRESETS
-from easy_to_hard.results import variant_of
+from easy_to_hard.results import variant_of as variant_of
 from easy_to_hard.scoring import wilson_interval
 from easy_to_hard.tasks import TASKS, get_task, parse_config
 

@@ -7,8 +7,7 @@ from typing import Any
 from easy_to_hard.baselines.deep_thinking.examination import Examination
 from easy_to_hard.leaderboard.collect import shipped_predictions
 from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_callable, score_model, score_predictions
-from easy_to_hard.leaderboard.ranking import variant_of
-from easy_to_hard.results import Result, read_result
+from easy_to_hard.results import Result, read_result, variant_of
 
 
 def score_again(
@@ -46,7 +45,10 @@ def score_again(
     old = _only(read_result(path), difficulties, path)
     source = old.get("submission") or {}
     signed = {name: old.get(name) or "" for name in ("method", "preset", "trained_on", "authors", "link")}
-    entry = Entry(**signed, provenance="re-scored")
+    try:
+        entry = Entry(**signed, provenance="re-scored")
+    except ValueError as error:
+        raise ValueError(f"{path}: trained_on: {error}") from error
     asked = {
         "task": old["task"],
         "difficulties": tuple(score["difficulty"] for score in old["scores"]),

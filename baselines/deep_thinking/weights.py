@@ -77,8 +77,8 @@ class Header:
             raise ValueError(f"the weights {' and '.join(told)}, by config.json")
         for name in planned.keys() & self.shapes.keys():
             if tuple(planned[name].shape) != self.shapes[name]:
-                told = f"{name} is of shape {self.shapes[name]}, by config.json it is {tuple(planned[name].shape)}"
-                raise ValueError(told)
+                wanted = tuple(planned[name].shape)
+                raise ValueError(f"{name} is of shape {self.shapes[name]}, by config.json it is {wanted}")
         absent = sum(planned[name].numel() for name in missing)
         if absent > _MOST_MISSING:
             raise ValueError(f"{absent:,} weights of the net that config.json describes are not there")

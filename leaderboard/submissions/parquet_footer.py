@@ -238,8 +238,8 @@ def _pages(file: BinaryIO, chunk: Chunk) -> Iterator[tuple[int, int]]:
         file.seek(at)
         thrift = Thrift(file.read(min(_MOST_PAGE_HEADER, chunk.end - at)))
         header = thrift.struct()
-        kind = header.get(_PAGE_TYPE)
         try:
+            kind = header[_PAGE_TYPE]
             number, encoding = _PAGE_HEADERS[kind]
             packed, unpacked = _count(header, _PAGE_PACKED), _count(header, _PAGE_UNPACKED)
             values = _count(header[number], _PAGE_VALUES)

@@ -1,7 +1,8 @@
 """Attempts in a process of its own, so that one that ends the interpreter, hangs or takes all memory is seen.
 
 ``python bounded.py MODULE SECONDS START STOP`` calls ``MODULE.attempt(number)`` and prints a line of JSON for each;
-``python bounded.py MODULE SECONDS FILE ...`` calls ``MODULE.read(path)``.
+``python bounded.py MODULE SECONDS FILE ...`` calls ``MODULE.read(path)``;
+before either, ``MODULE.prepare()``.
 """
 
 import importlib
@@ -97,6 +98,8 @@ def _attempt(number: int, seconds: float, function: Callable[[], tuple[str, str]
 
 def _main(name: str, seconds: float, *what: str) -> None:
     module = importlib.import_module(name)
+    # What takes long once in a process is no attempt's.
+    module.prepare()
     if what[0].isdecimal():
         for number in range(*map(int, what)):
             _attempt(number, seconds, partial(module.attempt, number))

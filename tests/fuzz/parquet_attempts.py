@@ -43,6 +43,14 @@ def _content(which: int) -> bytes:
     return written.getvalue()
 
 
+def prepare() -> None:
+    """Read a whole file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "answers.parquet"
+        path.write_bytes(_content(0))
+        assert read(path)[0] == "accepted"
+
+
 def attempt(number: int) -> tuple[str, str]:
     """What comes of mutant `number`."""
     rng = random.Random(f"parquet {number}")

@@ -28,6 +28,15 @@ def _base(name: str) -> dict[str, Any]:
     return base
 
 
+def prepare() -> None:
+    """Take a whole file of each kind through all commands."""
+    for name in (*_RESULTS, *(f"reference/{name}" for name in _REFERENCES)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / ("reference.json" if "/" in name else "result.json")
+            path.write_text(json.dumps(_base(name)))
+            assert read(path)[0] == "accepted"
+
+
 def attempt(number: int) -> tuple[str, str]:
     """What comes of mutant `number`."""
     rng = random.Random(f"result {number}")

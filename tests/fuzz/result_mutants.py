@@ -93,7 +93,7 @@ def _encoded(text: str, rng: random.Random) -> bytes:
             content[:at] + b"\0" + content[at:],
             content.replace(b"{", b'{"format": 1, "scores": 2, ', 1),
             b" " * 2**25 + content,
-            content[:-1] + b', "note": "' + b"x" * 2**24 + b'"}',
+            content[:-1] + b', "note": "' + b"x" * 2**22 + b'"}',
             content.replace(b"1", b"1" * 5000, 1),
         )
     )
