@@ -37,7 +37,10 @@ class Score:
     callable: Annotated[
         str, arg(help="module:function of (inputs, iterations) that returns predictions or logits", metavar="M:F")
     ] = ""
-    again: Annotated[Path | None, arg(help="a result file: score what it says was scored again, and compare")] = None
+    again: Annotated[
+        Path | None,
+        arg(help="a result file: score what it says was scored again, and compare; of a function, with --callable"),
+    ] = None
     template: Annotated[
         tuple[str, ...], arg(help="configs: write a submission of zeros to --out, to be filled in")
     ] = ()
@@ -70,9 +73,7 @@ class Score:
     trained_on: Annotated[str, arg(help="config of the training data; nothing if it was not trained")] = ""
     authors: Annotated[str, arg(help="for people")] = ""
     link: Annotated[str, arg(help="of a paper or code")] = ""
-    provenance: Annotated[str, arg(help="self-reported; those who keep the leaderboard say re-scored")] = (
-        "self-reported"
-    )
+    provenance: Annotated[str, arg(help="self-reported; re-scored is what --again writes")] = "self-reported"
     out: Annotated[Path | None, arg(help="the result file (.json), or the template (.parquet, .npz)")] = None
     device: Device = "cpu"
     threads: Threads = 2
@@ -82,6 +83,9 @@ class Score:
     def run(self) -> int:
         """Score, print the table, write the result."""
         given = [name for name in _SUBMISSIONS if getattr(self, name)]
+        if self.again and self.callable:
+            # It says that what the result file names may be run.
+            given.remove("callable")
         if len(given) != 1:
             known = ", ".join(f"--{name}" for name in _SUBMISSIONS)
             told = " and ".join(f"--{name}" for name in given) or "none"
@@ -108,6 +112,8 @@ class Score:
         return 1 if differences else 0
 
     def _check(self) -> None:
+        if self.provenance == "re-scored":
+            raise ValueError("--provenance re-scored cannot be claimed: score the result file with --again")
         if self.fresh_seed == 0:
             raise ValueError("--fresh-seed must not be 0, which is the seed of the frozen benchmark")
         if self.fresh_seed is not None and self.predictions:
@@ -118,7 +124,7 @@ class Score:
             raise ValueError("--data holds the frozen instances: leave it out with --fresh-seed")
         if self.root and self.data:
             raise ValueError("--root is for chess_puzzles, --data for the other tasks: give one")
-        if self.callable and not self.task:
+        if self.callable and not self.task and not self.again:
             raise ValueError("--callable needs --task, such as --task mazes")
 
     def _write_template(self) -> int:
@@ -154,6 +160,7 @@ class Score:
                 difficulties=self.difficulties,
                 most_items=self._one("items"),
                 iterations=self.iterations,
+                callable_name=self.callable,
                 progress=progress,
             )
         if kind == "predictions":
@@ -212,7 +219,8 @@ class Score:
 
 
 def _print_result(result: "Result") -> None:
-    from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, ladder, overthinking_gap, reach, score_of, variant_of
+    from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, ladder, overthinking_gap, reach, score_of
+    from easy_to_hard.results import variant_of
 
     facts = result.to_dict()
     variant = variant_of(facts)

@@ -2,12 +2,34 @@
 
 import contextlib
 import io
+import os
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import tyro
+
+# Columns: in fewer than six, tyro breaks lines without end.
+_NARROWEST: Final = 40
+
+
+@contextlib.contextmanager
+def wide_enough() -> Iterator[None]:
+    """Have tyro write as if the terminal were no narrower than 40 columns."""
+    if shutil.get_terminal_size().columns >= _NARROWEST:
+        yield
+        return
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(_NARROWEST)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
 
 
 def parse(kind: Any, arguments: Sequence[str], *, see: str, markers: Sequence[Any] = (), **options: Any) -> Any:
@@ -25,7 +47,7 @@ def parse(kind: Any, arguments: Sequence[str], *, see: str, markers: Sequence[An
     """
     complaint = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        with contextlib.redirect_stderr(complaint), wide_enough():
             return tyro.cli(kind, args=arguments, config=(tyro.conf.FlagCreatePairsOff, *markers), **options)
     except SystemExit as stop:
         if stop.code:

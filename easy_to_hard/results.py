@@ -7,14 +7,17 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
-from easy_to_hard.files import write_atomically
+from easy_to_hard.json_files import check_schema, read_json
 from easy_to_hard.scoring import wilson_interval
+from easy_to_hard.tasks import parse_config
+from easy_to_hard.writing import write_atomically
 
 RESULT_FORMAT: Final = 1
 
@@ -233,9 +236,9 @@ class Result:
         }
 
 
-_RESULT_KEYS: Final = frozenset({"format", *(field.name for field in fields(Result) if field.default is MISSING)})
-_SCORE_KEYS: Final = frozenset(DifficultyScore(difficulty=1, config="", num_items=1, num_correct=0).to_dict())
-_NEW_SCORE_KEYS: Final = frozenset({"mean_first_solved", "num_settled", "cell_accuracy", "checks", "macs_per_item"})
+_INTERVAL: Final = ("interval_95[0]", "interval_95[1]")
+# By which shares in a file may differ from what its counts give.
+_ROUNDING: Final = 1e-6
 _NUMBER_LIST: Final = re.compile(r"\[[\s\d.,e+-]+\]")
 
 
@@ -249,24 +252,61 @@ def read_result(path: Path) -> dict[str, Any]:
     """Read a result back, as `Result.to_dict` gives it.
 
     Raises:
-        ValueError: the file is not a result of this format; the message names it.
+        ValueError: the file is not a result of this format; the message names it and the field.
     """
-    try:
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(result, dict) or result.get("format") != RESULT_FORMAT:
+    result = read_json(path)
+    if result.get("format") != RESULT_FORMAT:
         raise ValueError(f"{path} is not a result of format {RESULT_FORMAT}")
-    missing = sorted(_RESULT_KEYS - set(result))
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}")
-    scores = result["scores"]
-    if not isinstance(scores, list) or not scores or not all(isinstance(score, dict) for score in scores):
-        raise ValueError(f"{path} has no list of scores")
-    missing = sorted(_SCORE_KEYS - _NEW_SCORE_KEYS - set.intersection(*(set(score) for score in scores)))
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)} of a score")
+    check_schema(path, result, "result")
+    try:
+        _check_sense(result)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return result
+
+
+def variant_of(result: Mapping[str, Any]) -> str:
+    """The variant that a result is of, by the names of its configs; "" where the task has none.
+
+    Raises:
+        ValueError: configs of several variants, of another task, of a difficulty that is not the score's, or unknown.
+    """
+    variants = set()
+    for score in result["scores"]:
+        task, variant, difficulty = parse_config(score["config"])
+        if (task, difficulty) != (result["task"], score["difficulty"]):
+            named = f"task {result['task'][:60]!r} and difficulty {score['difficulty']}"
+            raise ValueError(f"config {score['config'][:60]!r} is not of {named}")
+        variants.add(variant)
+    if len(variants) != 1:
+        raise ValueError(f"a result must be of one variant, not of {', '.join(sorted(variants)) or 'none'}")
+    return str(variants.pop())
+
+
+def _check_sense(result: Mapping[str, Any]) -> None:
+    """ValueError names what no schema can see: counts and shares that do not fit one another."""
+    for number, score in enumerate(result["scores"]):
+        where = f"scores[{number}]"
+        total, right = score["num_items"], score["num_correct"]
+        counts = {"num_correct": right, "num_settled": score.get("num_settled") or 0}
+        counts |= {f"checks.{name}": count for name, count in score.get("checks", {}).items()}
+        for name, count in counts.items():
+            if count > total:
+                raise ValueError(f"{where}.{name} is {count}, of {total} items")
+        shares = {"accuracy": right / total, **dict(zip(_INTERVAL, wilson_interval(right, total), strict=True))}
+        told = {"accuracy": score["accuracy"], **dict(zip(_INTERVAL, score["interval_95"], strict=True))}
+        for name, share in shares.items():
+            if abs(told[name] - share) > _ROUNDING:
+                raise ValueError(f"{where}.{name} is {told[name]}, of {right} right answers of {total} it is {share}")
+        iterations, curve = score["recorded_iterations"], score["recorded_accuracy"]
+        if len(iterations) != len(curve):
+            raise ValueError(f"{where}: {len(iterations)} recorded_iterations, {len(curve)} of recorded_accuracy")
+        if any(one >= other for one, other in pairwise(iterations)):
+            raise ValueError(f"{where}.recorded_iterations must ascend")
+    configs = [score["config"] for score in result["scores"]]
+    if len(set(configs)) < len(configs):
+        raise ValueError(f"config {next(one for one in configs if configs.count(one) > 1)!r} has two scores")
+    variant_of(result)
 
 
 def curves_at(paths: Sequence[Path], config: str) -> dict[str, tuple[list[int], list[float]]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules
+from easy_to_hard.leaderboard.submissions.checks import MOST_ITERATIONS
 
 Solver = Callable[[Tensor, int], Any]
 
@@ -31,7 +32,10 @@ def load_callable(name: str) -> Solver:
         sys.path.insert(0, folder)
     try:
         found = getattr(importlib.import_module(module), function, None)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # Among them SystemExit: to end before anything is scored is no success.
         raise ImportError(f"module {module!r} cannot be imported: {_one_line(error)}") from error
     if not callable(found):
         raise ValueError(f"module {module!r} has no function {function!r}")
@@ -53,7 +57,9 @@ class Asked:
         try:
             with torch.inference_mode():
                 answer = function(inputs.clone(), self.iterations)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise RuntimeError(f"{where}: raised {_one_line(error)}") from error
         used: Any = self.iterations
         if isinstance(answer, tuple) and len(answer) == 2:
@@ -73,28 +79,41 @@ class Asked:
         if tuple(values.shape) == logits:
             decoded = answer_rules(self.items.spec.task).decode(values.float(), inputs)
             return decoded.to(torch.uint8).numpy()
-        if values.is_floating_point() or values.is_complex():
-            raise ValueError(f"{where}: predictions of shape {size} must be integers or booleans, not {values.dtype}")
+        if values.is_floating_point():
+            raise ValueError(f"{where}: predictions of shape {size} must be integers or booleans, not floating-point")
         if bool(((values != 0) & (values != 1)).any()):
             worst = int(values[(values != 0) & (values != 1)][0])
             raise ValueError(f"{where}: predictions must be 0 or 1, not {worst}")
         return values.to(torch.uint8).numpy()
 
     def _used(self, used: Any, count: int, where: str) -> NDArray[np.int64]:
-        numbers = np.broadcast_to(np.asarray(used), (count,)) if np.ndim(used) == 0 else np.asarray(used)
+        told = f"{where}: the iterations used must be {count} whole numbers from 0 to {MOST_ITERATIONS:,}"
+        try:
+            numbers = np.broadcast_to(np.asarray(used), (count,)) if np.ndim(used) == 0 else np.asarray(used)
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{told} ({_one_line(error)})") from error
         whole = np.issubdtype(numbers.dtype, np.integer)
-        if numbers.shape != (count,) or not whole or numbers.min() < 0:
-            raise ValueError(f"{where}: the iterations used must be {count} whole numbers of at least 0")
+        if numbers.shape != (count,) or not whole or numbers.min() < 0 or numbers.max() > MOST_ITERATIONS:
+            raise ValueError(told)
         return numbers.astype(np.int64)
 
 
 def _as_tensor(answer: Any, where: str) -> Tensor:
-    if isinstance(answer, Tensor):
-        return answer.detach().cpu()
-    if isinstance(answer, np.ndarray) and answer.dtype.kind in "biuf":
-        return torch.from_numpy(np.ascontiguousarray(answer))
-    kind = f"an array of {answer.dtype}" if isinstance(answer, np.ndarray) else type(answer).__name__
-    raise ValueError(f"{where}: the answer must be a tensor or an array of numbers, not {kind}")
+    """An array or tensor of real numbers as a tensor of bool, int64 or float64, on the CPU."""
+    dense = isinstance(answer, Tensor) and answer.layout == torch.strided and not answer.is_nested
+    if (dense and not answer.is_complex()) or (isinstance(answer, np.ndarray) and answer.dtype.kind in "biuf"):
+        try:
+            if isinstance(answer, np.ndarray):
+                # Neither long doubles nor numbers in another byte order are for PyTorch.
+                answer = torch.from_numpy(answer.astype({"b": bool, "f": np.float64}.get(answer.dtype.kind, np.int64)))
+            values: Tensor = answer.detach().to("cpu")
+            if values.dtype == torch.bool:
+                return values
+            return values.to(torch.float64 if values.is_floating_point() else torch.int64)
+        except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"{where}: the answer cannot be read: {_one_line(error)}") from error
+    kind = f"{type(answer).__name__} of {answer.dtype}" if hasattr(answer, "dtype") else type(answer).__name__
+    raise ValueError(f"{where}: the answer must be a dense tensor or an array of real numbers, not {kind}")
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,13 +1,17 @@
 """The result files and published figures that the page shows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from easy_to_hard.files import file_sha256
+from easy_to_hard.json_files import read_json
 from easy_to_hard.results import read_result
 
 _HERE = Path(__file__).parent
+# SHA-256 of result files that were scored again, to what came out: `rescored.enter` writes it.
+LEDGER: Final = _HERE / "rescored.json"
 
 
 def shipped_results() -> Path:
@@ -23,6 +27,8 @@ def shipped_predictions() -> Path:
 def read_results(places: Sequence[Path]) -> list[dict[str, Any]]:
     """The results in files and folders (their *.json, not deeper), in order of their paths.
 
+    A result that says "re-scored" without being in the ledger of those that were, byte for byte, is self-reported.
+
     Raises:
         FileNotFoundError: no such file or folder, or a folder without result files.
         ValueError: a file that is no result; the message names it.
@@ -35,7 +41,15 @@ def read_results(places: Sequence[Path]) -> list[dict[str, Any]]:
                 f"{place}: " + ("no result files (*.json) in it" if place.is_dir() else "no such file")
             )
         paths.update(dict.fromkeys(found))
-    return [read_result(path) for path in paths]
+    ledger = read_json(LEDGER)
+    return [_believe(path, read_result(path), ledger) for path in paths]
+
+
+def _believe(path: Path, result: dict[str, Any], ledger: Mapping[str, Any]) -> dict[str, Any]:
+    """A result as it is shown: "re-scored" only if its file, byte for byte, is in the ledger."""
+    if result.get("provenance") != "re-scored" or file_sha256(path) in ledger:
+        return result
+    return result | {"provenance": "self-reported"}
 
 
 def read_published() -> list[dict[str, Any]]:

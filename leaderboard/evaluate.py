@@ -28,6 +28,7 @@ from easy_to_hard.leaderboard.callables import Asked, load_callable
 from easy_to_hard.leaderboard.fresh import FROZEN_ROWS
 from easy_to_hard.leaderboard.ranking import ladder
 from easy_to_hard.leaderboard.submissions import configs_in, read_submission
+from easy_to_hard.leaderboard.submissions.checks import MOST_ITERATIONS
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.results import DifficultyScore, Provenance, Result, Submission, source_commit
 from easy_to_hard.scoring import Tally
@@ -109,7 +110,7 @@ class Questions:
                     f"not {len(numbers)}"
                 )
             for number in numbers:
-                check_integer(f"--{name}", number, 1)
+                check_integer(f"--{name}", number, 1, MOST_ITERATIONS)
         check_integer("--batch-size", self.batch_size, 1)
         object.__setattr__(self, "difficulties", difficulties)
         for difficulty in difficulties:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from easy_to_hard.lichess.bands import DEFAULT_EDGES
 from easy_to_hard.presets import PRESETS
+from easy_to_hard.results import variant_of as variant_of
 from easy_to_hard.scoring import wilson_interval
 from easy_to_hard.tasks import TASKS, get_task, parse_config
 
@@ -52,25 +53,6 @@ def ladder(task: str, variant: str) -> tuple[int, ...]:
     if len(rungs) < 2:
         raise ValueError(f"a score needs two difficulties, and the benchmark tests {rungs} of {task} {wanted}".rstrip())
     return rungs
-
-
-def variant_of(result: ResultDict) -> str:
-    """The variant that a result is of, by the names of its configs; "" where the task has none.
-
-    Raises:
-        ValueError: configs of several variants, of another task, of a difficulty that is not the score's, or unknown.
-    """
-    variants = set()
-    for score in result["scores"]:
-        task, variant, difficulty = parse_config(score["config"])
-        if (task, difficulty) != (result["task"], score["difficulty"]):
-            raise ValueError(
-                f"config {score['config']!r} is not of task {result['task']!r} and difficulty {score['difficulty']}"
-            )
-        variants.add(variant)
-    if len(variants) != 1:
-        raise ValueError(f"a result must be of one variant, not of {', '.join(sorted(variants)) or 'none'}")
-    return str(variants.pop())
 
 
 def area_score(accuracies: Mapping[int, float], task: str, variant: str) -> float:

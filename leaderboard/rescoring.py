@@ -7,8 +7,7 @@ from typing import Any
 from easy_to_hard.baselines.deep_thinking.examination import Examination
 from easy_to_hard.leaderboard.collect import shipped_predictions
 from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_callable, score_model, score_predictions
-from easy_to_hard.leaderboard.ranking import variant_of
-from easy_to_hard.results import Result, read_result
+from easy_to_hard.results import Result, read_result, variant_of
 
 
 def score_again(
@@ -18,17 +17,20 @@ def score_again(
     difficulties: Sequence[int] = (),
     most_items: int | None = None,
     iterations: tuple[int, ...] = (),
+    callable_name: str = "",
     progress: bool = True,
 ) -> tuple[Result, list[str]]:
     """Score again what a result file says was scored, on the same instances or on fresh ones.
 
     Args:
-        path: a result file with a submission. A module is looked for from the current folder, a file of predictions
-            there, beside the result, and in `leaderboard/predictions`.
+        path: a result file with a submission. A file of predictions is looked for in the current folder, beside the
+            result, and in `leaderboard/predictions`.
         seed: of fresh instances; None for those of the result.
         difficulties: of a net or a callable, only these of the result's; none for all.
         most_items: at each difficulty; None for as many as the result has.
         iterations: the most for a net or a callable; none for the default.
+        callable_name: the "module:function" that the result is of, where it is of one; a file does not say by itself
+            what is imported and run.
         progress: whether to show bars.
 
     Returns:
@@ -37,13 +39,16 @@ def score_again(
         that do not meet. On fresh instances there is nothing to agree with.
 
     Raises:
-        ValueError: the result has no submission, or its file is another one, or it has none of the difficulties; or as
-            the functions above.
+        ValueError: the result has no submission, or its file is another one, or it has none of the difficulties, or it
+            is of another callable; or as the functions of `evaluate`.
     """
     old = _only(read_result(path), difficulties, path)
     source = old.get("submission") or {}
     signed = {name: old.get(name) or "" for name in ("method", "preset", "trained_on", "authors", "link")}
-    entry = Entry(**signed, provenance="re-scored")
+    try:
+        entry = Entry(**signed, provenance="re-scored")
+    except ValueError as error:
+        raise ValueError(f"{path}: trained_on: {error}") from error
     asked = {
         "task": old["task"],
         "difficulties": tuple(score["difficulty"] for score in old["scores"]),
@@ -55,12 +60,17 @@ def score_again(
     if kind == "predictions":
         if seed is not None:
             raise ValueError(f"{path}: predictions are of the frozen instances; fresh ones need a net or a callable")
+        if Path(source["source"]).name != source["source"]:
+            raise ValueError(f"{path}: submission.source is {source['source']!r}, the name of a file is wanted")
         places = (Path(), path.parent, shipped_predictions())
         found_at = next((place / source["source"] for place in places if (place / source["source"]).is_file()), None)
         if found_at is None:
             raise FileNotFoundError(f"{path}: its predictions, {source['source']}, are not here")
         result = score_predictions(found_at, entry, progress=progress)
     elif kind == "callable":
+        if callable_name != source["source"]:
+            told = f"not {callable_name}: only what you name is" if callable_name else "to have it imported and"
+            raise ValueError(f"{path} is of the function {source['source']}: give --callable with it, {told} run")
         result = score_callable(source["source"], Questions(**asked, iterations=iterations), entry, progress=progress)
     elif kind == "model":
         examination = Examination(**asked, iterations=next(iter(iterations), None))

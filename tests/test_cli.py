@@ -172,3 +172,25 @@ def test_wrong_usage_is_one_line_on_any_terminal(encoding: str, tmp_path: Path) 
     assert result.stderr == (
         "easy-to-hard: error: Unrecognized options: --sed, 3; perhaps you meant --seed INT (see easy-to-hard --help)\n"
     )
+
+
+@pytest.mark.parametrize("command", [["score", "--help"], ["train", "--help"], ["reference", "--help"], ["--help"]])
+def test_help_ends_in_a_terminal_of_any_width(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "help" in told
+    for columns in ("1", "3", "5", "39"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main(command) == 0
+        assert capsys.readouterr().out == told, "as in 40 columns"
+        assert os.environ["COLUMNS"] == columns
+
+
+def test_complaints_in_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in ("1", "5"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main(["score", "--no-such-option"]) == 2
+        assert "--no-such-option" in capsys.readouterr().err

@@ -112,9 +112,9 @@ def test_a_number_that_is_none_is_not_written(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{", "result.json is not valid JSON"),
-        ("[]", "result.json is not a result of format 1"),
+        ("[]", "result.json holds a list of 0: an object is wanted"),
         (json.dumps({"format": 2}), "not a result of format 1"),
-        (json.dumps({"format": 1, "method": "a"}), "lacks commit, data_manifest_sha256"),
+        (json.dumps({"format": 1, "method": "a"}), "it lacks commit, data_manifest_sha256"),
     ],
 )
 def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ is trained on; arXiv 2609.36126 for automata that reason. Deviates: see `Cellula
 """
 
 import math
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -48,13 +48,13 @@ class _Inwards(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, values: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, values: Tensor) -> Tensor:
         ctx.save_for_backward(values)
         return values.clamp(-1, 1)
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        (values,) = ctx.saved_tensors  # type: ignore[attr-defined]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (values,) = ctx.saved_tensors
         outwards = ((values > 1) & (gradient < 0)) | ((values < -1) & (gradient > 0))
         return gradient.masked_fill(outwards, 0)
 
@@ -126,12 +126,13 @@ class CellularNet(ThinkingNet):
     def changed(self, rows: Tensor, cells: Cells) -> Tensor:
         """The states (num_cells, width) that the rule makes of these, neither bounded nor rounded."""
         hidden = F.relu(self.look(_gather(rows, cells.neighbours)) + cells.told)
-        return rows + self.change(hidden)
+        following: Tensor = rows + self.change(hidden)
+        return following
 
     @staticmethod
     def bounded(rows: Tensor, *, inward_gradient: bool = True) -> Tensor:
         """States within [-1, 1]; their gradient is that of `_Inwards`, or that of a plain clip, 0 outside."""
-        inside: Tensor = _Inwards.apply(rows) if inward_gradient else rows.clamp(-1, 1)
+        inside: Tensor = _Inwards.apply(rows) if inward_gradient else rows.clamp(-1, 1)  # type: ignore[no-untyped-call]
         return inside
 
     def rounded(self, rows: Tensor) -> Tensor:
@@ -142,7 +143,7 @@ class CellularNet(ThinkingNet):
 
     def surplus(self, rows: Tensor) -> Tensor:
         """By how much the logit of class 1 is larger, of each pixel of each cell: (num_cells, patch^dimensions)."""
-        logits = self.head(rows).unflatten(1, (NUM_CLASSES, -1))
+        logits: Tensor = self.head(rows).unflatten(1, (NUM_CLASSES, -1))
         return logits[:, 1] - logits[:, 0]
 
     def initial_state(self, x: Tensor) -> Tensor:

@@ -156,7 +156,7 @@ def _signature(cell: int, state: Array) -> int:
         mixed ^= np.uint64(np.int64(value * 2**20))
         mixed *= np.uint64(0xBF58476D1CE4E5B9)
         mixed ^= mixed >> np.uint64(29)
-    return np.int64(mixed)
+    return np.int64(mixed)  # type: ignore[return-value]
 
 
 @kernel

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
@@ -15,8 +15,10 @@ from safetensors.torch import load_file, save_file
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.model_card import model_card
 from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES
+from easy_to_hard.baselines.deep_thinking.weights import Net, check_types, make_net
 from easy_to_hard.hub.content import check_cached
 from easy_to_hard.hub.retrying import DOWNLOAD_PATIENCE, HubError, retrying, split_revision
+from easy_to_hard.json_files import read_json
 from easy_to_hard.manifest import README
 from easy_to_hard.writing import (
     clear_leftovers,
@@ -31,10 +33,11 @@ from easy_to_hard.writing import (
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
-Net = TypeVar("Net", bound=ThinkingNet)
 Fetch = Callable[..., str]
 # Where the files of a net are written before any of them is in its place.
 _PARTS: Final = "model"
+# What config.json and weights that are damaged, or of something else, lead to.
+_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, OverflowError, SafetensorError)
 _SHIPPED: Final = Path(__file__).parent / "checkpoints"
 
 
@@ -133,10 +136,14 @@ def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]
     """
     source, paths = _locate(name)
     with _one_line(source):
-        config = _read_config(paths[0])
+        config = read_json(paths[0])
         known = {field.name for field in fields(ModelFacts)}
-        facts = ModelFacts(**{name: value for name, value in config["facts"].items() if name in known})
-        model = _make_net(ARCHITECTURES[config["architecture"]], config, paths[1])
+        if not isinstance(config["facts"], dict):
+            raise TypeError(f"facts is {str(config['facts'])[:60]!r}: an object is wanted")
+        told = {name: value for name, value in config["facts"].items() if name in known}
+        check_types(ModelFacts, told)
+        facts = ModelFacts(**told)
+        model = make_net(ARCHITECTURES[config["architecture"]], _arguments(config), paths[1], strict=True)
     return model.to(device), facts
 
 
@@ -157,12 +164,17 @@ def read_net(kind: type[Net], name: str | Path, revision: str | None, fetch: Fet
     folder = Path(name).expanduser()
     paths = _files_in(folder) if folder.is_dir() else _from_hub(str(name), str(name), revision, fetch)
     with _one_line(str(name)):
-        config = _read_config(paths[0])
+        config = read_json(paths[0])
         # A net that its own class saved does not say which it is.
         named = ARCHITECTURES[config["architecture"]] if "architecture" in config else kind
         if not issubclass(named, kind):
             raise ValueError(f"it is a {named.__name__}, not a {kind.__name__}")
-        return _make_net(named, config, paths[1], strict=strict)
+        return make_net(named, _arguments(config), paths[1], strict=strict)
+
+
+def _arguments(config: dict[str, Any]) -> dict[str, Any]:
+    """Of the net's class."""
+    return {key: value for key, value in config.items() if key not in ("architecture", "facts")}
 
 
 @contextmanager
@@ -170,21 +182,9 @@ def _one_line(source: str) -> Iterator[None]:
     """Errors in the files of a net, as one ValueError."""
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{source} is not a net of deep_thinking: {type(error).__name__} {reason}") from error
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return config
-
-
-def _make_net(kind: type[Net], config: dict[str, Any], weights: Path, *, strict: bool = True) -> Net:
-    skip = {"architecture", "facts"}
-    model = kind(**{key: value for key, value in config.items() if key not in skip})
-    model.load_state_dict(load_file(weights), strict=strict)
-    return model.eval()
 
 
 def local_files(name: str) -> tuple[str, tuple[Path, Path]] | None:

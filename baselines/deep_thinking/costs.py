@@ -23,8 +23,8 @@ def count_macs(model: ThinkingNet, input_shape: Sequence[int], iterations: float
     """
     if isinstance(model, CellularNet):
         positions = math.prod(side // model.patch + (model.patch > 1) for side in input_shape[1:])
-        once, each = (sum(layer.weight.numel() for layer in layers) for layers in model.layers_by_use())
-        return positions * (once + each * iterations)
+        used = [sum(layer.weight.numel() for layer in layers) for layers in model.layers_by_use()]
+        return positions * (used[0] + used[1] * iterations)
     # Tensors without values: nothing is computed, so that a maze of size 801 costs no more than one of size 9.
     empty = copy.deepcopy(model).to("meta")
     x = torch.empty((1, *input_shape), device="meta")

@@ -35,6 +35,7 @@ from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import train
 from easy_to_hard.files import file_sha256
 from easy_to_hard.manifest import MANIFEST
+from easy_to_hard.parsing import wide_enough
 from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
 from easy_to_hard.results import Result, write_result
 from easy_to_hard.storage import build
@@ -201,7 +202,8 @@ def run(config: DemoConfig) -> Result:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    config = tyro.cli(DemoConfig, args=arguments, prog="python -m easy_to_hard.baselines.deep_thinking.demo")
+    with wide_enough():
+        config = tyro.cli(DemoConfig, args=arguments, prog="python -m easy_to_hard.baselines.deep_thinking.demo")
     try:
         run(config)
     except (ImportError, OSError, RuntimeError, ValueError) as error:

@@ -218,32 +218,33 @@ _PAPER_CHESS: Final = Recipe(
 
 # ---- ours: small nets, fresh instances at every step, trained in minutes on a CPU.
 
+_FAST_TRAINING: Final = TrainingConfig(
+    steps=700,
+    max_iterations=30,
+    progressive_weight=1.0,
+    learning_rate=2e-3,
+    decay="linear",
+    gradient_clip=1.0,
+    hold_share=0.25,
+    hold_iterations=60,
+    hold_from_step=400,
+    precision="auto",
+)
 _FAST_SUMS: Final = Recipe(
     title="prefix sums in two minutes on a CPU: width 64, batches of 50",
     task="prefix_sums",
     difficulty=32,
     batch_size=50,
     net=NetConfig(width=64, head_widths=(64, 32), init_gain=1.5),
-    training=TrainingConfig(
-        steps=700,
-        max_iterations=30,
-        progressive_weight=1.0,
-        learning_rate=2e-3,
-        decay="linear",
-        gradient_clip=1.0,
-        hold_share=0.25,
-        hold_iterations=60,
-        hold_from_step=400,
-        precision="auto",
-    ),
+    training=_FAST_TRAINING,
 )
 _CPU_SUMS: Final = replace(
     _FAST_SUMS,
     title="prefix sums on a CPU: width 64, batches of 100",
     batch_size=100,
-    training=replace(_FAST_SUMS.training, steps=1000, hold_iterations=100),
+    training=replace(_FAST_TRAINING, steps=1000, hold_iterations=100),
 )
-_WITHOUT_HOLD: Final = replace(_FAST_SUMS.training, hold_share=0.0, hold_iterations=0, hold_from_step=0)
+_WITHOUT_HOLD: Final = replace(_FAST_TRAINING, hold_share=0.0, hold_iterations=0, hold_from_step=0)
 # For contrast. The papers' DT nets without recall: what they know of the input fades as they think.
 _NO_RECALL_SUMS: Final = replace(
     _FAST_SUMS,

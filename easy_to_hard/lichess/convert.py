@@ -134,8 +134,8 @@ def convert(
         with _RejectFile(made / REJECTS) as rejects:
             rows = _read(opened, reader, sort, rejects, strict, progress)
         if rows == 0:
-            found = f"{reader.rows_in:,} rows, none of which is a puzzle{rejects.first}" if reader.rows_in else "no row"
-            raise ConvertError(f"{opened.name} holds {found}")
+            held = f"{reader.rows_in:,} rows, none of which is a puzzle{rejects.first}" if reader.rows_in else "no row"
+            raise ConvertError(f"{opened.name} holds {held}")
         told = {
             "name": opened.name,
             "sha256": opened.sha256(),

@@ -9,12 +9,13 @@ import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from easy_to_hard.files import write_atomically
+from easy_to_hard.json_files import check_schema, read_json
 from easy_to_hard.scoring import wilson_interval
+from easy_to_hard.writing import write_atomically
 
 REFERENCE_FORMAT: Final = 1
 
@@ -245,21 +246,16 @@ def read_reference_result(path: Path) -> ReferenceResult:
     """Read a result back.
 
     Raises:
-        ValueError: the file is not a reference result of this format; the message names it.
+        ValueError: the file is not a reference result of this format; the message names it and the field.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(values, dict) or values.pop("format", None) != REFERENCE_FORMAT:
+    values = read_json(path)
+    if values.get("format") != REFERENCE_FORMAT:
         raise ValueError(f"{path} is not a reference result of format {REFERENCE_FORMAT}")
-    wanted = {one.name for one in fields(ReferenceResult)}
-    if set(values) != wanted:
-        different = ", ".join(sorted(wanted ^ set(values)))
-        raise ValueError(f"{path} must have the keys of a reference result, but differs in {different}")
+    check_schema(path, values, "reference")
+    del values["format"]
     try:
         values["measurements"] = tuple(Measurement(**one) for one in values["measurements"])
         values["claims"] = tuple(Claim(**one) for one in values["claims"])
         return ReferenceResult(**values | {"seeds": tuple(values["seeds"])})
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} is not a reference result: {error}") from error

@@ -83,7 +83,7 @@ def parse_config(name: str) -> tuple[str, str, int]:
             number = name.removeprefix(f"{task.name}_{variant}_" if variant else f"{task.name}_")
             if number != name and _NUMBER.fullmatch(number):
                 return task.name, task.check_variant(variant), task.check_difficulty(int(number))
-    raise ValueError(f"unknown config {name!r}: configs are named like {_some_configs()}")
+    raise ValueError(f"unknown config {name[:60]!r}: configs are named like {_some_configs()}")
 
 
 def _some_configs() -> str:

@@ -9,14 +9,14 @@ Parquet (.parquet), a row an item, in any order, of any number of configs; other
 - ``config``: string, such as "mazes_59"
 - ``index``: an integer type, the item's number, from 0 on, in the frozen test split
 - ``prediction``: a list (or fixed-size list) of an integer type or of booleans; a list of lists is one row a list
-- ``iterations`` (optional): an integer type, iterations used for the item, at least 1
+- ``iterations`` (optional): an integer type, iterations used for the item, 1 to 10^9
 - key-value metadata ``easy_to_hard.data`` (optional): "v1:<SHA-256 of the frozen manifest>", as a template has it
 
 NumPy (.npz, without pickles), for each config:
 
 - ``<config>``: (items, ...target shape) or (items, entries), an integer type or bool, in C order
 - ``<config>.index`` (optional): (items,) integers, which item each row is; 0, 1, 2, ... where it is absent
-- ``<config>.iterations`` (optional): (items,) integers, at least 1
+- ``<config>.iterations`` (optional): (items,) integers, 1 to 10^9
 - ``data`` (optional): a string, as ``easy_to_hard.data`` above
 
 Whatever a file claims is compared with the benchmark before the predictions are read, so a small file that unpacks to

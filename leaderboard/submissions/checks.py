@@ -24,6 +24,9 @@ from easy_to_hard.tasks import TASKS
 # Predictions are unpacked so many values at a time: in 64 bits, with Arrow's levels, some 50 MB.
 BATCH_VALUES: Final = 2**22
 
+# Of one item: more than anyone runs, and few enough to be added up.
+MOST_ITERATIONS: Final = 10**9
+
 _TEST_PARTS: Final = {part.config: part for part in PRESETS["full"] if part.split == "test"}
 # What Arrow, zipfile and NumPy raise over files that are cut off or overwritten.
 _BROKEN: Final = (
@@ -74,7 +77,8 @@ def frozen_part(config: str) -> Part:
         return _TEST_PARTS[config]
     if config.startswith("chess_puzzles"):
         raise ValueError(f"{config}: the benchmark has no chess_puzzles; score a model or a callable with --root")
-    near = difflib.get_close_matches(config, _TEST_PARTS, n=4) or list(_TEST_PARTS)[:4]
+    # What is compared is cut: a name may be as long as the file.
+    near = difflib.get_close_matches(config[:60], _TEST_PARTS, n=4) or list(_TEST_PARTS)[:4]
     raise ValueError(f"the benchmark has no config {config[:60]!r}: perhaps you meant {' or '.join(near)}")
 
 
@@ -146,11 +150,11 @@ def check_index(config: str, index: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def ordered_iterations(config: str, index: NDArray[np.int64], iterations: NDArray[Any]) -> NDArray[np.int64]:
-    """The iterations in the order of the items; ValueError where one is below 1."""
-    wrong = np.flatnonzero((iterations < 1) | (iterations > np.iinfo(np.int64).max))
+    """The iterations in the order of the items; ValueError where one is not allowed."""
+    wrong = np.flatnonzero((iterations < 1) | (iterations > MOST_ITERATIONS))
     if wrong.size:
         item, value = int(index[wrong[0]]), int(iterations[wrong[0]])
-        raise ValueError(f"{config}, index {item}: iterations is {value}, a whole number of at least 1 is wanted")
+        raise ValueError(f"{config}, index {item}: iterations is {value}, 1 to {MOST_ITERATIONS:,} are allowed")
     ordered = np.empty(len(index), dtype=np.int64)
     ordered[index] = iterations
     return ordered

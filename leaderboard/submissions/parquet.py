@@ -26,7 +26,11 @@ from easy_to_hard.leaderboard.submissions.checks import (
     ordered_iterations,
     target_shape,
 )
-from easy_to_hard.leaderboard.submissions.parquet_footer import check_pages, read_footer
+from easy_to_hard.leaderboard.submissions.parquet_footer import (
+    check_agreement,
+    check_pages,
+    read_footer,
+)
 
 DATA_KEY: Final = "easy_to_hard.data"
 
@@ -47,21 +51,23 @@ class _Rows:
 
 def plan_parquet(path: Path, task: str) -> Plan:
     """Check everything but the predictions of a parquet file; `task` is the only one it may be of, "" any."""
-    footer = read_footer(path)
-    if not 1 <= footer.num_rows <= all_rows():
-        raise ValueError(f"holds {footer.num_rows:,} rows: 1 to {all_rows():,} (the whole benchmark) are allowed")
+    footer = read_footer(path, all_rows())
     if sum(chunk.num_bytes for chunk in footer.of("config")) > _MOST_NAME_BYTES:
         raise ValueError(f"column config holds more than {_MOST_NAME_BYTES:,} bytes: names of configs are wanted")
     with _open(path) as file:
+        check_agreement(footer, file.metadata)
         schema, version = file.schema_arrow, (file.metadata.metadata or {}).get(DATA_KEY.encode())
     depth, leaf = _check_columns(schema)
     if version is not None:
         check_version(version.decode(errors="replace"))
     keys = [name for name in ("config", "index", "iterations") if name in schema.names]
     for name in keys:
-        check_pages(path, footer.of(name))
+        check_pages(path, footer.of(name), whole_bytes=_MOST_NAME_BYTES if name == "config" else None)
     with _open(path, read_dictionary=["config"]) as file:
-        rows, iterations = _read_rows(file.read(columns=keys, use_threads=False), task)
+        table = file.read(columns=keys, use_threads=False)
+    if len(table) != footer.num_rows:
+        raise OSError(f"{len(table):,} rows where the footer says {footer.num_rows:,}")
+    rows, iterations = _read_rows(table, task)
     doubt = _check_entries(rows, depth, sum(chunk.num_values for chunk in footer.of("prediction")))
     check_pages(path, footer.of("prediction"))
     if pa.types.is_floating(leaf):

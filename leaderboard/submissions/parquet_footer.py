@@ -1,26 +1,40 @@
-"""What a parquet file says of its own size, read without unpacking anything.
+"""What a parquet file says of its own size, read and checked without unpacking anything.
 
 Arrow tells the same, but ends the interpreter over some footers that are damaged, and takes a page's word for how much
-it unpacks to. The format: https://parquet.apache.org/docs/file-format/, in Thrift's compact protocol.
+it unpacks to. What is read here is less than the format allows, and all that Arrow, pandas, polars and DuckDB write:
+each chunk lies in the file, apart from the others, and its pages fill it. The format:
+https://parquet.apache.org/docs/file-format/.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NoReturn
 
-# Field numbers of parquet.thrift.
-_NUM_ROWS, _ROW_GROUPS = 3, 4
+from easy_to_hard.leaderboard.submissions.thrift import Thrift
+
+# Field numbers of parquet.thrift: of the file, of a schema's element, of a row group, of a chunk and of a page.
+_SCHEMA, _NUM_ROWS, _ROW_GROUPS = 2, 3, 4
+_TYPE, _NAME, _CHILDREN = 1, 4, 5
 _COLUMNS, _GROUP_ROWS = 1, 3
-_CHUNK = 3
+_OTHER_FILE, _CHUNK = 1, 3
 _PATH, _NUM_VALUES, _UNPACKED, _PACKED, _DATA_PAGE, _DICTIONARY_PAGE = 3, 5, 6, 7, 9, 11
-_PAGE_UNPACKED, _PAGE_PACKED, _PAGE_HEADERS, _PAGE_VALUES = 2, 3, (5, 8), 1
+_PAGE_TYPE, _PAGE_UNPACKED, _PAGE_PACKED, _PAGE_VALUES = 1, 2, 3, 1
+# Type of a page to its own header's field, and that of the encoding in it.
+_PAGE_HEADERS: Final = {0: (5, 2), 2: (7, 2), 3: (8, 4)}
+_DICTIONARY: Final = 2
+# Each value repeats as much of the one before it as it likes, so that a few bytes unpack to gigabytes.
+_DELTA_BYTE_ARRAY: Final = 7
 
 _MAGIC: Final = b"PAR1"
-_MOST_FOOTER: Final = 2**24
+_MOST_FOOTER: Final = 2**23
 _MOST_PAGE_HEADER: Final = 2**16
 _MOST_PAGE: Final = 2**28
-_MOST_DEPTH: Final = 16
+_MOST_PAGES: Final = 2**16
+_MOST_LEVELS: Final = 16
+# A value takes 8 bytes, as much in a dictionary, and few for its levels; a page some for itself.
+_VALUE_BYTES, _PAGE_BYTES = 24, 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +57,18 @@ class Chunk:
 
 @dataclass(frozen=True, kw_only=True)
 class Footer:
-    """Numbers of rows, of the file and of each row group, and what columns there are in these."""
+    """What the footer says.
+
+    Attributes:
+        num_rows: of the file, the sum of `group_rows`.
+        group_rows: of each row group.
+        columns: the top-level column of each chunk of a row group; the same in all of them.
+        chunks: of all row groups, in their order.
+    """
 
     num_rows: int
     group_rows: tuple[int, ...]
+    columns: tuple[str, ...]
     chunks: tuple[Chunk, ...]
 
     def of(self, column: str) -> list[Chunk]:
@@ -54,11 +76,15 @@ class Footer:
         return [chunk for chunk in self.chunks if chunk.column == column]
 
 
-def read_footer(path: Path) -> Footer:
-    """Read the footer.
+def read_footer(path: Path, most_rows: int) -> Footer:
+    """Read the footer, and see that its row groups and chunks fit one another and the file.
+
+    Args:
+        path: of the file.
+        most_rows: that it may have.
 
     Raises:
-        ValueError: there is none, or it cannot be read.
+        ValueError: there is none, it cannot be read, what it says cannot be, or it has no rows or too many.
         EOFError: the file ends before it should.
     """
     with path.open("rb") as file:
@@ -71,125 +97,165 @@ def read_footer(path: Path) -> Footer:
         if length > _MOST_FOOTER:
             raise ValueError(f"the footer takes {length:,} bytes: at most {_MOST_FOOTER:,} are allowed")
         file.seek(size - 8 - length)
-        told = _Thrift(file.read(length)).struct()
+        told = Thrift(file.read(length)).struct()
     try:
+        if not 1 <= (num_rows := _count(told, _NUM_ROWS)) <= most_rows:
+            raise ValueError(f"holds {num_rows:,} rows: 1 to {most_rows:,} (the whole benchmark) are allowed")
         groups = told[_ROW_GROUPS]
-        return Footer(
-            num_rows=int(told[_NUM_ROWS]),
-            group_rows=tuple(int(group[_GROUP_ROWS]) for group in groups),
-            chunks=tuple(_chunk(column[_CHUNK]) for group in groups for column in group[_COLUMNS]),
+        columns = _columns(told[_SCHEMA])
+        footer = Footer(
+            num_rows=num_rows,
+            group_rows=tuple(_count(group, _GROUP_ROWS) for group in groups),
+            columns=columns,
+            chunks=tuple(chunk for group in groups for chunk in _chunks(group[_COLUMNS], columns)),
         )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"damaged, or no .parquet file at all (its footer lacks {error})") from error
+    _check_footer(footer, size - 8 - length)
+    return footer
 
 
-def check_pages(path: Path, chunks: list[Chunk]) -> None:
-    """Refuse pages that unpack to more than the footer says.
+def check_agreement(footer: Footer, metadata: Any) -> None:
+    """Refuse a file of which Arrow reads something else than was checked.
+
+    Args:
+        footer: as it was read here.
+        metadata: as Arrow reads it.
 
     Raises:
-        ValueError: there are such, or one that is too large to be held.
+        ValueError: they differ.
+    """
+    # Not the chunks: over statistics that do not fit its schema, Arrow ends the interpreter when asked for one.
+    groups = tuple(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
+    columns = [metadata.schema.column(number).path.split(".")[0] for number in range(metadata.num_columns)]
+    wanted = [name.split(".")[0] for name in footer.columns]
+    if (metadata.num_rows, groups, columns) != (footer.num_rows, footer.group_rows, wanted):
+        _refuse("its footer can be read in two ways")
+
+
+def check_pages(path: Path, chunks: Sequence[Chunk], *, whole_bytes: int | None = None) -> None:
+    """Refuse pages that lie outside their chunk, or unpack to more than the footer says or their values need.
+
+    Args:
+        path: of the file.
+        chunks: of one column.
+        whole_bytes: the most that they may unpack to together; None for as much as so many numbers need.
+
+    Raises:
+        ValueError: there are such, or one that is too large to be held, or too many.
         EOFError: the file ends before they do.
     """
+    num_pages = num_bytes = num_values = 0
     with path.open("rb") as file:
         for chunk in chunks:
             values, unpacked = 0, 0
             for page_values, page_bytes in _pages(file, chunk):
-                values, unpacked = values + page_values, unpacked + page_bytes
-                if page_bytes > _MOST_PAGE:
-                    raise ValueError(f"a page of {page_bytes:,} bytes: write pages of at most {_MOST_PAGE:,} bytes")
+                num_pages, values, unpacked = num_pages + 1, values + page_values, unpacked + page_bytes
+                if num_pages > _MOST_PAGES:
+                    raise ValueError(f"column {chunk.column} has more than {_MOST_PAGES:,} pages: write larger ones")
             # The headers of pages count as well, where the footer does.
             if values != chunk.num_values or unpacked > chunk.num_bytes:
                 told = f"{values:,} values, {unpacked:,} bytes, its footer {chunk.num_values:,}, {chunk.num_bytes:,}"
                 raise ValueError(f"damaged: the pages of column {chunk.column} say {told}")
+            num_bytes, num_values = num_bytes + unpacked, num_values + values
+            most = num_values * _VALUE_BYTES + num_pages * _PAGE_BYTES if whole_bytes is None else whole_bytes
+            if num_bytes > most:
+                raise ValueError(f"column {chunk.column} unpacks to {num_bytes:,} bytes: at most {most:,} are allowed")
 
 
-def _chunk(facts: dict[int, Any]) -> Chunk:
-    start = min(facts[_DATA_PAGE], facts.get(_DICTIONARY_PAGE) or facts[_DATA_PAGE])
-    return Chunk(
-        column=facts[_PATH][0].decode(errors="replace"),
-        num_values=facts[_NUM_VALUES],
-        num_bytes=facts[_UNPACKED],
-        start=start,
-        end=start + facts[_PACKED],
-    )
+def _refuse(reason: str) -> NoReturn:
+    raise ValueError(f"damaged, or no .parquet file at all ({reason})")
+
+
+def _count(facts: dict[int, Any], number: int, default: int | None = None) -> int:
+    """A field that is a number from 0 on."""
+    value = facts[number] if default is None else facts.get(number, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        _refuse(f"field {number} is {str(value)[:60]}, a number from 0 on is wanted")
+    return value
+
+
+def _columns(schema: Sequence[dict[int, Any]]) -> tuple[str, ...]:
+    """The top-level column that each leaf of a schema is of; the schema is a tree in preorder."""
+    columns: list[str] = []
+    top, to_come = "", [1]
+    for element in schema:
+        while to_come and not to_come[-1]:
+            to_come.pop()
+        if not to_come or len(to_come) > _MOST_LEVELS:
+            _refuse("its schema is no tree, or one without end")
+        to_come[-1] -= 1
+        if len(to_come) == 2:
+            top = element[_NAME].decode(errors="replace")
+        children = _count(element, _CHILDREN, 0)
+        if not children and _TYPE in element:
+            columns.append(top)
+        to_come.append(children)
+    if any(to_come) or not columns:
+        _refuse("its schema is cut off" if columns else "it has no columns")
+    return tuple(columns)
+
+
+def _chunks(told: Sequence[dict[int, Any]], columns: Sequence[str]) -> Iterator[Chunk]:
+    """The chunks of a row group."""
+    if len(told) != len(columns):
+        _refuse(f"a row group of {len(told)} columns, its schema has {len(columns)}")
+    for column, one in zip(columns, told, strict=True):
+        facts = one[_CHUNK]
+        if facts[_PATH][0].decode(errors="replace") != column or _OTHER_FILE in one:
+            _refuse("a row group has other columns than its schema, or in another file")
+        data = _count(facts, _DATA_PAGE)
+        # Where a chunk has no dictionary, some writers say that it is at 0.
+        start = min(data, _count(facts, _DICTIONARY_PAGE, 0) or data)
+        yield Chunk(
+            column=column,
+            num_values=_count(facts, _NUM_VALUES),
+            num_bytes=_count(facts, _UNPACKED),
+            start=start,
+            end=start + _count(facts, _PACKED),
+        )
+
+
+def _check_footer(footer: Footer, end: int) -> None:
+    if sum(footer.group_rows) != footer.num_rows:
+        _refuse(f"its row groups have {sum(footer.group_rows):,} rows, the footer says {footer.num_rows:,}")
+    for group, rows in enumerate(footer.group_rows):
+        for chunk in footer.chunks[group * len(footer.columns) : (group + 1) * len(footer.columns)]:
+            if chunk.num_values < rows:
+                _refuse(f"column {chunk.column} has {chunk.num_values:,} values in a row group of {rows:,} rows")
+    for chunk in footer.chunks:
+        if chunk.start < len(_MAGIC) or chunk.end > end:
+            _refuse(f"bytes {chunk.start:,} to {chunk.end:,} are not in it, or are its footer")
+    for one, following in pairwise(sorted(footer.chunks, key=lambda chunk: (chunk.start, chunk.end))):
+        if following.start < one.end:
+            _refuse(f"columns {one.column} and {following.column} share bytes, from {following.start:,} on")
 
 
 def _pages(file: BinaryIO, chunk: Chunk) -> Iterator[tuple[int, int]]:
     """Of each page: entries, 0 for a dictionary, and bytes once unpacked."""
     at = chunk.start
     while at < chunk.end:
-        file.seek(max(0, at))
-        thrift = _Thrift(file.read(_MOST_PAGE_HEADER))
+        file.seek(at)
+        thrift = Thrift(file.read(min(_MOST_PAGE_HEADER, chunk.end - at)))
         header = thrift.struct()
-        headers = [header[number] for number in _PAGE_HEADERS if number in header]
         try:
-            packed, unpacked = int(header[_PAGE_PACKED]), int(header[_PAGE_UNPACKED])
-            values = int(headers[0][_PAGE_VALUES]) if headers else 0
-        except (KeyError, TypeError) as error:
+            kind = header[_PAGE_TYPE]
+            number, encoding = _PAGE_HEADERS[kind]
+            packed, unpacked = _count(header, _PAGE_PACKED), _count(header, _PAGE_UNPACKED)
+            values = _count(header[number], _PAGE_VALUES)
+            encoded = _count(header[number], encoding)
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"damaged: a page of column {chunk.column} has no header") from error
-        if min(packed, unpacked, values) < 0:
-            raise ValueError(f"damaged: a page of column {chunk.column} of less than nothing")
-        yield values, unpacked
+        if encoded == _DELTA_BYTE_ARRAY:
+            raise ValueError(
+                f"column {chunk.column} is of encoding DELTA_BYTE_ARRAY: write it plain, or as a dictionary"
+            )
+        if kind == _DICTIONARY and at != chunk.start:
+            raise ValueError(f"damaged: column {chunk.column} has a dictionary that does not come first")
+        if max(packed, unpacked) > _MOST_PAGE:
+            told = f"a page of {max(packed, unpacked):,} bytes"
+            raise ValueError(f"{told}: write pages of at most {_MOST_PAGE:,} bytes")
         at += thrift.at + packed
-
-
-class _Thrift:
-    """Reads values of Thrift's compact protocol: structs as {field number: value}, lists as lists, strings as bytes."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.at = 0
-
-    def struct(self, depth: int = 0) -> dict[int, Any]:
-        """The struct that begins here."""
-        if depth > _MOST_DEPTH:
-            raise ValueError("damaged, or no .parquet file at all (structs without end)")
-        fields: dict[int, Any] = {}
-        number = 0
-        while (head := self._take(1)[0]) != 0:
-            number = number + (head >> 4) if head >> 4 else self._integer()
-            # Of a field, the type is the value where that is true or false.
-            fields[number] = head & 15 == 1 if head & 15 in (1, 2) else self._value(head & 15, depth)
-        return fields
-
-    def _value(self, kind: int, depth: int) -> Any:
-        if kind in (1, 2, 3):
-            return self._take(1)[0]
-        if kind in (4, 5, 6):
-            return self._integer()
-        if kind in (7, 13):
-            return self._take(8 if kind == 7 else 16)
-        if kind == 8:
-            return self._take(self._natural())
-        if kind in (9, 10):
-            return self._list(depth)
-        if kind == 12:
-            return self.struct(depth + 1)
-        raise ValueError(f"damaged, or no .parquet file at all (there is no type {kind})")
-
-    def _list(self, depth: int) -> list[Any]:
-        head = self._take(1)[0]
-        length = head >> 4 if head >> 4 < 15 else self._natural()
-        if depth > _MOST_DEPTH or length > len(self._content) - self.at:
-            raise ValueError(f"damaged, or no .parquet file at all (a list of {length} values)")
-        return [self._value(head & 15, depth + 1) for _ in range(length)]
-
-    def _natural(self) -> int:
-        value = shift = 0
-        while shift < 70:
-            byte = self._take(1)[0]
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-            shift += 7
-        raise ValueError("damaged, or no .parquet file at all (a number without end)")
-
-    def _integer(self) -> int:
-        value = self._natural()
-        return value >> 1 ^ -(value & 1)
-
-    def _take(self, length: int) -> bytes:
-        if length > len(self._content) - self.at:
-            raise EOFError("it is cut off")
-        self.at += length
-        return self._content[self.at - length : self.at]
+        if at > chunk.end:
+            raise ValueError(f"damaged: a page of column {chunk.column} goes {at - chunk.end:,} bytes beyond its end")
+        yield 0 if kind == _DICTIONARY else values, unpacked

@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from easy_to_hard.cli import main
+from easy_to_hard.leaderboard.collect import shipped_results
 from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_callable, score_predictions
 from easy_to_hard.leaderboard.rescoring import score_again
 from easy_to_hard.results import read_result
+from easy_to_hard.scoring import wilson_interval
 from easy_to_hard.tasks import DataSpec, generate, get_task
 
 ROOT = Path(__file__).parent.parent.parent
@@ -72,6 +74,18 @@ def test_a_callable_may_answer_in_several_ways(solver: Callable[[str], str], bod
     assert result.submission.kind == "callable"
 
 
+@pytest.mark.parametrize(
+    "dtype",
+    ["bool", "int8", "uint8", "uint16", "uint64", ">i4", ">i8", "float16", "float32", ">f8", "longdouble"],
+)
+def test_a_callable_may_answer_in_any_real_type(solver: Callable[[str], str], dtype: str) -> None:
+    """Integers and booleans as predictions, all others as logits."""
+    logits = np.dtype(dtype).kind == "f"
+    shaped = "numpy.stack([1 - parity, parity], 1)" if logits else "parity"
+    body = f"parity = ((inputs[:, 0] > 0).cumsum(1) % 2).numpy(); return {shaped}.astype('{dtype}')"
+    assert [score.num_correct for score in _score(solver(body)).scores] == [40, 40]
+
+
 def test_wrong_answers_are_counted(solver: Callable[[str], str]) -> None:
     body = "answer = (inputs[:, 0] > 0).cumsum(1) % 2; answer[::2, -1] ^= 1; return answer"
     (score, _) = _score(solver(body), batch_size=10).scores
@@ -82,14 +96,23 @@ def test_wrong_answers_are_counted(solver: Callable[[str], str]) -> None:
     ("body", "message"),
     [
         ("return inputs[:, 0, :-1].long()", r"shape \(40, 16\) or, as logits, \(40, 2, 16\), not \(40, 15\)"),
-        ("return (inputs[:, 0] > 0) * 1.0", "must be integers or booleans, not torch.float32"),
+        ("return (inputs[:, 0] > 0) * 1.0", "must be integers or booleans, not floating-point"),
         ("return torch.full((len(inputs), 2, 16), float('nan'))", "the answer has NaN in it"),
         ("return inputs[:, 0].long() + 3", "predictions must be 0 or 1, not 3"),
         ("return inputs[:, 0].long() - 1", "predictions must be 0 or 1, not -1"),
-        ("return None", "must be a tensor or an array of numbers, not NoneType"),
-        ("return numpy.array([None] * len(inputs))", "not an array of object"),
-        ("return inputs[:, 0].long().abs(), [1]", "iterations used must be 40 whole numbers of at least 0"),
-        ("return inputs[:, 0].long().abs(), 0.5", "iterations used must be 40 whole numbers of at least 0"),
+        ("return None", "must be a dense tensor or an array of real numbers, not NoneType"),
+        ("return numpy.array([None] * len(inputs))", "not ndarray of object"),
+        ("return inputs[:, 0].long().abs(), [1]", "iterations used must be 40 whole numbers from 0 to 1,000,"),
+        ("return inputs[:, 0].long().abs(), 0.5", "iterations used must be 40 whole numbers from 0 to 1,000,"),
+        ("return inputs[:, 0].long().abs(), 10**15", "iterations used must be 40 whole numbers from 0 to 1,000,"),
+        ("return inputs[:, 0].long().abs(), [1, [2]]", "iterations used must be 40 whole numbers from 0 to 1,000,"),
+        ("return inputs[:, 0].long().abs(), 2j", "iterations used must be 40 whole numbers from 0 to 1,000,"),
+        ("return torch.zeros(40, 2, 16, dtype=torch.complex64)", "of real numbers, not Tensor of torch.complex64"),
+        ("return numpy.zeros((40, 2, 16), complex)", "of real numbers, not ndarray of complex128"),
+        ("return torch.zeros(40, 2, 16, device='meta')", "the answer cannot be read: "),
+        ("return torch.nested.nested_tensor([torch.zeros(2, 16)] * 40)", "must be a dense tensor or"),
+        ("return torch.zeros(40, 2, 16).to_sparse()", "must be a dense tensor or an array"),
+        ("return numpy.zeros((40, 2, 16), 'M8[s]')", "not ndarray of datetime64"),
     ],
 )
 def test_answers_of_another_kind_are_refused(solver: Callable[[str], str], body: str, message: str) -> None:
@@ -101,6 +124,24 @@ def test_a_callable_that_raises(solver: Callable[[str], str]) -> None:
     body = "if len(inputs) < 25: raise KeyError('a\\nb')\n    return inputs[:, 0].long().abs()"
     with pytest.raises(RuntimeError, match="items 25 to 39 of prefix_sums_16: raised KeyError: "):
         _score(solver(body), batch_size=25)
+
+
+@pytest.mark.parametrize("ending", ["sys.exit(0)", "sys.exit(3)", "raise SystemExit", "raise GeneratorExit", "exit()"])
+def test_a_callable_does_not_end_the_scoring(
+    ending: str, solver: Callable[[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To end early is no success: exit code 0 without a result would be taken for one."""
+    asked = ["--task", "prefix_sums", "--difficulties", 16, "--items", 5, "--quiet", "--out", tmp_path / "mine.json"]
+    Path("ends_when_imported.py").write_text(f"import sys\n{ending}\n")
+    for name, told in (
+        (solver(f"import sys; {ending}"), "raised "),
+        ("ends_when_imported:solve", "cannot be imported"),
+    ):
+        code, _, err = _run(capsys, "--callable", name, *asked)
+        assert (code, err.count("\n")) == (1, 1)
+        assert told in err
+        assert "Exit" in err
+    assert not (tmp_path / "mine.json").exists()
 
 
 def test_functions_that_are_not_there(solver: Callable[[str], str]) -> None:
@@ -121,8 +162,9 @@ def test_functions_that_are_not_there(solver: Callable[[str], str]) -> None:
     [
         ({"difficulties": (16, 16)}, "--difficulties must be different"),
         ({"items": (1, 2, 3)}, "--items must be one number, or one for each of the 2 difficulties, not 3"),
-        ({"items": (0,)}, "--items must be at least 1, not 0"),
-        ({"iterations": (-1,)}, "--iterations must be at least 1, not -1"),
+        ({"items": (0,)}, "--items must be from 1 to 1,000,000,000, not 0"),
+        ({"iterations": (-1,)}, "--iterations must be from 1 to 1,000,000,000, not -1"),
+        ({"iterations": (10**15,)}, "--iterations must be from 1 to 1,000,000,000, not 1000000000000000"),
         ({"batch_size": 0}, "--batch-size must be at least 1, not 0"),
         ({"task": "sudoku"}, "unknown task 'sudoku'"),
         ({"task": "mazes", "difficulties": (10,)}, "size must be an odd number"),
@@ -246,14 +288,28 @@ def test_a_result_that_does_not_hold_is_told(tmp_path: Path, capsys: pytest.Capt
     asked = ["--task", "prefix_sums", "--difficulties", 16, "--items", 30, "--quiet"]
     assert _run(capsys, "--callable", solver, *asked, "--out", out)[0] == 0
     claim = json.loads(out.read_text())
-    claim["scores"][0]["num_correct"] = 29
+    claim["scores"][0] |= {"num_correct": 29, "accuracy": 29 / 30, "interval_95": list(wilson_interval(29, 30))}
     out.write_text(json.dumps(claim))
-    code, _, err = _run(capsys, "--again", out, "--quiet")
+    code, _, err = _run(capsys, "--again", out, "--callable", solver, "--quiet")
     assert (code, err) == (1, f"{out}: prefix_sums_16: 30 of 30, the file says 29 of 30\n")
     claim["submission"] = None
     out.write_text(json.dumps(claim))
     with pytest.raises(ValueError, match="does not say what was scored"):
         score_again(out)
+
+
+@pytest.mark.parametrize("named", ["", "other:solve"])
+def test_a_result_file_does_not_say_what_is_imported(tmp_path: Path, named: str, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    for module in ("trap", "other"):
+        Path(f"{module}.py").write_text(f"open('{module}-was-imported', 'w')\ndef solve(inputs, iterations): pass\n")
+    result = read_result(shipped_results() / "zeros-prefix-sums.json")
+    result["submission"]["source"] = "trap:solve"
+    Path("mine.json").write_text(json.dumps(result))
+    code, _, err = _run(capsys, "--again", "mine.json", "--quiet", *(["--callable", named] if named else []))
+    assert code == 2
+    assert "mine.json is of the function trap:solve: give --callable with it" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.json", "other.py", "trap.py"]
 
 
 def test_a_submission_that_changed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,6 +336,10 @@ def test_a_submission_that_changed_is_told(tmp_path: Path, monkeypatch: pytest.M
         (
             ["--model", "mazes-cpu", "--provenance", "sure"],
             "--provenance must be self-reported or re-scored, not 'sure'",
+        ),
+        (
+            ["--callable", "a:b", "--task", "mazes", "--provenance", "re-scored"],
+            "--provenance re-scored cannot be claimed: score the result file with --again",
         ),
         (["--predictions", "a.npz", "--out", "a.txt"], "--out must be a file that ends in .json, not 'a.txt'"),
         (["--template", "mazes_59"], "--template needs --out"),

@@ -1,14 +1,18 @@
 """The results that come with the package, scored again as far as a minute goes."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from easy_to_hard.leaderboard.collect import read_published, read_results, shipped_predictions, shipped_results
+from easy_to_hard.files import file_sha256
+from easy_to_hard.json_files import read_json
+from easy_to_hard.leaderboard import rescored
+from easy_to_hard.leaderboard.collect import LEDGER, read_published, read_results, shipped_predictions, shipped_results
+from easy_to_hard.leaderboard.rescored import score_easiest_again
 from easy_to_hard.leaderboard.rescoring import score_again
 from easy_to_hard.results import read_result
-
-_ITEMS = {"callable": 1000, "model": 30}
+from easy_to_hard.scoring import wilson_interval
 
 
 def _results(kind: str) -> list[Path]:
@@ -16,22 +20,26 @@ def _results(kind: str) -> list[Path]:
     return [path for path in paths if (read_result(path).get("submission") or {}).get("kind") == kind]
 
 
-def _score_easiest_again(path: Path, kind: str) -> list[str]:
-    easiest = min(score["difficulty"] for score in read_result(path)["scores"])
-    result, differences = score_again(path, difficulties=(easiest,), most_items=_ITEMS[kind], progress=False)
-    (score,) = result.scores
-    assert (score.difficulty, result.provenance) == (easiest, "re-scored")
-    return differences
+def _still_holds(path: Path) -> bool:
+    """Whether it does, and comes out as the ledger says, where that says anything."""
+    entered = read_json(LEDGER).get(file_sha256(path))
+    found = score_easiest_again(path)
+    if entered is not None:
+        assert found.keys() == entered.keys()
+        assert {name: score["num_items"] for name, score in found["scores"].items()} == {
+            name: score["num_items"] for name, score in entered["scores"].items()
+        }
+    return bool(found["scores"])
 
 
 @pytest.mark.parametrize("path", _results("callable"), ids=lambda path: path.stem)
 def test_solvers(path: Path) -> None:
-    assert not _score_easiest_again(path, "callable")
+    assert _still_holds(path)
 
 
 @pytest.mark.parametrize("path", _results("model"), ids=lambda path: path.stem)
 def test_nets(path: Path) -> None:
-    assert not _score_easiest_again(path, "model")
+    assert _still_holds(path)
 
 
 def test_predictions() -> None:
@@ -40,6 +48,36 @@ def test_predictions() -> None:
     assert files <= set(results), "each file of predictions has a result"
     for name in files:
         assert not score_again(results[name], progress=False)[1]
+
+
+def test_the_ledger_names_the_results_that_say_re_scored_and_no_others() -> None:
+    claimed = [path for path in shipped_results().glob("*.json") if read_result(path).get("provenance") == "re-scored"]
+    assert {file_sha256(path): path.name for path in claimed} == {
+        digest: entry["file"] for digest, entry in read_json(LEDGER).items()
+    }
+
+
+def test_nobody_is_re_scored_by_saying_so(tmp_path: Path) -> None:
+    (path,) = (path for path in _results("callable") if path.stem == "zeros-mazes")
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(path.read_bytes())
+    assert read_results((copy,))[0]["provenance"] == "re-scored", "the very file that was"
+    copy.write_text(path.read_text().replace('"authors": ""', '"authors": "me"'))
+    (shown,) = read_results((copy,))
+    assert (shown["provenance"], read_result(copy)["provenance"]) == ("self-reported", "re-scored")
+
+
+def test_a_result_that_does_not_hold_is_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = tmp_path / "rescored.json"
+    monkeypatch.setattr(rescored, "LEDGER", ledger)
+    path, claim = tmp_path / "claim.json", read_result(shipped_results() / "zeros-mazes.json")
+    easiest = claim["scores"][0]
+    total = easiest["num_items"]
+    easiest |= {"num_correct": total, "accuracy": 1.0, "interval_95": list(wilson_interval(total, total))}
+    path.write_text(json.dumps(claim))
+    with pytest.raises(ValueError, match=r"claim\.json does not hold: mazes_9: 0 of"):
+        rescored.enter([path])
+    assert not ledger.exists()
 
 
 def test_solvers_and_nets_are_among_them() -> None:

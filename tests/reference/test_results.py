@@ -130,23 +130,32 @@ def test_result_errors() -> None:
     ("text", "message"),
     [
         ("{", "is not valid JSON"),
-        ("[]", "is not a reference result of format 1"),
+        ("[]", "holds a list of 0: an object is wanted"),
         ('{"format": 2}', "is not a reference result of format 1"),
-        ('{"format": 1}', "differs in .*claims.*seeds"),
+        ('{"format": 1}', "lacks claims, .*seeds"),
     ],
 )
 def test_reading_errors_name_the_file(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "broken.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=rf"broken\.json .*{message}"):
+    with pytest.raises(ValueError, match=rf"broken\.json.*{message}"):
         read_reference_result(path)
 
 
 def test_reading_checks_what_is_inside(tmp_path: Path) -> None:
-    for key, value in (("measurements", [{"name": "RMSE"}]), ("claims", [3]), ("seeds", [1, 1]), ("seeds", None)):
+    measured = RESULT.to_dict()["measurements"][0]
+    for key, value, message in (
+        ("measurements", [{"name": "RMSE"}], r": measurements\[0\] lacks condition, high"),
+        ("measurements", [measured, measured], " is not a reference result: .* was measured twice"),
+        ("measurements", [measured | {"value": "many"}], r": measurements\[0\]\.value is \"many\", of type number is"),
+        ("claims", [3], r": claims\[0\] is 3, of type object is wanted"),
+        ("seeds", [1, 1], ": seeds is a list of 2, a list without repetitions is wanted"),
+        ("seeds", None, ": seeds is null, of type array is wanted"),
+        ("note", 1, ": Additional properties are not allowed"),
+    ):
         path = tmp_path / "broken.json"
         path.write_text(json.dumps(RESULT.to_dict() | {key: value}))
-        with pytest.raises(ValueError, match=r"broken\.json is not a reference result: "):
+        with pytest.raises(ValueError, match=rf"broken\.json{message}"):
             read_reference_result(path)
 
 

@@ -4,6 +4,9 @@ import json
 import os
 import pickle
 import re
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from easy_to_hard.baselines.deep_thinking import checkpoint
 from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, halve, load_model, save_model, shipped_models
 from easy_to_hard.baselines.deep_thinking.model import RecurrentNet
 from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES
+from easy_to_hard.cli import main
 
 FACTS = ModelFacts(
     recipe="prefix-sums-paper",
@@ -181,12 +185,12 @@ def test_a_pickle_in_the_weights_place_is_not_run(saved: Path) -> None:
 def test_weights_of_another_net(saved: Path) -> None:
     weights = load_file(saved / "model.safetensors")
     _edit_config(saved, width=7)
-    with pytest.raises(ValueError, match="is not a net of deep_thinking: RuntimeError"):
+    with pytest.raises(ValueError, match=r"\w+\.\w+ is of shape \(6, .*\), by config\.json it is \(7, "):
         load_model(str(saved))
     _edit_config(saved, width=6)
     weights.pop("projection.weight")
     save_file(weights, saved / "model.safetensors")
-    with pytest.raises(ValueError, match=r"RuntimeError.*projection\.weight"):
+    with pytest.raises(ValueError, match=r"the weights lack projection\.weight, by config\.json"):
         load_model(str(saved))
 
 
@@ -195,16 +199,60 @@ def test_weights_of_another_net(saved: Path) -> None:
     [
         ({"architecture": "transformer"}, "KeyError 'transformer'"),
         ({"width": 0}, "ValueError width must be at least 1, not 0"),
-        ({"width": "six"}, "TypeError"),
+        ({"width": "six"}, "TypeError width is 'six': int is wanted"),
+        ({"width": True}, "TypeError width is 'True': int is wanted"),
+        ({"width": 6.0}, "TypeError width is '6.0': int is wanted"),
+        ({"width": 10**12}, "ValueError .* by config.json it is|RuntimeError|ValueError .* is of shape"),
+        ({"width": 10**30}, "ValueError .*config.json is not valid JSON: 10{30} is beyond 2"),
+        ({"head_widths": 8}, r"TypeError head_widths is '8': Sequence\[int\] is wanted"),
+        ({"head_widths": [8, None]}, "TypeError head_widths is"),
+        ({"head_widths": [8] * 10**5}, "ValueError head_widths asks for 100,000 layers"),
+        ({"architecture": [8]}, "TypeError"),
+        ({"architecture": "feed_forward", "depth": 10**8}, "ValueError depth asks for 100,000,000 layers"),
         ({"heads": 8}, "TypeError .*heads"),
         ({"facts": {"recipe": "x"}}, "TypeError .*'task'"),
-        ({"facts": None}, "AttributeError"),
+        ({"facts": None}, "TypeError facts is 'None': an object is wanted"),
+        ({"facts": [8]}, r"TypeError facts is '\[8\]': an object is wanted"),
+        *(({"facts": asdict(FACTS) | {name: [8]}}, f"TypeError {name} is '\\[8\\]': ") for name in asdict(FACTS)),
+        ({"facts": asdict(FACTS) | {"difficulty": 9.5}}, "TypeError difficulty is '9.5': int is wanted"),
     ],
 )
 def test_wrong_configs(changes: dict[str, Any], message: str, saved: Path) -> None:
     _edit_config(saved, **changes)
     with pytest.raises(ValueError, match=f"net is not a net of deep_thinking: {message}"):
         load_model(str(saved))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_nothing_of_the_size_that_a_config_claims_is_made(tmp_path: Path) -> None:
+    for name, changes in {"wide": {"width": 10_000}, "deep": {"architecture": "feed_forward", "depth": 10**8}}.items():
+        save_model(make_net(), tmp_path / name, FACTS)
+        _edit_config(tmp_path / name, **changes)
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from easy_to_hard.baselines.deep_thinking.checkpoint import load_model\n"
+        "peak = lambda: int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) / 1000\n"
+        "before = peak()\n"
+        "for name in ('wide', 'deep'):\n"
+        "    try: load_model(name)\n"
+        "    except ValueError: print(peak() - before)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    wide, deep = map(float, told.stdout.split())
+    assert max(wide, deep) < 200
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_at_every_door(architecture: str, value: float, saved: Path) -> None:
+    net = make_net(architecture)
+    next(iter(net.parameters())).data.view(-1)[0] = value
+    save_model(net, saved, FACTS)
+    for read in (load_model, type(net).from_pretrained):
+        with pytest.raises(ValueError, match=r"1 of [\d,]+ weights of [\w.]+ are NaN or infinite"):
+            read(str(saved))
+    for command in (["evaluate", "--model"], ["score", "--model"], ["think", "--model"]):
+        assert main([*command, str(saved)]) == 2
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"architecture": "recurrent"}', "\x00"])

@@ -1,0 +1,117 @@
+"""What config.json says is compared with the header of model.safetensors before anything of that size is made."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import NoneType
+from typing import Any, Final, TypeVar, get_args, get_type_hints
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+
+Net = TypeVar("Net", bound=ThinkingNet)
+_DTYPES: Final = ("F16", "BF16", "F32", "F64")
+# Layers that may be planned, and weights that may be missing where not all have to be there.
+_MOST_LAYERS: Final = 2**10
+_MOST_MISSING: Final = 2**24
+
+
+def check_types(owner: Any, values: Mapping[str, Any]) -> None:
+    """TypeError names the first value that is not of the type that a function or a dataclass declares.
+
+    Args:
+        owner: a function or class, whose parameters are of type str, int, float, bool, None or sequences of int.
+        values: by the names of its parameters; others are not looked at.
+    """
+    for name, kind in get_type_hints(owner).items():
+        if name in values and not _fits(values[name], kind):
+            wanted = kind.__name__ if isinstance(kind, type) else str(kind).rpartition(".")[2]
+            raise TypeError(f"{name} is {str(values[name])[:60]!r}: {wanted} is wanted")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind in (str, bool, NoneType):
+        return isinstance(value, kind)
+    if kind == Sequence[int]:
+        return isinstance(value, list) and all(_fits(each, int) for each in value)
+    return any(_fits(value, each) for each in get_args(kind))
+
+
+class Header:
+    """Shapes of the weights in a file, by their names.
+
+    Raises:
+        SafetensorError: the file is damaged, or none.
+        ValueError: weights that are no floating-point numbers.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        with safe_open(path, "pt") as file:
+            for name in file.keys():  # noqa: SIM118  # it is no mapping
+                part = file.get_slice(name)
+                self.shapes[name] = tuple(part.get_shape())
+                if part.get_dtype() not in _DTYPES:
+                    raise ValueError(f"{name} is of type {part.get_dtype()}: {', '.join(_DTYPES)} are allowed")
+
+    def check(self, planned: Mapping[str, torch.Tensor], *, strict: bool) -> None:
+        """ValueError names what is not as planned.
+
+        Args:
+            planned: weights by name; only their shapes count.
+            strict: whether all must be there, and no others.
+        """
+        missing, others = planned.keys() - self.shapes.keys(), self.shapes.keys() - planned.keys()
+        if strict and (missing or others):
+            told = [
+                f"{word} {', '.join(sorted(names)[:5])}"
+                for word, names in (("lack", missing), ("hold", others))
+                if names
+            ]
+            raise ValueError(f"the weights {' and '.join(told)}, by config.json")
+        for name in planned.keys() & self.shapes.keys():
+            if tuple(planned[name].shape) != self.shapes[name]:
+                wanted = tuple(planned[name].shape)
+                raise ValueError(f"{name} is of shape {self.shapes[name]}, by config.json it is {wanted}")
+        absent = sum(planned[name].numel() for name in missing)
+        if absent > _MOST_MISSING:
+            raise ValueError(f"{absent:,} weights of the net that config.json describes are not there")
+
+
+def make_net(kind: type[Net], arguments: Mapping[str, Any], weights: Path, *, strict: bool) -> Net:
+    """The net of a class and its arguments, with weights from a file, in evaluation mode.
+
+    Args:
+        kind: the class.
+        arguments: of it, as config.json has them.
+        weights: a safetensors file.
+        strict: whether all weights must be there, and no others.
+
+    Raises:
+        TypeError: an argument of another type, or one that the class does not have.
+        ValueError: one that is not allowed, weights that are not the net's, or that are not finite.
+        SafetensorError: the file is damaged.
+    """
+    check_types(kind.__init__, arguments)
+    header = Header(weights)
+    layers = max(_MOST_LAYERS, len(header.shapes))
+    for name, count in (("depth", arguments.get("depth", 1)), ("head_widths", len(arguments.get("head_widths", ())))):
+        if count > layers:
+            raise ValueError(f"{name} asks for {count:,} layers, the weights are of {len(header.shapes):,}")
+    # Takes no memory, whatever the sizes.
+    with torch.device("meta"):
+        planned = kind(**arguments).state_dict()
+    header.check(planned, strict=strict)
+    model = kind(**arguments)
+    model.load_state_dict(load_file(weights), strict=strict)
+    for name, values in model.state_dict().items():
+        if not bool(values.isfinite().all()):
+            count = int((~values.isfinite()).sum())
+            raise ValueError(f"{count:,} of {values.numel():,} weights of {name} are NaN or infinite")
+    return model.eval()

@@ -1,0 +1,145 @@
+"""JSON files that others wrote, read with suspicion: what is wrong with one is told in a line with file and field.
+
+The schemas stand in `easy_to_hard/leaderboard`; a file is what they say, or is not read.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
+
+_MOST_BYTES: Final = 2**22
+_LARGEST: Final = 2**64
+_SHOWN: Final = 60
+# Keywords of JSON Schema, and what they ask for, in words.
+_WANTED: Final = {
+    "type": "of type {}",
+    "const": "{}",
+    "enum": "one of {}",
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "minLength": "text of at least {} characters",
+    "maxLength": "text of at most {} characters",
+    "minItems": "a list of at least {}",
+    "maxItems": "a list of at most {}",
+    "uniqueItems": "a list without repetitions",
+    "pattern": "text that matches {}",
+}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Args:
+        path: of a file in UTF-8, of at most 4 MB.
+
+    Returns:
+        its keys and values; all numbers are finite, and integers from -2^64 to 2^64.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not such a file; the message names it.
+    """
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"{path} is larger than {_MOST_BYTES:,} bytes")
+    try:
+        value = json.loads(content.decode("utf-8"), parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
+        # A half of a surrogate pair can be written as JSON, and then nowhere else.
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{path} is not valid JSON: it holds a character that is none, half a surrogate pair"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not valid JSON: it is not UTF-8, from byte {error.start} on") from error
+    except RecursionError as error:
+        raise ValueError(f"{path} is not valid JSON: lists and objects are nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON: {str(error)[:200]}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds {_shown(value)}: an object is wanted")
+    return value
+
+
+def check_schema(path: Path, value: dict[str, Any], schema: str) -> None:
+    """ValueError names the file and the first field that is not as the schema says.
+
+    Args:
+        path: where the value was read.
+        value: an object.
+        schema: name of a schema, such as "result" for result.schema.json.
+    """
+    try:
+        # The first one: to look for all takes long where there are many.
+        error = next(_validator(schema).iter_errors(value), None)
+    except RecursionError:
+        raise ValueError(f"{path}: lists and objects are nested too deeply") from None
+    if error is not None:
+        raise ValueError(f"{path}: {_told(error)}")
+
+
+@cache
+def _validator(schema: str) -> "Validator":
+    from jsonschema import Draft202012Validator, TypeChecker
+    from jsonschema.validators import extend
+
+    def whole(checker: TypeChecker, value: object) -> bool:
+        # To JSON Schema, 1.0 is an integer; to a range it is none.
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    strict = extend(Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", whole))
+    text = (files("easy_to_hard.leaderboard") / f"{schema}.schema.json").read_text(encoding="utf-8")
+    return strict(json.loads(text))
+
+
+def _told(error: "ValidationError") -> str:
+    """Field, value and what is wanted."""
+    while error.context:
+        # Of the alternatives, the one that goes deepest.
+        error = max(error.context, key=lambda one: (len(one.absolute_path), one.validator != "type"))
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{str(part)[:_SHOWN]}" for part in error.absolute_path)
+    where = where.removeprefix(".")
+    if error.validator in _WANTED:
+        wanted = _WANTED[error.validator].format(_words(error.validator_value))
+        return f"{where or 'it'} is {_shown(error.instance)}, {wanted} is wanted"
+    if error.validator == "required":
+        missing = sorted(set(error.validator_value) - set(error.instance))
+        return f"{where or 'it'} lacks {', '.join(missing)}"
+    # A key that is one too many, or is named wrongly.
+    return f"{where}{': ' if where else ''}{error.message[:200]}"
+
+
+def _words(value: object) -> str:
+    return " or ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict | list):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value):,}"
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value - value != 0:
+        raise ValueError(f"{text[:_SHOWN]} is beyond all numbers")
+    return value
+
+
+def _integer(text: str) -> int:
+    value = int(text) if len(text) < 30 else _LARGEST + 1
+    if abs(value) > _LARGEST:
+        raise ValueError(f"{text[:_SHOWN]} is beyond 2^64")
+    return value
