@@ -122,13 +122,13 @@ def convert(
         raise ValueError("planes are not cut into bands: leave out bands and edges")
     begun = time.perf_counter()
     root = Path(root).expanduser()
-    found = None if unfinished(root) else _read_whole(root, planes)
-    if found is not None:
+    whole = None if unfinished(root) else _read_whole(root, planes)
+    if whole is not None:
         with contextlib.closing(Input(source)) as opened:
             opened.skip()
-            _check_same(root, found, opened, bands, lower_edges)
+            _check_same(root, whole, opened, bands, lower_edges)
         clear_state(root)
-        return _report_whole(root, found["source"], begun)
+        return _report_whole(root, whole["source"], begun)
     with contextlib.closing(Input(source)) as opened, written_whole(root) as (made, scratch):
         reader, sort = RowReader(opened.name), RatingSort(scratch, SCHEMA)
         with _RejectFile(made / REJECTS) as rejects:
