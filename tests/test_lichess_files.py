@@ -186,8 +186,10 @@ def test_folders_with_something_else_are_refused(converted: Path, tmp_path: Path
     with pytest.raises(ConvertError, match=r"is not empty: found mine\.txt; choose another folder or remove it"):
         convert_quietly(EXCERPT, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-    with pytest.raises(ConvertError, match="is not empty: found README"):
-        convert_quietly(EXCERPT, converted)
+    (tmp_path / "other.csv").write_text("".join(EXCERPT.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(ConvertError, match="is not empty: it is complete, but of SHA-256"):
+        convert_quietly(tmp_path / "other.csv", converted)
+    (tmp_path / "other.csv").unlink()
     with pytest.raises(ConvertError, match="is a file, not a folder"):
         convert_quietly(EXCERPT, tmp_path / "mine.txt")
 
@@ -277,14 +279,23 @@ def test_a_move_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert converting.convert(source, tmp_path / "out", progress=False).rows_out == 200
 
 
+@pytest.mark.parametrize("changes", [{"edges": (0, 1500)}, {"bands": "rank"}])
+def test_a_whole_folder_of_other_settings_is_refused(changes: dict[str, Any], converted: Path) -> None:
+    source = Path(__file__).parent / "data" / "lichess_puzzles_200.csv"
+    with pytest.raises(ConvertError, match=r"is not empty: it is complete, but of (edges|bands) "):
+        converting.convert(source, converted, progress=False, **changes)
+
+
 def test_a_run_that_was_killed_when_all_was_moved_is_whole(converted: Path, tmp_path: Path) -> None:
     shutil.copytree(converted, tmp_path / "out")
     state = tmp_path / "out" / folders._STATE
     state.mkdir()
     (state / folders._MOVING).write_text('["README.md", "manifest.json"]')
-    with pytest.raises(ConvertError, match="is not empty"):
-        converting.convert(Path(__file__).parent / "data" / "lichess_puzzles_200.csv", tmp_path / "out", progress=False)
-    assert (tmp_path / "out" / "README.md").is_file()
+    source = Path(__file__).parent / "data" / "lichess_puzzles_200.csv"
+    report = converting.convert(source, tmp_path / "out", progress=False)
+    assert (report.was_whole, report.rows_in, report.rows_out) == (True, 200, 200)
+    assert next(report.lines()).startswith(f"{tmp_path / 'out'}: was complete already, 200 rows in")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(p.name for p in converted.iterdir())
     assert read_manifest(tmp_path / "out") == read_manifest(converted)
 
 

@@ -108,6 +108,36 @@ def test_one_training_a_folder(strings: Path, tmp_path: Path, capsys: pytest.Cap
     assert _train(out) == 0
 
 
+@pytest.mark.parametrize("flags", [("--seed", "5"), ("--difficulty", "16"), ("--steps", "9"), ("--width", "4")])
+def test_a_refused_training_changes_nothing_of_the_first(
+    flags: tuple[str, str], strings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not even before the first checkpoint, when settings may still be changed by who has the folder."""
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "recipe.json").write_bytes((strings / "recipe.json").read_bytes())
+    with FileLock(out / ".lock"):
+        before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()}
+        assert _train(out, *flags) == 2
+        assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()} == before
+    assert "another training is running in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "left", [(".recipe.json.{}.tmp",), (".recipe.json.{}.tmp", ".lock"), (".model.{}.tmp/weights",)]
+)
+def test_what_a_killed_training_left_is_cleared(left: tuple[str, ...], tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    out = tmp_path / "run"
+    for name in left:
+        path = out / name.format(process.pid)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    assert _train(out) == 0
+    assert not [path.name for path in out.rglob("*") if path.name.endswith(".tmp")]
+
+
 def test_changed_settings_are_on_record(strings: Path, tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     flags = ["--difficulties", "16", "--items", "3", "--iterations", "5", "--quiet"]

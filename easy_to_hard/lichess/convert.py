@@ -15,7 +15,7 @@ from easy_to_hard import __version__
 from easy_to_hard.files import write_atomically, write_json
 from easy_to_hard.lichess.bands import BANDS, BandWriter, check_edges
 from easy_to_hard.lichess.card import puzzle_card
-from easy_to_hard.lichess.folders import finish_move, written_whole
+from easy_to_hard.lichess.folders import clear_state, unfinished, written_whole
 from easy_to_hard.lichess.plane_files import FOLDER as PLANES_FOLDER
 from easy_to_hard.lichess.plane_files import PlaneWriter
 from easy_to_hard.lichess.reading import ConvertError, Input, line_blocks, without_mark
@@ -122,13 +122,13 @@ def convert(
         raise ValueError("planes are not cut into bands: leave out bands and edges")
     begun = time.perf_counter()
     root = Path(root).expanduser()
-    finish_move(root)
-    found = _read_whole(root, planes)
-    if found is not None:
+    whole = None if unfinished(root) else _read_whole(root, planes)
+    if whole is not None:
         with contextlib.closing(Input(source)) as opened:
             opened.skip()
-            _check_same(root, found, opened, bands, lower_edges)
-        return _report_whole(root, found["source"], begun)
+            _check_same(root, whole, opened, bands, lower_edges)
+        clear_state(root)
+        return _report_whole(root, whole["source"], begun)
     with contextlib.closing(Input(source)) as opened, written_whole(root) as (made, scratch):
         reader, sort = RowReader(opened.name), RatingSort(scratch, SCHEMA)
         with _RejectFile(made / REJECTS) as rejects:

@@ -71,16 +71,14 @@ def _clean(root: Path) -> None:
         shutil.rmtree(root / _STATE)
 
 
-def finish_move(root: Path) -> None:
-    """Clear away what is left of a move that was stopped after its last file; nothing where there is none."""
-    state = root / _STATE
-    if (state / _MOVING).is_file() and not _unfinished(root):
-        with contextlib.suppress(Timeout), FileLock(root / _LOCK, timeout=0):
-            shutil.rmtree(state)
-            (root / _LOCK).unlink(missing_ok=True)
+def clear_state(root: Path) -> None:
+    """Remove what a run that was stopped after its last move left in a folder that is whole."""
+    with contextlib.suppress(Timeout), FileLock(root / _LOCK, timeout=0):
+        shutil.rmtree(root / _STATE, ignore_errors=True)
+        (root / _LOCK).unlink(missing_ok=True)
 
 
-def _unfinished(root: Path) -> list[str]:
+def unfinished(root: Path) -> list[str]:
     """What a move was to move, where it did not come to its end: its list is there, and what comes last is not."""
     moving = root / _STATE / _MOVING
     names: list[str] = json.loads(moving.read_text(encoding="utf-8")) if moving.exists() else []
@@ -89,7 +87,7 @@ def _unfinished(root: Path) -> list[str]:
 
 def _undo(root: Path) -> None:
     """Take back a move that did not come to its end."""
-    for name in _unfinished(root):
+    for name in unfinished(root):
         path = root / name
         if path.is_dir():
             shutil.rmtree(path)

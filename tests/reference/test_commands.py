@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from easy_to_hard.baselines import BASELINES
 from easy_to_hard.parsing import parse
 from easy_to_hard.reference.cold_diffusion import ColdDiffusion
 from easy_to_hard.reference.commands import Reference
@@ -42,6 +44,15 @@ def test_errors_are_one_line(
     with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
         command("cold-diffusion", *arguments).run()
     assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize("method", [name for name in BASELINES if name != "deep_thinking"])
+def test_one_run_a_folder(method: str, tmp_path: Path) -> None:
+    """Another one is refused before it writes anything."""
+    with FileLock(tmp_path / ".lock"):
+        with pytest.raises(ValueError, match="another run is running in"):
+            command(method.replace("_", "-"), "--out", str(tmp_path)).run()
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
