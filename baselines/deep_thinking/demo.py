@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ from easy_to_hard.baselines.deep_thinking.examination import (
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
-from easy_to_hard.baselines.deep_thinking.training import train
+from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
 from easy_to_hard.files import file_sha256
 from easy_to_hard.manifest import MANIFEST
 from easy_to_hard.parsing import wide_enough
@@ -76,9 +76,10 @@ class DemoConfig:
     def recipe(self) -> Recipe:
         """The training, with this seed and number of steps."""
         recipe = get_recipe(_RECIPE)
-        # Answers are held in the same share of the steps.
-        hold_from = round(self.steps * recipe.training.hold_from_step / recipe.training.steps)
-        training = replace(recipe.training, steps=self.steps, seed=self.seed, hold_from_step=hold_from)
+        # The preset's is a training of this kind; answers are held in the same share of the steps.
+        preset = cast(TrainingConfig, recipe.training)
+        hold_from = round(self.steps * preset.hold_from_step / preset.steps)
+        training = replace(preset, steps=self.steps, seed=self.seed, hold_from_step=hold_from)
         return replace(recipe, training=training)
 
 
