@@ -203,7 +203,7 @@ def hold_folder(folder: Path, what: str) -> Iterator[None]:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file, not a folder: choose another --out")
-    new = not folder.exists()
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK, timeout=0)
     try:
@@ -214,6 +214,10 @@ def hold_folder(folder: Path, what: str) -> Iterator[None]:
         clear_leftovers(folder)
         yield
     finally:
-        if new and holds_nothing(folder):
+        if made and holds_nothing(folder):
             remove(folder)
+            for parent in made[1:]:
+                # Another process may have put something there.
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
         lock.release()

@@ -353,7 +353,7 @@ def test_arguments_of_mates_say_which() -> None:
         ({"source": "hub"}, "source 'hub' needs repo_id='owner/name'"),
         ({"repo_id": "me/mine"}, "repo_id 'me/mine' is for source 'hub', not for source 'generate'"),
         ({"source": "disk"}, "unknown source 'disk': choose one of generate, folder, hub, original"),
-        ({"num_samples": 0}, "num_samples must be a whole number of at least 1, not 0"),
+        ({"num_samples": 0}, "num_samples must be at least 1, not 0"),
     ],
 )
 def test_wrong_arguments_of_mates(options: dict[str, Any], message: str) -> None:

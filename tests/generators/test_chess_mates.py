@@ -342,7 +342,7 @@ def test_shape_of_a_solution() -> None:
 
 @pytest.mark.parametrize("most", [0, -1, 9])
 def test_number_of_moves_is_checked(most: int) -> None:
-    with pytest.raises(ValueError, match=f"most must be from 1 to 8 moves, not {most}"):
+    with pytest.raises(ValueError, match=f"most must be from 1 to 8, not {most}"):
         solve(parse_fens([PROBLEMS["the start"][0]]), most)
 
 
