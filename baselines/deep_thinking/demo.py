@@ -18,21 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import arg
 
+from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, save_model
 from easy_to_hard.baselines.deep_thinking.commands import make_facts
-from easy_to_hard.baselines.deep_thinking.data import answer_rules, draw_batches
+from easy_to_hard.baselines.deep_thinking.data import draw_batches
 from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
-from easy_to_hard.baselines.deep_thinking.examination import (
-    Tested,
-    check_device,
-    describe_device,
-    format_scores,
-    to_result,
-)
+from easy_to_hard.baselines.deep_thinking.examination import Tested, format_scores, to_result
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
+from easy_to_hard.devices import check_device, describe_device
 from easy_to_hard.files import file_sha256
 from easy_to_hard.manifest import MANIFEST
 from easy_to_hard.parsing import wide_enough

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from easy_to_hard.baselines.deep_thinking.data import answer_rules, input_shape
+from easy_to_hard.answers import answer_rules
+from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, ThinkingNet
 from easy_to_hard.tasks import config_name, get_task
@@ -26,8 +27,8 @@ _CARD: Final = """\
 ```python
 import torch
 from easy_to_hard import load
+from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.data import answer_rules
 
 model, facts = load_model("{source}")
 data = load({arguments})
