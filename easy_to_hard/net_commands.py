@@ -12,8 +12,8 @@ from tyro.conf import Positional, Suppress, arg
 from easy_to_hard.data_commands import Root
 
 if TYPE_CHECKING:
-    from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts
     from easy_to_hard.baselines.deep_thinking.examination import Examination
+    from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
     from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
     from easy_to_hard.baselines.deep_thinking.recipes import Recipe
     from easy_to_hard.items import Items

@@ -11,12 +11,13 @@ import torch
 
 from easy_to_hard import __version__
 from easy_to_hard.answers import answer_rules
-from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, ModelFacts, save_model
+from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, save_model
 from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.distributed import place, process_group, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.examination import check_task, percent, set_threads, thinking_budget
 from easy_to_hard.baselines.deep_thinking.experiments import AlignmentResult, Kind, PerturbationConfig, perturb
+from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.film import check_ending, choose_frames, write_film
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe

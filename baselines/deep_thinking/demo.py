@@ -19,11 +19,12 @@ from torch import Tensor
 from tyro.conf import arg
 
 from easy_to_hard.answers import answer_rules
-from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, save_model
+from easy_to_hard.baselines.deep_thinking.checkpoint import save_model
 from easy_to_hard.baselines.deep_thinking.commands import make_facts
 from easy_to_hard.baselines.deep_thinking.data import draw_batches
 from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.examination import Tested, format_scores, to_result
+from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig

@@ -9,10 +9,11 @@ import torch
 
 from easy_to_hard import __version__
 from easy_to_hard.answers import answer_rules
-from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, load_model
+from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
 from easy_to_hard.baselines.deep_thinking.costs import count_macs
 from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, evaluate
+from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.tracking import Exit as EvaluationExit
