@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from easy_to_hard import __version__
 from easy_to_hard.devices import describe_device
 from easy_to_hard.files import file_sha256
 from easy_to_hard.generators.integers import check_integer
@@ -31,6 +30,7 @@ from easy_to_hard.progress import progress_bar
 from easy_to_hard.results import DifficultyScore, Provenance, Result, Submission, source_commit
 from easy_to_hard.scoring import Tally
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
+from easy_to_hard.version import __version__
 
 if TYPE_CHECKING:
     from easy_to_hard.baselines.deep_thinking.examination import Examination

@@ -9,7 +9,6 @@ from typing import Any, Final, get_args
 import numpy as np
 import torch
 
-from easy_to_hard import __version__
 from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, save_model
 from easy_to_hard.baselines.deep_thinking.data import input_shape
@@ -31,6 +30,7 @@ from easy_to_hard.items import Items, one_item
 from easy_to_hard.manifest import MANIFEST
 from easy_to_hard.results import source_commit
 from easy_to_hard.tasks import DataSpec
+from easy_to_hard.version import __version__
 from easy_to_hard.writing import hold_folder, holds_nothing, write_json
 
 # Of the experiments, for nets of any depth.

@@ -7,7 +7,6 @@ from typing import Final, Literal, get_args
 
 import torch
 
-from easy_to_hard import __version__
 from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
 from easy_to_hard.baselines.deep_thinking.costs import count_macs
@@ -24,6 +23,7 @@ from easy_to_hard.items import Items, manifest_sha256, validation_items
 from easy_to_hard.results import DifficultyScore, Result, source_commit, thin_curve
 from easy_to_hard.scoring import Tally
 from easy_to_hard.tasks import DataSpec, config_name, get_task
+from easy_to_hard.version import __version__
 
 Exit = Literal["settled", "max-confidence", "last", "validation"]
 _EXITS: Final[Mapping[Exit, EvaluationExit]] = {

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.dp_instahide.accountant import VACUOUS_ABOVE, Account
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell, make_grid
 from easy_to_hard.baselines.dp_instahide.recipes import PAPER_MIX, PAPER_NOISE, ImageRecipe, PuzzleRecipe
@@ -12,6 +11,7 @@ from easy_to_hard.baselines.dp_instahide.stages import Row
 from easy_to_hard.baselines.dp_instahide.study import Study
 from easy_to_hard.reference.results import Claim, Measurement, ReferenceResult, over_seeds
 from easy_to_hard.results import source_commit
+from easy_to_hard.version import __version__
 
 METHOD: Final = "dp_instahide"
 
