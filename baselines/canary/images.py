@@ -109,8 +109,6 @@ def run_on_images(run: CanaryRun, out: Path, *, progress: bool) -> ReferenceResu
         ValueError, RuntimeError, OSError, ImportError: one line on what is wrong with data, settings or folder.
     """
     started, device = time.perf_counter(), get_device(run.device)
-    out.mkdir(parents=True, exist_ok=True)
-    run = settle(run, recorded_precision(out, device))
     recipe = run.recipe
     train, test = (load_images(run.target, run.data_root, train=part, download=run.download) for part in (True, False))
     task = build_image_task(
@@ -123,6 +121,10 @@ def run_on_images(run: CanaryRun, out: Path, *, progress: bool) -> ReferenceResu
         device=device,
     )
     require_memory(recipe, task.images[0].numel(), device)
+    # Nothing is written before it is known that all fits.
+    out.mkdir(parents=True, exist_ok=True)
+    run = settle(run, recorded_precision(out, device))
+    recipe = run.recipe
     half = recipe.shadows // 2
     keep = torch.cat([keep_matrix(half, recipe.pool, seed=seed_of("half", run.seed, part)) for part in (0, 1)])
     job = _shadow_job(run, task, keep, device)

@@ -149,8 +149,8 @@ def run_on_images(run: ImageRun, out: Path, *, progress: bool) -> ReferenceResul
     """
     started = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
-    run = settle(run, recorded_precision(out, run.device))
     prepared = _prepare(run, out, progress)
+    run = settle(run, recorded_precision(out, run.device))
     values: dict[str, dict[str, list[float]]] = {}
     earlier, parameters = 0.0, 0
     for number, seed in enumerate(run.all_seeds):

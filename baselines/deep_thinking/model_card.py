@@ -7,6 +7,7 @@ from typing import Any, Final
 import yaml
 
 from easy_to_hard.answers import answer_rules
+from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
@@ -76,7 +77,10 @@ _PAPERS: Final = {
     "2202.05826": "Bansal et al., *End-to-end Algorithm Synthesis with Recurrent Networks: Logical Extrapolation "
     "Without Overthinking*",
 }
-_LIPSCHITZ_PAPER: Final = {"2410.23451": "*Rethinking Deep Thinking*"}
+_FURTHER_PAPERS: Final[Mapping[type[ThinkingNet], Mapping[str, str]]] = {
+    LipschitzNet: {"2410.23451": "*Rethinking Deep Thinking*"},
+    CellularNet: {"2609.36126": "*Reasoning with Neural Cellular Automata*"},
+}
 _TAGS: Final = ("easy-to-hard", "deep-thinking", "model_hub_mixin", "pytorch_model_hub_mixin")
 # Of training's iterations, in the example: enough for the next difficulty.
 _THINKS_LONGER: Final = 3
@@ -131,7 +135,7 @@ def model_card(
         limit=_limit(model, facts),
         papers="\n".join(
             f"- {title}, arXiv [{number}](https://arxiv.org/abs/{number})"
-            for number, title in {**_PAPERS, **(_LIPSCHITZ_PAPER if isinstance(model, LipschitzNet) else {})}.items()
+            for number, title in {**_PAPERS, **_FURTHER_PAPERS.get(type(model), {})}.items()
         ),
     )
     front = yaml.safe_dump(_front_matter(facts, results), sort_keys=False, allow_unicode=True)
@@ -163,6 +167,8 @@ def _what(model: ThinkingNet) -> str:
     """The kind of net, in a sentence."""
     if isinstance(model, LipschitzNet):
         kind = "A net whose iteration is a contraction (DT-L), so it has one fixed point,"
+    elif isinstance(model, CellularNet):
+        kind = "A neural cellular automaton, in which every position changes with its neighbors until nothing changes,"
     elif isinstance(model, FeedForwardNet):
         kind = f"A feed-forward net of {model.depth} blocks, a control for recurrent ones,"
     elif getattr(model, "recall", None) is not None:
@@ -179,7 +185,7 @@ def _training(model: ThinkingNet, facts: ModelFacts) -> str:
         "recipe": facts.preset,
         "data": f"{config_name(facts.task, facts.difficulty, facts.variant)}, split train",
         "steps": f"{facts.steps:,} of {facts.batch_size:,} instances",
-        "iterations": f"at most {facts.max_iterations}",
+        "iterations": f"{'in the mean' if isinstance(model, CellularNet) else 'at most'} {facts.max_iterations}",
         "width": f"{model.width} features, patches of {model.patch} x {model.patch}",
         "seed": str(facts.seed),
         "time": f"{facts.training_seconds:,.0f} s on {facts.device}",
@@ -193,6 +199,11 @@ def _training(model: ThinkingNet, facts: ModelFacts) -> str:
 def _limit(model: ThinkingNet, facts: ModelFacts) -> str:
     if model.depth is not None:
         return f"It has {model.depth} iterations and cannot think for longer."
+    if isinstance(model, CellularNet):
+        return (
+            "How many iterations an instance takes grows with its difficulty. In training it was thought about for "
+            f"{facts.max_iterations} in the mean. States that no longer change stay right or wrong for ever."
+        )
     return (
         "How many iterations an instance takes grows with its difficulty. In training there were at most "
         f"{facts.max_iterations}; whether many more do harm differs from net to net: see `evaluate --run-all`."

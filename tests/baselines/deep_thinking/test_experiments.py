@@ -16,7 +16,13 @@ from easy_to_hard.baselines.deep_thinking.experiments import (
     asymptotic_alignment,
     perturb,
 )
-from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, Iteration, RecurrentNet, ThinkingNet
+from easy_to_hard.baselines.deep_thinking.model import (
+    ConvolutionalNet,
+    FeedForwardNet,
+    Iteration,
+    RecurrentNet,
+    ThinkingNet,
+)
 
 RULES = answer_rules("prefix_sums")
 LENGTH = 6
@@ -27,7 +33,7 @@ def _parities(x: Tensor) -> Tensor:
     return (x[:, 0] > 0).cumsum(dim=1).remainder(2).float()
 
 
-class _Scripted(ThinkingNet):
+class _Scripted(ConvolutionalNet):
     """A net whose features are the probability of parity 1 in one channel; the answers start out right."""
 
     def __init__(self) -> None:

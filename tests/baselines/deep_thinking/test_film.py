@@ -12,14 +12,14 @@ from torch import Tensor
 
 from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.film import choose_frames, film_strip, think_frames, write_film
-from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, Iteration, RecurrentNet, ThinkingNet
+from easy_to_hard.baselines.deep_thinking.model import ConvolutionalNet, FeedForwardNet, Iteration, RecurrentNet
 from easy_to_hard.items import Items
 from easy_to_hard.tasks import DataSpec
 
 SUMS, MAZES = answer_rules("prefix_sums"), answer_rules("mazes")
 
 
-class _Told(ThinkingNet):
+class _Told(ConvolutionalNet):
     """Is told the answer, and gives it from the second iteration on."""
 
     def __init__(self, targets: Tensor, dimensions: int, in_channels: int | None = None) -> None:

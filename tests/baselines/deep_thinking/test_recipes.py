@@ -10,6 +10,7 @@ import torch
 from thinking import make_net, same_weights
 
 from easy_to_hard.answers import answer_rules
+from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet
@@ -79,7 +80,12 @@ def test_the_seed_is_that_of_everything() -> None:
 
 
 def test_the_kinds_of_nets() -> None:
-    kinds = {"recurrent": RecurrentNet, "feed_forward": FeedForwardNet, "lipschitz": LipschitzNet}
+    kinds = {
+        "recurrent": RecurrentNet,
+        "feed_forward": FeedForwardNet,
+        "lipschitz": LipschitzNet,
+        "cellular": CellularNet,
+    }
     assert dict(ARCHITECTURES) == kinds
     for name, kind in kinds.items():
         assert type(make_net(name)) is kind
@@ -91,7 +97,7 @@ def test_the_kinds_of_nets() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"architecture": "transformer"}, "one of recurrent, feed_forward, lipschitz, not 'transformer'"),
+        ({"architecture": "transformer"}, "one of recurrent, feed_forward, lipschitz, cellular, not 'transformer'"),
         ({"architecture": "lipschitz", "recall": False}, "a lipschitz net has recall, no ReLU"),
         ({"architecture": "lipschitz", "recall_relu": True}, "a lipschitz net has recall, no ReLU"),
         ({"architecture": "lipschitz", "group_norm": True}, "a lipschitz net has recall, no ReLU"),
