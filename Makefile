@@ -10,7 +10,7 @@ BIN := .venv/bin
 .PHONY: demo test bench lint clean clean-cache
 
 demo: .venv/installed
-	$(BIN)/python -m easy_to_hard.baselines.deep_thinking.demo --out demo
+	$(BIN)/python -m easy_to_hard.demo --out demo
 
 test: .venv/installed
 	$(BIN)/python -m pytest

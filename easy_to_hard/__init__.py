@@ -7,7 +7,7 @@ The names below are imported when they are first used, so that ``import easy_to_
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from easy_to_hard.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from easy_to_hard.chess.datasets import ChessMateDataset, ChessPuzzleDataset

@@ -237,7 +237,8 @@ class Show:
             root=self.root,
         )
         if self.out is not None:
-            from easy_to_hard.plotting import plot_item, save_figure
+            from easy_to_hard.plotting import save_figure
+            from easy_to_hard.task_plots import plot_item
 
             print(save_figure(plot_item(spec, self.index), self.out))
             return 0

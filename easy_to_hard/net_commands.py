@@ -12,11 +12,11 @@ from tyro.conf import Positional, Suppress, arg
 from easy_to_hard.data_commands import Root
 
 if TYPE_CHECKING:
-    from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts
-    from easy_to_hard.baselines.deep_thinking.data import Items
     from easy_to_hard.baselines.deep_thinking.examination import Examination
+    from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
     from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
     from easy_to_hard.baselines.deep_thinking.recipes import Recipe
+    from easy_to_hard.items import Items
     from easy_to_hard.tasks import DataSpec
 
 Model: TypeAlias = Annotated[
@@ -169,7 +169,7 @@ class Evaluate:
         return 0
 
     def _examination(self, task: str, variant: str) -> "Examination":
-        from easy_to_hard.baselines.deep_thinking.data import default_ladder
+        from easy_to_hard.answers import default_ladder
         from easy_to_hard.baselines.deep_thinking.examination import Examination
 
         return Examination(
@@ -223,7 +223,7 @@ class _AtOneDifficulty:
 
     def load_items(self, num_items: int) -> "tuple[ThinkingNet, Items]":
         """The net and the first of the instances."""
-        from easy_to_hard.baselines.deep_thinking.data import Items
+        from easy_to_hard.items import Items
 
         if num_items < 1:
             raise ValueError(f"--items must be at least 1, not {num_items}")

@@ -1,20 +1,17 @@
-"""Pictures of instances and of accuracies, with matplotlib (``pip install "easy-to-hard[plot]"``).
+"""Figures, and pictures of mazes, bit strings and accuracies, with matplotlib (``pip install "easy-to-hard[plot]"``).
 
 It is imported when a picture is made, and not before.
 """
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.chess.plots import plot_chess_puzzle
-from easy_to_hard.tasks import DataSpec, generate, get_task
-from easy_to_hard.tasks.chess_mates import black_moves
 from easy_to_hard.writing import replacing
 
 if TYPE_CHECKING:
@@ -26,7 +23,7 @@ _FREE: Final = (1.0, 1.0, 1.0)
 _PATH: Final = (0.27, 0.52, 0.95)
 _START: Final = (0.13, 0.65, 0.35)
 _GOAL: Final = (0.86, 0.20, 0.18)
-_BITS_A_LINE: Final = 64
+BITS_A_LINE: Final = 64
 # From easy to hard along one colour scale, without its palest end.
 _PALETTE: Final = "viridis"
 _PALETTE_RANGE: Final = (0.0, 0.88)
@@ -91,7 +88,7 @@ def plot_prefix_sum(bits: Any, parities: Any = None, ax: "Axes | None" = None) -
     axes = ax if ax is not None else new_figure(0.5 + 0.12 * drawing.shape[1], 0.5 + 0.2 * len(drawing)).subplots()
     axes.pcolormesh(drawing[::-1], cmap="Blues", vmin=-0.15, vmax=1.1, edgecolors="white", linewidth=0.6)
     axes.set_aspect("equal")
-    lines = -(-length // _BITS_A_LINE)
+    lines = -(-length // BITS_A_LINE)
     labels = [(line, row) for line in range(lines) for row in range(len(rows))]
     places = [len(drawing) - 0.5 - line * (len(rows) + 1) - row for line, row in labels]
     axes.set_yticks(places, [("input" if row == 0 else "target") for _, row in labels], fontsize=7)
@@ -105,76 +102,14 @@ def plot_prefix_sum(bits: Any, parities: Any = None, ax: "Axes | None" = None) -
 def _lines_of_bits(rows: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
     """Wrap rows of bits to lines, an empty line between two of them; NaN where there is no bit."""
     length = len(rows[0])
-    width = min(length, _BITS_A_LINE)
-    lines = -(-length // _BITS_A_LINE)
+    width = min(length, BITS_A_LINE)
+    lines = -(-length // BITS_A_LINE)
     drawing = np.full((lines * (len(rows) + 1) - 1, width), np.nan)
     for line in range(lines):
         for number, row in enumerate(rows):
-            part = row[line * _BITS_A_LINE : (line + 1) * _BITS_A_LINE]
+            part = row[line * BITS_A_LINE : (line + 1) * BITS_A_LINE]
             drawing[line * (len(rows) + 1) + number, : len(part)] = part
     return drawing
-
-
-def _plot_chess(planes: Any, target: Any, ax: "Axes | None", data: Any) -> "Axes":
-    return plot_chess_puzzle(planes, target, ax, who_moves=black_moves(data), perspective="mover")
-
-
-# (input, target, axes or None, data) of one instance, as `Task` has them, to axes.
-PLOTS: Final[Mapping[str, Callable[[Any, Any, "Axes | None", Any], "Axes"]]] = {
-    "prefix_sums": lambda bits, parities, ax, data: plot_prefix_sum(bits, parities, ax),
-    "mazes": lambda image, path, ax, data: plot_maze(image, path, ax),
-    "chess_mates": _plot_chess,
-    "chess_puzzles": _plot_chess,
-}
-
-
-def plot_item(spec: DataSpec, index: int, ax: "Axes | None" = None) -> "Axes":
-    """Draw item `index` of a spec with its solution."""
-    task = get_task(spec.task)
-    data = task.generate(spec, np.array([index]), None).data
-    inputs, targets = task.encode(data, spec.difficulty, None)
-    return PLOTS[spec.task](inputs[0], targets[0], ax, data[0])
-
-
-def plot_difficulties(
-    task: str, difficulties: Sequence[int], *, examples: int = 1, variant: str = "", split: str = "test", seed: int = 0
-) -> "Figure":
-    """A grid of solved instances: a difficulty a column, mazes side by side, bit strings one below the other.
-
-    Args:
-        task: name in `TASKS`.
-        difficulties: at least one.
-        examples: instances of each difficulty.
-        variant, split, seed: see `DataSpec`.
-
-    Raises:
-        ValueError: no difficulty, no example, or an argument that `DataSpec` does not allow.
-    """
-    if not difficulties or examples < 1:
-        raise ValueError(f"at least one difficulty and one example are needed, not {list(difficulties)} and {examples}")
-    specs = [
-        DataSpec(task=task, difficulty=difficulty, variant=variant, split=split, seed=seed)
-        for difficulty in difficulties
-    ]
-    flat = len(get_task(task).shapes(specs[0].difficulty)[0]) == 1
-    if flat:
-        lines = [-(-difficulty // _BITS_A_LINE) for difficulty in difficulties for _ in range(examples)]
-        figure = new_figure(9, sum(0.35 + 0.5 * n for n in lines))
-        grid = figure.subplots(len(lines), 1, squeeze=False, height_ratios=lines).reshape(len(specs), examples)
-    else:
-        figure = new_figure(2.6 * len(specs), 2.6 * examples + 0.3)
-        grid = figure.subplots(examples, len(specs), squeeze=False).T
-    for spec, row in zip(specs, grid, strict=True):
-        _, instances = generate(spec, examples)
-        inputs, targets = get_task(task).encode(instances.data, spec.difficulty, None)
-        for axes, item, solution, data in zip(row, inputs, targets, instances.data, strict=True):
-            PLOTS[task](item, solution, axes, data)
-            if flat:
-                axes.set_xlim(0, _BITS_A_LINE)
-                axes.set_anchor("W")
-        label = f"{get_task(task).difficulty_name} {spec.difficulty}"
-        row[0].set_title(label, fontsize=9, loc="left" if flat else "center")
-    return figure
 
 
 def save_figure(figure: Any, path: str | Path, *, dpi: int = 150) -> Path:

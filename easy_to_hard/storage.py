@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from easy_to_hard import __version__
 from easy_to_hard.cards.folder import card_files
 from easy_to_hard.files import file_sha256, row_bytes, this_writer, write_atomically, write_json, write_shard, writer_of
 from easy_to_hard.generators.integers import check_integer
@@ -28,6 +27,7 @@ from easy_to_hard.manifest import FORMAT, MANIFEST, StorageError
 from easy_to_hard.presets import Part, get_preset
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.tasks import DataSpec, get_task
+from easy_to_hard.version import __version__
 from easy_to_hard.writing import put, telling
 
 _SHARD_BYTES: Final = 2**29

@@ -11,19 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from easy_to_hard import __version__
-from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.data import Items, manifest_sha256
-from easy_to_hard.baselines.deep_thinking.evaluation import slices
-from easy_to_hard.baselines.deep_thinking.examination import Examination, describe_device, examine
+from easy_to_hard.devices import describe_device
 from easy_to_hard.files import file_sha256
 from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.items import Items, manifest_sha256, slices
 from easy_to_hard.leaderboard.callables import Asked, load_callable
 from easy_to_hard.leaderboard.fresh import FROZEN_ROWS
 from easy_to_hard.leaderboard.ranking import ladder
@@ -33,6 +30,10 @@ from easy_to_hard.progress import progress_bar
 from easy_to_hard.results import DifficultyScore, Provenance, Result, Submission, source_commit
 from easy_to_hard.scoring import Tally
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
+from easy_to_hard.version import __version__
+
+if TYPE_CHECKING:
+    from easy_to_hard.baselines.deep_thinking.examination import Examination
 
 # Items whose positions are held at a time: inputs of some 50 MB.
 _CHUNK_POSITIONS: Final = 2**22
@@ -141,7 +142,7 @@ class Questions:
         return numbers[self.difficulties.index(difficulty)] if len(numbers) > 1 else next(iter(numbers), None)
 
 
-def score_model(name: str, examination: Examination, entry: Entry, *, progress: bool = True) -> Result:
+def score_model(name: str, examination: "Examination", entry: Entry, *, progress: bool = True) -> Result:
     """Score a net of the package: a folder, a net that comes with it, or a Hub repo.
 
     Args:
@@ -153,6 +154,10 @@ def score_model(name: str, examination: Examination, entry: Entry, *, progress: 
     Raises:
         FileNotFoundError, ValueError, NotEnoughInstancesError: as `load_model` and `examine`.
     """
+    # Of all that is scored, only a net needs the baselines.
+    from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
+    from easy_to_hard.baselines.deep_thinking.examination import examine
+
     model, facts = load_model(name, examination.device)
     *_, result = examine(model, facts, examination, progress=progress)
     digest = hashlib.sha256()

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from easy_to_hard.baselines.deep_thinking.examination import Examination
 from easy_to_hard.leaderboard.collect import shipped_predictions
 from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_callable, score_model, score_predictions
 from easy_to_hard.results import Result, read_result, variant_of
@@ -73,6 +72,8 @@ def score_again(
             raise ValueError(f"{path} is of the function {source['source']}: give --callable with it, {told} run")
         result = score_callable(source["source"], Questions(**asked, iterations=iterations), entry, progress=progress)
     elif kind == "model":
+        from easy_to_hard.baselines.deep_thinking.examination import Examination
+
         examination = Examination(**asked, iterations=next(iter(iterations), None))
         result = score_model(source["source"], examination, entry, progress=progress)
     else:

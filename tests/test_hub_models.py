@@ -15,7 +15,8 @@ from thinking import make_net
 
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking import checkpoint
-from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, load_model, save_model, shipped_models
+from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, save_model, shipped_models
+from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.model_card import model_card
 from easy_to_hard.results import read_result
 

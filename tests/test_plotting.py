@@ -7,15 +7,8 @@ import pytest
 from matplotlib.image import imread
 
 from easy_to_hard import DataSpec, MazeDataset, PrefixSumDataset
-from easy_to_hard.plotting import (
-    PLOTS,
-    new_figure,
-    plot_difficulties,
-    plot_item,
-    plot_maze,
-    plot_prefix_sum,
-    save_figure,
-)
+from easy_to_hard.plotting import new_figure, plot_maze, plot_prefix_sum, save_figure
+from easy_to_hard.task_plots import PLOTS, plot_difficulties, plot_item
 from easy_to_hard.tasks import TASKS
 
 

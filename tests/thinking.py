@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import Batches, Items, Mask, draw_batches
+from easy_to_hard.answers import Mask, corridor_mask
+from easy_to_hard.baselines.deep_thinking.data import Batches, draw_batches
 from easy_to_hard.baselines.deep_thinking.distributed import place, process_group
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
-from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
 from easy_to_hard.baselines.deep_thinking.recipes import NetConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
+from easy_to_hard.items import Items
 from easy_to_hard.tasks import DataSpec
 
 KINDS: Final = ("recurrent", "feed_forward", "lipschitz")

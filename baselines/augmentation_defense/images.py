@@ -9,7 +9,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.augmentation_defense.checkpoints import made_before
 from easy_to_hard.baselines.augmentation_defense.claims import image_claims
 from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES
@@ -31,6 +30,7 @@ from easy_to_hard.baselines.victims import train_victims
 from easy_to_hard.plotting import save_figure
 from easy_to_hard.reference.results import ReferenceResult
 from easy_to_hard.results import source_commit
+from easy_to_hard.version import __version__
 
 PICTURE: Final = "defenses.png"
 _QUESTION: Final = (

@@ -10,7 +10,6 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.augmentation_defense.checkpoints import made_before
 from easy_to_hard.baselines.augmentation_defense.pictures import draw_sizes
 from easy_to_hard.baselines.augmentation_defense.solver_claims import CLEAN, SUCCESS, solver_claims
@@ -23,6 +22,7 @@ from easy_to_hard.baselines.shared import get_device
 from easy_to_hard.plotting import save_figure
 from easy_to_hard.reference.results import Measurement, ReferenceResult, over_seeds
 from easy_to_hard.results import source_commit
+from easy_to_hard.version import __version__
 
 PICTURE: Final = "backdoor.png"
 _QUESTION: Final = (

@@ -10,7 +10,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.canary.attacks import all_attacks, compare_attacks, query_counts
 from easy_to_hard.baselines.canary.claims import decide_image_claims
 from easy_to_hard.baselines.canary.image_task import ImageTask, augmented_queries, build_image_task, normalised
@@ -33,6 +32,7 @@ from easy_to_hard.baselines.precision import recorded_precision, settle
 from easy_to_hard.baselines.shared import count_parameters, get_device, seed_of
 from easy_to_hard.reference.results import Measurement, ReferenceResult, over_seeds
 from easy_to_hard.results import source_commit
+from easy_to_hard.version import __version__
 
 METHOD: Final = "canary"
 IMAGE_QUESTION: Final = (

@@ -9,7 +9,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.canary.claims import LIRA, NEW_ITEMS, decide_task_claims
 from easy_to_hard.baselines.canary.images import METHOD, with_stack
 from easy_to_hard.baselines.canary.membership import batch_streams, keep_matrix
@@ -23,6 +22,7 @@ from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles
 from easy_to_hard.baselines.shared import count_parameters, get_device, seed_of
 from easy_to_hard.reference.results import Measurement, ReferenceResult, over_seeds
 from easy_to_hard.results import source_commit
+from easy_to_hard.version import __version__
 
 TASK_QUESTION: Final = (
     "How well can members of the training set be told from other puzzles by a net's answers, by the size of the set, "

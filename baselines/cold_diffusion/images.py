@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.cold_diffusion.claims import compare, decide_claims
 from easy_to_hard.baselines.cold_diffusion.classifier import TrainedClassifier, train_classifier
 from easy_to_hard.baselines.cold_diffusion.degradations import Degradation
@@ -36,6 +35,7 @@ from easy_to_hard.baselines.precision import recorded_precision, settle
 from easy_to_hard.baselines.shared import count_parameters, generator_of, get_device
 from easy_to_hard.reference.results import Measurement, ReferenceResult, of_share, over_seeds
 from easy_to_hard.results import source_commit
+from easy_to_hard.version import __version__
 
 QUESTION: Final = (
     "Does restoring images step by step with Algorithm 2 beat restoring them at once, and what becomes of Algorithm 1?"

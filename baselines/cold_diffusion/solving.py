@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.cold_diffusion.solution_claims import claims_of
 from easy_to_hard.baselines.cold_diffusion.solution_maps import first_puzzles
 from easy_to_hard.baselines.cold_diffusion.solution_pictures import plot_solving, way_back
@@ -32,6 +31,7 @@ from easy_to_hard.plotting import save_figure
 from easy_to_hard.reference.results import Measurement, ReferenceResult, of_share, over_seeds
 from easy_to_hard.results import source_commit
 from easy_to_hard.tasks import DataSpec, get_task
+from easy_to_hard.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.model_card import model_card
 from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES
@@ -39,43 +40,6 @@ _PARTS: Final = "model"
 # What config.json and weights that are damaged, or of something else, lead to.
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, OverflowError, SafetensorError)
 _SHIPPED: Final = Path(__file__).parent / "checkpoints"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelFacts:
-    """What is known of a trained net.
-
-    Attributes:
-        recipe: its name in `RECIPES`.
-        task, variant, difficulty: of the training data.
-        max_iterations: T, the most iterations in training.
-        seed: of weights, data and iteration counts.
-        steps, batch_size: of training.
-        training_seconds: wall time.
-        device: what it was trained on.
-        package_version: of easy-to-hard.
-        commit: of its source; None where it is not known.
-        changes: the recipe's settings that were changed, such as "width 8, not 64"; "" for none.
-    """
-
-    recipe: str
-    task: str
-    variant: str
-    difficulty: int
-    max_iterations: int
-    seed: int
-    steps: int
-    batch_size: int
-    training_seconds: float
-    device: str
-    package_version: str
-    commit: str | None
-    changes: str = ""
-
-    @property
-    def preset(self) -> str:
-        """The recipe's name, with what was changed of it."""
-        return f"{self.recipe} ({self.changes})" if self.changes else self.recipe
 
 
 def shipped_models() -> list[str]:

@@ -9,20 +9,14 @@ from typing import Any, Final, get_args
 import numpy as np
 import torch
 
-from easy_to_hard import __version__
-from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, ModelFacts, save_model
-from easy_to_hard.baselines.deep_thinking.data import Items, answer_rules, input_shape, one_item
+from easy_to_hard.answers import answer_rules
+from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, save_model
+from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.distributed import place, process_group, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
-from easy_to_hard.baselines.deep_thinking.examination import (
-    check_device,
-    check_task,
-    describe_device,
-    percent,
-    set_threads,
-    thinking_budget,
-)
+from easy_to_hard.baselines.deep_thinking.examination import check_task, percent, set_threads, thinking_budget
 from easy_to_hard.baselines.deep_thinking.experiments import AlignmentResult, Kind, PerturbationConfig, perturb
+from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.film import check_ending, choose_frames, write_film
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
@@ -30,10 +24,13 @@ from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingReport, changed_settings, train
 from easy_to_hard.baselines.precision import Settled, fast_precision, settle
 from easy_to_hard.baselines.shared import CHECKPOINT
+from easy_to_hard.devices import check_device, describe_device
 from easy_to_hard.files import file_sha256
+from easy_to_hard.items import Items, one_item
 from easy_to_hard.manifest import MANIFEST
 from easy_to_hard.results import source_commit
 from easy_to_hard.tasks import DataSpec
+from easy_to_hard.version import __version__
 from easy_to_hard.writing import hold_folder, holds_nothing, write_json
 
 # Of the experiments, for nets of any depth.

@@ -15,7 +15,7 @@ measure over-thinking and are no scores.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -23,12 +23,13 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
+from easy_to_hard.answers import AnswerRules
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.data import AnswerRules
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.sparse_thinking import think_sparsely, thinks_sparsely
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Tracker
 from easy_to_hard.baselines.precision import autocast
+from easy_to_hard.items import slices
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.scoring import wilson_interval
 
@@ -164,12 +165,6 @@ def _add_counts(batches: Sequence[Sequence[int]]) -> tuple[int, ...]:
     longest = max(len(counts) for counts in batches)
     held = [[*counts, *[counts[-1]] * (longest - len(counts))] for counts in batches]
     return tuple(sum(counts) for counts in zip(*held, strict=True))
-
-
-def slices(num_items: int, batch_size: int) -> Iterator[slice]:
-    """The places of batches among items; the last may be smaller."""
-    for start in range(0, num_items, batch_size):
-        yield slice(start, min(start + batch_size, num_items))
 
 
 def run_batch(

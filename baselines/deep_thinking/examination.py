@@ -7,25 +7,23 @@ from typing import Final, Literal, get_args
 
 import torch
 
-from easy_to_hard import __version__
-from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, load_model
+from easy_to_hard.answers import answer_rules
+from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
 from easy_to_hard.baselines.deep_thinking.costs import count_macs
-from easy_to_hard.baselines.deep_thinking.data import (
-    Items,
-    answer_rules,
-    input_shape,
-    manifest_sha256,
-    validation_items,
-)
+from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, evaluate
+from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.tracking import Exit as EvaluationExit
 from easy_to_hard.baselines.precision import Settled
+from easy_to_hard.devices import check_device, describe_device
 from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.items import Items, manifest_sha256, validation_items
 from easy_to_hard.results import DifficultyScore, Result, source_commit, thin_curve
 from easy_to_hard.scoring import Tally
 from easy_to_hard.tasks import DataSpec, config_name, get_task
+from easy_to_hard.version import __version__
 
 Exit = Literal["settled", "max-confidence", "last", "validation"]
 _EXITS: Final[Mapping[Exit, EvaluationExit]] = {
@@ -44,23 +42,6 @@ _ITEMS_RANGE: Final = (10, 1_000)
 _WIDE: Final = 100
 # Iterations beyond training for which the over-thinking figures want a look, in units of training's.
 OVERTHINKING: Final = (5, 10)
-
-
-def check_device(device: str) -> None:
-    """ValueError unless torch can use that device here."""
-    if device == "cpu":
-        return
-    if device != "cuda":
-        raise ValueError(f"device must be cpu or cuda, not {device!r}")
-    if not torch.cuda.is_available():
-        raise ValueError("device cuda is not available on this machine: use --device cpu")
-
-
-def describe_device(device: str, threads: int | None) -> str:
-    """For the records: the GPU's name, or the number of threads."""
-    if device.startswith("cuda"):
-        return str(torch.cuda.get_device_name())
-    return f"CPU, {threads} thread{'s' if threads != 1 else ''}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import AnswerRules
+from easy_to_hard.answers import AnswerRules
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.chess.plots import plot_chess_puzzle
 from easy_to_hard.plotting import new_figure, plot_maze, save_figure

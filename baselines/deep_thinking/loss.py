@@ -39,11 +39,6 @@ def draw_stretch(
     return Stretch(n, k)
 
 
-def corridor_mask(inputs: Tensor) -> Tensor:
-    """The pixels of a maze that can be walked on: (batch, *size) bool, any channel of `inputs` above 0."""
-    return inputs.amax(dim=1) > 0
-
-
 class CellLoss:
     """Mean cross-entropy over the cells that count.
 

@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import yaml
 
+from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.data import answer_rules, input_shape
+from easy_to_hard.baselines.deep_thinking.data import input_shape
+from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, ThinkingNet
 from easy_to_hard.tasks import config_name, get_task
-
-if TYPE_CHECKING:
-    from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts
 
 _CARD: Final = """\
 # {recipe}
@@ -27,8 +26,8 @@ _CARD: Final = """\
 ```python
 import torch
 from easy_to_hard import load
+from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.data import answer_rules
 
 model, facts = load_model("{source}")
 data = load({arguments})
@@ -89,7 +88,7 @@ _THINKS_LONGER: Final = 3
 
 def model_card(
     model: ThinkingNet,
-    facts: "ModelFacts",
+    facts: ModelFacts,
     results: Sequence[Mapping[str, Any]] = (),
     *,
     source: str = "owner/name@v1",
@@ -143,7 +142,7 @@ def model_card(
     return f"---\n{front}---\n\n{body}"
 
 
-def _check_results(model: ThinkingNet, facts: "ModelFacts", results: Sequence[Mapping[str, Any]]) -> None:
+def _check_results(model: ThinkingNet, facts: ModelFacts, results: Sequence[Mapping[str, Any]]) -> None:
     own = {
         "method": "deep_thinking",
         "preset": facts.preset,
@@ -181,7 +180,7 @@ def _what(model: ThinkingNet) -> str:
     )
 
 
-def _training(model: ThinkingNet, facts: "ModelFacts") -> str:
+def _training(model: ThinkingNet, facts: ModelFacts) -> str:
     rows = {
         "recipe": facts.preset,
         "data": f"{config_name(facts.task, facts.difficulty, facts.variant)}, split train",
@@ -197,7 +196,7 @@ def _training(model: ThinkingNet, facts: "ModelFacts") -> str:
     return "\n".join(f"| {name} | {value} |" for name, value in rows.items())
 
 
-def _limit(model: ThinkingNet, facts: "ModelFacts") -> str:
+def _limit(model: ThinkingNet, facts: ModelFacts) -> str:
     if model.depth is not None:
         return f"It has {model.depth} iterations and cannot think for longer."
     if isinstance(model, CellularNet):
@@ -264,7 +263,7 @@ def _rules(result: Mapping[str, Any]) -> list[str]:
     return [f"{', '.join(names)}: {rule}" for rule, names in at.items()]
 
 
-def _front_matter(facts: "ModelFacts", results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _front_matter(facts: ModelFacts, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     front: dict[str, Any] = {
         "library_name": "easy-to-hard",
         "license": "mit",

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from easy_to_hard.baselines.dp_instahide.accountant import image_diameter, noise_for
 from easy_to_hard.baselines.dp_instahide.audits import audit_rows
 from easy_to_hard.baselines.dp_instahide.claims import image_claims
 from easy_to_hard.baselines.dp_instahide.comparing import comparisons
@@ -23,17 +22,18 @@ from easy_to_hard.baselines.dp_instahide.measuring import (
     reference_cell,
     result_of,
 )
-from easy_to_hard.baselines.dp_instahide.mechanism import Cell, make_grid
+from easy_to_hard.baselines.dp_instahide.mechanism import Cell
 from easy_to_hard.baselines.dp_instahide.pictures import draw_images
 from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe
 from easy_to_hard.baselines.dp_instahide.stages import Row, Stages
+from easy_to_hard.baselines.dp_instahide.study import Study
 from easy_to_hard.baselines.dp_instahide.training import FixedReleases, FreshReleases, train_on
-from easy_to_hard.baselines.image_data import ImageSet, load_images
-from easy_to_hard.baselines.poisoning import Backdoor, Poisoned, accuracies, attack_success, clean_set, patch_backdoor
+from easy_to_hard.baselines.image_data import load_images
+from easy_to_hard.baselines.poisoning import Backdoor, Poisoned, accuracies, attack_success, clean_set
 from easy_to_hard.baselines.private_training import PrivacyConfig
 from easy_to_hard.baselines.shared import get_device
 from easy_to_hard.baselines.stacked import Stacked
-from easy_to_hard.baselines.victims import VictimConfig, train_victims
+from easy_to_hard.baselines.victims import train_victims
 from easy_to_hard.plotting import save_figure
 from easy_to_hard.reference.results import ReferenceResult
 
@@ -47,65 +47,6 @@ UNDEFENDED: Final = "none"
 RELEASED: Final = "fixed releases"
 ONLINE: Final = "fresh mixing"
 PRIVATE: Final = "DP-SGD"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """Data and settings of a run.
-
-    Attributes:
-        recipe: how.
-        train, test: images.
-        classes: how many.
-        device: where.
-        progress: whether to show bars.
-    """
-
-    recipe: ImageRecipe
-    train: ImageSet
-    test: ImageSet
-    classes: int
-    device: torch.device
-    progress: bool
-
-    @property
-    def diameter(self) -> float:
-        """D1 of an image in [0, 1] with its one-hot label."""
-        channels, height, width = self.train.images.shape[1:]
-        return image_diameter(channels, height, width, self.classes)
-
-    @property
-    def victim(self) -> VictimConfig:
-        """The recipe's, for as many classes as there are."""
-        return replace(self.recipe.victim, classes=self.classes)
-
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """The grid, and last the largest k with so much noise that the guarantee is one."""
-        recipe = self.recipe
-        grid = make_grid(recipe.mix_counts, recipe.noise_scales, len(self.train))
-        most = max(cell.mix_count for cell in grid)
-        enough = noise_for(
-            recipe.epsilon,
-            records=len(self.train),
-            mix_count=most,
-            diameter=self.diameter,
-            releases=len(self.train),
-            delta=recipe.delta,
-        )
-        return (*grid, Cell(mix_count=most, noise_scale=enough))
-
-    def backdoor(self, seed: int) -> Backdoor:
-        """Of that seed."""
-        recipe = self.recipe
-        return patch_backdoor(
-            self.train.images,
-            self.train.labels,
-            source=recipe.source,
-            target=recipe.target,
-            share=recipe.budget,
-            seed=seed,
-        )
 
 
 def run_on_images(

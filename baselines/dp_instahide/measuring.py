@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.dp_instahide.accountant import VACUOUS_ABOVE, Account
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell, make_grid
 from easy_to_hard.baselines.dp_instahide.recipes import PAPER_MIX, PAPER_NOISE, ImageRecipe, PuzzleRecipe
 from easy_to_hard.baselines.dp_instahide.stages import Row
+from easy_to_hard.baselines.dp_instahide.study import Study
 from easy_to_hard.reference.results import Claim, Measurement, ReferenceResult, over_seeds
 from easy_to_hard.results import source_commit
-
-if TYPE_CHECKING:
-    from easy_to_hard.baselines.dp_instahide.images import Study
+from easy_to_hard.version import __version__
 
 METHOD: Final = "dp_instahide"
 
@@ -85,7 +83,7 @@ def grouped(rows: Sequence[Row], names: Sequence[str]) -> dict[str, tuple[dict[s
     return groups
 
 
-def image_measurements(rows: Sequence[Row], study: "Study") -> Iterator[Measurement]:
+def image_measurements(rows: Sequence[Row], study: Study) -> Iterator[Measurement]:
     """Accuracy, success, membership AUC and epsilon of each defence."""
     num_test, num_train = len(study.test), len(study.train)
     for condition, found in grouped(rows, ("defence", "k", "b", "noise multiplier")).values():

@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 
 import torch
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.parameter_saliency.claims import decide_claims
 from easy_to_hard.baselines.parameter_saliency.error_types import WRONG
 from easy_to_hard.baselines.parameter_saliency.examined import Examined
@@ -26,6 +25,7 @@ from easy_to_hard.files import write_atomically
 from easy_to_hard.plotting import save_figure
 from easy_to_hard.reference.results import ReferenceResult
 from easy_to_hard.results import source_commit
+from easy_to_hard.version import __version__
 
 METHOD: Final = "parameter_saliency"
 QUESTION: Final = "Are the filters whose weights pull most at the loss of a wrong answer the ones that are to blame?"

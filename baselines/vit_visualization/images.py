@@ -10,7 +10,6 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.image_data import ImageSet, load_images
 from easy_to_hard.baselines.shared import get_device
 from easy_to_hard.baselines.vit_visualization.changes import (
@@ -43,6 +42,7 @@ from easy_to_hard.baselines.vit_visualization.training import build_conv_net, tr
 from easy_to_hard.baselines.vit_visualization.vit import VitConfig
 from easy_to_hard.reference.results import Measurement, ReferenceResult
 from easy_to_hard.results import source_commit
+from easy_to_hard.version import __version__
 
 QUESTION: Final = (
     "What do a vision transformer's features answer to, what do its tokens hold, and what of an image does it need?"

@@ -11,7 +11,6 @@ from typing import Final
 import torch
 from torch import nn
 
-from easy_to_hard import __version__
 from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles
 from easy_to_hard.baselines.shared import get_device, seed_of
 from easy_to_hard.baselines.vit_visualization.claims import SCORE, decide_maze_claims
@@ -31,6 +30,7 @@ from easy_to_hard.baselines.vit_visualization.training import train_on_mazes
 from easy_to_hard.baselines.vit_visualization.vit import TinyVit, VitConfig, maze_config
 from easy_to_hard.reference.results import Measurement, ReferenceResult
 from easy_to_hard.results import source_commit
+from easy_to_hard.version import __version__
 
 QUESTION: Final = "What of a maze do the features of a net that solves it follow, from layer to layer?"
 SHEET: Final = "neurons.png"

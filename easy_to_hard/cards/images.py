@@ -41,7 +41,8 @@ def draw(folder: Path) -> None:
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
     """
-    from easy_to_hard.plotting import plot_difficulties, save_figure
+    from easy_to_hard.plotting import save_figure
+    from easy_to_hard.task_plots import plot_difficulties
 
     for task, difficulties in _DRAWN.items():
         save_figure(plot_difficulties(task, difficulties), folder / f"{task}.png", dpi=_DOTS_AN_INCH)

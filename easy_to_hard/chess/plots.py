@@ -11,6 +11,7 @@ import numpy as np
 
 from easy_to_hard.chess.text import KINDS, PuzzleBoard, read_board, square_name
 from easy_to_hard.generators.chess import parse_fens
+from easy_to_hard.plotting import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,8 +94,6 @@ def plot_chess_puzzle(
         ValueError: a shape, or a perspective, that is not allowed.
         ImportError: matplotlib is not installed; the message says how to get it.
     """
-    from easy_to_hard.plotting import new_figure
-
     board = read_board(planes, target, who_moves, perspective)
     axes = ax if ax is not None else new_figure(4, 4).subplots()
     box = axes.get_window_extent()

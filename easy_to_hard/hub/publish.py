@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from easy_to_hard import __version__
 from easy_to_hard.cards.benchmark import EVAL
 from easy_to_hard.downloads import Patience
 from easy_to_hard.files import file_sha256
@@ -15,6 +14,7 @@ from easy_to_hard.hub.retrying import HUB_PATIENCE, HubError
 from easy_to_hard.hub.upload import PublishReport, Upload, upload
 from easy_to_hard.manifest import MANIFEST, README, SHARD, read_manifest
 from easy_to_hard.verification import verify
+from easy_to_hard.version import __version__
 
 _NEEDED: Final = (README, MANIFEST)
 _OPTIONAL: Final = (EVAL, REJECTS, *PICTURES)

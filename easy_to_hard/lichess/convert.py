@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from easy_to_hard import __version__
 from easy_to_hard.files import write_atomically, write_json
 from easy_to_hard.lichess.bands import BANDS, BandWriter, check_edges
 from easy_to_hard.lichess.card import puzzle_card
@@ -23,6 +22,7 @@ from easy_to_hard.lichess.rows import SCHEMA, Reject, RowReader
 from easy_to_hard.lichess.sorting import RatingSort
 from easy_to_hard.manifest import FORMAT, MANIFEST, README
 from easy_to_hard.progress import progress_bar
+from easy_to_hard.version import __version__
 from easy_to_hard.writing import telling
 
 REJECTS: Final = "rejects.csv"

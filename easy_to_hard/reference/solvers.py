@@ -100,7 +100,7 @@ def shipped_maze_solver(device: str = "cpu") -> "Callable[[Tensor, int], Tensor]
     """
     import torch
 
-    from easy_to_hard.baselines.deep_thinking.data import answer_rules
+    from easy_to_hard.answers import answer_rules
 
     model, decode = shipped_solver("mazes", device), answer_rules("mazes").decode
 

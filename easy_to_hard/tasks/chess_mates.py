@@ -1,7 +1,7 @@
 """Forced mates as a task, and what it shares with the other chess task."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +16,7 @@ from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, CAPTURE, MAX_MOVE
 from easy_to_hard.generators.chess.moves import find_legal, make
 from easy_to_hard.generators.splits import split_of
 from easy_to_hard.progress import progress_bar
-from easy_to_hard.tasks.task import Array, Instances, Task
-
-if TYPE_CHECKING:
-    from easy_to_hard.tasks import DataSpec
+from easy_to_hard.tasks.task import Array, DataSpec, Instances, Task
 
 PUZZLE_SHAPES: Final = ((chess.planes.PLANES, 8, 8), (8, 8))
 
@@ -71,7 +68,7 @@ def _draw_seconds(mate_in: int) -> float:
     return (0.001, 0.002, 0.015, 0.2, 3.0, 30.0)[mate_in - 1]
 
 
-def _distinct(spec: "DataSpec", count: int, num_threads: int | None) -> NDArray[np.uint64]:
+def _distinct(spec: DataSpec, count: int, num_threads: int | None) -> NDArray[np.uint64]:
     # Deep mates take long to draw: on a terminal a bar says how long.
     with progress_bar(
         total=count, desc=f"drawing {spec.config}, {spec.split}", unit="mates", delay=2, leave=False
@@ -87,7 +84,7 @@ def _distinct(spec: "DataSpec", count: int, num_threads: int | None) -> NDArray[
         )
 
 
-def _generate(spec: "DataSpec", indices: Array, num_threads: int | None) -> Instances:
+def _generate(spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
     batch = chess.sample(
         spec.difficulty,
         indices,

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +21,7 @@ from easy_to_hard.tasks.chess_mates import (
     splits_of_puzzles,
     text_of_row,
 )
-from easy_to_hard.tasks.task import Array, Instances, Task
-
-if TYPE_CHECKING:
-    from easy_to_hard.tasks import DataSpec
+from easy_to_hard.tasks.task import Array, DataSpec, Instances, Task
 
 # A band holds the ratings, or the ranks, from its edge to the next.
 RATING_EDGES: Final = (0, 1200, 1400, 1600, 1800, 2000, 2200, 2400, 2600)
@@ -39,7 +36,7 @@ def _check_edge(edge: int) -> int:
     return check_integer("the lowest rating of a band", edge, 0, _HIGHEST_EDGE)
 
 
-def _files(spec: "DataSpec") -> list[Path]:
+def _files(spec: DataSpec) -> list[Path]:
     """The files of a band and split, or FileNotFoundError that lists the bands there are."""
     root = Path(spec.root).expanduser().absolute()
     files = sorted((root / spec.config).glob(f"{spec.split}-*.parquet"))
@@ -66,12 +63,12 @@ def _read(files: tuple[tuple[str, int, int], ...]) -> tuple[Array, pa.Table]:
     return read_rows(fens, moves), table
 
 
-def _puzzles(spec: "DataSpec") -> tuple[Array, pa.Table]:
+def _puzzles(spec: DataSpec) -> tuple[Array, pa.Table]:
     stats = [(path, path.stat()) for path in _files(spec)]
     return _read(tuple((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats))
 
 
-def _count(spec: "DataSpec") -> int:
+def _count(spec: DataSpec) -> int:
     return sum(pq.read_metadata(path).num_rows for path in _files(spec))
 
 
@@ -81,7 +78,7 @@ def _order(count: int, key: int) -> NDArray[np.int64]:
     return np.argsort(mix64(np.arange(count, dtype=np.uint64) ^ np.uint64(key)), kind="stable")
 
 
-def _generate(spec: "DataSpec", indices: Array, num_threads: int | None) -> Instances:
+def _generate(spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
     rows, table = _puzzles(spec)
     if len(indices) and int(max(indices)) >= len(rows):
         raise NotEnoughInstancesError(

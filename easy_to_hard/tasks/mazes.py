@@ -1,6 +1,6 @@
 """Mazes as a task."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,7 @@ from easy_to_hard.generators import mazes
 from easy_to_hard.generators.mazes.answers import valid_paths
 from easy_to_hard.generators.mazes.sampling import check_variant
 from easy_to_hard.generators.splits import split_of
-from easy_to_hard.tasks.task import Array, Instances, Task
-
-if TYPE_CHECKING:
-    from easy_to_hard.tasks import DataSpec
+from easy_to_hard.tasks.task import Array, DataSpec, Instances, Task
 
 
 def _maze_samples(size: int, split: str) -> int:
@@ -23,7 +20,7 @@ def _maze_samples(size: int, split: str) -> int:
     return 1_000 if size <= 201 else 100
 
 
-def _distinct_mazes(spec: "DataSpec", count: int, num_threads: int | None) -> NDArray[np.uint64]:
+def _distinct_mazes(spec: DataSpec, count: int, num_threads: int | None) -> NDArray[np.uint64]:
     return mazes.first_distinct(
         count,
         size=spec.difficulty,
@@ -35,11 +32,11 @@ def _distinct_mazes(spec: "DataSpec", count: int, num_threads: int | None) -> ND
     )
 
 
-def _count_mazes(spec: "DataSpec") -> int | None:
+def _count_mazes(spec: DataSpec) -> int | None:
     return mazes.count_instances(spec.difficulty, spec.variant, spec.split, spec.split_rule)
 
 
-def _generate_mazes(spec: "DataSpec", indices: Array, num_threads: int | None) -> Instances:
+def _generate_mazes(spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
     batch = mazes.sample(
         spec.difficulty,
         indices,

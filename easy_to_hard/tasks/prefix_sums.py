@@ -1,27 +1,24 @@
 """Prefix sums as a task."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.generators import prefix_sums
 from easy_to_hard.generators.splits import split_of
-from easy_to_hard.tasks.task import Array, Instances, Task
-
-if TYPE_CHECKING:
-    from easy_to_hard.tasks import DataSpec
+from easy_to_hard.tasks.task import Array, DataSpec, Instances, Task
 
 
 def _bits_samples(num_bits: int, split: str) -> int:
     return 10_000 if num_bits <= 2**13 else 1_000 if num_bits <= 2**16 else 100
 
 
-def _count_bits(spec: "DataSpec") -> int:
+def _count_bits(spec: DataSpec) -> int:
     return prefix_sums.count_instances(spec.difficulty, spec.split, spec.split_rule)
 
 
-def _generate_bits(spec: "DataSpec", indices: Array, num_threads: int | None) -> Instances:
+def _generate_bits(spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
     words = prefix_sums.sample_packed(
         spec.difficulty,
         indices,

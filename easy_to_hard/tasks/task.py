@@ -1,18 +1,17 @@
-"""What a task is, and what instances are."""
+"""What a task is, what instances are, and which of them are meant."""
 
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, SupportsIndex
+from types import MappingProxyType
+from typing import Any, Final, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.generators.integers import check_integer, shown
-from easy_to_hard.generators.splits import NotEnoughInstancesError
-
-if TYPE_CHECKING:
-    from easy_to_hard.tasks import DataSpec
+from easy_to_hard.generators.random import check_seed
+from easy_to_hard.generators.splits import NotEnoughInstancesError, check_split, check_split_rule
 
 Array = NDArray[Any]
 
@@ -116,8 +115,6 @@ class Task:
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         # By its name: its functions cannot all be pickled, and a process that is sent a task has the tasks itself.
-        from easy_to_hard.tasks import TASKS, get_task
-
         if TASKS.get(self.name) is self:
             return get_task, (self.name,)
         return super().__reduce_ex__(protocol)
@@ -177,3 +174,67 @@ class Task:
         if number > MAX_SAMPLES:
             raise ValueError(f"num_samples must be at most {MAX_SAMPLES}, not {shown(number)}")
         return number
+
+
+_REGISTERED: Final[dict[str, Task]] = {}
+# All that there are, once `easy_to_hard.tasks` is imported, as it is before any module in it.
+TASKS: Final[Mapping[str, Task]] = MappingProxyType(_REGISTERED)
+
+
+def register(task: Task) -> None:
+    """Enter a task in `TASKS`; ValueError where another one has its name."""
+    if task.name in TASKS:
+        raise ValueError(f"there is a task {task.name!r} already: {', '.join(TASKS)}")
+    _REGISTERED[task.name] = task
+
+
+def get_task(name: str) -> Task:
+    """The task of that name, or ValueError that lists them."""
+    if name not in TASKS:
+        raise ValueError(f"unknown task {name!r}: choose one of {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def config_name(task: str, difficulty: int, variant: str = "") -> str:
+    """The Hub config of a difficulty: the default variant has no part in the name."""
+    return f"{task}_{difficulty}" if variant in ("", *get_task(task).variants[:1]) else f"{task}_{variant}_{difficulty}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """Which instances: item i of a spec is the same for everybody, always.
+
+    Attributes:
+        task: name in `TASKS`.
+        difficulty: number of bits, size of the maze, moves to mate, lowest rating of the band.
+        variant: one of the task's variants; "" stands for the first (and is all that a task without any has).
+        split: "train", "validation" or "test".
+        seed: any integer from -2^4096 to 2^4096; another seed gives other instances.
+        split_rule: "hash" (splits share no instance) or "original" (each is drawn from everything).
+        root: the folder that an imported task (`Task.imported`) is read from; "" for all others.
+
+    Raises:
+        ValueError: a value that is not allowed; the message says which and what is.
+    """
+
+    task: str
+    difficulty: int
+    variant: str = ""
+    split: str = "train"
+    seed: int = 0
+    split_rule: str = "hash"
+    root: str = ""
+
+    def __post_init__(self) -> None:
+        task = get_task(self.task)
+        object.__setattr__(self, "difficulty", task.check_difficulty(self.difficulty))
+        object.__setattr__(self, "variant", task.check_variant(self.variant))
+        check_split(self.split)
+        check_split_rule(self.split_rule)
+        object.__setattr__(self, "seed", check_seed(self.seed))
+        object.__setattr__(self, "root", task.check_root(str(self.root)))
+
+    @property
+    def config(self) -> str:
+        """Name of the Hub config: ``mazes_9``, ``mazes_looped_13``, ``prefix_sums_32``."""
+        return config_name(self.task, self.difficulty, self.variant)

@@ -175,7 +175,8 @@ def _picture(name: str, pixels: NDArray[np.uint8], colours: tuple[Colour, ...], 
 
 
 def _draw_mate(variant: str, mate_in: int) -> Picture | None:
-    from easy_to_hard.plotting import PLOTS, new_figure
+    from easy_to_hard.plotting import new_figure
+    from easy_to_hard.task_plots import PLOTS
 
     if mate_in not in MATES:
         return None

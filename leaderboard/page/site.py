@@ -6,7 +6,6 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from easy_to_hard import __version__
 from easy_to_hard.files import write_atomically
 from easy_to_hard.leaderboard.page.chart_data import chart_data
 from easy_to_hard.leaderboard.page.details import details
@@ -16,6 +15,7 @@ from easy_to_hard.leaderboard.page.pictures import Picture, draw
 from easy_to_hard.leaderboard.page.sections import Section, make_sections, row_id
 from easy_to_hard.leaderboard.page.tables import overview_table, published_block, results_table
 from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, Standing, overview, standings
+from easy_to_hard.version import __version__
 
 INDEX: Final = "index.html"
 TITLE: Final = "easy-to-hard leaderboard"

@@ -379,3 +379,52 @@ def test_the_script_explains_itself() -> None:
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     for word in ("--predictions", "--callable", "--template", "--fresh-seed", "whole or not at all"):
         assert word in " ".join(told.split())
+
+
+# --- what it stands on -----------------------------------------------------------------------------------------------
+
+# Scores each way one after the other, and prints which baselines are loaded after each.
+_LOADED = """
+import importlib, io, json, pkgutil, sys
+from contextlib import redirect_stdout
+
+import easy_to_hard.leaderboard.evaluate
+
+loaded = {}
+
+def note(name):
+    loaded[name] = sorted(module for module in sys.modules if module.startswith("easy_to_hard.baselines"))
+
+note("evaluate")
+for module in pkgutil.walk_packages(easy_to_hard.leaderboard.__path__, "easy_to_hard.leaderboard."):
+    importlib.import_module(module.name)
+note("leaderboard")
+from easy_to_hard.cli import main
+
+for name, arguments in json.loads(sys.argv[1]).items():
+    with redirect_stdout(io.StringIO()):
+        assert main(["score", *arguments, "--quiet"]) == 0, name
+    note(name)
+print(json.dumps(loaded))
+"""
+
+
+def test_the_scorer_stands_on_no_baseline(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import torch\ndef solve(inputs, iterations): return torch.zeros(len(inputs), 2, *inputs.shape[2:])\n"
+    )
+    _write_npz(tmp_path / "mine.npz", prefix_sums_16=np.zeros((5000, 16), np.uint8))
+    asked = ["--callable", "mine:solve", "--task", "mazes", "--difficulties", "9", "--items", "10"]
+    doors = {
+        "--template": ["--template", "prefix_sums_16", "--out", "empty.npz"],
+        "--predictions": ["--predictions", "mine.npz", "--out", "predictions.json"],
+        "--callable": [*asked, "--out", "callable.json"],
+        "--again predictions": ["--again", "predictions.json"],
+        "--again callable": ["--again", "callable.json", "--callable", "mine:solve"],
+    }
+    command = [sys.executable, "-c", _LOADED, json.dumps(doors)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert loaded.keys() > doors.keys()
+    assert [name for name, baselines in loaded.items() if baselines] == []

@@ -11,12 +11,13 @@ import torch
 from thinking import make_net, mazes, same_weights, strings
 from torch import Tensor
 
+from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking import evaluation
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.cellular_kernel import begin, iterate
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, save_model
 from easy_to_hard.baselines.deep_thinking.commands import make_facts
-from easy_to_hard.baselines.deep_thinking.data import answer_rules, draw_batches
+from easy_to_hard.baselines.deep_thinking.data import draw_batches
 from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
 from easy_to_hard.baselines.deep_thinking.recipes import get_recipe

@@ -1,31 +1,17 @@
-"""Batches, items and answers."""
+"""The batches that the nets are trained on."""
 
 import time
 
-import numpy as np
 import pytest
 import torch
-from thinking import mazes, strings
+from thinking import strings
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import (
-    ANSWER_RULES,
-    Items,
-    answer_rules,
-    draw_batches,
-    fixed_batches,
-    fresh_batches,
-    input_shape,
-    most_likely_class,
-    most_likely_corridor_class,
-    two_likeliest_squares,
-    validation_items,
-)
-from easy_to_hard.baselines.deep_thinking.loss import corridor_mask
-from easy_to_hard.datasets import MazeDataset, PrefixSumDataset
+from easy_to_hard.baselines.deep_thinking.data import draw_batches, fixed_batches, fresh_batches, input_shape
 from easy_to_hard.generators.splits import NotEnoughInstancesError
+from easy_to_hard.items import Items
 from easy_to_hard.streaming import StreamingDataset
-from easy_to_hard.tasks import TASKS, DataSpec, get_task
+from easy_to_hard.tasks import DataSpec
 
 _STRINGS = DataSpec(task="prefix_sums", difficulty=16)
 _MAZES = DataSpec(task="mazes", difficulty=7)
@@ -35,50 +21,12 @@ def _rows(inputs: Tensor) -> list[bytes]:
     return [row.numpy().tobytes() for row in inputs]
 
 
-# Answers
-
-
-def test_walls_are_never_predicted() -> None:
-    logits = torch.tensor([[[[0.0, 0.0]], [[1.0, 1.0]]]])
-    image = torch.tensor([[[[1.0, 0.0]]] * 3]).reshape(1, 3, 1, 2)
-    assert most_likely_class(logits, image).tolist() == [[[1, 1]]]
-    assert most_likely_corridor_class(logits, image).tolist() == [[[1, 0]]]
-
-
-def test_the_most_likely_class_is_the_largest_logit() -> None:
-    logits = torch.randn(5, 2, 9, generator=torch.Generator().manual_seed(0))
-    logits[0, :, 0] = 1.0
-    assert torch.equal(most_likely_class(logits, logits), logits.argmax(dim=1))
-
-
-def test_a_move_is_the_two_squares_with_the_largest_logits() -> None:
-    logits = torch.randn(6, 2, 8, 8, generator=torch.Generator().manual_seed(0))
-    predictions = two_likeliest_squares(logits, logits)
-    assert predictions.shape == (6, 8, 8)
-    assert predictions.dtype == torch.int64
-    assert predictions.flatten(1).sum(1).tolist() == [2] * 6
-    for scores, prediction in zip(logits[:, 1].flatten(1), predictions.flatten(1), strict=True):
-        assert scores[prediction == 1].min() > scores[prediction == 0].max()
-    # The logits of class 0 have no say, as in the papers.
-    logits[:, 0] = -100.0
-    assert torch.equal(two_likeliest_squares(logits, logits), predictions)
-
-
-def test_rules_of_the_tasks() -> None:
-    assert answer_rules("prefix_sums").mask is None
-    assert answer_rules("mazes").mask is corridor_mask
-    with pytest.raises(ValueError, match=r"does not know task 'chess'.*prefix_sums, mazes, chess_mates"):
-        answer_rules("chess")
-    assert set(ANSWER_RULES) == set(TASKS)
+def test_inputs_of_the_tasks() -> None:
     assert input_shape("chess_mates") == input_shape("chess_puzzles") == (12, 2)
     assert input_shape("prefix_sums") == (1, 1)
     assert input_shape("mazes") == (3, 2)
     with pytest.raises(ValueError, match="unknown task 'maze'"):
         input_shape("maze")
-    images, paths = mazes(5)
-    # The mask leaves out no cell that is on a path.
-    assert bool((corridor_mask(images) | (paths == 0)).all())
-    assert not bool(corridor_mask(images).all())
 
 
 # Batches drawn from tensors
@@ -173,60 +121,3 @@ def test_fresh_batch_errors() -> None:
         fresh_batches(_STRINGS, 0)
     with pytest.raises(NotEnoughInstancesError):
         fresh_batches(DataSpec(task="mazes", difficulty=3), 4)
-
-
-# Items
-
-
-def test_items_are_those_of_the_dataset() -> None:
-    spec = DataSpec(task="prefix_sums", difficulty=40, split="test", seed=2)
-    items = Items(spec, 20)
-    dataset = PrefixSumDataset("", 40, split="test", seed=2, num_samples=20)
-    assert len(items) == 20
-    for part in (slice(0, 5), slice(5, 20), slice(18, 30), slice(None)):
-        for found, expected in zip(items[part], dataset[part], strict=True):
-            assert torch.equal(found, expected)
-            assert found.dtype == expected.dtype
-    pictures = Items(DataSpec(task="mazes", difficulty=9, variant="looped", split="test"), 6)
-    other = MazeDataset("", False, 9, variant="looped", num_samples=6)
-    for found, expected in zip(pictures[2:5], other[2:5], strict=True):
-        assert torch.equal(found, expected)
-
-
-def test_a_small_split_gives_what_it_has() -> None:
-    spec = DataSpec(task="prefix_sums", difficulty=8, split="test")
-    held = get_task("prefix_sums").count_instances(spec)
-    assert held is not None
-    assert 0 < held < 256
-    items = Items(spec, 1000)
-    assert len(items) == held
-    assert len(set(_rows(items[:][0]))) == held
-    with pytest.raises(NotEnoughInstancesError):
-        Items(DataSpec(task="mazes", difficulty=3), 4)
-    with pytest.raises(ValueError, match="num_samples must be at least 1, not 0"):
-        Items(spec, 0)
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        DataSpec(task="prefix_sums", difficulty=8, split="test", seed=1),
-        DataSpec(task="mazes", difficulty=7, variant="looped", split="test", seed=1),
-    ],
-    ids=["strings", "mazes"],
-)
-def test_validation_shares_nothing_with_test(spec: DataSpec) -> None:
-    items = Items(spec, 200)
-    validation = validation_items(items, 50)
-    assert 0 < len(validation) <= 50
-    assert (validation.spec.difficulty, validation.spec.variant) == (spec.difficulty, spec.variant)
-    task = get_task(spec.task)
-    shown = []
-    for source in (items, validation):
-        inputs, targets = source[:]
-        files = (inputs - task.input_offset).reshape(-1, *task.shapes(spec.difficulty)[0])
-        data = task.decode(files.numpy().astype(np.uint8), targets.numpy().astype(np.uint8))
-        shown.append((set(_rows(inputs)), set(task.splits_of(data, spec.difficulty))))
-    assert not shown[0][0] & shown[1][0]
-    # Not only unlike: by the hash of the instance itself they are of two splits.
-    assert [splits for _, splits in shown] == [{"test"}, {"validation"}]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import answer_rules
+from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems
 from easy_to_hard.baselines.deep_thinking.experiments import (
     PerturbationConfig,

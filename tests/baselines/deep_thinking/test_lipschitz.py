@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from thinking import make_lipschitz, make_net, same_weights, strings
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, load_model, save_model
+from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, save_model
+from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet, SpectralNorm
 from easy_to_hard.baselines.deep_thinking.model import convolve
 

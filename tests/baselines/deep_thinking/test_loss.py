@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from thinking import make_net, strings
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.loss import CellLoss, Stretch, corridor_mask, draw_stretch, progressive_loss
+from easy_to_hard.baselines.deep_thinking.loss import CellLoss, Stretch, draw_stretch, progressive_loss
 
 # Stretches
 
@@ -96,12 +96,6 @@ def test_cell_loss_is_the_mean_cross_entropy(size: tuple[int, ...]) -> None:
     torch.testing.assert_close(CellLoss(targets, mask, 3.0)(logits), by_cell[mask].sum() / 3)
     assert whole(logits.bfloat16()).dtype == torch.float32
     assert whole(logits.double()).dtype == torch.float64
-
-
-def test_corridors_are_where_any_channel_is_lit() -> None:
-    image = torch.zeros(1, 3, 2, 2)
-    image[0, 1, 0, 1] = 1
-    assert corridor_mask(image).tolist() == [[[False, True], [False, False]]]
 
 
 # The progressive loss

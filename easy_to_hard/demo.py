@@ -1,4 +1,4 @@
-"""From easy to hard in a few minutes on a CPU: ``python -m easy_to_hard.baselines.deep_thinking.demo``.
+"""From easy to hard in a few minutes on a CPU: ``python -m easy_to_hard.demo``.
 
 Makes graded prefix sums, reads them back with `datasets`, trains a small net with recall and the progressive
 loss on strings of 32 bits, has it solve strings of up to 1,024, and writes the leaderboard page.
@@ -18,22 +18,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import arg
 
-from easy_to_hard.baselines.deep_thinking.checkpoint import ModelFacts, save_model
+from easy_to_hard.answers import answer_rules
+from easy_to_hard.baselines.deep_thinking.checkpoint import save_model
 from easy_to_hard.baselines.deep_thinking.commands import make_facts
-from easy_to_hard.baselines.deep_thinking.data import answer_rules, draw_batches
+from easy_to_hard.baselines.deep_thinking.data import draw_batches
 from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
-from easy_to_hard.baselines.deep_thinking.examination import (
-    Tested,
-    check_device,
-    describe_device,
-    format_scores,
-    to_result,
-)
+from easy_to_hard.baselines.deep_thinking.examination import Tested, format_scores, to_result
+from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
+from easy_to_hard.devices import check_device, describe_device
 from easy_to_hard.files import file_sha256
+from easy_to_hard.leaderboard.page import write_site
 from easy_to_hard.manifest import MANIFEST
 from easy_to_hard.parsing import wide_enough
 from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
@@ -164,9 +162,6 @@ def _write_plots(result: Result, folder: Path) -> list[Path]:
 
 def run(config: DemoConfig) -> Result:
     """Do all of it, and say what is happening."""
-    # A program is above the layers that the package's imports otherwise keep to.
-    from easy_to_hard.leaderboard.page import write_site
-
     started = time.perf_counter()
     new_figure(1, 1)  # Without matplotlib, say so now and not after the training.
     # Two threads would train in two thirds of the time on an idle machine, and take ten times as long on a busy one.
@@ -209,7 +204,7 @@ def run(config: DemoConfig) -> Result:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     with wide_enough():
-        config = tyro.cli(DemoConfig, args=arguments, prog="python -m easy_to_hard.baselines.deep_thinking.demo")
+        config = tyro.cli(DemoConfig, args=arguments, prog="python -m easy_to_hard.demo")
     try:
         run(config)
     except (ImportError, OSError, RuntimeError, ValueError) as error:

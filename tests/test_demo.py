@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from easy_to_hard.baselines.deep_thinking import demo
+from easy_to_hard import demo
 
 
 def test_demo_writes_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -1,0 +1,77 @@
+"""Pictures of the instances of any task, with matplotlib (``pip install "easy-to-hard[plot]"``)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from easy_to_hard.chess.plots import plot_chess_puzzle
+from easy_to_hard.plotting import BITS_A_LINE, new_figure, plot_maze, plot_prefix_sum
+from easy_to_hard.tasks import DataSpec, generate, get_task
+from easy_to_hard.tasks.chess_mates import black_moves
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def _plot_chess(planes: Any, target: Any, ax: "Axes | None", data: Any) -> "Axes":
+    return plot_chess_puzzle(planes, target, ax, who_moves=black_moves(data), perspective="mover")
+
+
+# (input, target, axes or None, data) of one instance, as `Task` has them, to axes.
+PLOTS: Final[Mapping[str, Callable[[Any, Any, "Axes | None", Any], "Axes"]]] = {
+    "prefix_sums": lambda bits, parities, ax, data: plot_prefix_sum(bits, parities, ax),
+    "mazes": lambda image, path, ax, data: plot_maze(image, path, ax),
+    "chess_mates": _plot_chess,
+    "chess_puzzles": _plot_chess,
+}
+
+
+def plot_item(spec: DataSpec, index: int, ax: "Axes | None" = None) -> "Axes":
+    """Draw item `index` of a spec with its solution."""
+    task = get_task(spec.task)
+    data = task.generate(spec, np.array([index]), None).data
+    inputs, targets = task.encode(data, spec.difficulty, None)
+    return PLOTS[spec.task](inputs[0], targets[0], ax, data[0])
+
+
+def plot_difficulties(
+    task: str, difficulties: Sequence[int], *, examples: int = 1, variant: str = "", split: str = "test", seed: int = 0
+) -> "Figure":
+    """A grid of solved instances: a difficulty a column, mazes side by side, bit strings one below the other.
+
+    Args:
+        task: name in `TASKS`.
+        difficulties: at least one.
+        examples: instances of each difficulty.
+        variant, split, seed: see `DataSpec`.
+
+    Raises:
+        ValueError: no difficulty, no example, or an argument that `DataSpec` does not allow.
+    """
+    if not difficulties or examples < 1:
+        raise ValueError(f"at least one difficulty and one example are needed, not {list(difficulties)} and {examples}")
+    specs = [
+        DataSpec(task=task, difficulty=difficulty, variant=variant, split=split, seed=seed)
+        for difficulty in difficulties
+    ]
+    flat = len(get_task(task).shapes(specs[0].difficulty)[0]) == 1
+    if flat:
+        lines = [-(-difficulty // BITS_A_LINE) for difficulty in difficulties for _ in range(examples)]
+        figure = new_figure(9, sum(0.35 + 0.5 * n for n in lines))
+        grid = figure.subplots(len(lines), 1, squeeze=False, height_ratios=lines).reshape(len(specs), examples)
+    else:
+        figure = new_figure(2.6 * len(specs), 2.6 * examples + 0.3)
+        grid = figure.subplots(examples, len(specs), squeeze=False).T
+    for spec, row in zip(specs, grid, strict=True):
+        _, instances = generate(spec, examples)
+        inputs, targets = get_task(task).encode(instances.data, spec.difficulty, None)
+        for axes, item, solution, data in zip(row, inputs, targets, instances.data, strict=True):
+            PLOTS[task](item, solution, axes, data)
+            if flat:
+                axes.set_xlim(0, BITS_A_LINE)
+                axes.set_anchor("W")
+        label = f"{get_task(task).difficulty_name} {spec.difficulty}"
+        row[0].set_title(label, fontsize=9, loc="left" if flat else "center")
+    return figure
