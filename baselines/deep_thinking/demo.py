@@ -34,6 +34,7 @@ from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
 from easy_to_hard.files import file_sha256
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.manifest import MANIFEST
 from easy_to_hard.parsing import wide_enough
 from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
@@ -65,6 +66,7 @@ class DemoConfig:
     device: Annotated[str, arg(help="cpu or cuda")] = "cpu"
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name in ("steps", "test_items", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
