@@ -15,6 +15,7 @@ from torch import Tensor
 from easy_to_hard.baselines.poisoning import Poisoned, check_budget, choose_items
 from easy_to_hard.baselines.shared import generator_of
 from easy_to_hard.baselines.stacked import Stacked
+from easy_to_hard.generators.integers import check_integer_fields
 
 Crafting = Literal["gradient_matching", "feature_collision"]
 
@@ -44,6 +45,7 @@ class CraftConfig:
     restarts: int = 1
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.method not in get_args(Crafting):
             raise ValueError(f"method must be one of {', '.join(get_args(Crafting))}, not {self.method!r}")
         if not 1 <= self.bound <= 255:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.graded import to_tensors
 from easy_to_hard.tasks import DataSpec, generate, get_task
 
@@ -83,8 +84,7 @@ def make_puzzles(
     """
     if task not in PUZZLES:
         raise ValueError(f"task must be one of {', '.join(PUZZLES)}, not {task!r}")
-    if count < 1:
-        raise ValueError(f"the number of puzzles must be at least 1, not {count}")
+    check_integer("the number of puzzles", count, 1)
     spec = DataSpec(task=task, difficulty=difficulty, variant=variant, split=split, seed=seed)
     known = get_task(task)
     inputs, targets = to_tensors(known, *known.encode(generate(spec, count)[1].data, difficulty, None))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.precision import Precision, autocast, fast_precision, settle
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.writing import replacing
 
@@ -92,6 +93,7 @@ class LoopConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name in ("steps", "micro_batches", "ema_every"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("ema_from", "seed"):

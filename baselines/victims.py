@@ -20,6 +20,7 @@ from easy_to_hard.baselines.precision import autocast
 from easy_to_hard.baselines.private_training import PrivacyConfig, add_noise, clipped_sum, draw_poisson, epsilon_of
 from easy_to_hard.baselines.shared import generator_of, require_finite, seed_of
 from easy_to_hard.baselines.stacked import Stacked, join
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 Architecture = Literal["small", "resnet18"]
@@ -84,6 +85,7 @@ class VictimConfig:
     private: PrivacyConfig | None = None
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.architecture not in get_args(Architecture):
             raise ValueError(f"architecture must be one of small, resnet18, not {self.architecture!r}")
         if not self.widths or min(self.widths) < 1:

@@ -31,6 +31,7 @@ from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
 from easy_to_hard.devices import check_device, describe_device
 from easy_to_hard.files import file_sha256
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.leaderboard.page import write_site
 from easy_to_hard.manifest import MANIFEST
 from easy_to_hard.parsing import wide_enough
@@ -40,8 +41,6 @@ from easy_to_hard.storage import build
 from easy_to_hard.tasks import DataSpec
 
 _RECIPE: Final = "prefix-sums-fast"
-# Fewer than the preset's, so that a core without wide vectors is done in a minute or two as well.
-_STEPS: Final = 450
 TRAIN_BITS: Final = get_recipe(_RECIPE).difficulty
 TEST_BITS: Final = (32, 64, 128, 256, 512, 1024)
 # So many positions at a time stay in the caches of a small CPU.
@@ -57,12 +56,13 @@ class DemoConfig:
 
     out: Annotated[Path, arg(help="the folder to write")] = Path("demo")
     seed: Annotated[int, arg(help="of the weights, the batches and the iteration counts")] = 0
-    steps: Annotated[int, arg(help="batches to train on")] = _STEPS
+    steps: Annotated[int, arg(help="batches to train on")] = get_recipe(_RECIPE).training.steps
     test_items: Annotated[int, arg(help="strings tested at each length at most; long ones are fewer")] = 1000
     threads: Annotated[int, arg(help="test batches solved at a time; training uses one thread")] = 2
     device: Annotated[str, arg(help="cpu or cuda")] = "cpu"
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name in ("steps", "test_items", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -171,7 +171,7 @@ def run(config: DemoConfig) -> Result:
 
     print(f"1/4 Making prefix sums of {TRAIN_BITS} to {TEST_BITS[-1]:,} bits in {data}", flush=True)
     build(data, preset="demo")
-    print(f"2/4 Training on {TRAIN_BITS} bits, a minute or two on one core", flush=True)
+    print(f"2/4 Training on {TRAIN_BITS} bits: one minute to some minutes on one core", flush=True)
     model, facts = train_net(config, data, cache)
     print(f"3/4 Testing on up to {TEST_BITS[-1]:,} bits, {TEST_BITS[-1] // TRAIN_BITS} times as long", flush=True)
     evaluations = evaluate_net(model, config, data, cache)

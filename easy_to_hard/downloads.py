@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -109,6 +110,7 @@ def download(
     sha256: str | None = None,
     patience: Patience = DEFAULT_PATIENCE,
     progress: bool = True,
+    before_naming: Callable[[Downloaded], object] = lambda got: None,
 ) -> Downloaded:
     """Get a file, from where a former download stopped if there was one.
 
@@ -121,6 +123,8 @@ def download(
         sha256: what it must have, in hexadecimal; None checks the length alone.
         patience: how often to try.
         progress: show a bar.
+        before_naming: called once the file is whole and checked, before it appears: what is written then is there
+            whenever the file is.
 
     Raises:
         WrongChecksumError: the bytes are not those asked for; they are removed.
@@ -133,7 +137,10 @@ def download(
     for attempt in range(1, patience.attempts + 1):
         try:
             _fetch(part, patience.timeout, progress)
-            return _finish(part, path, expected)
+            got = _finish(part, path, expected)
+            before_naming(got)
+            part.close(path)
+            return got
         except _PassingError as error:
             wait = patience.wait_after(attempt, error.wait)
             if wait is None:
@@ -142,6 +149,12 @@ def download(
                 tqdm.write(f"{error}; attempt {attempt + 1} of {patience.attempts} in {wait:.0f} s", file=sys.stderr)
             time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
+
+
+def remove_part(path: Path) -> None:
+    """Remove what a download that was killed at its very end left beside the whole file."""
+    for name in (path.name + ".part", path.name + ".part.json"):
+        path.with_name(name).unlink(missing_ok=True)
 
 
 class _PassingError(Exception):
@@ -323,12 +336,10 @@ def _finish(part: _Part, path: Path, expected: str | None) -> Downloaded:
     if expected is not None and found != expected:
         part.forget()
         raise WrongChecksumError(f"{version.url}: SHA-256 is {found}, not {expected}; the file was removed")
-    size = part.size()
-    part.close(path)
     return Downloaded(
         path=path,
         url=version.url,
-        size=size,
+        size=part.size(),
         sha256=found,
         etag=version.etag,
         last_modified=version.last_modified,

@@ -1,6 +1,8 @@
 """Integers that users give: checked where they come in, and shown where something is wrong with them."""
 
-from typing import Any
+from dataclasses import fields
+from functools import cache
+from typing import Annotated, Any, get_args, get_origin
 
 import numpy as np
 
@@ -37,3 +39,31 @@ def check_integer(name: str, value: Any, least: int | None = None, most: int | N
     else:
         allowed = "not be negative" if least == 0 else f"be at least {least}"
     raise ValueError(f"{name} must {allowed}, not {shown(number)}")
+
+
+def check_integer_fields(config: Any) -> None:
+    """Refuse a dataclass whose `integer_fields` hold a fraction, or anything else; of any size.
+
+    Args:
+        config: an instance, as its `__post_init__` gets it.
+
+    Raises:
+        ValueError: naming the first such field and what it holds.
+    """
+    for name in integer_fields(type(config)):
+        value = getattr(config, name)
+        if value is not None:
+            for number in value if isinstance(value, (tuple, list)) else (value,):
+                check_integer(name, number)
+
+
+@cache
+def integer_fields(kind: type[Any]) -> tuple[str, ...]:
+    """Names of a dataclass's fields of type int, int | None or tuple[int, ...]."""
+    return tuple(field.name for field in fields(kind) if _holds_integers(field.type))
+
+
+def _holds_integers(kind: Any) -> bool:
+    if get_origin(kind) is Annotated:
+        return _holds_integers(get_args(kind)[0])
+    return kind in (int, int | None, tuple[int, ...])

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from easy_to_hard.generators import chess, mazes
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.mazes.dead_ends import fill_dead_ends
 from easy_to_hard.generators.random import mix64
 from easy_to_hard.tasks import TASKS
@@ -41,8 +42,7 @@ def _lit(inputs: Inputs, iterations: int, *shapes: tuple[str | int, ...]) -> NDA
     if not any(_fits(values.shape, shape) for shape in shapes):
         wanted = " or ".join(f"({', '.join(map(str, shape))})" for shape in shapes)
         raise ValueError(f"inputs must be of shape {wanted}, not {values.shape}")
-    if iterations < 1:
-        raise ValueError(f"iterations must be at least 1, not {iterations}")
+    check_integer("iterations", iterations, 1)
     lit: NDArray[np.bool_] = values > 0
     return lit
 

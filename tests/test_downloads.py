@@ -2,7 +2,9 @@
 
 import email.utils
 import hashlib
+import itertools
 import json
+import os
 import random
 import shutil
 import time
@@ -297,6 +299,35 @@ def test_the_record_says_which_file_it_is(server: FileServer, tmp_path: Path) ->
     }
     assert not _lichess(server, out, snapshot="2026-11")
     assert len(server.asked) == 1
+
+
+class _KilledError(BaseException):
+    """What no `except Exception` catches, as little as a kill."""
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_killed_at_a_rename_it_goes_on_as_if_it_had_not_been(
+    number: int, renamed: bool, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three files get their names: what a part is of, the record, and the file."""
+    out, numbers, rename = tmp_path / "puzzles.csv.zst", itertools.count(), os.replace
+
+    def rename_until(source: Path, target: Path) -> None:
+        last = next(numbers) == number
+        if renamed or not last:
+            rename(source, target)
+        if last:
+            raise _KilledError
+
+    monkeypatch.setattr(os, "replace", rename_until)
+    with pytest.raises(_KilledError):
+        _lichess(server, out, snapshot="2026-11")
+    monkeypatch.setattr(os, "replace", rename)
+    assert _lichess(server, out) == (number < 2 or not renamed)
+    assert _names(tmp_path) == [out.name, f"{out.name}.json"]
+    assert out.read_bytes() == CONTENT
+    assert json.loads((tmp_path / f"{out.name}.json").read_text())["sha256"] == SHA256
 
 
 def test_a_snapshot_is_named_after_the_month_of_the_file(server: FileServer, tmp_path: Path) -> None:

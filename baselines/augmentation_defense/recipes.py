@@ -10,6 +10,7 @@ from easy_to_hard.baselines.poison_crafting import CraftConfig, Crafting
 from easy_to_hard.baselines.poisoning import PATCH_SIDE, check_budget
 from easy_to_hard.baselines.private_training import PrivacyConfig
 from easy_to_hard.baselines.victims import VictimConfig
+from easy_to_hard.generators.integers import check_integer_fields
 
 IMAGES: Final = ("mnist", "cifar10")
 ATTACKS: Final = ("backdoor", "clean_label_backdoor", "gradient_matching", "feature_collision")
@@ -56,6 +57,7 @@ class Recipe:
     keys: int = 4
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.attack not in ATTACKS:
             raise ValueError(f"unknown attack {self.attack!r}: choose one of {', '.join(ATTACKS)}")
         check_defenses(self.defenses)

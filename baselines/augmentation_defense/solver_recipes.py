@@ -11,6 +11,7 @@ from easy_to_hard.baselines.augmentation_defense.solver_training import SolverTr
 from easy_to_hard.baselines.augmentation_defense.triggers import get_trigger
 from easy_to_hard.baselines.poisoning import check_budget
 from easy_to_hard.baselines.private_training import PrivacyConfig, epsilon_of
+from easy_to_hard.generators.integers import check_integer_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,7 @@ class SolverRecipe:
     seeds: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         get_trigger(self.trigger, self.task)
         check_defenses(self.defenses, tuple(SOLVER_DEFENSES))
         check_compared(self.defenses)

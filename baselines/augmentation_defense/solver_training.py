@@ -13,6 +13,7 @@ from easy_to_hard.baselines.puzzles import Puzzles, Solvers
 from easy_to_hard.baselines.shared import generator_of, require_finite
 from easy_to_hard.baselines.stacked import Stacked
 from easy_to_hard.baselines.victims import Generators
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 _CHECK_EVERY: Final = 100
@@ -47,6 +48,7 @@ class SolverTraining:
     private: PrivacyConfig | None = None
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -30,6 +30,7 @@ from easy_to_hard.baselines.canary.shadows import (
 from easy_to_hard.baselines.image_data import ImageSet, load_images
 from easy_to_hard.baselines.precision import recorded_precision, settle
 from easy_to_hard.baselines.shared import count_parameters, get_device, seed_of
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.reference.results import Measurement, ReferenceResult, over_seeds
 from easy_to_hard.results import source_commit
 from easy_to_hard.version import __version__
@@ -77,6 +78,7 @@ class CanaryRun:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         get_device(self.device)
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, not {self.seed}")

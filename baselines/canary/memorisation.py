@@ -20,6 +20,7 @@ from easy_to_hard.baselines.canary.scores import leave_one_out
 from easy_to_hard.baselines.canary.shadows import ShadowJob, Shadows, train_shadows
 from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles
 from easy_to_hard.baselines.shared import count_parameters, get_device, seed_of
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.reference.results import Measurement, ReferenceResult, over_seeds
 from easy_to_hard.results import source_commit
 from easy_to_hard.version import __version__
@@ -62,6 +63,7 @@ class TaskRun:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         get_device(self.device)
         if not self.kinds:
             raise ValueError("there must be at least one kind of net")

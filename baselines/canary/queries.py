@@ -12,6 +12,7 @@ from torch import Tensor
 from easy_to_hard.baselines.canary.scores import class_log_odds
 from easy_to_hard.baselines.canary.shadows import Shadows
 from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.generators.integers import check_integer_fields
 
 Mode = Literal["online", "offline"]
 
@@ -75,6 +76,7 @@ class CanaryConfig:
     batch_size: int = 2000
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.objective not in OBJECTIVES:
             raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {self.objective!r}")
         if not 0 <= self.epsilon <= 255:

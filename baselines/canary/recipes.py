@@ -9,6 +9,7 @@ from easy_to_hard.baselines.canary.classifiers import ARCHITECTURES
 from easy_to_hard.baselines.canary.image_task import Augmentation
 from easy_to_hard.baselines.canary.queries import CanaryConfig
 from easy_to_hard.baselines.canary.shadows import TrainConfig
+from easy_to_hard.generators.integers import check_integer_fields
 
 # Nets that canaries are made with, and nets that take the role of the target in turn: of each at least so many, for
 # with one of them left out there must be two with and two without each point.
@@ -54,6 +55,7 @@ class ImageRecipe:
     at_once: int = 1
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         require_shadows(self.shadows)
         if not 20 <= self.points <= self.pool:
             raise ValueError(f"points must be from 20 to {self.pool:,}, the pool, not {self.points}")
@@ -116,6 +118,7 @@ class TaskRecipe:
     at_once: int = 1
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.shadows < 6 or self.shadows % 2:
             raise ValueError(
                 f"shadows must be even and at least 6 (each point is in half of the nets), not {self.shadows}"

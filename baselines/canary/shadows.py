@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from easy_to_hard.baselines.precision import Precision, autocast
 from easy_to_hard.baselines.shared import reason_of, require_finite, save_state, seed_of
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 Optimizer = Literal["sgd", "adam"]
@@ -59,6 +60,7 @@ class TrainConfig:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name in ("steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -131,6 +133,7 @@ class ShadowJob:
     described: Mapping[str, Any]
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.at_once < 1:
             raise ValueError(f"the number of nets at once must be at least 1, not {self.at_once}")
 

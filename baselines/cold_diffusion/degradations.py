@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
+from easy_to_hard.generators.integers import check_integer_fields
 
 Shape = tuple[int, int, int, int]
 
@@ -33,6 +34,7 @@ class Degradation(ABC):
     colour_only: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         self._require("steps", self.steps >= 1, "at least 1")
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 from easy_to_hard.baselines.cold_diffusion.nets import ConvNextUNet
 from easy_to_hard.baselines.cold_diffusion.nets_ddpm import DdpmUNet
 from easy_to_hard.baselines.shared import LoopConfig, seed_of
+from easy_to_hard.generators.integers import check_integer_fields
 
 Architecture = Literal["convnext", "ddpm"]
 
@@ -39,6 +40,7 @@ class RestorerConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.architecture not in get_args(Architecture):
             raise ValueError(f"architecture must be one of convnext, ddpm, not {self.architecture!r}")
 
@@ -93,6 +95,9 @@ class Recipe:
     test_images: int
     classifier_steps: int = 2500
     seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        check_integer_fields(self)
 
 
 def _paper(side: int, restorer: RestorerConfig) -> Recipe:

@@ -11,6 +11,8 @@ from typing import Final, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
+from easy_to_hard.generators.integers import check_integer
+
 Degrade: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(clean (B, C, *size) float, severity (B,) int64 from 0 to steps) -> degraded, of the clean one's shape.
 
@@ -122,8 +124,7 @@ def _descend(
 
 
 def _require_steps(steps: int) -> None:
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, not {steps}")
+    check_integer("steps", steps, 1)
 
 
 def _direct(

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from easy_to_hard.generators.integers import check_integer
+
 _FREQUENCIES: Final = 8
 _CONVOLUTIONS: Final[dict[int, type[nn.Conv1d] | type[nn.Conv2d]]] = {1: nn.Conv1d, 2: nn.Conv2d}
 
@@ -47,8 +49,7 @@ class SolutionNet(nn.Module):
         if dimensions not in _CONVOLUTIONS:
             raise ValueError(f"dimensions must be 1 or 2, not {dimensions!r}")
         for name, size in (("condition_channels", condition_channels), ("width", width), ("blocks", blocks)):
-            if size < 1:
-                raise ValueError(f"{name} must be at least 1, not {size!r}")
+            check_integer(name, size, 1)
         convolution = _CONVOLUTIONS[dimensions]
         self.projection = convolution(1 + condition_channels, width, kernel_size=3, padding=1)
         self.firsts = nn.ModuleList(convolution(width, width, kernel_size=3, padding=1) for _ in range(blocks))

@@ -16,6 +16,7 @@ from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, solutio
 from easy_to_hard.baselines.cold_diffusion.solution_nets import SolutionNet
 from easy_to_hard.baselines.precision import Precision, autocast
 from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.generators.integers import check_integer_fields
 
 PrepareRestorer: TypeAlias = Callable[[Puzzles, int], Restore]
 """(puzzles, steps of the way back) -> restorer of their solutions."""
@@ -49,6 +50,7 @@ class NetRestorer:
     precision: Precision
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1, not {self.threshold}")
 
@@ -150,6 +152,7 @@ class NoisyOracle:
     seed: int
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.noise not in NOISES:
             raise ValueError(f"unknown noise {self.noise!r}: choose one of {', '.join(NOISES)}")
         if not 0 <= self.probability <= 1:

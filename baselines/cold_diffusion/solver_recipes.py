@@ -8,6 +8,7 @@ from typing import Any, Final
 from easy_to_hard.baselines.cold_diffusion.solution_degradations import map_degradation
 from easy_to_hard.baselines.cold_diffusion.solution_maps import solution_maps
 from easy_to_hard.baselines.precision import Precision
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.tasks import get_task
 
 
@@ -112,6 +113,7 @@ class SolverRecipe:
     compared_with: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         solution_maps(self.task)
         for name in ("num_seeds", "trained_steps", "training_steps", "batch_size"):
             if getattr(self, name) < 1:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.deep_thinking.model import NUM_CLASSES, Iteration, ThinkingNet, check_sizes
+from easy_to_hard.generators.integers import check_integer
 
 _REACH: Final = 3
 
@@ -93,7 +94,7 @@ class CellularNet(ThinkingNet):
     ) -> None:
         super().__init__(in_channels=in_channels, width=width, dimensions=dimensions, patch=patch)
         check_sizes(hidden=hidden)
-        if levels < 0:
+        if check_integer("levels", levels) < 0:
             raise ValueError(f"levels must be at least 0, not {levels!r}")
         self.hidden = hidden
         self.levels = levels

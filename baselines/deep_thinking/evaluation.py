@@ -29,6 +29,7 @@ from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.sparse_thinking import think_sparsely, thinks_sparsely
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Tracker
 from easy_to_hard.baselines.precision import autocast
+from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.items import slices
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.scoring import wilson_interval
@@ -129,8 +130,7 @@ class Evaluation:
         Raises:
             ValueError: an iteration below 1.
         """
-        if iteration < 1:
-            raise ValueError(f"iteration must be at least 1, not {iteration}")
+        check_integer("iteration", iteration, 1)
         return self.correct[min(iteration, len(self.correct)) - 1] / self.num_items
 
 

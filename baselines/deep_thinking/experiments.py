@@ -16,6 +16,7 @@ from torch import Tensor
 from easy_to_hard.answers import AnswerRules
 from easy_to_hard.baselines.deep_thinking.evaluation import ItemSource
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.generators.integers import check_integer, check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 Kind = Literal["swap", "zero", "noise", "flip"]
@@ -53,6 +54,7 @@ class PerturbationConfig:
     position: int | None = None
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.kind not in get_args(Kind):
             raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, not {self.kind!r}")
         least = 2 if self.kind == "swap" else 1
@@ -356,8 +358,7 @@ def asymptotic_alignment(
     """
     if len(inputs) < 2:
         raise ValueError(f"there must be at least two inputs to compare, not {len(inputs)}")
-    if iterations < 1:
-        raise ValueError(f"iterations must be at least 1, not {iterations}")
+    check_integer("iterations", iterations, 1)
     model.eval()
     inputs = inputs.to(next(model.parameters()).device)
     rows, centred_rows = [], []

@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from torch import Tensor, nn
 
+from easy_to_hard.generators.integers import check_integer
+
 Iteration = Callable[[Tensor, int], Tensor]
 
 NUM_CLASSES: Final = 2
@@ -66,10 +68,9 @@ def arranged(kernel: Tensor) -> Tensor:
 
 
 def check_sizes(**sizes: int) -> None:
-    """ValueError that names the first number below 1."""
+    """ValueError that names the first of some numbers that is no integer, or below 1."""
     for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, not {size!r}")
+        check_integer(name, size, 1)
 
 
 class ThinkingNet(
@@ -216,7 +217,7 @@ class ThinkingNet(
         Raises:
             ValueError: iterations or done below 0, or together more than `depth`.
         """
-        if iterations < 0 or done < 0:
+        if min(check_integer("iterations", iterations), check_integer("done", done)) < 0:
             raise ValueError(f"iterations and done must be at least 0, not {iterations} and {done}")
         if self.depth is not None and done + iterations > self.depth:
             raise ValueError(f"this net has {self.depth} iterations, fewer than the {done + iterations} asked for")

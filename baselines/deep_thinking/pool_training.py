@@ -28,6 +28,7 @@ from torch import Tensor
 from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
 from easy_to_hard.baselines.precision import Precision
 from easy_to_hard.baselines.shared import require_finite, seed_of
+from easy_to_hard.generators.integers import check_integer_fields
 
 _BETAS: Final = (0.9, 0.95)
 # Damage, in cells.
@@ -90,6 +91,7 @@ class PoolConfig:
     log_every: int = 10
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name in ("steps", "iterations", "pool_size", "judged_every", "judged_from", "log_every", "patience"):
             self._require(name, 1 <= getattr(self, name) < math.inf, "at least 1")
         for name in ("noise", "stillness_weight", "warmup_steps", "weight_decay", "seed"):

@@ -16,6 +16,7 @@ from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet, ThinkingNet
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.tasks import DataSpec
 
 _DEFAULT_PRESET: Final = "cpu"
@@ -60,6 +61,7 @@ class NetConfig:
     init_gain: float = 1.0
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.architecture not in get_args(Architecture):
             known = ", ".join(get_args(Architecture))
             raise ValueError(f"architecture must be one of {known}, not {self.architecture!r}")
@@ -113,6 +115,7 @@ class Recipe:
     training: TrainingConfig | PoolConfig
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
         if isinstance(self.training, PoolConfig) != (self.net.architecture == "cellular"):

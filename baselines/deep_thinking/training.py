@@ -23,6 +23,7 @@ from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
 from easy_to_hard.baselines.precision import Precision, Settled, autocast, fast_precision, settle
 from easy_to_hard.baselines.shared import CHECKPOINT, reason_of, require_finite, save_state
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.writing import telling, write_atomically
 
@@ -83,6 +84,7 @@ class TrainingConfig:
     log_every: int = 10
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name in ("steps", "max_iterations", "log_every"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         for name in ("warmup_steps", "weight_decay", "seed", "hold_iterations", "hold_from_step"):

@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
+from easy_to_hard.generators.integers import check_integer_fields
+
 ADJACENCY: Final = "replace one record"
 # exp(20) is 5e8: a guarantee beyond it excludes no attack that anybody could measure.
 VACUOUS_ABOVE: Final = 20.0
@@ -39,6 +41,7 @@ class Mixing:
     diameter: float
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.records < 1:
             raise ValueError(f"n, the number of records, must be at least 1, not {self.records}")
         if not 1 <= self.mix_count <= self.records:
@@ -129,6 +132,7 @@ class Account:
     delta: float = 1e-5
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         compose_advanced(0.0, self.releases, self.delta)
 
     @property

@@ -17,6 +17,7 @@ from easy_to_hard.baselines.dp_instahide.accountant import Mixing, compose_basic
 from easy_to_hard.baselines.dp_instahide.brute_force import log_density
 from easy_to_hard.baselines.dp_instahide.mechanism import choose_records, dirichlet_weights, laplace, mix
 from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.generators.integers import check_integer_fields
 
 _CONFIDENCE: Final = 0.95
 _THRESHOLDS: Final = 200
@@ -48,6 +49,7 @@ class Audit:
     trials: int = 20_000
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.weights not in ("equal", "dirichlet"):
             raise ValueError(f"weights must be equal or dirichlet, not {self.weights!r}")
         if self.trials < 2:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.dp_instahide.accountant import Mixing
+from easy_to_hard.generators.integers import check_integer_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class Cell:
     noise_scale: float
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if self.mix_count < 1:
             raise ValueError(f"k must be at least 1, not {self.mix_count}")
         if not 0 <= self.noise_scale < math.inf:

@@ -8,6 +8,7 @@ from easy_to_hard.baselines.dp_instahide.accountant import compose_advanced
 from easy_to_hard.baselines.dp_instahide.mechanism import make_grid
 from easy_to_hard.baselines.poisoning import check_budget
 from easy_to_hard.baselines.victims import VictimConfig
+from easy_to_hard.generators.integers import check_integer_fields
 
 PRESETS: Final = ("smoke", "small", "paper")
 
@@ -57,6 +58,7 @@ class ImageRecipe:
     trials: int = 40_000
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         check_budget(self.budget)
         check_seeds(self.seeds)
         check_delta(self.delta)
@@ -104,6 +106,7 @@ class PuzzleRecipe:
     seeds: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         check_seeds(self.seeds)
         check_delta(self.delta)
         make_grid(self.mix_counts, self.noise_scales, self.train_items)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from easy_to_hard.baselines.shared import LoopConfig
+from easy_to_hard.generators.integers import check_integer_fields
 
 IMAGES: Final = ("mnist", "cifar10", "folder")
 TASKS: Final = ("mazes", "prefix_sums")
@@ -64,6 +65,7 @@ class Recipe:
     patch: int = 8
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name, value in asdict(self).items():
             if name not in ("title", "seeds", "counts", "learning_rate") and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")

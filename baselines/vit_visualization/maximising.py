@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 # Of TV, in the authors' code.
@@ -69,6 +70,7 @@ class Ascent:
     binary: float = 0.0
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name in ("steps", "copies", "roll_step"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -7,6 +7,7 @@ from typing import Final
 
 from easy_to_hard.baselines.shared import LoopConfig
 from easy_to_hard.baselines.vit_visualization.maximising import Ascent
+from easy_to_hard.generators.integers import check_integer_fields
 
 # Shares of the highest frequency along a side, up to which a filter keeps frequencies or from which on.
 CUTOFFS: Final = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
@@ -54,6 +55,7 @@ class Recipe:
     seeds: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name in ("depth", "width", "conv_width", "batch_size", "neurons", "test_mazes", "train_mazes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.shared import seed_of
+from easy_to_hard.generators.integers import check_integer_fields
 
 Positions = Literal["learned", "relative"]
 
@@ -53,6 +54,7 @@ class VitConfig:
     dense: bool = False
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         for name in ("side", "channels", "patch", "classes", "depth", "width", "heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")

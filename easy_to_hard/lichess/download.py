@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from easy_to_hard.downloads import DEFAULT_PATIENCE, DownloadError, Patience, WrongChecksumError, check_sha256, download
+from easy_to_hard.downloads import (
+    DEFAULT_PATIENCE,
+    Downloaded,
+    DownloadError,
+    Patience,
+    WrongChecksumError,
+    check_sha256,
+    download,
+    remove_part,
+)
 from easy_to_hard.files import file_sha256, write_json
 
 LICHESS_URL: Final = "https://database.lichess.org/lichess_db_puzzle.csv.zst"
@@ -82,17 +91,21 @@ def download_lichess(
     url = url or (LICHESS_URL if record is None else record["url"])
     if out.exists():
         return _check_present(out, record_path, record, snapshot, url, expected)
+
+    def note(got: Downloaded) -> None:
+        # Before the file has its name: without a record nothing would say which file it is.
+        if record is None:
+            new = _new_record(snapshot or _month(got.last_modified), url, got.size, got.sha256)
+            write_json(record_path, new | {"etag": got.etag, "last_modified": got.last_modified})
+
     try:
-        got = download(url, out, sha256=expected, patience=patience, progress=progress)
+        got = download(url, out, sha256=expected, patience=patience, progress=progress, before_naming=note)
     except WrongChecksumError as error:
         if record is None:
             raise
         raise DownloadError(f"{error}: the server has another file than snapshot {record['snapshot']!r}") from error
-    if record is None:
-        record = _new_record(snapshot or _month(got.last_modified), url, got.size, got.sha256)
-        record |= {"etag": got.etag, "last_modified": got.last_modified}
-        write_json(record_path, record)
-    return LichessFile(path=out, snapshot=record["snapshot"], size=got.size, sha256=got.sha256, downloaded=True)
+    named = snapshot or _month(got.last_modified) if record is None else record["snapshot"]
+    return LichessFile(path=out, snapshot=named, size=got.size, sha256=got.sha256, downloaded=True)
 
 
 def _check_present(
@@ -103,6 +116,7 @@ def _check_present(
     found = file_sha256(out)
     if found != expected:
         raise DownloadError(f"{out}: SHA-256 is {found}, not {expected}: remove it to download it again")
+    remove_part(out)
     size = out.stat().st_size
     if record is None:
         record = _new_record(snapshot or _month(None), url, size, found)

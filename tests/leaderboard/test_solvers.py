@@ -233,5 +233,7 @@ def test_inputs_of_other_shapes(name: str, shape: tuple[int, ...]) -> None:
 def test_no_iterations(name: str) -> None:
     task = SOLVERS[name].tasks[0]
     difficulty = TASKS[task].train_difficulty
-    with pytest.raises(ValueError, match="iterations must be at least 1, not 0"):
-        SOLVERS[name].solve(items(task, difficulty, 2)[0], 0)
+    inputs = items(task, difficulty, 2)[0]
+    for wrong, told in ((0, "be at least 1, not 0"), (1.5, r"be an integer, not 1\.5")):
+        with pytest.raises(ValueError, match=f"^iterations must {told}$"):
+            SOLVERS[name].solve(inputs, wrong)  # type: ignore[arg-type]
