@@ -50,7 +50,7 @@ def check_integer_fields(config: Any) -> None:
     Raises:
         ValueError: naming the first such field and what it holds.
     """
-    for name in integer_fields(type(config)):
+    for name in integer_fields(type(config)):  # type: ignore[arg-type]  # a class is hashable
         value = getattr(config, name)
         if value is not None:
             for number in value if isinstance(value, (tuple, list)) else (value,):
