@@ -324,7 +324,8 @@ class _Log:
         if folder is not None and first:
             self._path = folder / "log.jsonl"
             self._file = _open_log(self._path, done.step)
-            self._board = _open_board(folder / "tensorboard", done.step)
+            self._events = folder / "tensorboard"
+            self._board = _open_board(self._events, done.step)
         self._items = 0
         self._started = time.perf_counter()
 
@@ -342,15 +343,19 @@ class _Log:
             self._file.write(json.dumps({"step": step, **line}) + "\n")
             self._file.flush()
         if self._board is not None:
-            for name, value in line.items():
-                self._board.add_scalar(name, value, step)
+            with telling(self._events):
+                for name, value in line.items():
+                    self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Close what is open."""
         self._bar.close()
-        for opened in (self._file, self._board):
-            if opened is not None:
-                opened.close()
+        if self._file is not None:
+            with telling(self._path):
+                self._file.close()
+        if self._board is not None:
+            with telling(self._events):
+                self._board.close()
 
 
 def _open_log(path: Path, done: int) -> Any:
@@ -371,7 +376,8 @@ def _open_board(folder: Path, done: int) -> Any:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=done)
+    with telling(folder):
+        return SummaryWriter(str(folder), purge_step=done)
 
 
 class _Interrupts:

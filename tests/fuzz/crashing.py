@@ -1,9 +1,10 @@
 """Runs of commands that are killed, or find the disk full: each in a fork of one process that has loaded the package.
 
-``python -m fuzz.crashing kill CASE FOLDER POINTS`` kills a command of `CASES` at file events, and sees that the same
-command then ends as if it had never been killed. POINTS is how many events, spread evenly; 0 for each of them.
-``python -m fuzz.crashing full CASE FOLDER POINTS`` leaves a disk less and less room instead; FOLDER is on a small one.
-The last line of the output is what came of it, as JSON.
+``python -m fuzz.crashing kill CASES FOLDER POINTS`` kills commands of `CASES`, a comma between two, at file events, and
+sees that the same command then ends as if it had never been killed. POINTS is how many events of each, spread evenly;
+0 for all of them.
+``python -m fuzz.crashing full CASES FOLDER POINTS`` leaves a disk, FOLDER/disk, less and less room instead.
+A line of JSON for each command is what came of it.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 KILLED: Final = 77
-_TIMES: Final = ("seconds", "training_seconds", "evaluation_seconds", "items_per_second")
+# And the commit, which is another where somebody commits meanwhile.
+_TIMES: Final = ("seconds", "training_seconds", "evaluation_seconds", "items_per_second", "commit")
 _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _EVENTS: Final = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate")
 _ROWS: Final = Path(__file__).parents[1] / "data" / "lichess_puzzles_200.csv"
@@ -58,7 +60,7 @@ def _content(path: Path) -> Any:
 
         return repr(_timeless(torch.load(path, weights_only=True)))
     if path.suffix == ".md":
-        return re.sub(r"[\d.,]+ s on ", "", path.read_text(encoding="utf-8"))
+        return re.sub(r"[\d.,]+ s on |commit \S+", "", path.read_text(encoding="utf-8"))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -158,6 +160,8 @@ def _spread(last: int, points: int) -> list[int]:
 
 def kill(case: str, folder: Path, points: int) -> dict[str, Any]:
     """Kill at each of so many events, run again, compare."""
+    folder = folder / case
+    folder.mkdir()
     total = _count(case, folder / "unbroken")
     expected = contents(folder / "unbroken")
     out, told = folder / "killed", folder / "killed.told"
@@ -200,11 +204,12 @@ def _fill(disk: Path, free: int) -> None:
 def full(case: str, folder: Path, points: int) -> dict[str, Any]:
     """Run with ever less room, see what is told and left, make room, run again, compare."""
     disk, told = folder / "disk", folder / "full.told"
-    code = in_fork(lambda: run(case, folder / "unbroken"), told)
+    unbroken = folder / case
+    code = in_fork(lambda: run(case, unbroken), told)
     if code != 0:
         raise RuntimeError(f"{case} ended with {code}: {told.read_text()}")
-    expected = contents(folder / "unbroken")
-    size = sum(path.stat().st_size for path in (folder / "unbroken").rglob("*") if path.is_file())
+    expected = contents(unbroken)
+    size = sum(path.stat().st_size for path in unbroken.rglob("*") if path.is_file())
     problems, lines = [], []
     chosen = [round(size * number / (points + 1)) for number in range(points)]
     for free in chosen:
@@ -230,12 +235,13 @@ def full(case: str, folder: Path, points: int) -> dict[str, Any]:
 
 def main() -> None:
     """See the module."""
-    way, case, folder, points = sys.argv[1:]
+    way, cases, folder, points = sys.argv[1:]
     import easy_to_hard.baselines.deep_thinking.commands
     import easy_to_hard.baselines.dp_instahide.puzzles
     import easy_to_hard.cli  # noqa: F401  # loaded once, before the forks
 
-    print(json.dumps({"kill": kill, "full": full}[way](case, Path(folder), int(points))))
+    for case in cases.split(","):
+        print(json.dumps({"kill": kill, "full": full}[way](case, Path(folder), int(points))), flush=True)
 
 
 if __name__ == "__main__":

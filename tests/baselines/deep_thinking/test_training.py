@@ -1,5 +1,6 @@
 """Training: it learns, it is a function of the seed, and it can be stopped anywhere."""
 
+import errno
 import json
 import math
 import os
@@ -25,6 +26,7 @@ from easy_to_hard.answers import answer_rules, corridor_mask, most_likely_class
 from easy_to_hard.baselines.deep_thinking.data import draw_batches
 from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, exact_items, train
+from easy_to_hard.writing import WriteError
 
 # Settings
 
@@ -463,6 +465,23 @@ def test_tensorboard_gets_what_the_log_gets(tmp_path: Path, monkeypatch: pytest.
     assert [step for name, step in written if name == "loss"] == list(range(12))
     assert {name for name, _ in written} == {"loss", "accuracy", "learning_rate", "items_per_second"}
     assert closed == [True, True]
+
+
+@pytest.mark.parametrize("fails", ["__init__", "add_scalar", "close"])
+def test_a_full_disk_under_tensorboard_is_told_in_a_line(
+    fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    methods: dict[str, Any] = {"__init__": lambda self, folder, purge_step: None, "add_scalar": lambda *given: None}
+    methods["close"] = lambda self: None
+    module = ModuleType("torch.utils.tensorboard.writer")
+    module.SummaryWriter = type("Writer", (), methods | {fails: full})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", ModuleType("torch.utils.tensorboard"))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", module)
+    with pytest.raises(WriteError, match=r"^cannot write \S+tensorboard: the disk is full$"):
+        _run(tmp_path)
 
 
 # Other processes
