@@ -253,12 +253,16 @@ def evaluate(
     stopped = threading.Event()
     one_at_a_time = threading.Lock()
 
-    def update(iterations: int) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        bar.update(iterations)
-
     def run(part: slice) -> Tracker:
+        shown = 0
+
+        def update(iterations: int) -> None:
+            nonlocal shown
+            if stopped.is_set():
+                raise KeyboardInterrupt
+            shown += iterations
+            bar.update(iterations)
+
         if config.threads is not None:
             torch.set_num_threads(1)
         inputs, targets = (tensor.to(device) for tensor in items[part])
@@ -268,7 +272,7 @@ def evaluate(
             with one_at_a_time:
                 on_answers(part, tracker.answers.cpu())
             tracker.answers = None
-        bar.update(config.max_iterations - len(tracker.counts))
+        bar.update(config.max_iterations - shown)
         return tracker
 
     model.eval()

@@ -297,7 +297,7 @@ _CELLULAR_SUMS: Final = Recipe(
     batch_size=32,
     net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8),
     # Neither answer is the one to give while nothing is known.
-    training=PoolConfig(steps=2000, patience=1.0),
+    training=PoolConfig(steps=1000, patience=1.0),
 )
 # The published width and loss are for 600,000 puzzles and days on GPUs.
 _CPU_MATES: Final = Recipe(

@@ -72,8 +72,13 @@ def think_sparsely(
     """
     rule, courses = rule_of(model), []
     for item in range(len(inputs)):
-        course = _think(model, rule, inputs[item : item + 1], targets[item : item + 1], rules, settings, update)
-        courses.append(course)
+        x, y = inputs[item : item + 1], targets[item : item + 1]
+        if len(inputs) == 1:
+            courses.append(_think(model, rule, x, y, rules, settings, update))
+        else:
+            # The batch is as far as the items that are done.
+            courses.append(_think(model, rule, x, y, rules, settings, lambda _: update(0)))
+            update(settings.max_iterations // len(inputs))
     longest = max(len(course.exact) for course in courses)
     length = max(longest, min(settings.min_iterations, settings.max_iterations))
     if not settings.stop_when_settled:

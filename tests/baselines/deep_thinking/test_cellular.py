@@ -165,6 +165,27 @@ def test_sparse_evaluation_counts_what_the_dense_one_counts(
         assert found[0].num_correct == len(inputs)
 
 
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_progress_ends_at_all_iterations(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+
+    class Bar:
+        def __enter__(self) -> "Bar":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def update(self, iterations: int) -> None:
+            shown.append(iterations)
+
+    monkeypatch.setattr(evaluation, "progress_bar", lambda **_: Bar())
+    config = EvaluationConfig(max_iterations=30, batch_size=batch_size, stop_when_settled=True, threads=1)
+    evaluate(_cellular("mazes"), TensorItems(*TASKS["mazes"]), answer_rules("mazes"), config)
+    assert min(shown) >= 0
+    assert sum(shown) == 30 * -(-6 // batch_size)
+
+
 def test_an_input_without_a_cell() -> None:
     net, rules = _cellular("mazes"), answer_rules("mazes")
     items = TensorItems(torch.zeros(2, 3, 20, 20), torch.zeros(2, 20, 20, dtype=torch.long))
