@@ -288,7 +288,7 @@ _CELLULAR_MAZES: Final = Recipe(
     difficulty=9,
     batch_size=32,
     net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8, patch=2),
-    training=PoolConfig(steps=4000),
+    training=PoolConfig(steps=2000),
 )
 _CELLULAR_SUMS: Final = Recipe(
     title="prefix sums by a cellular automaton: each bit changes with its neighbours until nothing changes any more",
