@@ -1,7 +1,7 @@
-"""What the READMEs say: their commands and their Python run as a reader would type them, and their links lead somewhere.
+"""What the READMEs say: their commands and their Python run as a reader would type them; their links lead somewhere.
 
-Commands run in small (`SMALLER`) and in one folder for each README, in the order of its text; those that take a network,
-a GPU or minutes are checked for their settings alone, the last of them run in `slow` tests.
+Commands run in small (`SMALLER`) and in one folder for each README, in the order of its text. Of those that take a GPU,
+another network than the Hub of the tests, or minutes, the settings alone are checked; the last run in `slow` tests.
 """
 
 import re
@@ -39,7 +39,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 RECURRENT = "--steps 2 --width 8 --head-widths 8 4 --batch-size 4 --max-iterations 4 --precision float32 --quiet"
-CELLULAR = "--steps 2 --width 4 --batch-size 4 --pool-size 8 --iterations 2 --quiet-iterations 1 --judged-from 1 --quiet"
+CELLULAR = "--steps 2 --width 4 --batch-size 4 --pool-size 8 --iterations 2 --quiet-iterations 1 --judged-from 1"
 TWO_ITEMS = "--items 2 --iterations 12 --quiet"
 # The first that a command begins with says by which flags it becomes small; of a flag given twice the last counts.
 SMALLER = {
@@ -48,18 +48,19 @@ SMALLER = {
     "generate": "--count 5",
     "convert-lichess": "",
     "train prefix-sums --settings": "",
-    "train mazes --preset cellular": CELLULAR,
-    "train prefix-sums --preset cellular": CELLULAR,
+    "train mazes --preset cellular": CELLULAR + " --quiet",
+    "train prefix-sums --preset cellular": CELLULAR + " --quiet",
     "train chess": RECURRENT,
     "train": RECURRENT + " --hold-share 0",
     "evaluate --model runs/chess": "--difficulties 1200 " + TWO_ITEMS,
     "evaluate --model mazes": "--difficulties 9 " + TWO_ITEMS,
     "evaluate": "--difficulties 32 " + TWO_ITEMS,
     "think": "--difficulty 9 --iterations 3 --frames 2",
-    "perturb": "--items 2 --quiet",
+    "perturb": "--items 2 --iterations 40 --quiet",
     "align": TWO_ITEMS,
     "score --template": "--template mazes_9",
     "score --predictions": "--quiet",
+    "score --model": "--difficulties 9 " + TWO_ITEMS,
     "score": "--difficulties 9 --items 10 --quiet",
     "leaderboard": "--results leaderboard/results/zeros-mazes.json",
     "publish": "--quiet",
@@ -225,9 +226,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("readme", READMES, ids=str)
-def test_what_it_says_runs(
-    readme: Path, folder: Path, client: HubSession, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_it_says_runs(readme: Path, folder: Path, client: HubSession, capsys: pytest.CaptureFixture[str]) -> None:
     reader = Reader(folder, client)
     for piece in _pieces(readme):
         try:
@@ -251,6 +250,15 @@ SLOW = [
 @pytest.mark.usefixtures("folder")
 def test_what_takes_minutes_runs(piece: Piece) -> None:
     assert cli.main([*shlex.split(piece.text)[1:], "--preset", "smoke", "--quiet"]) == 0
+
+
+def test_every_command_that_is_named_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """In the text, too, where a command is named and not given."""
+    texts = [(ROOT / readme).read_text(encoding="utf-8") for readme in READMES]
+    named = {name for text in texts for name in re.findall(r"`easy-to-hard ([a-z][a-z-]*)", _FENCE.sub("", text))}
+    assert {"build", "score"} <= named
+    assert [name for name in sorted(named) if cli.main([name, "--help"]) != 0] == []
+    capsys.readouterr()
 
 
 def _anchors(path: Path) -> set[str]:
