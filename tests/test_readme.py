@@ -74,7 +74,13 @@ SMALLER = {
     "reference dp-instahide --account": "",
 }
 # Python of another size, and what runs in tests of its own.
-SWAPS = {"mazes_59": "mazes_9", "59": "9"}
+SWAPS = {
+    "you/": {"mazes_59": "mazes_9", "59": "9"},
+    '"lichess"': {
+        "train=True": "train=True, idx_start=0, idx_end=100",
+        'rating=(2000, 2200), themes=["fork"]': 'rating=(0, 3000), themes=["short"]',
+    },
+}
 ELSEWHERE = {"import ray": "test_many_machines.py", "SLURM_ARRAY_TASK_ID": "test_many_machines.py"}
 SOLVER = """
 import torch
@@ -159,13 +165,14 @@ class Reader:
             assert cli.main(small) == 0
 
     def _code(self, piece: Piece) -> None:
-        if "you/" in piece.text:
-            text = piece.text
-            for old, new in SWAPS.items():
+        text = piece.text
+        for word, swaps in SWAPS.items():
+            for old, new in swaps.items() if word in piece.text else ():
                 text = text.replace(old, new)
+        if "you/" in text:
             self.hub.answer(text)
         else:
-            exec(compile(piece.text, piece.where, "exec"), self.names)
+            exec(compile(text, piece.where, "exec"), self.names)
 
     def _torchrun(self, arguments: list[str]) -> None:
         assert "easy_to_hard.cli" in arguments
