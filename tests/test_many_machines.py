@@ -13,7 +13,7 @@ import pytest
 from easy_to_hard import build, storage
 from easy_to_hard.presets import Part
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).parent.parent / "easy_to_hard" / "README.md").read_text(encoding="utf-8")
 
 
 def _block(language: str, containing: str) -> str:
