@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from easy_to_hard.baselines.kit.claims import Criterion, Direction, Statement, judge
-from easy_to_hard.baselines.kit.statistics import find, of_differences, over_seeds
-from easy_to_hard.reference.results import Claim, Condition, Measurement
+from easy_to_hard.baselines.kit.statistics import of_differences, over_seeds
+from easy_to_hard.reference.results import Claim, Condition, Measurement, look_up
 
 SOURCE: Final = "arXiv 2208.09392, section 4"
 
@@ -77,7 +77,7 @@ def decide_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
 
 def _gain(measurements: Sequence[Measurement]) -> list[Measurement]:
     """How much of the degraded images' RMSE is left, from the means over seeds; it has no interval."""
-    degraded, direct = (find(measurements, "RMSE", {"state": state}) for state in ("degraded", "direct"))
+    degraded, direct = (look_up(measurements, "RMSE", {"state": state}) for state in ("degraded", "direct"))
     if degraded is None or direct is None:
         return []
     return [

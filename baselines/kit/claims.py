@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from easy_to_hard.baselines.kit.statistics import find
-from easy_to_hard.reference.results import Claim, Condition, Measurement, Verdict
+from easy_to_hard.reference.results import Claim, Condition, Measurement, Verdict, look_up
 
 Direction = Literal["greater", "less", "at least", "at most", "equal within"]
 
@@ -131,8 +130,8 @@ def judge(statements: Sequence[Statement], measurements: Sequence[Measurement]) 
 
 
 def _judge(statement: Statement, measurements: Sequence[Measurement]) -> Claim:
-    criteria = [(one, find(measurements, one.name, one.condition)) for one in statement.criteria]
-    needs = [(one, find(measurements, one.name, one.condition)) for one in statement.needs]
+    criteria = [(one, look_up(measurements, one.name, one.condition)) for one in statement.criteria]
+    needs = [(one, look_up(measurements, one.name, one.condition)) for one in statement.needs]
     reached = _all_of([None if found is None else one.decide(found, by_value=True) for one, found in needs])
     met = _all_of([None if found is None else one.decide(found) for one, found in criteria])
     verdict: Verdict = "not tested" if reached is False else _HELD[met if reached else None]

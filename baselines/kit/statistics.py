@@ -11,7 +11,7 @@
 import math
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -329,9 +329,3 @@ def is_counted(measurement: Measurement) -> bool:
     wanted = (count / measurement.num_items, *wilson_interval(count, measurement.num_items))
     told = (measurement.value, measurement.low, measurement.high)
     return all(math.isclose(one, other, abs_tol=1e-9) for one, other in zip(wanted, told, strict=True))
-
-
-def find(measurements: Sequence[Measurement], name: str, condition: Mapping[str, Any]) -> Measurement | None:
-    """The measurement of that name under exactly that condition; None where it was not made."""
-    same = (one for one in measurements if one.name == name and dict(one.condition) == dict(condition))
-    return next(same, None)

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Statement, judge
-from easy_to_hard.baselines.kit.statistics import find
-from easy_to_hard.reference.results import Claim, Measurement
+from easy_to_hard.reference.results import Claim, Measurement, look_up
 
 SOURCE: Final = "arXiv 2212.06727"
 _NATURAL: Final = 84.20
@@ -93,7 +92,7 @@ def decide_maze_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]
 
 def _judge_measured(statements: Sequence[Statement], measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
     measured = [
-        one for one in statements if all(find(measurements, each.name, each.condition) for each in one.criteria)
+        one for one in statements if all(look_up(measurements, each.name, each.condition) for each in one.criteria)
     ]
     return judge(measured, measurements)
 

@@ -91,7 +91,9 @@ class Claim:
     evidence: str
 
     def __post_init__(self) -> None:
-        verdict = self.verdict or next(word for word, held in _HELD.items() if held is self.held)
+        verdict: Verdict = next(word for word, held in _HELD.items() if held is self.held)
+        if self.verdict is not None:
+            verdict = self.verdict
         if verdict not in _HELD:
             raise ValueError(f"verdict must be one of {', '.join(get_args(Verdict))}, not {verdict!r}")
         if self.held not in (None, _HELD[verdict]):
@@ -161,10 +163,16 @@ def find_measurement(measurements: Sequence[Measurement], name: str, condition: 
     Raises:
         ValueError: there is none.
     """
-    for measurement in measurements:
-        if measurement.name == name and dict(measurement.condition) == dict(condition):
-            return measurement
-    raise ValueError(f"{name} was not measured under {dict(condition)}")
+    found = look_up(measurements, name, condition)
+    if found is None:
+        raise ValueError(f"{name} was not measured under {dict(condition)}")
+    return found
+
+
+def look_up(measurements: Sequence[Measurement], name: str, condition: Condition) -> Measurement | None:
+    """The measurement of that name under exactly that condition; None where it was not made."""
+    same = (one for one in measurements if one.name == name and dict(one.condition) == dict(condition))
+    return next(same, None)
 
 
 def write_reference_result(result: ReferenceResult, path: Path) -> None:

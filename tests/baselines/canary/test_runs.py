@@ -159,11 +159,11 @@ def test_claims_are_decided_by_whole_intervals() -> None:
     facts = {"attack": LIRA, "nets": "a", "iterations": 5}
     ends = [
         difference("AUC", {**facts, "items": NEW_ITEMS}, 0.46, 0.54),
-        difference("AUC", {**facts, "items": NEW_ITEMS}, 0.4, 0.6),
-        difference("AUC", {**facts, "items": NEW_ITEMS}, 0.56, 0.6),
-        difference("AUC", {**facts, "items": NEW_ITEMS}, 0.4, 0.44),
+        difference("AUC", {**facts, "items": NEW_ITEMS, "attack": "wide"}, 0.4, 0.6),
+        difference("AUC", {**facts, "items": NEW_ITEMS, "attack": "above"}, 0.56, 0.6),
+        difference("AUC", {**facts, "items": NEW_ITEMS, "attack": "below"}, 0.4, 0.44),
         difference("AUC", {**facts, "items": 20}, 0.51, 0.6),
-        difference("AUC", {**facts, "items": 20}, 0.4, 0.6),
+        difference("AUC", {**facts, "items": 20, "nets": "b"}, 0.4, 0.6),
         difference("AUC", {**facts, "items": 20, "iterations": 6}, 0.51, 0.6),
         difference("AUC difference", {"attack": LIRA, "of": "a", "against": "b", "items": 20}, -0.6, -0.5),
         difference("AUC difference", {"attack": LIRA, "of": "20 items", "against": "40 items", "nets": "a"}, 0.5, 0.6),
