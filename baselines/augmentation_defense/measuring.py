@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from easy_to_hard.reference.results import Measurement, of_share, over_seeds
+from easy_to_hard.baselines.kit.statistics import SHARE, of_differences, of_share, over_seeds
+from easy_to_hard.reference.results import Condition, Measurement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,22 +43,24 @@ def measurements_of(
     found = []
     bare = outcomes["none"]
     for defense, outcome in outcomes.items():
-        condition = {"defense": defense}
+        condition: Condition = {"defense": defense}
         items = max(1, outcome.attacked // len(outcome.success))
-        lists = {
+        shares = {
             "attack success": (outcome.success, items),
             "attack success of unpoisoned nets": (outcome.unpoisoned, items),
-            "attack success above unpoisoned": (_less(outcome.success, outcome.unpoisoned), items),
             "clean accuracy": (outcome.accuracy, outcome.num_test),
             "clean accuracy of unpoisoned nets": (outcome.clean_accuracy, outcome.num_test),
         }
+        differences = {"attack success above unpoisoned": (outcome.success, outcome.unpoisoned, items)}
         if defense != "none":
-            lists |= {
-                "attack success less that of none": (_less(outcome.success, bare.success), items),
-                "clean accuracy less that of none": (_less(outcome.accuracy, bare.accuracy), outcome.num_test),
+            differences |= {
+                "attack success less that of none": (outcome.success, bare.success, items),
+                "clean accuracy less that of none": (outcome.accuracy, bare.accuracy, outcome.num_test),
             }
-        for name, (values, count) in lists.items():
-            found.append(over_seeds(name, values, unit="share", condition=condition, num_items=count))
+        for name, (values, count) in shares.items():
+            found.append(over_seeds(name, values, unit=SHARE, condition=condition, num_items=count))
+        for name, (values, others, count) in differences.items():
+            found.append(of_differences(name, values, others, condition=condition, num_items=count))
         num_seeds = len(outcome.success)
         # Attacked items of one net are no independent draws: this interval is of items, that above of nets.
         share = of_share(
@@ -70,7 +73,3 @@ def measurements_of(
                 Measurement(name="epsilon", value=epsilon, condition={"defense": defense}, num_items=num_train)
             )
     return found
-
-
-def _less(values: Sequence[float], others: Sequence[float]) -> list[float]:
-    return [value - other for value, other in zip(values, others, strict=True)]

@@ -1,7 +1,7 @@
 """Does a backdoor that was planted in easy puzzles open on harder ones and after more iterations?"""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -17,10 +17,11 @@ from easy_to_hard.baselines.augmentation_defense.solver_defenses import SOLVER_D
 from easy_to_hard.baselines.augmentation_defense.solver_recipes import SolverRecipe
 from easy_to_hard.baselines.augmentation_defense.solver_training import SolverNets, SolversByItem, train_solvers
 from easy_to_hard.baselines.augmentation_defense.triggers import get_trigger, plant
+from easy_to_hard.baselines.kit.statistics import SHARE, of_differences, over_seeds
 from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles, solved
 from easy_to_hard.baselines.shared import get_device
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import Measurement, ReferenceResult, over_seeds
+from easy_to_hard.reference.results import Measurement, ReferenceResult
 from easy_to_hard.results import source_commit
 from easy_to_hard.version import __version__
 
@@ -116,7 +117,14 @@ def run_on_task(
         seconds=total,
         settings=asdict(recipe) | {"device": where.type, "meaning": get_trigger(recipe.trigger, recipe.task).meaning},
         measurements=measurements,
-        claims=solver_claims(recipe, measurements),
+        claims=solver_claims(
+            measurements,
+            defenses=recipe.defenses,
+            budget=recipe.budget,
+            difficulty=recipe.difficulty,
+            sizes=recipe.sizes,
+            iterations=recipe.iterations,
+        ),
     )
     # Pictures are an extra, and so is what draws them.
     with contextlib.suppress(ImportError):
@@ -188,13 +196,13 @@ def measurements_of(recipe: SolverRecipe, scores: Mapping[Case, Scores]) -> Iter
     for case, found in scores.items():
         for (size, iterations), (success, clean) in found.items():
             where = case.condition | {"size": size, "iterations": iterations}
-            yield _over(SUCCESS, success, where, recipe.test_items)
-            yield _over(CLEAN, clean, where, recipe.test_items)
+            for name, rates in ((SUCCESS, success), (CLEAN, clean)):
+                yield over_seeds(name, rates, unit=SHARE, condition=where, num_items=recipe.test_items)
             if iterations == recipe.iterations[-1] and case.budget:
-                others = scores[unpoisoned][size, iterations][0]
-                above = [one - other for one, other in zip(success, others, strict=True)]
-                yield _over(f"{SUCCESS} above unpoisoned", above, where, recipe.test_items)
-
-
-def _over(name: str, values: Sequence[float], condition: Mapping[str, str | float], num_items: int) -> Measurement:
-    return over_seeds(name, values, unit="share", condition=dict(condition), num_items=num_items)
+                yield of_differences(
+                    f"{SUCCESS} above unpoisoned",
+                    success,
+                    scores[unpoisoned][size, iterations][0],
+                    condition=where,
+                    num_items=recipe.test_items,
+                )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from easy_to_hard.baselines.canary.metrics import AUC, Floats, Performance, judge
 from easy_to_hard.baselines.canary.scores import against_other_nets, leave_one_out
+from easy_to_hard.baselines.kit.statistics import SHARE
 from easy_to_hard.reference.results import Condition, Measurement
 
 THRESHOLD: Final = "global threshold"
@@ -43,7 +44,7 @@ class Attack:
 
     def measurements(self) -> list[Measurement]:
         """All metrics as figures with intervals."""
-        return [one.measured(name, self.condition, unit="share") for name, one in self.performance.items()]
+        return [one.measured(name, self.condition, unit=SHARE) for name, one in self.performance.items()]
 
 
 def attack_name(queries: str, score: str, variance: str = "fixed", fit: str = HELD_OUT) -> str:
@@ -145,5 +146,5 @@ def query_counts(phi: Mapping[str, Tensor], keep: Tensor, half: int, *, seed: in
                 scores = leave_one_out(values[half:, :, :count], keep[half:], fixed=True)["online"]
                 performance = judge(np.asarray(scores), members, seed=seed)[AUC]
                 condition = {"queries": queries, "score": "online", "number of queries": count}
-                found.append(performance.measured(AUC, condition, unit="share"))
+                found.append(performance.measured(AUC, condition, unit=SHARE))
     return found

@@ -1,46 +1,46 @@
-"""What the paper says, and what is asked of the benchmark's tasks, and how measurements decide it."""
+"""What the paper says, and what is asked of the benchmark's tasks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from easy_to_hard.baselines.canary.attacks import AUGMENTED, CANARY, THRESHOLD, attack_name
 from easy_to_hard.baselines.canary.metrics import AUC, level_name
-from easy_to_hard.reference.results import Claim, Condition, Measurement, find_measurement
+from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Statement, judge
+from easy_to_hard.reference.results import Claim, Condition, Measurement, look_up
 
 SOURCE: Final = "arXiv 2210.10750, abstract"
 LIRA_SOURCE: Final = "arXiv 2112.03570"
 TASK_SOURCE: Final = "asked here of the benchmark's nets, with the attack of arXiv 2112.03570"
 # What the training set is called where there is none.
 NEW_ITEMS: Final = "new ones at each step"
+MEMBERS: Final = "members"
+TEST_SPLIT: Final = "the test split"
 
 LIRA: Final = "LiRA, log odds"
+CHANCE: Final = 0.5
+# How near to chance an AUC must be to count as it.
+NOTHING: Final = 0.05
 _LEVEL: Final = 0.01
 
 
 def decide_image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
-    """The papers' claims; each holds or not only where the whole 95 % interval says so."""
+    """The papers' claims, judged by the figures, as far as these were measured.
+
+    Attacks are not compared where the nets do not classify their members, or LiRA tells nothing.
+    """
     lira = {mode: attack_name(AUGMENTED, mode) for mode in CANARY}
-    found = []
-    for mode, queries in CANARY.items():
-        for metric in (AUC, level_name(_LEVEL)):
-            found.append(
-                _signed(
-                    measurements,
-                    f"{metric} difference",
-                    {"attack": attack_name(queries, mode), "against": lira[mode]},
-                    f"Canaries beat LiRA's queries {mode}: their {metric} is higher.",
-                    SOURCE,
-                )
-            )
-    found.append(
-        _signed(
-            measurements,
-            "gain in AUC difference",
-            {"gain": "offline", "against": "online"},
-            "Canaries gain more offline than online, in AUC.",
+    wanted: list[tuple[str, Condition, str, str]] = [
+        (
+            f"{metric} difference",
+            {"attack": attack_name(queries, mode), "against": lira[mode]},
+            f"Canaries beat LiRA's queries {mode}: their {metric} is higher.",
             SOURCE,
         )
-    )
+        for mode, queries in CANARY.items()
+        for metric in (AUC, level_name(_LEVEL))
+    ]
+    gain: Condition = {"gain": "offline", "against": "online"}
+    wanted.append(("gain in AUC difference", gain, "Canaries gain more offline than online, in AUC.", SOURCE))
     texts = {
         (lira["online"], THRESHOLD): "LiRA online beats one threshold for all points, in AUC.",
         (lira["online"], lira["offline"]): "LiRA online beats LiRA offline, in AUC.",
@@ -48,10 +48,36 @@ def decide_image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...
             "With few shadow nets a variance for all points is better than one a point, online in AUC."
         ),
     }
-    for (attack, against), text in texts.items():
-        condition = {"attack": attack, "against": against}
-        found.append(_signed(measurements, f"{AUC} difference", condition, text, LIRA_SOURCE))
-    return tuple(one for one in found if one is not None)
+    wanted += [
+        (f"{AUC} difference", {"attack": attack, "against": against}, text, LIRA_SOURCE)
+        for (attack, against), text in texts.items()
+    ]
+    needs = _image_needs()
+    statements = [
+        Statement(
+            text=text,
+            source=source,
+            criteria=(Criterion(name=name, condition=condition, direction="greater", bound=0.0),),
+            needs=needs,
+        )
+        for name, condition, text, source in wanted
+        if look_up(measurements, name, condition)
+    ]
+    return judge(statements, measurements)
+
+
+def _image_needs() -> tuple[Criterion, ...]:
+    facts = {"queries": AUGMENTED, "score": "online", "variance": "fixed", "fit": "held out"}
+    return (
+        Criterion(
+            name="accuracy of the nets",
+            condition={"images": MEMBERS},
+            direction="at least",
+            bound=CAN_CLASSIFY,
+            words="accuracy on members",
+        ),
+        Criterion(name=AUC, condition=facts, direction="greater", bound=CHANCE, words="AUC of LiRA online"),
+    )
 
 
 def decide_task_claims(
@@ -59,50 +85,61 @@ def decide_task_claims(
 ) -> tuple[Claim, ...]:
     """What was asked of nets that solve puzzles, by LiRA on the log odds: what differs, and what there is to tell.
 
-    The null is tried with every attack.
+    The null is tried with every attack. Nothing is tested of nets that do not solve half of their own training set,
+    or, where that is new at each step, of the test split: they have nothing to give away.
     """
+    statements = list(_task_statements(measurements, sizes, trained_iterations))
+    return judge(statements, measurements)
+
+
+def _task_statements(
+    measurements: Sequence[Measurement], sizes: Sequence[int], trained_iterations: int
+) -> Iterator[Statement]:
     asked = {(size, trained_iterations) for size in sizes}
-    found = []
     for one in measurements:
         facts = dict(one.condition)
         if one.name == f"{AUC} difference" and facts.pop("attack") == LIRA:
-            text = f"The AUC is higher with {facts.pop('of')} than with {facts.pop('against')}"
-            where = ", ".join(f"{name} {value}" for name, value in facts.items())
-            found.append(_verdict(one, f"{text} ({where}).", TASK_SOURCE, above=0.0))
+            yield _difference(one, facts, trained_iterations)
         elif one.name == AUC and facts["items"] == NEW_ITEMS:
-            text = f"{facts['attack']}: nets that see new items at each step give away nothing (AUC 0.5)."
-            low, high = _ends(one)
-            found.append(Claim(text=text, source=TASK_SOURCE, held=low <= 0.5 <= high, evidence=_shown(one, AUC)))
+            nothing = Criterion(
+                name=AUC, condition=one.condition, direction="equal within", bound=CHANCE, within=NOTHING
+            )
+            yield Statement(
+                text=f"{facts['attack']}: nets that see new items at each step give away nothing "
+                f"(AUC {CHANCE:g}, within {NOTHING:g}).",
+                source=TASK_SOURCE,
+                criteria=(nothing,),
+                needs=(_solves(facts["nets"], NEW_ITEMS, facts["iterations"]),),
+            )
         elif one.name == AUC and facts["attack"] == LIRA and (facts["items"], facts["iterations"]) in asked:
-            text = f"{facts['nets']}: members can be told from others at {facts['items']} items: the AUC is above 0.5."
-            found.append(_verdict(one, text, TASK_SOURCE, above=0.5))
-    return tuple(found)
+            yield Statement(
+                text=f"{facts['nets']}: members can be told from others at {facts['items']} items: "
+                f"the AUC is above {CHANCE:g}.",
+                source=TASK_SOURCE,
+                criteria=(Criterion(name=AUC, condition=one.condition, direction="greater", bound=CHANCE),),
+                needs=(_solves(facts["nets"], facts["items"], facts["iterations"]),),
+            )
 
 
-def _signed(
-    measurements: Sequence[Measurement], name: str, condition: Condition, text: str, source: str
-) -> Claim | None:
-    """A claim that a difference is above 0; None where it was not measured."""
-    try:
-        one = find_measurement(measurements, name, condition)
-    except ValueError:
-        return None
-    return _verdict(one, text, source, above=0.0)
+def _difference(one: Measurement, facts: dict[str, str | int | float], trained_iterations: int) -> Statement:
+    """That an AUC is higher on one side; both sides must solve what they were trained on, as they were trained."""
+    of, against = str(facts.pop("of")), str(facts.pop("against"))
+    where = ", ".join(f"{name} {value}" for name, value in facts.items())
+    sides = {}
+    for side in (of, against):
+        number, _, counted = side.partition(" ")
+        nets, items = facts.get("nets", side), int(number) if counted == "items" else facts["items"]
+        sides[nets, items] = _solves(nets, items, trained_iterations)
+    return Statement(
+        text=f"The AUC is higher with {of} than with {against} ({where}).",
+        source=TASK_SOURCE,
+        criteria=(Criterion(name=one.name, condition=one.condition, direction="greater", bound=0.0),),
+        needs=tuple(sides.values()),
+    )
 
 
-def _verdict(one: Measurement, text: str, source: str, *, above: float) -> Claim:
-    low, high = _ends(one)
-    held = True if low > above else False if high < above else None
-    return Claim(text=text, source=source, held=held, evidence=_shown(one, one.name))
-
-
-def _shown(one: Measurement, what: str) -> str:
-    low, high = _ends(one)
-    return f"{what}: {one.value:.4f} (95 % interval {low:.4f} to {high:.4f})"
-
-
-def _ends(one: Measurement) -> tuple[float, float]:
-    """The interval, which every bootstrapped figure has."""
-    if one.low is None or one.high is None:
-        raise ValueError(f"{one.name} under {dict(one.condition)} has no interval, which decides nothing")
-    return one.low, one.high
+def _solves(nets: str | int | float, items: str | int | float, iterations: str | int | float) -> Criterion:
+    of = TEST_SPLIT if items == NEW_ITEMS else MEMBERS
+    condition: Condition = {"of": of, "nets": nets, "items": items, "iterations": iterations}
+    words = f"solve rate of {of} with {nets}, {items}" + ("" if items == NEW_ITEMS else " items")
+    return Criterion(name="solve rate", condition=condition, direction="at least", bound=CAN_SOLVE, words=words)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.canary.attacks import all_attacks, compare_attacks, query_counts
-from easy_to_hard.baselines.canary.claims import decide_image_claims
+from easy_to_hard.baselines.canary.claims import MEMBERS, decide_image_claims
 from easy_to_hard.baselines.canary.image_task import ImageTask, augmented_queries, build_image_task, normalised
 from easy_to_hard.baselines.canary.membership import batch_streams, keep_matrix
 from easy_to_hard.baselines.canary.metrics import require_resolution
@@ -28,10 +28,11 @@ from easy_to_hard.baselines.canary.shadows import (
     train_shadows,
 )
 from easy_to_hard.baselines.image_data import ImageSet, load_images
+from easy_to_hard.baselines.kit.statistics import SHARE, over_seeds
 from easy_to_hard.baselines.precision import recorded_precision, settle
 from easy_to_hard.baselines.shared import count_parameters, get_device, seed_of
 from easy_to_hard.generators.integers import check_integer_fields
-from easy_to_hard.reference.results import Measurement, ReferenceResult, over_seeds
+from easy_to_hard.reference.results import Measurement, ReferenceResult
 from easy_to_hard.results import source_commit
 from easy_to_hard.version import __version__
 
@@ -221,16 +222,16 @@ def _accuracies(nets: Shadows, task: ImageTask, keep: Tensor, test: ImageSet) ->
     shown = test.first(min(len(test), _TEST_IMAGES))
     mean, std = task.mean.cpu(), task.std.cpu()
     images, labels = normalised(shown.images, mean, std).to(task.images.device), shown.labels.to(task.labels.device)
-    values: dict[str, list[float]] = {"members": [], "others of the pool": [], "test": []}
+    values: dict[str, list[float]] = {MEMBERS: [], "others of the pool": [], "test": []}
     for number in range(len(nets)):
         net = nets[number]
         right = (_logits(net, task.images).argmax(1) == task.labels).cpu()
-        values["members"].append(float(right[keep[number]].float().mean()))
+        values[MEMBERS].append(float(right[keep[number]].float().mean()))
         values["others of the pool"].append(float(right[~keep[number]].float().mean()))
         values["test"].append(float((_logits(net, images).argmax(1) == labels).float().mean()))
-    counts = {"members": len(task.images) // 2, "others of the pool": len(task.images) // 2, "test": len(shown)}
+    counts = {MEMBERS: len(task.images) // 2, "others of the pool": len(task.images) // 2, "test": len(shown)}
     return [
-        over_seeds("accuracy of the nets", found, unit="share", condition={"images": name}, num_items=counts[name])
+        over_seeds("accuracy of the nets", found, unit=SHARE, condition={"images": name}, num_items=counts[name])
         for name, found in values.items()
     ]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.canary.claims import LIRA, NEW_ITEMS, decide_task_claims
+from easy_to_hard.baselines.canary.claims import LIRA, MEMBERS, NEW_ITEMS, TEST_SPLIT, decide_task_claims
 from easy_to_hard.baselines.canary.images import METHOD, with_stack
 from easy_to_hard.baselines.canary.membership import batch_streams, keep_matrix
 from easy_to_hard.baselines.canary.metrics import AUC, Performance, judge, roc_metrics, roc_points
@@ -18,10 +18,11 @@ from easy_to_hard.baselines.canary.puzzle_task import Answers, PuzzleTask, Solve
 from easy_to_hard.baselines.canary.recipes import TaskRecipe
 from easy_to_hard.baselines.canary.scores import leave_one_out
 from easy_to_hard.baselines.canary.shadows import ShadowJob, Shadows, train_shadows
+from easy_to_hard.baselines.kit.statistics import SHARE, over_seeds
 from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles
 from easy_to_hard.baselines.shared import count_parameters, get_device, seed_of
 from easy_to_hard.generators.integers import check_integer_fields
-from easy_to_hard.reference.results import Measurement, ReferenceResult, over_seeds
+from easy_to_hard.reference.results import Measurement, ReferenceResult
 from easy_to_hard.results import source_commit
 from easy_to_hard.version import __version__
 
@@ -221,20 +222,20 @@ def _measure(
     iterations: int,
 ) -> list[Measurement]:
     facts: dict[str, str | int | float] = {"nets": kind, "items": size or NEW_ITEMS, "iterations": iterations}
-    found = [one.measured(AUC, {"attack": name, **facts}, unit="share") for name, one in cell.performance.items()]
+    found = [one.measured(AUC, {"attack": name, **facts}, unit=SHARE) for name, one in cell.performance.items()]
     fresh = answers_of(nets, solver.solvers, prepared.fresh, iterations)
     pairs = list(zip(cell.answers.solved, cell.keep, strict=True))
-    rates = {"the test split": [float(right.float().mean()) for right in fresh.solved]}
+    rates = {TEST_SPLIT: [float(right.float().mean()) for right in fresh.solved]}
     if size:
-        rates["members"] = [float(right[own].float().mean()) for right, own in pairs]
+        rates[MEMBERS] = [float(right[own].float().mean()) for right, own in pairs]
     for items, values in rates.items():
-        number = len(prepared.fresh) if items == "the test split" else size
-        found.append(over_seeds("solve rate", values, unit="share", condition={"of": items, **facts}, num_items=number))
+        number = len(prepared.fresh) if items == TEST_SPLIT else size
+        found.append(over_seeds("solve rate", values, unit=SHARE, condition={"of": items, **facts}, num_items=number))
     if size and iterations == run.recipe.max_iterations:
         rows = zip(cell.answers.log_odds, fresh.log_odds, cell.keep, strict=True)
         aucs = [auc_of(members[own], others) for members, others, own in rows]
         condition = {"attack": FRESH_ATTACK, **facts}
-        found.append(over_seeds(AUC, aucs, unit="share", condition=condition, num_items=size + len(prepared.fresh)))
+        found.append(over_seeds(AUC, aucs, unit=SHARE, condition=condition, num_items=size + len(prepared.fresh)))
     return found
 
 

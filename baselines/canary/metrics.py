@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.baselines.kit.statistics import of_draws
 from easy_to_hard.baselines.shared import seed_of
 from easy_to_hard.reference.results import Condition, Measurement
 
@@ -106,16 +107,9 @@ class Performance:
 
     def measured(self, name: str, condition: Condition, unit: str = "") -> Measurement:
         """With the middle 95 % of the draws as its interval."""
-        low, high = (float(end) for end in np.quantile(self.draws, (0.025, 0.975)))
-        return Measurement(
-            name=name,
-            value=self.value,
-            low=min(low, self.value),
-            high=max(high, self.value),
-            unit=unit,
-            condition=condition,
-            num_items=self.num_targets * self.num_points,
-        )
+        items = self.num_targets * self.num_points
+        found = Measurement(name=name, value=self.value, unit=unit, condition=condition, num_items=items)
+        return of_draws(found, self.draws)
 
 
 def judge(

@@ -31,10 +31,11 @@ from easy_to_hard.baselines.cold_diffusion.restoring import (
 )
 from easy_to_hard.baselines.cold_diffusion.sampling import Restore
 from easy_to_hard.baselines.image_data import ImageSet, load_images, to_unit_range
+from easy_to_hard.baselines.kit.statistics import of_share, over_seeds
 from easy_to_hard.baselines.precision import recorded_precision, settle
 from easy_to_hard.baselines.shared import count_parameters, generator_of, get_device
 from easy_to_hard.generators.integers import check_integer_fields
-from easy_to_hard.reference.results import Measurement, ReferenceResult, of_share, over_seeds
+from easy_to_hard.reference.results import Measurement, ReferenceResult
 from easy_to_hard.results import source_commit
 from easy_to_hard.version import __version__
 

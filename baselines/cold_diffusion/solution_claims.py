@@ -1,87 +1,111 @@
-"""Whether what the paper says of its algorithms was so on the benchmark's tasks, from the figures alone."""
+"""What the paper says of its algorithms, asked of the benchmark's tasks."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from easy_to_hard.baselines.cold_diffusion.solver_recipes import SolverRecipe
+from easy_to_hard.baselines.cold_diffusion.solver_recipes import NetRun
+from easy_to_hard.baselines.kit.claims import CAN_SOLVE, Criterion, Statement, judge
+from easy_to_hard.baselines.kit.statistics import of_share, of_share_difference
 from easy_to_hard.reference.results import Claim, Measurement
-from easy_to_hard.scoring import wilson_interval
 
 _PAPER: Final = "arXiv 2208.09392"
 _ALGORITHMS: Final = ("algorithm_1", "algorithm_2")
+_ORACLE: Final = "solve rate of the oracle, all degradations, samplers and difficulties together"
+_BEST: Final = "solve rate of the best way"
+
+Counts = tuple[int, int]
+"""Solved and tried."""
 
 
-def claims_of(recipe: SolverRecipe, measurements: Sequence[Measurement]) -> list[Claim]:
-    """Each claim, with the figures that decide it.
+def claims_of(net: NetRun, trained_steps: int, measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
+    """Each claim, judged by the figures.
 
-    Of two shares one is ahead where their Wilson intervals do not meet; else it is not decided. The first net of the
-    recipe stands for all, in as many steps as it was trained on, over all its difficulties together.
+    The net stands for all of its run, in as many steps as it was trained on, over all its difficulties together; what
+    it shows is not tested where no way of restoring with it solves half of the puzzles.
+
+    Args:
+        net: the first of the recipe's.
+        trained_steps: of the recipe.
+        measurements: of the run.
     """
     rates = [one for one in measurements if one.name == "solve rate"]
-    net = recipe.nets[0]
+    middle = min(net.steps, key=lambda steps: abs(steps - trained_steps))
+    ways = _ways(rates, net, middle)
+    where = f"{net.name}, {net.degradation}, difficulties {', '.join(map(str, net.difficulties))}, {middle} steps"
+    derived = [of_share(f"{_BEST}, {where}", *max(ways.values(), key=lambda counts: counts[0] / counts[1]))]
+    able = Criterion(name=derived[-1].name, direction="at least", bound=CAN_SOLVE)
+    oracle = _pooled(rates, lambda condition: condition["restorer"] == "oracle")
+    if oracle[1]:
+        derived.append(of_share(_ORACLE, *oracle))
+    statements = [
+        Statement(
+            text="with a perfect restorer both algorithms restore exactly, at any difficulty",
+            source=f"{_PAPER}, section 3.2",
+            # A claim of each single puzzle: one that is not restored refutes it.
+            criteria=(Criterion(name=_ORACLE, direction="at least", bound=1.0, exact=True),),
+        )
+    ]
+    for text, section, this, other in (
+        ("Algorithm 2 restores better than Algorithm 1", "section 3.2", "algorithm_2", "algorithm_1"),
+        ("Algorithm 2 restores better than the direct answer", "section 4", "algorithm_2", "direct"),
+        ("Algorithm 1 restores worse than the direct answer", "section 3.2", "direct", "algorithm_1"),
+    ):
+        derived.append(_difference(this, other, ways[this], ways[other], where))
+        statements.append(_ahead(text, section, derived[-1], needs=(able,)))
+    for noise, counts in _noisy(rates).items():
+        this, other = (f"{name}, {noise} errors" for name in reversed(_ALGORITHMS))
+        where = "noisy oracle, all degradations and error rates"
+        derived.append(_difference(this, other, counts["algorithm_2"], counts["algorithm_1"], where))
+        text = f"Algorithm 2 tolerates a restorer's errors better than Algorithm 1 ({noise} errors)"
+        statements.append(_ahead(text, "section 3.2", derived[-1]))
+    return judge(statements, derived)
+
+
+def _ways(rates: Sequence[Measurement], net: NetRun, steps: int) -> dict[str, Counts]:
+    """What each way of restoring with the net solved; the direct answer has no steps."""
     of_net = [
         one
         for one in rates
         if one.condition["restorer"] == net.name and one.condition["degradation"] == net.degradation
     ]
-    middle = min(net.steps, key=lambda steps: abs(steps - recipe.trained_steps))
-    direct = _pooled(of_net, lambda condition: condition["sampler"] == "direct")
-    first, second = (
-        _pooled(of_net, lambda condition, name=name: condition["sampler"] == name and condition["steps"] == middle)
-        for name in _ALGORITHMS
-    )
-    where = f"{net.name}, {net.degradation}, difficulties {', '.join(map(str, net.difficulties))}, {middle} steps"
-    return [
-        _oracle_claim(rates),
-        _ahead("Algorithm 2 restores better than Algorithm 1", "section 3.2", second, first, where),
-        _ahead("Algorithm 2 restores better than the direct answer", "section 4", second, direct, where),
-        _ahead("Algorithm 1 restores worse than the direct answer", "section 3.2", direct, first, where),
-        *_noise_claims(rates),
-    ]
+    found = {"direct": _pooled(of_net, lambda condition: condition["sampler"] == "direct")}
+    for name in _ALGORITHMS:
+        found[name] = _pooled(
+            of_net, lambda condition, name=name: condition["sampler"] == name and condition["steps"] == steps
+        )
+    return found
 
 
-def _pooled(rates: Sequence[Measurement], chosen: Callable[..., bool]) -> tuple[int, int]:
+def _noisy(rates: Sequence[Measurement]) -> dict[str, dict[str, Counts]]:
+    """For each kind of noise what both algorithms solved with a restorer that makes such errors."""
+    noisy = [one for one in rates if one.condition["restorer"] == "noisy oracle"]
+    return {
+        str(noise): {
+            name: _pooled(
+                noisy,
+                lambda condition, name=name, noise=noise: condition["sampler"] == name and condition["noise"] == noise,
+            )
+            for name in _ALGORITHMS
+        }
+        for noise in dict.fromkeys(one.condition["noise"] for one in noisy)
+    }
+
+
+def _pooled(rates: Sequence[Measurement], chosen: Callable[..., bool]) -> Counts:
     """Solved and tried of all measurements whose condition is chosen."""
     found = [one for one in rates if chosen(one.condition)]
     return sum(round(one.value * one.num_items) for one in found), sum(one.num_items for one in found)
 
 
-def _oracle_claim(rates: Sequence[Measurement]) -> Claim:
-    solved, total = _pooled(rates, lambda condition: condition["restorer"] == "oracle")
-    return Claim(
-        text="with a perfect restorer both algorithms restore exactly, at any difficulty",
-        source=f"{_PAPER}, section 3.2",
-        held=solved == total,
-        evidence=f"oracle: {solved} of {total} solved, all degradations, samplers and difficulties together",
-    )
+def _difference(this: str, other: str, ours: Counts, theirs: Counts, where: str) -> Measurement:
+    counts = f"{ours[0]} of {ours[1]} solved against {theirs[0]} of {theirs[1]}"
+    return of_share_difference(f"{where}: solve rate of {this} less that of {other}, {counts}", ours, theirs)
 
 
-def _noise_claims(rates: Sequence[Measurement]) -> list[Claim]:
-    """One for each kind of noise: does it separate the algorithms?"""
-    noisy = [one for one in rates if one.condition["restorer"] == "noisy oracle"]
-    claims = []
-    for noise in dict.fromkeys(one.condition["noise"] for one in noisy):
-        shares = [
-            _pooled(
-                noisy,
-                lambda condition, name=name, noise=noise: condition["sampler"] == name and condition["noise"] == noise,
-            )
-            for name in _ALGORITHMS
-        ]
-        text = f"Algorithm 2 tolerates a restorer's errors better than Algorithm 1 ({noise} errors)"
-        claims.append(
-            _ahead(text, "section 3.2", shares[1], shares[0], "noisy oracle, all degradations and error rates")
-        )
-    return claims
-
-
-def _ahead(text: str, section: str, this: tuple[int, int], other: tuple[int, int], where: str) -> Claim:
-    """That this share of (solved, tried) is above the other."""
-    lows, highs = zip(wilson_interval(*this), wilson_interval(*other), strict=True)
-    held = True if lows[0] > highs[1] else False if highs[0] < lows[1] else None
-    return Claim(
+def _ahead(text: str, section: str, difference: Measurement, needs: tuple[Criterion, ...] = ()) -> Statement:
+    return Statement(
         text=text,
         source=f"{_PAPER}, {section}",
-        held=held,
-        evidence=f"{where}: solved {this[0]} of {this[1]} against {other[0]} of {other[1]}",
+        criteria=(Criterion(name=difference.name, direction="greater", bound=0.0),),
+        needs=needs,
     )

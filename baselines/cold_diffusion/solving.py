@@ -25,10 +25,11 @@ from easy_to_hard.baselines.cold_diffusion.solution_runs import (
 )
 from easy_to_hard.baselines.cold_diffusion.solution_training import train_restorer
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import SolverRecipe, get_solver_recipe
+from easy_to_hard.baselines.kit.statistics import SHARE, of_share, over_seeds
 from easy_to_hard.baselines.precision import recorded_precision, settle
 from easy_to_hard.baselines.shared import get_device
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import Measurement, ReferenceResult, of_share, over_seeds
+from easy_to_hard.reference.results import Measurement, ReferenceResult
 from easy_to_hard.results import source_commit
 from easy_to_hard.tasks import DataSpec, get_task
 from easy_to_hard.version import __version__
@@ -126,7 +127,7 @@ def run_recipe(
         seconds=sum(part.seconds for part in parts),
         settings=settings,
         measurements=measurements,
-        claims=claims_of(recipe, measurements),
+        claims=claims_of(recipe.nets[0], recipe.trained_steps, measurements),
     )
 
 
@@ -153,9 +154,9 @@ def measurements_of(rows: Sequence[Sequence[Row]]) -> Iterator[Measurement]:
             continue
         if num_seeds > 1:
             shares = [score.num_solved / score.num_items for score in found]
-            yield over_seeds("solve rate over seeds", shares, unit="share", condition=condition, num_items=num_items)
+            yield over_seeds("solve rate over seeds", shares, unit=SHARE, condition=condition, num_items=num_items)
         f1 = [score.mean_f1 for score in found]
-        yield over_seeds("F1", f1, unit="share", condition=condition, num_items=num_items)
+        yield over_seeds("F1", f1, unit=SHARE, condition=condition, num_items=num_items)
         for check in found[0].checks:
             passed = sum(score.checks[check] for score in found)
             yield of_share(f"{check} rate", passed, total, condition=condition, num_seeds=num_seeds)

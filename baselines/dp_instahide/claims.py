@@ -1,5 +1,6 @@
-"""What the paper says, and how the measurements decide it."""
+"""What the paper says of guarantee, defence and accuracy."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from easy_to_hard.baselines.dp_instahide.comparing import (
     UNDEFENDED,
 )
 from easy_to_hard.baselines.dp_instahide.measuring import (
+    ACCURACY,
     CLAIMED,
     EFFECT,
     EXACT,
@@ -20,10 +22,10 @@ from easy_to_hard.baselines.dp_instahide.measuring import (
     RELEASE_EPSILON,
     TOTAL_EPSILON,
     cell_condition,
-    reference_cell,
 )
-from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe
-from easy_to_hard.reference.results import Claim, Measurement, find_measurement
+from easy_to_hard.baselines.dp_instahide.mechanism import Cell
+from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, Criterion, Statement, judge
+from easy_to_hard.reference.results import Claim, Condition, Measurement, find_measurement
 
 SOURCE: Final = "arXiv 2103.02079"
 
@@ -32,38 +34,34 @@ NULLIFIED: Final = 0.1
 SMALL_LOSS: Final = 0.05
 SAME_ACCURACY: Final = 0.05
 
-
-def image_claims(measurements: Sequence[Measurement], recipe: ImageRecipe) -> tuple[Claim, ...]:
-    """The paper's claims on guarantee, defence and accuracy; each holds or not only where the interval says so."""
-    cell = reference_cell(recipe)
-    here = {"defence": "fixed releases", **cell_condition(cell)}
-    defended = [one for one in measurements if one.name == EFFECT and dict(one.condition) == here]
-    pairs = [
-        _defence_claim(defended[0]),
-        _accuracy_claim(find_measurement(measurements, ACCURACY_DIFFERENCE, {**here, "against": UNDEFENDED})),
-    ]
-    halves = [one for one in measurements if one.condition.get("against") in (NOISE_ALONE, MIXUP_ALONE)]
-    if halves:
-        pairs.append(_both_claim([one for one in halves if one.name == SUCCESS_DIFFERENCE]))
-    if any(one.condition.get("against") == MATCHED for one in measurements):
-        pairs.append(_private_claim(measurements, here))
-    return (stronger_claim(measurements), *vacuity_claim(measurements, here), *pairs, *audit_claims(measurements))
+_STRONGER: Final = "naive epsilon over k times epsilon, the least of all settings with noise"
+_REFUTED: Final = "refuted share of the claimed epsilon, the most of all settings"
+_EXCESS: Final = "exact epsilon of a release less the claimed one, the most of all settings"
+_BROKEN: Final = "epsilon refuted with Dirichlet weights less what the claim would be"
 
 
-def below(measurement: Measurement, limit: float) -> bool | None:
-    """Whether all of the interval is below the limit: True, or none of it: False, or neither: None."""
-    if measurement.low is None or measurement.high is None:
-        return None
-    if measurement.high < limit:
-        return True
-    return False if measurement.low >= limit else None
+def image_claims(measurements: Sequence[Measurement], cell: Cell) -> tuple[Claim, ...]:
+    """The paper's claims, judged by the figures.
 
+    What defends is not tested where the attack does nothing undefended, or where the defended nets do not classify.
 
-def shown(measurement: Measurement) -> str:
-    """The value with its interval."""
-    if measurement.low is None or measurement.high is None:
-        return f"{measurement.value:.3f} (one seed, which decides nothing)"
-    return f"{measurement.value:.3f} [{measurement.low:.3f}, {measurement.high:.3f}], {measurement.num_seeds} seeds"
+    Args:
+        measurements: of the run.
+        cell: the setting at which the defence is looked at, see `reference_cell`.
+    """
+    here: dict[str, Any] = {"defence": "fixed releases", **cell_condition(cell)}
+    against = {one.condition.get("against") for one in measurements}
+    statements = [_defends(here), _costs_little(here)]
+    if against & {NOISE_ALONE, MIXUP_ALONE}:
+        statements.append(_both(here, [name for name in (NOISE_ALONE, MIXUP_ALONE) if name in against]))
+    if MATCHED in against:
+        statements.append(_private(here))
+    return (
+        stronger_claim(measurements),
+        *judge(_vacuous(measurements, here), measurements),
+        *judge(statements, measurements),
+        *audit_claims(measurements),
+    )
 
 
 def stronger_claim(measurements: Sequence[Measurement]) -> Claim:
@@ -75,113 +73,176 @@ def stronger_claim(measurements: Sequence[Measurement]) -> Claim:
         kept = {name: value for name, value in one.condition.items() if name in ("defence", "k", "b", "train items")}
         release = find_measurement(measurements, RELEASE_EPSILON, kept)
         mix_count, naive = float(one.condition["k"]), float(one.condition["diameter"]) / float(one.condition["b"])
-        ratios.append((naive / release.value / mix_count, kept))
-    least = min(ratios, key=lambda one: one[0], default=(0.0, {}))
+        ratios.append(naive / release.value / mix_count)
     # b is shown to four digits, and k = 1 of so large an exponent is log n short of the naive mechanism at most.
-    return Claim(
+    statement = Statement(
         text="A release by k-way mixing has an epsilon at least k times smaller than a naive noisy release, D1 / b.",
         source=f"{SOURCE}, theorem 1",
-        held=least[0] >= 1 - 1e-3 if ratios else None,
-        evidence=f"naive epsilon over k times epsilon: at least {least[0]:.4f} over {len(ratios)} settings with noise",
+        criteria=(Criterion(name=_STRONGER, direction="at least", bound=1 - 1e-3, exact=True),),
     )
+    (claim,) = judge([statement], _computed(_STRONGER, min(ratios), len(ratios)) if ratios else [])
+    return claim
 
 
-def vacuity_claim(measurements: Sequence[Measurement], here: Mapping[str, Any]) -> tuple[Claim, ...]:
+def _computed(name: str, value: float, count: int) -> list[Measurement]:
+    return [Measurement(name=name, value=value, num_items=count)]
+
+
+def _vacuous(measurements: Sequence[Measurement], here: Mapping[str, Any]) -> list[Statement]:
     """Whether the guarantee says anything where the defence is measured."""
     for one in measurements:
         if one.name == TOTAL_EPSILON and here.items() <= one.condition.items():
             facts = one.condition
-            return (
-                Claim(
+            words = (
+                f"epsilon of {facts['releases']} releases by {facts['composition']} composition, L1 diameter "
+                f"{facts['diameter']:g}, k {facts['k']}, b {facts['b']:g}"
+            )
+            criterion = Criterion(
+                name=one.name, condition=facts, direction="at most", bound=VACUOUS_ABOVE, exact=True, words=words
+            )
+            return [
+                Statement(
                     text=f"At the paper's setting the released set has a guarantee: epsilon at most {VACUOUS_ABOVE:g}.",
                     source=f"{SOURCE}, theorem 1, with the L1 diameter of the data as they are",
-                    held=one.value <= VACUOUS_ABOVE,
-                    evidence=f"epsilon {one.value:.4g} of {facts['releases']} releases by {facts['composition']} "
-                    f"composition, L1 diameter {facts['diameter']:g}, k {facts['k']}, b {facts['b']:g}",
-                ),
-            )
-    return ()
+                    criteria=(criterion,),
+                )
+            ]
+    return []
 
 
-def _defence_claim(effect: Measurement) -> Claim:
-    return Claim(
+def _classifies(condition: Condition, words: str) -> Criterion:
+    return Criterion(
+        name=ACCURACY,
+        condition=condition,
+        direction="at least",
+        bound=CAN_CLASSIFY,
+        words=f"clean accuracy {words}",
+    )
+
+
+def _attacked() -> Criterion:
+    """That the attack does something to nets without a defence."""
+    return Criterion(
+        name=EFFECT,
+        condition={"defence": UNDEFENDED},
+        direction="greater",
+        bound=0.0,
+        words="attack success without a defence less that of clean nets",
+    )
+
+
+def _needs(here: Condition) -> tuple[Criterion, ...]:
+    return _attacked(), _classifies(here, "with the defence")
+
+
+def _defends(here: Condition) -> Statement:
+    effect = Criterion(
+        name=EFFECT,
+        condition=here,
+        direction="less",
+        bound=NULLIFIED,
+        words="attack success less that of clean nets",
+    )
+    return Statement(
         text=f"Mixing with noise nullifies the attack: it succeeds in less than {NULLIFIED:.0%} more than by chance.",
         source=f"{SOURCE}, abstract",
-        held=below(effect, NULLIFIED),
-        evidence=f"attack success less that of clean nets: {shown(effect)}",
+        criteria=(effect,),
+        needs=_needs(here),
     )
 
 
-def _accuracy_claim(difference: Measurement) -> Claim:
-    worse = below(difference, -SMALL_LOSS)
-    return Claim(
+def _costs_little(here: Condition) -> Statement:
+    difference = Criterion(
+        name=ACCURACY_DIFFERENCE,
+        condition={**here, "against": UNDEFENDED},
+        direction="greater",
+        bound=-SMALL_LOSS,
+        words="clean accuracy less that without defence",
+    )
+    return Statement(
         text=f"It costs little: clean accuracy is less than {SMALL_LOSS:.0%} below that without defence.",
         source=f"{SOURCE}, abstract",
-        held=None if worse is None else not worse,
-        evidence=f"clean accuracy less that without defence: {shown(difference)}",
+        criteria=(difference,),
+        needs=(_classifies({"defence": UNDEFENDED}, "without a defence"),),
     )
 
 
-def _both_claim(differences: Sequence[Measurement]) -> Claim:
-    decided = [below(one, 0.0) for one in differences]
-    held = False if False in decided else None if None in decided else True
-    listed = "; ".join(f"against {one.condition['against']} {shown(one)}" for one in differences)
-    return Claim(
+def _less_success(here: Condition, against: str) -> Criterion:
+    return Criterion(
+        name=SUCCESS_DIFFERENCE,
+        condition={**here, "against": against},
+        direction="less",
+        bound=0.0,
+        words=f"attack success less that of {against}",
+    )
+
+
+def _both(here: Condition, halves: Sequence[str]) -> Statement:
+    return Statement(
         text="Both together defend better than noise alone and than mixup alone.",
         source=f"{SOURCE}, section 4",
-        held=held,
-        evidence=f"difference of attack success, {listed}",
+        criteria=tuple(_less_success(here, name) for name in halves),
+        needs=_needs(here),
     )
 
 
-def _private_claim(measurements: Sequence[Measurement], here: Mapping[str, Any]) -> Claim:
-    condition = {**here, "against": MATCHED}
-    accuracy = find_measurement(measurements, ACCURACY_DIFFERENCE, condition)
-    success = find_measurement(measurements, SUCCESS_DIFFERENCE, condition)
-    comparable = abs(accuracy.value) <= SAME_ACCURACY
-    note = "" if comparable else f", which is more than {SAME_ACCURACY:.0%} and so decides nothing"
-    return Claim(
+def _private(here: Condition) -> Statement:
+    comparable = Criterion(
+        name=ACCURACY_DIFFERENCE,
+        condition={**here, "against": MATCHED},
+        direction="equal within",
+        bound=0.0,
+        within=SAME_ACCURACY,
+        words="difference of clean accuracy",
+    )
+    return Statement(
         text="At the same accuracy it defends better than DP-SGD.",
         source=f"{SOURCE}, section 4",
-        held=below(success, 0.0) if comparable else None,
-        evidence=f"difference of attack success {shown(success)}; of clean accuracy {accuracy.value:.3f}{note}",
+        criteria=(_less_success(here, MATCHED),),
+        needs=(comparable, *_needs(here)),
     )
 
 
 def audit_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
     """Whether the guarantee was kept against the best attack, and that mixup's own weights break it."""
-    kept: list[tuple[float, float]] = []
-    broken: list[tuple[float, float]] = []
+    kept: list[float] = []
+    broken: list[Measurement] = []
     for one in measurements:
         if one.name == PROVEN:
-            claimed = find_measurement(measurements, CLAIMED, one.condition)
-            (kept if one.condition["weights"] == "equal" else broken).append((one.value, claimed.value))
+            claimed = find_measurement(measurements, CLAIMED, one.condition).value
+            if one.condition["weights"] == "equal":
+                kept.append(one.value / claimed)
+            else:
+                # What is refuted is a bound with 95 % confidence from below: there is none from above.
+                beyond = one.value - claimed
+                broken.append(
+                    Measurement(name=_BROKEN, value=beyond, low=beyond, high=math.inf, num_items=one.num_items)
+                )
+    if not kept:
+        return ()
     exact = [
         one.value - find_measurement(measurements, CLAIMED, one.condition).value
         for one in measurements
         if one.name == EXACT
     ]
-    if not kept:
-        return ()
-    closest = max(proven / claimed for proven, claimed in kept)
-    excess = f"; exact epsilon of a release above the claim by at most {max(exact):.1g}" if exact else ""
-    found = [
-        Claim(
+    criteria = [Criterion(name=_REFUTED, direction="at most", bound=1.0, exact=True)]
+    derived = _computed(_REFUTED, max(kept), len(kept))
+    if exact:
+        criteria.append(Criterion(name=_EXCESS, direction="less", bound=1e-9, exact=True))
+        derived += _computed(_EXCESS, max(exact), len(exact))
+    statements = [
+        Statement(
             text="No attack on the releases does better than exp(epsilon) allows: TPR <= exp(epsilon) FPR.",
             source=f"{SOURCE}, theorem 1",
-            held=all(proven <= claimed for proven, claimed in kept) and max(exact, default=0.0) < 1e-9,
-            evidence=f"likelihood-ratio attack in {len(kept)} settings: it refutes at most {closest:.3f} of the "
-            f"claimed epsilon with 95 % confidence{excess}",
+            criteria=tuple(criteria),
         )
     ]
     if broken:
-        refuted, void = broken[0]
-        found.append(
-            Claim(
+        statements.append(
+            Statement(
                 text="The guarantee needs equal weights: with weights drawn as in mixup it would be broken.",
                 source=f"{SOURCE}, theorem 1 (equal weights)",
-                held=True if refuted > void else None,
-                evidence=f"with Dirichlet weights an attack refutes {refuted:.3f}, the claim would be {void:.3f}",
+                criteria=(Criterion(name=_BROKEN, direction="greater", bound=0.0),),
             )
         )
-    return tuple(found)
+    return judge(statements, [*derived, *broken[:1]])

@@ -4,9 +4,10 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from easy_to_hard.baselines.dp_instahide.measuring import cell_condition, grouped, reference_cell, share_over_seeds
+from easy_to_hard.baselines.dp_instahide.measuring import cell_condition, effect_of, grouped, reference_cell
 from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe
 from easy_to_hard.baselines.dp_instahide.stages import Row
+from easy_to_hard.baselines.kit.statistics import EFFECT_DIFFERENCE, SHARE_DIFFERENCE, over_seeds
 from easy_to_hard.reference.results import Measurement
 
 ACCURACY_DIFFERENCE: Final = "clean accuracy difference"
@@ -23,7 +24,7 @@ _Group = tuple[dict[str, Any], list[Row]]
 def comparisons(rows: Sequence[Row], recipe: ImageRecipe) -> Iterator[Measurement]:
     """Both (k, b) at the setting nearest to the paper's, less no defence, each half of it, and DP-SGD."""
     groups = [*grouped(rows, ("defence", "k", "b", "noise multiplier")).values()]
-    cell = reference_cell(recipe)
+    cell = reference_cell(recipe.mix_counts, recipe.noise_scales)
     here = cell_condition(cell)
     released = {(one["k"], one["b"]): found for one, found in groups if one["defence"] == "fixed releases"}
     ours = released[here["k"], here["b"]]
@@ -55,12 +56,9 @@ def _of(groups: Sequence[_Group], defence: str) -> list[_Group]:
 def _differences(ours: Sequence[Row], theirs: Sequence[Row], condition: Mapping[str, Any]) -> Iterator[Measurement]:
     pairs = [*zip(ours, theirs, strict=True)]
     lost = [one["accuracy"] - other["accuracy"] for one, other in pairs]
-    gained = [_effect(one) - _effect(other) for one, other in pairs]
-    for name, values in ((ACCURACY_DIFFERENCE, lost), (SUCCESS_DIFFERENCE, gained)):
-        yield share_over_seeds(name, values, condition=condition, num_items=ours[0]["attacked"], lowest=-1.0)
-
-
-def _effect(row: Row) -> float:
-    """Attack success less that of the clean net of the same seed."""
-    effect: float = row["success"] - row["unpoisoned success"]
-    return effect
+    gained = [effect_of(one) - effect_of(other) for one, other in pairs]
+    for name, values, unit in (
+        (ACCURACY_DIFFERENCE, lost, SHARE_DIFFERENCE),
+        (SUCCESS_DIFFERENCE, gained, EFFECT_DIFFERENCE),
+    ):
+        yield over_seeds(name, values, unit=unit, condition=condition, num_items=ours[0]["attacked"])

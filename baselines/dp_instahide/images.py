@@ -86,7 +86,7 @@ def run_on_images(
         seconds=stages.seconds,
         settings=_settings(study),
         measurements=measurements,
-        claims=image_claims(measurements, recipe),
+        claims=image_claims(measurements, reference_cell(recipe.mix_counts, recipe.noise_scales)),
     )
     # Pictures are an extra, and so is what draws them.
     with contextlib.suppress(ImportError):
@@ -146,7 +146,7 @@ def _rows_of_seed(study: Study, seed: int, stages: Stages) -> list[Row]:
 
 def online_cells(study: Study) -> tuple[Cell, ...]:
     """Where fresh mixing is tried: the reference setting, and the same without noise."""
-    cell = reference_cell(study.recipe)
+    cell = reference_cell(study.recipe.mix_counts, study.recipe.noise_scales)
     return Cell(mix_count=cell.mix_count, noise_scale=0.0), cell
 
 

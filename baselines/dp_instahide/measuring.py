@@ -1,15 +1,15 @@
 """Rows of a run as measurements with intervals, and the guarantees that belong to them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from easy_to_hard.baselines.dp_instahide.accountant import VACUOUS_ABOVE, Account
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell, make_grid
-from easy_to_hard.baselines.dp_instahide.recipes import PAPER_MIX, PAPER_NOISE, ImageRecipe, PuzzleRecipe
+from easy_to_hard.baselines.dp_instahide.recipes import PAPER_MIX, PAPER_NOISE
 from easy_to_hard.baselines.dp_instahide.stages import Row
 from easy_to_hard.baselines.dp_instahide.study import Study
-from easy_to_hard.reference.results import Claim, Measurement, ReferenceResult, over_seeds
+from easy_to_hard.baselines.kit.statistics import SHARE, SHARE_DIFFERENCE, over_seeds
+from easy_to_hard.reference.results import Claim, Measurement, ReferenceResult
 from easy_to_hard.results import source_commit
 from easy_to_hard.version import __version__
 
@@ -26,11 +26,11 @@ PROVEN: Final = "refuted epsilon"
 EXACT: Final = "exact epsilon"
 
 
-def reference_cell(recipe: ImageRecipe | PuzzleRecipe) -> Cell:
+def reference_cell(mix_counts: Sequence[int], noise_scales: Sequence[float]) -> Cell:
     """The cell of the grid that is nearest to the paper's setting, k = 4 with noise of 16/255."""
-    noisy = [one for one in make_grid(recipe.mix_counts, recipe.noise_scales, 10**9) if one.noise_scale]
+    noisy = [one for one in make_grid(tuple(mix_counts), tuple(noise_scales), 10**9) if one.noise_scale]
     return min(
-        noisy or [Cell(mix_count=max(recipe.mix_counts), noise_scale=0.0)],
+        noisy or [Cell(mix_count=max(mix_counts), noise_scale=0.0)],
         key=lambda one: (abs(one.mix_count - PAPER_MIX), abs(one.noise_scale - PAPER_NOISE)),
     )
 
@@ -89,14 +89,13 @@ def image_measurements(rows: Sequence[Row], study: Study) -> Iterator[Measuremen
     for condition, found in grouped(rows, ("defence", "k", "b", "noise multiplier")).values():
         attacked = found[0]["attacked"]
         values = {
-            ACCURACY: ([row["accuracy"] for row in found], num_test),
-            SUCCESS: ([row["success"] for row in found], attacked),
-            EFFECT: ([row["success"] - row["unpoisoned success"] for row in found], attacked),
-            AUC: ([row["membership AUC"] for row in found], num_train + num_test),
+            ACCURACY: ([row["accuracy"] for row in found], num_test, SHARE),
+            SUCCESS: ([row["success"] for row in found], attacked, SHARE),
+            EFFECT: ([effect_of(row) for row in found], attacked, SHARE_DIFFERENCE),
+            AUC: ([row["membership AUC"] for row in found], num_train + num_test, SHARE),
         }
-        for name, (of_seeds, count) in values.items():
-            lowest = -1.0 if name == EFFECT else 0.0
-            yield share_over_seeds(name, of_seeds, condition=condition, num_items=count, lowest=lowest)
+        for name, (of_seeds, count, unit) in values.items():
+            yield over_seeds(name, of_seeds, unit=unit, condition=condition, num_items=count)
         if found[0].get("epsilon") is not None:
             yield Measurement(
                 name=TOTAL_EPSILON,
@@ -111,14 +110,10 @@ def image_measurements(rows: Sequence[Row], study: Study) -> Iterator[Measuremen
             yield from guarantee(cell, condition, num_train, study.diameter, releases, study.recipe.delta)
 
 
-def share_over_seeds(
-    name: str, values: Sequence[float], *, condition: Mapping[str, Any], num_items: int, lowest: float = 0.0
-) -> Measurement:
-    """As `over_seeds`, with an interval that does not leave what a share, or from -1 a difference of two, can be."""
-    found = over_seeds(name, values, unit="share", condition=condition, num_items=num_items)
-    if found.low is None or found.high is None:
-        return found
-    return replace(found, low=max(found.low, lowest), high=min(found.high, 1.0))
+def effect_of(row: Row) -> float:
+    """Attack success less that of the clean net of the same seed."""
+    effect: float = row["success"] - row["unpoisoned success"]
+    return effect
 
 
 def guarantee(

@@ -16,16 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.dp_instahide.accountant import noise_for, puzzle_diameter
-from easy_to_hard.baselines.dp_instahide.measuring import METHOD, grouped, guarantee, result_of, share_over_seeds
+from easy_to_hard.baselines.dp_instahide.measuring import METHOD, grouped, guarantee, result_of
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell, choose_records, make_grid, release
 from easy_to_hard.baselines.dp_instahide.pictures import draw_puzzles
 from easy_to_hard.baselines.dp_instahide.puzzle_claims import puzzle_claims
 from easy_to_hard.baselines.dp_instahide.recipes import PuzzleRecipe
 from easy_to_hard.baselines.dp_instahide.stages import Row, Stages
+from easy_to_hard.baselines.kit.statistics import SHARE, of_share, over_seeds
 from easy_to_hard.baselines.puzzles import Puzzles, Solvers, make_puzzles, position_accuracy, solved
 from easy_to_hard.baselines.shared import Loop, LoopConfig, generator_of, get_device
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import Measurement, ReferenceResult, of_share
+from easy_to_hard.reference.results import Measurement, ReferenceResult
 
 QUESTION: Final = (
     "What solve rate, at the trained difficulty and at a harder one, is left of a net that learns from mixtures of k "
@@ -111,7 +112,7 @@ def run_on_puzzles(
         seconds=stages.seconds,
         settings={**recipe.settings(), "diameter": diameter, "releases": recipe.train_items},
         measurements=measurements,
-        claims=puzzle_claims(measurements, recipe),
+        claims=puzzle_claims(measurements, recipe.difficulty),
     )
     # Pictures are an extra, and so is what draws them.
     with contextlib.suppress(ImportError):
@@ -199,9 +200,9 @@ def puzzle_measurements(rows: Sequence[Row], recipe: PuzzleRecipe, diameter: flo
         solved_items = sum(row["solved"] for row in found)
         yield of_share(SOLVE_RATE, solved_items, total, condition=condition, num_seeds=len(found))
         rates = [row["solved"] / row["items"] for row in found]
-        yield share_over_seeds(SOLVE_RATE_SEEDS, rates, condition=condition, num_items=count)
+        yield over_seeds(SOLVE_RATE_SEEDS, rates, unit=SHARE, condition=condition, num_items=count)
         positions = [row["positions"] for row in found]
-        yield share_over_seeds(POSITIONS, positions, condition=condition, num_items=count)
+        yield over_seeds(POSITIONS, positions, unit=SHARE, condition=condition, num_items=count)
     for cell in puzzle_cells(recipe, diameter):
         condition = {"k": cell.mix_count, "b": round(cell.noise_scale, 4)}
         yield from guarantee(cell, condition, recipe.train_items, diameter, recipe.train_items, recipe.delta)

@@ -1,8 +1,11 @@
-"""What the paper says, and how the measurements decide it."""
+"""What the paper says."""
 
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Statement, judge
+from easy_to_hard.baselines.parameter_saliency.error_types import WRONG
+from easy_to_hard.baselines.parameter_saliency.experiments import PATCH
 from easy_to_hard.baselines.parameter_saliency.input_saliency import POINTED
 from easy_to_hard.baselines.parameter_saliency.neighbours import PURITY
 from easy_to_hard.baselines.parameter_saliency.pruning import CORRECTED, WRONG_CONFIDENCE
@@ -11,27 +14,38 @@ from easy_to_hard.reference.results import Claim, Condition, Measurement
 
 _PAPER: Final = "arXiv 2108.01335"
 _DIFFERENCE: Final = ", difference"
+ITEMS_RIGHT: Final = "items right"
 
 
 _Wanted: TypeAlias = tuple[str, str, str, Condition, int]
 """A claim, part of the paper, name and condition of the difference that decides it, and the sign it should have."""
 
 
-def decide_claims(measurements: Sequence[Measurement], *, k: int, region: str) -> tuple[Claim, ...]:
-    """The paper's claims that were tried; each is decided only where the whole 95 % interval is on one side of 0.
+def decide_claims(measurements: Sequence[Measurement], *, k: int, puzzles: bool) -> tuple[Claim, ...]:
+    """The paper's claims, judged by the figures; not tested where the nets cannot do the task.
 
-    The interval is over nets, and of a single net over its items: then it speaks of that net alone.
+    An interval is over nets, and of a single net over its items: then it speaks of that net alone.
 
     Args:
         measurements: of a run.
         k: the filters at which choices were compared.
-        region: of the input, that salient inputs should lie in.
+        puzzles: whether the data are puzzles, and not images: salient inputs should lie on the positions that are
+            wrong then, and not on the patch that was planted.
     """
-    claims = []
-    for words, part, name, condition, sign in (*_on_pruning(k), *_on_neighbours(k), _on_inputs(region)):
-        found = _find(measurements, name, condition)
-        claims.append(Claim(text=words, source=f"{_PAPER}, {part}", held=_decide(found, sign), evidence=_shown(found)))
-    return tuple(claims)
+    region, able = (WRONG, CAN_SOLVE) if puzzles else (PATCH, CAN_CLASSIFY)
+    does_task = Criterion(name=ITEMS_RIGHT, direction="at least", bound=able)
+    statements = [
+        Statement(
+            text=words,
+            source=f"{_PAPER}, {part}",
+            criteria=(
+                Criterion(name=name, condition=condition, direction="greater" if sign > 0 else "less", bound=0.0),
+            ),
+            needs=(does_task,),
+        )
+        for words, part, name, condition, sign in (*_on_pruning(k), *_on_neighbours(k), _on_inputs(region))
+    ]
+    return judge(statements, measurements)
 
 
 def _on_pruning(k: int) -> list[_Wanted]:
@@ -64,28 +78,3 @@ def _on_inputs(region: str) -> _Wanted:
     words = f"The inputs that make the salient filters salient lie more on {region} than those of random filters."
     condition: Condition = {"map": "salient filters", "region": region, "against": "random filters"}
     return words, "input-space saliency", POINTED + _DIFFERENCE, condition, 1
-
-
-def _find(measurements: Sequence[Measurement], name: str, condition: Condition) -> Measurement | None:
-    """None where no net had an item for it."""
-    for one in measurements:
-        if one.name == name and dict(one.condition) == dict(condition):
-            return one
-    return None
-
-
-def _decide(measured: Measurement | None, sign: int) -> bool | None:
-    if measured is None or measured.low is None or measured.high is None:
-        return None
-    low, high = sorted((sign * measured.low, sign * measured.high))
-    if low > 0:
-        return True
-    return False if high < 0 else None
-
-
-def _shown(measured: Measurement | None) -> str:
-    if measured is None:
-        return "there was no item to measure it on"
-    nets = "1 net" if measured.num_seeds == 1 else f"{measured.num_seeds} nets"
-    interval = f"95 % interval {measured.low:.4g} to {measured.high:.4g}, {nets}" if measured.low is not None else nets
-    return f"{measured.name}: {measured.value:.4g} ({interval})"

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.statistics import SHARE, SHARE_DIFFERENCE
 from easy_to_hard.baselines.parameter_saliency.records import Record
 
 PURITY: Final = "neighbours with the same error type"
@@ -56,8 +57,12 @@ def purity(near: Tensor, labels: Sequence[str], *, space: str) -> list[Record]:
     share = same.double().mean(1)
     others = (types[:, None] == types[None]).double().sum(1) - 1
     chance = others / (len(types) - 1)
-    values = {"neighbours": share, "chance": chance, "neighbours less chance": share - chance}
+    values = {
+        "neighbours": (share, SHARE),
+        "chance": (chance, SHARE),
+        "neighbours less chance": (share - chance, SHARE_DIFFERENCE),
+    }
     return [
-        Record(name=PURITY, condition={"space": space, "items": what}, values=found.tolist())
-        for what, found in values.items()
+        Record(name=PURITY, unit=unit, condition={"space": space, "items": what}, values=found.tolist())
+        for what, (found, unit) in values.items()
     ]

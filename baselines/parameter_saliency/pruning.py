@@ -6,6 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.statistics import PROBABILITY_DIFFERENCE, SHARE, SHARE_DIFFERENCE
 from easy_to_hard.baselines.parameter_saliency.choosing import CHOICES, Case, Choice, choose_filters, filters_rng
 from easy_to_hard.baselines.parameter_saliency.profiles import Subject, right_answers, wrong_positions
 from easy_to_hard.baselines.parameter_saliency.records import Record, differences
@@ -15,6 +16,12 @@ WRONG_CONFIDENCE: Final = "change of the wrong answer's confidence by pruning"
 TRUE_CONFIDENCE: Final = "change of the true answer's confidence by pruning"
 KEPT: Final = "right items still right after pruning"
 POSITIONS: Final = "change of the share of positions right by pruning"
+
+_UNITS: Final = {
+    WRONG_CONFIDENCE: PROBABILITY_DIFFERENCE,
+    TRUE_CONFIDENCE: PROBABILITY_DIFFERENCE,
+    POSITIONS: SHARE_DIFFERENCE,
+}
 
 
 def pruned(subject: Subject, chosen: Tensor) -> dict[str, Tensor]:
@@ -53,7 +60,7 @@ def prune(case: Case, counts: Sequence[int], *, main: int) -> list[Record]:
             records[k, choice] = [
                 Record(
                     name=name,
-                    unit="probability" if name in (WRONG_CONFIDENCE, TRUE_CONFIDENCE) else "share",
+                    unit=_UNITS.get(name, SHARE),
                     condition={"filters": choice, "k": k},
                     values=values,
                 )

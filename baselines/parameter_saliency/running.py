@@ -10,9 +10,8 @@ from typing import Any, Final, Protocol
 import torch
 
 from easy_to_hard.baselines.parameter_saliency.claims import decide_claims
-from easy_to_hard.baselines.parameter_saliency.error_types import WRONG
 from easy_to_hard.baselines.parameter_saliency.examined import Examined
-from easy_to_hard.baselines.parameter_saliency.experiments import PATCH, Mapped, NothingToExamineError, examine
+from easy_to_hard.baselines.parameter_saliency.experiments import Mapped, NothingToExamineError, examine
 from easy_to_hard.baselines.parameter_saliency.input_saliency import POINTED
 from easy_to_hard.baselines.parameter_saliency.pictures import (
     INPUTS_PICTURE,
@@ -108,7 +107,7 @@ def run_saliency(
             "left_out": list(left_out.values()),
         },
         measurements=measurements,
-        claims=decide_claims(measurements, k=recipe.k, region=WRONG if data in TASKS else PATCH),
+        claims=decide_claims(measurements, k=recipe.k, puzzles=data in TASKS),
     )
 
 

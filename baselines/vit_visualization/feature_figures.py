@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.statistics import Figure
 from easy_to_hard.baselines.shared import generator_of, get_device
 from easy_to_hard.baselines.vit_visualization.claims import LOCAL
 from easy_to_hard.baselines.vit_visualization.features import (
@@ -16,7 +17,7 @@ from easy_to_hard.baselines.vit_visualization.features import (
     mean_activations,
     shift_ratio,
 )
-from easy_to_hard.baselines.vit_visualization.figures import Figure, plain, share
+from easy_to_hard.baselines.vit_visualization.figures import plain, share
 from easy_to_hard.baselines.vit_visualization.maximising import Ascent, Subject
 from easy_to_hard.baselines.vit_visualization.runs import Chosen, Run, choose, optimised
 

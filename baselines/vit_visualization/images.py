@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.image_data import ImageSet, load_images
+from easy_to_hard.baselines.kit.statistics import Figure, summarise
 from easy_to_hard.baselines.shared import get_device
 from easy_to_hard.baselines.vit_visualization.changes import (
     count_right,
@@ -26,7 +27,7 @@ from easy_to_hard.baselines.vit_visualization.feature_figures import (
     local_figures,
     reach_figures,
 )
-from easy_to_hard.baselines.vit_visualization.figures import Figure, plain, share, summarise
+from easy_to_hard.baselines.vit_visualization.figures import plain, share
 from easy_to_hard.baselines.vit_visualization.maximising import Subject
 from easy_to_hard.baselines.vit_visualization.pictures import save_curves, save_sheet
 from easy_to_hard.baselines.vit_visualization.pretrained import TorchvisionTokens, is_known, load_pretrained

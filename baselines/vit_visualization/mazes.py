@@ -11,11 +11,12 @@ from typing import Final
 import torch
 from torch import nn
 
+from easy_to_hard.baselines.kit.statistics import Figure, summarise
 from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles
 from easy_to_hard.baselines.shared import get_device, seed_of
 from easy_to_hard.baselines.vit_visualization.claims import SCORE, decide_maze_claims
 from easy_to_hard.baselines.vit_visualization.feature_figures import Shown, local_figures, reach_figures
-from easy_to_hard.baselines.vit_visualization.figures import Figure, share, summarise
+from easy_to_hard.baselines.vit_visualization.figures import share
 from easy_to_hard.baselines.vit_visualization.maximising import Ascent, Subject
 from easy_to_hard.baselines.vit_visualization.maze_figures import (
     Answer,

@@ -12,6 +12,7 @@ from easy_to_hard.reference.augmentation_defense import AugmentationDefense
 from easy_to_hard.reference.canary import Canary
 from easy_to_hard.reference.cold_diffusion import ColdDiffusion
 from easy_to_hard.reference.dp_instahide import DpInstaHide
+from easy_to_hard.reference.judge import JudgeReference
 from easy_to_hard.reference.parameter_saliency import ParameterSaliency
 from easy_to_hard.reference.show import ShowReference
 from easy_to_hard.reference.vit_visualization import VitVisualization
@@ -24,12 +25,13 @@ Method: TypeAlias = (
     | Annotated[AugmentationDefense, subcommand("augmentation-defense")]
     | Annotated[DpInstaHide, subcommand("dp-instahide")]
     | Annotated[ShowReference, subcommand("show")]
+    | Annotated[JudgeReference, subcommand("judge")]
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Evaluate another paper's method, or show what came out of it."""
+    """Evaluate another paper's method, show what came out of it, or judge that anew."""
 
     method: OmitSubcommandPrefixes[Method]
 
@@ -37,6 +39,8 @@ class Reference:
         """What an interrupt leaves."""
         if isinstance(self.method, ShowReference):
             return "it wrote nothing"
+        if isinstance(self.method, JudgeReference):
+            return "each file is whole, as it was or judged anew; give the same command again for the rest"
         return "give the same command again, it goes on from the parts that are whole"
 
     def run(self) -> int:

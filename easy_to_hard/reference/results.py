@@ -7,21 +7,24 @@ describes them key by key.
 
 import json
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from easy_to_hard.json_files import check_schema, read_json
-from easy_to_hard.scoring import wilson_interval
 from easy_to_hard.writing import write_atomically
 
 REFERENCE_FORMAT: Final = 1
 
 Condition: TypeAlias = Mapping[str, str | int | float]
 
-_LARGEST_QUANTILE: Final = 2.0**20
+Verdict = Literal["held", "did not hold", "not decided", "not tested"]
+# What `held`, which files had before there were verdicts, is for each of them; the first of two is what it stands for.
+_HELD: Final[Mapping[Verdict, bool | None]] = MappingProxyType(
+    {"held": True, "did not hold": False, "not decided": None, "not tested": None}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +34,9 @@ class Measurement:
     Attributes:
         name: of the quantity, such as "RMSE" or "solve rate".
         value: of all seeds together: their mean, or for a share that of all items.
-        low, high: its 95 % interval: over seeds by Student's t, for a share by Wilson. None where there is none, as
-            with a single seed.
-        unit: such as "share", "pixel value" or "distance"; "" for a pure number.
+        low, high: its 95 % interval: over seeds by Student's t, for counted items by Wilson. None where there is none,
+            as with a single seed.
+        unit: such as "share", "difference of shares", "pixel value" or "distance"; "" for a pure number.
         condition: what it was measured under, such as {"sampler": "direct", "steps": 20}.
         num_items: items that each seed's value is of, at least 1; for a share, those of all seeds.
         num_seeds: at least 1.
@@ -72,16 +75,31 @@ class Claim:
     Attributes:
         text: the claim, in a sentence.
         source: where it is made, such as "arXiv 2208.09392, table 1".
-        held: True, False, or None where the measurements do not decide.
+        held: True, False, or None where there is no such verdict; goes by the verdict where that is given.
+        verdict: "held", "did not hold", "not decided" by the measurements, or "not tested" because the nets cannot do
+            what it needs; goes by `held` where it is not given, as in files from before there were verdicts.
         evidence: the figures that say so.
+
+    Raises:
+        ValueError: a text that is empty, an unknown verdict, or one that contradicts `held`.
     """
 
     text: str
     source: str
-    held: bool | None
+    held: bool | None = None
+    verdict: Verdict | None = None
     evidence: str
 
     def __post_init__(self) -> None:
+        verdict: Verdict = next(word for word, held in _HELD.items() if held is self.held)
+        if self.verdict is not None:
+            verdict = self.verdict
+        if verdict not in _HELD:
+            raise ValueError(f"verdict must be one of {', '.join(get_args(Verdict))}, not {verdict!r}")
+        if self.held not in (None, _HELD[verdict]):
+            raise ValueError(f"held {self.held} contradicts the verdict {verdict!r}")
+        object.__setattr__(self, "verdict", verdict)
+        object.__setattr__(self, "held", _HELD[verdict])
         for name in ("text", "source", "evidence"):
             if not getattr(self, name):
                 raise ValueError(f"a claim must have a {name}, not ''")
@@ -145,95 +163,16 @@ def find_measurement(measurements: Sequence[Measurement], name: str, condition: 
     Raises:
         ValueError: there is none.
     """
-    for measurement in measurements:
-        if measurement.name == name and dict(measurement.condition) == dict(condition):
-            return measurement
-    raise ValueError(f"{name} was not measured under {dict(condition)}")
+    found = look_up(measurements, name, condition)
+    if found is None:
+        raise ValueError(f"{name} was not measured under {dict(condition)}")
+    return found
 
 
-def t_quantile(degrees: int, confidence: float = 0.95) -> float:
-    """How far Student's t stays from 0 with that probability: 12.706 at one degree of freedom and 95 %.
-
-    Args:
-        degrees: of freedom, at least 1.
-        confidence: between 0 and 1, both excluded.
-
-    Raises:
-        ValueError: an argument outside its range, or a quantile beyond 2^20.
-    """
-    if degrees < 1:
-        raise ValueError(f"degrees must be at least 1, not {degrees}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
-    low, high = 0.0, _LARGEST_QUANTILE
-    if _t_within(high, degrees) < confidence:
-        raise ValueError(f"confidence {confidence} is too close to 1 for {degrees} degrees of freedom")
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _t_within(middle, degrees) < confidence else (low, middle)
-    return high
-
-
-def _t_within(t: float, degrees: int) -> float:
-    """P(|T| <= t): the finite sums for whole degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
-    angle = math.atan(t / math.sqrt(degrees))
-    cosine = math.cos(angle)
-    odd = degrees % 2
-    term = cosine if odd else 1.0
-    total = term if degrees > 1 else 0.0
-    for k in range(2 + odd, degrees - 1, 2):
-        term *= (k - 1) / k * cosine * cosine
-        total += term
-    total *= math.sin(angle)
-    return 2 / math.pi * (angle + total) if odd else total
-
-
-def over_seeds(
-    name: str, values: Sequence[float], *, unit: str = "", condition: Condition | None = None, num_items: int
-) -> Measurement:
-    """The mean of one value a seed, with its 95 % interval by Student's t; a single seed has no interval.
-
-    Raises:
-        ValueError: no values, or one that is not finite.
-    """
-    if not values or not all(math.isfinite(value) for value in values):
-        raise ValueError(f"{name} must have at least one value, all finite, not {list(values)}")
-    mean = statistics.fmean(values)
-    low = high = None
-    if len(values) > 1:
-        spread = t_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-        low, high = mean - spread, mean + spread
-    return Measurement(
-        name=name,
-        value=mean,
-        low=low,
-        high=high,
-        unit=unit,
-        condition=condition or {},
-        num_items=num_items,
-        num_seeds=len(values),
-    )
-
-
-def of_share(
-    name: str, correct: int, total: int, *, condition: Condition | None = None, num_seeds: int = 1
-) -> Measurement:
-    """A share of items with its 95 % Wilson interval, over the items of all seeds together.
-
-    Raises:
-        ValueError: counts that do not fit one another.
-    """
-    low, high = wilson_interval(correct, total)
-    return Measurement(
-        name=name,
-        value=correct / total,
-        low=low,
-        high=high,
-        unit="share",
-        condition=condition or {},
-        num_items=total,
-        num_seeds=num_seeds,
-    )
+def look_up(measurements: Sequence[Measurement], name: str, condition: Condition) -> Measurement | None:
+    """The measurement of that name under exactly that condition; None where it was not made."""
+    same = (one for one in measurements if one.name == name and dict(one.condition) == dict(condition))
+    return next(same, None)
 
 
 def write_reference_result(result: ReferenceResult, path: Path) -> None:
@@ -255,7 +194,14 @@ def read_reference_result(path: Path) -> ReferenceResult:
     del values["format"]
     try:
         values["measurements"] = tuple(Measurement(**one) for one in values["measurements"])
-        values["claims"] = tuple(Claim(**one) for one in values["claims"])
+        values["claims"] = tuple(_read_claim(one) for one in values["claims"])
         return ReferenceResult(**values | {"seeds": tuple(values["seeds"])})
     except ValueError as error:
         raise ValueError(f"{path} is not a reference result: {error}") from error
+
+
+def _read_claim(values: Mapping[str, Any]) -> Claim:
+    claim = Claim(**values)
+    if claim.held is not values["held"]:
+        raise ValueError(f"held {values['held']} contradicts the verdict {claim.verdict!r}")
+    return claim

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
     from easy_to_hard.reference.results import Measurement, ReferenceResult
-
-_VERDICTS: Final = {True: "held", False: "did not hold", None: "not decided"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +36,7 @@ def describe_reference(result: "ReferenceResult", most: int | None = None) -> st
     if most is not None and len(result.measurements) > most:
         lines.append(f"  and {len(result.measurements) - most:,} more: 'easy-to-hard reference show' prints them all")
     for claim in result.claims:
-        lines += [f"  {_VERDICTS[claim.held]}: {claim.text} ({claim.source})", f"    {claim.evidence}"]
+        lines += [f"  {claim.verdict}: {claim.text} ({claim.source})", f"    {claim.evidence}"]
     return "\n".join(lines)
 
 

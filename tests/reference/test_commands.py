@@ -6,10 +6,11 @@ import pytest
 from filelock import FileLock
 
 from easy_to_hard.baselines import BASELINES
+from easy_to_hard.baselines.kit.statistics import of_share, over_seeds
 from easy_to_hard.parsing import parse
 from easy_to_hard.reference.cold_diffusion import ColdDiffusion
 from easy_to_hard.reference.commands import Reference
-from easy_to_hard.reference.results import ReferenceResult, of_share, over_seeds, write_reference_result
+from easy_to_hard.reference.results import Claim, ReferenceResult, write_reference_result
 from easy_to_hard.reference.show import describe_reference
 
 
@@ -71,6 +72,7 @@ def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             over_seeds("RMSE", [0.5], unit="pixel value", condition={"state": "direct"}, num_items=1000),
             of_share("solve rate", 1, 2),
         ),
+        claims=(Claim(text="It restores.", source="a paper", verdict="not tested", evidence="RMSE: 0.5"),),
     )
     write_reference_result(result, tmp_path / "result.json")
     assert command("show", str(tmp_path / "result.json")).run() == 0
@@ -78,6 +80,8 @@ def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "cold_diffusion, small, on mnist (seeds 0, 1; 1,234 s on cpu)",
         "  RMSE (state direct): 0.5 pixel value, 1,000 items",
         "  solve rate: 0.5 [0.09453, 0.9055] share, 2 items",
+        "  not tested: It restores. (a paper)",
+        "    RMSE: 0.5",
     ]
     with pytest.raises(ValueError, match="give at least one result file"):
         command("show").run()

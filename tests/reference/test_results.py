@@ -9,15 +9,13 @@ import jsonschema
 import pytest
 
 from easy_to_hard.baselines import BASELINES
+from easy_to_hard.baselines.kit.statistics import of_share, over_seeds
 from easy_to_hard.reference.results import (
     Claim,
     Measurement,
     ReferenceResult,
     find_measurement,
-    of_share,
-    over_seeds,
     read_reference_result,
-    t_quantile,
     write_reference_result,
 )
 
@@ -43,41 +41,6 @@ RESULT = ReferenceResult(
 )
 
 
-@pytest.mark.parametrize(
-    ("degrees", "confidence", "quantile"),
-    [
-        # From the table in any book on statistics, to five places.
-        (1, 0.95, 12.70620),
-        (2, 0.95, 4.30265),
-        (3, 0.95, 3.18245),
-        (4, 0.95, 2.77645),
-        (9, 0.95, 2.26216),
-        (10, 0.99, 3.16927),
-        (29, 0.95, 2.04523),
-        (5, 0.90, 2.01505),
-    ],
-)
-def test_t_quantile(degrees: int, confidence: float, quantile: float) -> None:
-    assert t_quantile(degrees, confidence) == pytest.approx(quantile, abs=6e-6)
-
-
-def test_over_seeds_by_hand() -> None:
-    """1, 2, 3: mean 2, standard deviation 1, 4.30265 / sqrt(3) = 2.48414 either way."""
-    found = over_seeds("FID", [1.0, 2.0, 3.0], unit="distance", num_items=7)
-    assert (found.value, found.low, found.high) == pytest.approx((2, 2 - 2.48414, 2 + 2.48414), abs=1e-5)
-    assert (found.num_seeds, found.num_items, found.unit) == (3, 7, "distance")
-    alone = over_seeds("FID", [1.5], num_items=7)
-    assert (alone.value, alone.low, alone.high, alone.num_seeds) == (1.5, None, None, 1)
-    same = over_seeds("FID", [0.1, 0.1, 0.1], num_items=1)
-    assert same.low == same.value == same.high
-
-
-def test_share_has_a_wilson_interval() -> None:
-    found = of_share("solve rate", 81, 263, num_seeds=3)
-    assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=6e-5)
-    assert (found.unit, found.num_seeds, found.num_items) == ("share", 3, 263)
-
-
 def test_find_measurement_needs_the_whole_condition() -> None:
     found = find_measurement(RESULT.measurements, "RMSE", {"sampler": "direct"})
     assert found.value == pytest.approx(0.2)
@@ -91,6 +54,29 @@ def test_round_trip_and_schema(tmp_path: Path) -> None:
     write_reference_result(RESULT, path)
     assert read_reference_result(path) == RESULT
     jsonschema.validate(json.loads(path.read_text()), SCHEMA)
+
+
+def test_verdicts_and_what_files_had_before_them(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    pairs = ((True, "held"), (False, "did not hold"), (None, "not decided"), (None, "not tested"))
+    for held, verdict in pairs:
+        claim = replace(RESULT.claims[0], held=None, verdict=verdict)
+        assert (claim.held, claim.verdict) == (held, verdict)
+        write_reference_result(replace(RESULT, claims=(claim,)), path)
+        values = json.loads(path.read_text())
+        assert (values["claims"][0]["held"], values["claims"][0]["verdict"]) == (held, verdict)
+        assert read_reference_result(path).claims == (claim,)
+        # A file from before there were verdicts.
+        del values["claims"][0]["verdict"]
+        jsonschema.validate(values, SCHEMA)
+        path.write_text(json.dumps(values))
+        assert read_reference_result(path).claims[0].verdict == ("not decided" if held is None else verdict)
+        for other in {True, False, None} - {held}:
+            path.write_text(
+                json.dumps(RESULT.to_dict() | {"claims": [values["claims"][0] | {"held": other, "verdict": verdict}]})
+            )
+            with pytest.raises(ValueError, match=f"result.json .*: held {other} contradicts the verdict '{verdict}'"):
+                read_reference_result(path)
 
 
 @pytest.mark.parametrize(
@@ -119,11 +105,6 @@ def test_result_errors() -> None:
         replace(RESULT, measurements=(*RESULT.measurements, RESULT.measurements[0]))
     with pytest.raises(ValueError, match="a claim must have a source"):
         replace(RESULT.claims[0], source="")
-    with pytest.raises(ValueError, match=r"at least one value, all finite, not \[\]"):
-        over_seeds("RMSE", [], num_items=1)
-    for degrees, confidence in ((0, 0.95), (1, 1.0), (1, 1 - 1e-12)):
-        with pytest.raises(ValueError, match=r"degrees|confidence"):
-            t_quantile(degrees, confidence)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +150,7 @@ def test_reading_checks_what_is_inside(tmp_path: Path) -> None:
         {"more": 1},
         {"seconds": -1},
         {"claims": [{"text": "a", "source": "b", "held": "yes", "evidence": "c"}]},
+        {"claims": [{"text": "a", "source": "b", "held": True, "verdict": "maybe", "evidence": "c"}]},
         {"measurements": [{"name": "a", "value": 1}]},
     ],
 )

@@ -208,14 +208,23 @@ def test_claims_are_decided_by_the_figures() -> None:
         Case(defense="maxup", recall=True, budget=0.1): {key: (shut, opened) for key in where},
         Case(defense="none", recall=True, budget=0.0): {key: (shut, opened) for key in where},
     }
+
+    def decided() -> list[str]:
+        asked = {name: getattr(recipe, name) for name in ("defenses", "budget", "difficulty", "sizes", "iterations")}
+        return [claim.verdict for claim in solver_claims(found, **asked)]
+
     found = list(measurements_of(recipe, scores))
-    assert [claim.held for claim in solver_claims(recipe, found)] == [True, True, True, True]
+    assert decided() == ["held"] * 4
     condition = {"defense": "none", "recall": "yes", "budget": 0.1, "size": 24, "iterations": 8}
     above = find_measurement(found, "backdoor success above unpoisoned", condition)
     assert above.value == pytest.approx(0.92 - 0.04 / 3)
+    scores[Case(defense="maxup", recall=True, budget=0.1)] = {key: (shut, shut) for key in where}
+    found = list(measurements_of(recipe, scores))
+    assert decided() == ["held", "held", "held", "not tested"], "nets that solve nothing are no defence"
+    scores[Case(defense="maxup", recall=True, budget=0.1)] = {key: (shut, opened) for key in where}
     scores[Case(defense="none", recall=True, budget=0.1)] = {key: (shut, opened) for key in where}
-    closed = solver_claims(recipe, list(measurements_of(recipe, scores)))
-    assert [claim.held for claim in closed] == [False, False, False, None]
+    found = list(measurements_of(recipe, scores))
+    assert decided() == ["did not hold"] * 3 + ["not tested"]
 
 
 def test_recipes_are_checked() -> None:

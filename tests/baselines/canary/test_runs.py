@@ -23,7 +23,7 @@ from easy_to_hard.baselines.canary.recipes import IMAGE_PRESETS, TASK_PRESETS, g
 from easy_to_hard.baselines.canary.shadows import TrainConfig
 from easy_to_hard.baselines.puzzles import Puzzles, mean_loss
 from easy_to_hard.reference.canary import StackableSolvers
-from easy_to_hard.reference.results import Measurement, ReferenceResult, find_measurement, read_reference_result
+from easy_to_hard.reference.results import Measurement, ReferenceResult, find_measurement
 from easy_to_hard.reference.solvers import RecurrentSolvers
 
 RESULTS = Path(__file__).parents[3] / "leaderboard" / "results" / "reference"
@@ -144,33 +144,43 @@ def difference(name: str, condition: Mapping[str, Any], low: float, high: float)
 
 def test_claims_are_decided_by_whole_intervals() -> None:
     pair = {"attack": "canary, online; online; fixed; held out", "against": "augmented; online; fixed; held out"}
+    lira = {"queries": "augmented", "score": "online", "variance": "fixed", "fit": "held out"}
+    able = [difference("accuracy of the nets", {"images": "members"}, 0.7, 0.8), difference("AUC", lira, 0.6, 0.7)]
     for (low, high), held in {(0.1, 0.2): True, (-0.2, -0.1): False, (-0.1, 0.2): None}.items():
-        (claim,) = decide_image_claims([difference("AUC difference", pair, low, high)])
+        figures = [difference("AUC difference", pair, low, high), *able]
+        (claim,) = decide_image_claims(figures)
         assert claim.held is held
-        assert f"{low:.4f} to {high:.4f}" in claim.evidence
+        assert f"{low:g} to {high:g}" in claim.evidence
+        # Where LiRA tells nothing, or the nets classify nothing, nothing is compared.
+        for place, (low, high) in ((1, (0.05, 0.15)), (2, (0.4, 0.45))):
+            poor = replace(figures[place], low=low, high=high, value=low)
+            (claim,) = decide_image_claims([*figures[:place], poor, *figures[place + 1 :]])
+            assert claim.verdict == "not tested"
     facts = {"attack": LIRA, "nets": "a", "iterations": 5}
     ends = [
-        difference("AUC", {**facts, "items": NEW_ITEMS}, 0.4, 0.6),
-        difference("AUC", {**facts, "items": NEW_ITEMS}, 0.51, 0.6),
-        difference("AUC", {**facts, "items": NEW_ITEMS}, 0.4, 0.49),
+        difference("AUC", {**facts, "items": NEW_ITEMS}, 0.46, 0.54),
+        difference("AUC", {**facts, "items": NEW_ITEMS, "attack": "wide"}, 0.4, 0.6),
+        difference("AUC", {**facts, "items": NEW_ITEMS, "attack": "above"}, 0.56, 0.6),
+        difference("AUC", {**facts, "items": NEW_ITEMS, "attack": "below"}, 0.4, 0.44),
         difference("AUC", {**facts, "items": 20}, 0.51, 0.6),
-        difference("AUC", {**facts, "items": 20}, 0.4, 0.6),
+        difference("AUC", {**facts, "items": 20, "nets": "b"}, 0.4, 0.6),
         difference("AUC", {**facts, "items": 20, "iterations": 6}, 0.51, 0.6),
-        difference("AUC difference", {"attack": LIRA, "of": "a", "against": "b"}, -0.6, -0.5),
+        difference("AUC difference", {"attack": LIRA, "of": "a", "against": "b", "items": 20}, -0.6, -0.5),
+        difference("AUC difference", {"attack": LIRA, "of": "20 items", "against": "40 items", "nets": "a"}, 0.5, 0.6),
         difference("AUC difference", {"attack": "another", "of": "a", "against": "b"}, 0.5, 0.6),
     ]
-    claims = decide_task_claims(ends, sizes=(20,), trained_iterations=5)
-    assert [claim.held for claim in claims] == [True, False, False, True, None, False]
 
+    def solves(nets: str, items: int | str, rate: float) -> Measurement:
+        of = "the test split" if items == NEW_ITEMS else "members"
+        return difference("solve rate", {"of": of, "nets": nets, "items": items, "iterations": 5}, rate, rate + 0.1)
 
-def test_claims_in_files_follow_from_their_figures() -> None:
-    for path in RESULTS.glob("canary-*.json"):
-        result = read_reference_result(path)
-        if result.data in ("mnist", "cifar10"):
-            assert tuple(result.claims) == decide_image_claims(result.measurements)
-        else:
-            facts = {"sizes": result.settings["sizes"], "trained_iterations": result.settings["max_iterations"]}
-            assert tuple(result.claims) == decide_task_claims(result.measurements, **facts)
+    able = [solves("a", NEW_ITEMS, 0.8), solves("a", 20, 0.8), solves("b", 20, 0.8), solves("a", 40, 0.1)]
+    claims = decide_task_claims([*ends, *able], sizes=(20,), trained_iterations=5)
+    assert [claim.held for claim in claims] == [True, None, False, False, True, None, False, None]
+    assert claims[-1].verdict == "not tested", "nets of 40 items solve a tenth of them"
+    unable = [replace(one, value=0.1, low=0.05, high=0.2) for one in able]
+    claims = decide_task_claims([*ends, *unable], sizes=(20,), trained_iterations=5)
+    assert {claim.verdict for claim in claims} == {"not tested"}
 
 
 @dataclass(frozen=True, kw_only=True)

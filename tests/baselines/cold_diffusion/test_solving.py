@@ -36,8 +36,9 @@ from easy_to_hard.baselines.cold_diffusion.solution_scores import SolveScore, ju
 from easy_to_hard.baselines.cold_diffusion.solution_training import build_net, restoration_loss, training_batch
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import SOLVER_RECIPES, NetRun, SolverRun, get_solver_recipe
 from easy_to_hard.baselines.cold_diffusion.solving import measurements_of, run_on_task, run_recipe
+from easy_to_hard.baselines.kit.statistics import of_share
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import Measurement, find_measurement, of_share
+from easy_to_hard.reference.results import Measurement, find_measurement
 from easy_to_hard.tasks import DataSpec, get_task
 
 MAZE_DEGRADATIONS = [name for name, of in MAP_DEGRADATIONS.items() if of.task == "mazes"]
@@ -526,8 +527,12 @@ def test_measurements_of_two_seeds() -> None:
     assert [one.name for one in measured] == names
     assert measured[0] == of_share("solve rate", 12, 20, condition=condition, num_seeds=2)
     assert measured[1].value == pytest.approx(0.6)
-    # Two values 0.4 apart: 12.706 times half of it.
-    assert measured[1].low == pytest.approx(0.6 - 12.7062 * 0.2, abs=1e-3)
+    # Of two seeds alone a mean of shares has no interval.
+    assert measured[1].low is None
+    third = [(condition, score(6, mean=0.5)), (perfect, score(10))]
+    over_three = list(measurements_of([*rows, third]))
+    # Values 0.2 apart: 4.30265 times 0.2 over the root of 3.
+    assert over_three[1].low == pytest.approx(0.6 - 4.30265 * 0.2 / 3**0.5, abs=1e-3)
     assert (measured[2].value, measured[3].value, measured[4].value) == (0.5, 0.8, 1.0)
 
 
@@ -544,7 +549,7 @@ def claimed(solved: Sequence[tuple[str, str, int]]) -> dict[str, bool | None]:
     noise = {"restorer": "noisy oracle", "noise": "fresh", "probability": 0.1, "steps": 10}
     for sampler, number in (("algorithm_1", 90), ("algorithm_2", 10)):
         measured.append(of_share("solve rate", number, 100, condition=facts | noise | {"sampler": sampler}))
-    return {claim.text: claim.held for claim in claims_of(recipe, measured)}
+    return {claim.text: claim.held for claim in claims_of(recipe.nets[0], recipe.trained_steps, measured)}
 
 
 def test_claims_go_by_intervals() -> None:
@@ -553,6 +558,9 @@ def test_claims_go_by_intervals() -> None:
     assert list(held.values()) == [True, False, None, False, False]
     held = claimed([("oracle", "direct", 99), (net, "direct", 60), (net, "algorithm_1", 10), (net, "algorithm_2", 95)])
     assert list(held.values()) == [False, True, True, True, False]
+    # A net with which no way solves half of the puzzles shows nothing of the ways.
+    held = claimed([("oracle", "direct", 99), (net, "direct", 40), (net, "algorithm_1", 1), (net, "algorithm_2", 9)])
+    assert list(held.values()) == [False, None, None, None, False]
 
 
 TINY = replace(

@@ -18,7 +18,7 @@ from easy_to_hard.baselines.parameter_saliency.pruning import (
     prune,
     pruned,
 )
-from easy_to_hard.baselines.parameter_saliency.records import Record, bootstrap_interval, differences, summarise
+from easy_to_hard.baselines.parameter_saliency.records import Record, differences, summarise
 from easy_to_hard.baselines.parameter_saliency.tuning import (
     ALL,
     GROUPS,
@@ -161,27 +161,21 @@ def test_purity_by_hand() -> None:
 
 
 def test_records_over_nets_and_of_one_net() -> None:
-    one, other = (Record(name="x", condition={"k": 1}, values=values) for values in ([0.0, 1.0], [1.0, 1.0, 1.0]))
-    several = summarise([[one], [other]])[0]
-    assert (several.value, several.num_seeds, several.num_items) == (0.75, 2, 2)
-    assert several.low is not None
-    assert several.low == pytest.approx(0.75 - 12.706 * 0.25, rel=1e-3)
-    resampled = summarise([[one], [other]], resampled=("x",))[0]
+    rates = ([0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0])
+    one, *others = (Record(name="x", condition={"k": 1}, values=values) for values in rates)
+    several = summarise([[one], *([other] for other in others)])[0]
+    assert (several.value, several.num_seeds, several.num_items) == (0.75, 3, 2)
+    assert (several.low, several.high) == (pytest.approx(0.75 - 4.30265 * 0.25 / 3**0.5, rel=1e-3), 1.0)
+    assert summarise([[one], [others[0]]])[0].low is None
+    resampled = summarise([[one], *([other] for other in others)], resampled=("x",))[0]
     assert resampled.low is not None
     assert 0 <= resampled.low < 0.75
+    # A run that is taken up may have kept a difference as a share.
+    lower = [[Record(name="x, difference", values=[value, -0.5])] for value in (-0.5, -0.4, -0.3)]
+    assert summarise(lower)[0].unit == "difference of shares"
     single = summarise([[one]])[0]
     assert (single.value, single.low, single.high) == (0.5, 0.0, 1.0)
     assert summarise([[Record(name="x", values=[])], [Record(name="x", values=[])]]) == ()
-
-
-def test_the_bootstrap_draws_nets_and_items() -> None:
-    low, high = bootstrap_interval([torch.arange(100.0, dtype=torch.float64)])
-    # The standard error of the mean of 100 even numbers is 2.9.
-    assert low == pytest.approx(49.5 - 1.96 * 2.9, abs=1)
-    assert high == pytest.approx(49.5 + 1.96 * 2.9, abs=1)
-    # Nets that agree within themselves differ still.
-    low, high = bootstrap_interval([torch.zeros(50, dtype=torch.float64), torch.ones(50, dtype=torch.float64)])
-    assert (low, high) == (0.0, 1.0)
 
 
 def test_differences_leave_out_what_has_no_value() -> None:

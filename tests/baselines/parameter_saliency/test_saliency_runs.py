@@ -188,17 +188,25 @@ def test_claims_are_decided_by_the_interval() -> None:
     )
     claims = decide_claims(
         [
+            measured("items right", 0.4, 0.6),
             measured(corrected, 0.1, 0.3, filters="salient", against="random", k=3),
             measured(corrected, -0.3, -0.1, filters="salient", against="least", k=3),
             measured(confident, -0.3, -0.1, filters="salient", against="random", k=3),
             measured(confident, -0.3, 0.1, filters="salient", against="least", k=3),
         ],
         k=3,
-        region="the planted patch",
+        puzzles=False,
     )
-    assert [claim.held for claim in claims[:4]] == [True, True, False, None]
-    assert claims[4].held is None
-    assert claims[4].evidence == "there was no item to measure it on"
+    assert [claim.verdict for claim in claims[:4]] == ["held", "held", "did not hold", "not decided"]
+    assert claims[4].verdict == "not decided"
+    assert "corrected by a step on another item, difference: not measured" in claims[4].evidence
+    # Of nets that get next to nothing right, wrong answers say nothing.
+    claims = decide_claims(
+        [measured("items right", 0.01, 0.1), measured(corrected, 0.1, 0.3, filters="salient", against="random", k=3)],
+        k=3,
+        puzzles=True,
+    )
+    assert {claim.verdict for claim in claims} == {"not tested"}
 
 
 @pytest.mark.parametrize("data", ["mnist", "cifar10", "folder", "mazes", "prefix_sums"])
