@@ -63,8 +63,8 @@ class _Inwards(torch.autograd.Function):
 class CellularNet(ThinkingNet):
     """A cell sees itself, its neighbours and the input there through one hidden layer, and adds what comes of it.
 
-    A state is bounded by -1 and 1 and, but in training, a multiple of 1 / `levels`: it then becomes exactly constant,
-    and a cell around which nothing has changed need not be computed again (see `cellular_kernel`). Where the whole
+    A state is bounded by -1 and 1 and a multiple of 1 / `levels`: it becomes exactly constant, and a cell around which
+    nothing has changed need not be computed again (see `cellular_kernel`). Where the whole
     input of a patch is 0 there is no cell: a maze's walls are like what lies beyond its border, so that a large maze
     looks like a small one from within.
 
