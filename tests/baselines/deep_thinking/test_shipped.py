@@ -18,7 +18,7 @@ from easy_to_hard.tasks import DataSpec
 FOLDER = Path(checkpoint.__file__).parent / "checkpoints"
 MOST_BYTES = 4 * 2**20
 # Harder than training, and still quick: difficulty, items, the least right, iterations.
-HARDER = {"prefix_sums": (128, 10, 10, 150), "mazes": (21, 10, 9, 120)}
+HARDER = {"prefix_sums": (128, 10, 10, 150), "mazes": (21, 10, 9, 300)}
 
 
 @pytest.mark.parametrize("name", shipped_models())
