@@ -75,13 +75,16 @@ def put(source: Path, path: Path) -> None:
 
 def sync(path: Path) -> None:
     """Have the disk hold a file's content, or a folder's names; where there is no such call for folders, not them."""
-    if path.is_dir() and os.name != "posix":
+    folder = path.is_dir()
+    if folder and os.name != "posix":
         return
-    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    # Some network file systems know it for files alone, and a folder may be closed to reading.
+    with contextlib.suppress(OSError) if folder else contextlib.nullcontext():
+        handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager
@@ -153,7 +156,12 @@ def clear_leftovers(folder: Path, *, of: str = "") -> None:
     """
     if not folder.is_dir():
         return
-    for path in list(folder.iterdir() if of else folder.rglob(".*.tmp")):
+    try:
+        held = list(folder.iterdir() if of else folder.rglob(".*.tmp"))
+    except PermissionError:
+        # A folder that may be written to and not looked into.
+        return
+    for path in held:
         found = _TEMPORARY.fullmatch(path.name)
         if found is not None and (not of or (found["name"] == of and not _is_alive(int(found["pid"])))):
             remove(path)

@@ -59,7 +59,8 @@ def seen_lines(result: Mapping[str, Any]) -> Iterator[str]:
         if difficulty >= task.new_from or score["config"] not in FROZEN_ROWS:
             continue
         spec = DataSpec(task=task.name, difficulty=difficulty, variant=variant, split="test", seed=result["data_seed"])
-        layout, instance = seen_shares(spec, score["num_items"])
+        # As many as the frozen set has tell as much as more, whatever a file claims.
+        layout, instance = seen_shares(spec, min(score["num_items"], FROZEN_ROWS[score["config"]]))
         yield (
             f"{score['config']}: of these fresh instances {100 * layout:.1f} % are in the frozen test set up to "
             f"symmetry, {100 * instance:.1f} % as they are; from {task.difficulty_name} {task.new_from} on hardly any"

@@ -93,9 +93,16 @@ def begin(rule: Rule, scene: Scene) -> Thought:
 
 @kernel
 def iterate(
-    thought: Thought, num_due: int, rule: Rule, scene: Scene, wrong_counts: Array, certainties: Array
+    thought: Thought,
+    num_due: int,
+    rule: Rule,
+    scene: Scene,
+    wrong_counts: Array,
+    certainties: Array,
+    stop_at_cycles: bool,
 ) -> tuple[int, int]:
-    """Iterate as often as `wrong_counts` is long, or until nothing new can come: no cell is due, or all states repeat.
+    """Iterate as often as `wrong_counts` is long, or until nothing new can come: no cell is due, or, if
+    asked for, all states repeat.
 
     That the states of two iterations are the same is told by a signature of 64 bits, and looked for as by Brent (1980,
     "An improved Monte Carlo factorization algorithm"), with one signature kept.
@@ -107,6 +114,7 @@ def iterate(
         scene: where.
         wrong_counts: (iterations,) int64, filled with how many pixels are wrong after each.
         certainties: (iterations,) float64, filled with the sum of `thought.certainty` after each.
+        stop_at_cycles: stop where all states repeat, too.
 
     Returns:
         Iterations done, and how many cells are due in the next one, 0 where the states repeat.
@@ -132,7 +140,9 @@ def iterate(
                 certainty += thought.certainty[cell]
         wrong_counts[done], certainties[done] = num_wrong, certainty
         done += 1
-        num_due = 0 if _repeats(thought.watch) else _spread(thought, num_moved, scene)
+        num_due = _spread(thought, num_moved, scene)
+        if stop_at_cycles and _repeats(thought.watch):
+            num_due = 0
     return done, num_due
 
 

@@ -177,7 +177,7 @@ def run_batch(
     keep_answers: bool = False,
 ) -> Tracker:
     """Run one batch; `update` is called with the number of iterations that were done, 1 or more."""
-    if isinstance(model, CellularNet) and thinks_sparsely(model, inputs, rules, config.exit_rule, keep_answers):
+    if isinstance(model, CellularNet) and thinks_sparsely(model, inputs, rules, config):
         return think_sparsely(model, inputs, targets, rules, config, update, keep_answers)
     tracker = Tracker(len(inputs), inputs.device, config, keep_answers)
     mask = None if rules.mask is None else rules.mask(inputs)

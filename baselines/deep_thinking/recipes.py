@@ -122,6 +122,8 @@ class Recipe:
             raise ValueError(
                 f"a cellular net, and no other, is trained on a pool of states, not {self.net.architecture}"
             )
+        if isinstance(self.training, PoolConfig) and self.training.pool_size < self.batch_size:
+            raise ValueError(f"pool_size must be at least the batch's {self.batch_size}, not {self.training.pool_size}")
         if isinstance(self.training, TrainingConfig) and self.net.architecture == "feed_forward":
             held = self.training.hold_iterations - 1 if self.training.hold_share > 0 else 0
             most = held + self.training.max_iterations

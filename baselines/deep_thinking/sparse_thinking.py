@@ -13,17 +13,21 @@ from easy_to_hard.answers import AnswerRules
 from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
 from easy_to_hard.baselines.deep_thinking.cellular_kernel import Array, Rule, Scene, Thought, begin, iterate
 from easy_to_hard.baselines.deep_thinking.model import NUM_CLASSES
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Exit, Tracker
+from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Tracker
 
 # So many iterations between two looks at the progress bar.
 _AT_A_TIME: Final = 256
+# Finer states are told apart no more by the search for cycles.
+_FINEST_LEVELS: Final = 2**20
 
 
-def thinks_sparsely(
-    model: CellularNet, inputs: Tensor, rules: AnswerRules, exit_rule: Exit, keep_answers: bool
-) -> bool:
-    """Whether `think_sparsely` can do it: on a CPU, where each position's answer depends on its own cell alone."""
-    return inputs.device.type == "cpu" and rules.local and (exit_rule != "max_confidence")
+def thinks_sparsely(model: CellularNet, inputs: Tensor, rules: AnswerRules, settings: EvaluationConfig) -> bool:
+    """Whether `think_sparsely` can do it.
+
+    It is for a CPU, states that are rounded, and answers that depend on a position's own cell alone.
+    """
+    exact = 0 < model.levels <= _FINEST_LEVELS and settings.precision == "float32"
+    return inputs.device.type == "cpu" and exact and rules.local and settings.exit_rule != "max_confidence"
 
 
 def _as_float64(weights: Tensor) -> NDArray[np.float64]:
@@ -117,12 +121,14 @@ def _think(
     right_elsewhere = _right_elsewhere(model, cells, x, targets, rules)
     wrong, confidence = [], []
     done, due, answers = 0, len(scene.neighbours), None
+    # Whoever asks for every iteration, or for a certain one, gets those of a cycle as well.
+    stop_at_cycles = settings.stop_when_settled and settings.exit_rule == "settled"
     # An input without a cell has one iteration, in which nothing happens.
     while not done or (due and done < settings.max_iterations):
         # The answer of exit "fixed" is taken on the way.
         ahead = settings.last_exit - done if done < settings.last_exit else settings.max_iterations - done
         counts, certainties = np.empty(min(_AT_A_TIME, ahead), np.int64), np.empty(min(_AT_A_TIME, ahead))
-        ran, due = iterate(thought, due, rule, scene, counts, certainties)
+        ran, due = iterate(thought, due, rule, scene, counts, certainties, stop_at_cycles)
         if not ran:
             counts[0], certainties[0], ran = 0, 0.0, 1
         wrong.append(counts[:ran])

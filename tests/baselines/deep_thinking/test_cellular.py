@@ -105,7 +105,7 @@ def test_sparse_states_equal_the_dense_ones_bit_for_bit(task: str, seed: int) ->
         thought, due = begin(rule, scene), len(scene.neighbours)
         for expected in _dense_states(dense, x.double(), 40):
             if due:
-                _, due = iterate(thought, due, rule, scene, np.empty(1, np.int64), np.empty(1))
+                _, due = iterate(thought, due, rule, scene, np.empty(1, np.int64), np.empty(1), False)
                 idle |= 0 < due < len(scene.neighbours)
             assert np.array_equal(thought.states, cells.rows(expected).numpy())
     assert idle  # some cells were left out on the way
@@ -128,6 +128,17 @@ def test_states_that_repeat_are_at_rest() -> None:
     result = evaluate(net, TensorItems(inputs, targets), answer_rules("prefix_sums"), config, progress=False)
     assert result.num_settled == 2
     assert result.last_iteration < 10
+    # Where a certain iteration, or all of them, are asked for, the cycle goes on.
+    for changes in ({"exit_rule": "fixed", "exit_iteration": 7}, {"stop_when_settled": False}):
+        every = evaluate(
+            net,
+            TensorItems(inputs, targets),
+            answer_rules("prefix_sums"),
+            replace(config, max_iterations=20, **changes),
+            progress=False,
+        )
+        assert every.num_settled == 0
+        assert len(every.correct) == 20
 
 
 @pytest.mark.parametrize("exit_rule", ["settled", "fixed"])
