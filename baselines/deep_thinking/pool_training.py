@@ -18,7 +18,7 @@ What we found to decide whether a net trained on small mazes solves large ones:
 import copy
 import math
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
+from easy_to_hard.baselines.precision import Settled
 from easy_to_hard.baselines.shared import require_finite, seed_of
 from easy_to_hard.generators.integers import check_integer_fields
 
@@ -85,7 +86,7 @@ class PoolConfig:
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     average_decay: float = 0.999
-    precision: Literal["float32"] = "float32"
+    precision: Settled = "float32"
     seed: int = 0
     log_every: int = 10
 
