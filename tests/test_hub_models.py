@@ -48,7 +48,8 @@ def shipped_results(name: str) -> list[Path]:
     """The results that the card of a net that comes with the package shows."""
     # The others repeat difficulties: for more iterations, with fewer items, or on fresh instances.
     others = ("-held", "-ladder", "-fresh")
-    return [path for path in sorted(RESULTS.glob(f"{name}-seed0*.json")) if not path.stem.endswith(others)]
+    found = sorted(RESULTS.glob(f"{name}-seed{load_model(name)[1].seed}*.json"))
+    return [path for path in found if not path.stem.endswith(others)]
 
 
 def shipped_card(name: str) -> str:
@@ -281,7 +282,7 @@ def test_nets_that_are_not_published(hub: HubServer, session: HubSession, tmp_pa
     assert "net is not a net of deep_thinking: SafetensorError" in refused(damaged)
     (damaged / "model.safetensors").unlink()
     assert "it has no model.safetensors" in refused(damaged, code=1)
-    assert "no net 'org/net': give a folder or one of mazes-cpu, prefix-sums-cpu" in refused("org/net", code=1)
+    assert "no net 'org/net': give a folder or one of mazes-cellular, mazes-cpu, prefix-sums-cpu" in refused("org/net", code=1)
     result = str(RESULTS / "mazes-cpu-seed0.json")
     assert "its preset is 'mazes-cpu', not 'prefix-sums-cpu'" in refused(NET, "--results", result)
     result = str(RESULTS / "prefix-sums-cpu-seed1.json")
