@@ -282,7 +282,9 @@ def test_nets_that_are_not_published(hub: HubServer, session: HubSession, tmp_pa
     assert "net is not a net of deep_thinking: SafetensorError" in refused(damaged)
     (damaged / "model.safetensors").unlink()
     assert "it has no model.safetensors" in refused(damaged, code=1)
-    assert "no net 'org/net': give a folder or one of mazes-cellular, mazes-cpu, prefix-sums-cpu" in refused("org/net", code=1)
+    assert "no net 'org/net': give a folder or one of mazes-cellular, mazes-cpu, prefix-sums-cpu" in refused(
+        "org/net", code=1
+    )
     result = str(RESULTS / "mazes-cpu-seed0.json")
     assert "its preset is 'mazes-cpu', not 'prefix-sums-cpu'" in refused(NET, "--results", result)
     result = str(RESULTS / "prefix-sums-cpu-seed1.json")

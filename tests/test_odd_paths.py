@@ -63,11 +63,15 @@ def test_arrow_is_given_absolute_paths_everywhere() -> None:
     root = Path(__file__).parents[1]
     calls = re.compile(r"(?:pq|pads)\.(?:ParquetFile|ParquetWriter|read_table|read_metadata|dataset)\(\s*([^,)]*)")
     places = [path for name in ("easy_to_hard", "leaderboard", "baselines") for path in (root / name).rglob("*.py")]
-    found = {place.name: calls.findall(place.read_text()) for place in places}
+    found = {f"{place.parent.name}/{place.name}": calls.findall(place.read_text()) for place in places}
     assert sum(map(len, found.values())) >= 9
     # Made absolute before, or bytes.
     bytes_read = "pa.BufferReader(content.getvalue("
-    known = {"statistics.py": ["path"], "chess_puzzles.py": ["path", "path"], "files.py": [bytes_read]}
+    known = {
+        "cards/statistics.py": ["path"],
+        "tasks/chess_puzzles.py": ["path", "path"],
+        "easy_to_hard/files.py": [bytes_read],
+    }
     for name, arguments in found.items():
         wrong = [argument for argument in arguments if ".absolute(" not in argument]
         assert wrong == known.get(name, []), name

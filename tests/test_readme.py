@@ -56,7 +56,7 @@ SMALLER = {
     "evaluate --model mazes": "--difficulties 9 " + TWO_ITEMS,
     "evaluate": "--difficulties 32 " + TWO_ITEMS,
     "think": "--difficulty 9 --iterations 3 --frames 2",
-    "perturb": "--items 2 --iterations 40 --quiet",
+    "perturb": "--items 2 --at 5 --iterations 12 --quiet",
     "align": TWO_ITEMS,
     "score --template": "--template mazes_9",
     "score --predictions": "--quiet",
