@@ -4,6 +4,7 @@ Commands run in small (`SMALLER`) and in one folder for each README, in the orde
 another network than the Hub of the tests, or minutes, the settings alone are checked; the last run in `slow` tests.
 """
 
+import os
 import re
 import shlex
 import tomllib
@@ -252,6 +253,9 @@ SLOW = [
 ]
 
 
+@pytest.mark.skipif(
+    not os.environ.get("EASY_TO_HARD_LONG_TESTS"), reason="takes minutes: set EASY_TO_HARD_LONG_TESTS=1 to run it"
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", SLOW, ids=lambda piece: piece.text.removeprefix("easy-to-hard reference "))
 @pytest.mark.usefixtures("folder")
