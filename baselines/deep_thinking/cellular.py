@@ -158,8 +158,7 @@ class CellularNet(ThinkingNet):
 
         def iterate(features: Tensor, number: int) -> Tensor:
             del number
-            rows = self.changed(cells.rows(features), cells).clamp(-1, 1)
-            return cells.grids(self.rounded(rows))
+            return cells.grids(self.rounded(self.bounded(self.changed(cells.rows(features), cells))))
 
         return iterate
 

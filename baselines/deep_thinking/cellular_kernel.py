@@ -23,8 +23,8 @@ class Rule(NamedTuple):
         change: (hidden, width) float64, from the hidden layer to what is added to the state.
         bias: (width,) float64, added to that.
         levels: states are rounded to multiples of 1 / levels; 0 for no rounding.
-        head: (2, pixels, width) float64, from the state to the logits of a cell's pixels.
-        head_bias: (2, pixels) float64.
+        head: (pixels, width) float64, from the state to the surplus of class 1's logit at a cell's pixels.
+        head_bias: (pixels,) float64.
     """
 
     look: Array
@@ -198,9 +198,9 @@ def _read_out(cell: int, thought: Thought, rule: Rule, targets: Array) -> None:
     state = thought.states[cell]
     wrong, certainty = 0, 0.0
     for pixel in range(len(targets)):
-        surplus = rule.head_bias[1, pixel] - rule.head_bias[0, pixel]
+        surplus = rule.head_bias[pixel]
         for channel in range(len(state)):
-            surplus += state[channel] * (rule.head[1, pixel, channel] - rule.head[0, pixel, channel])
+            surplus += state[channel] * rule.head[pixel, channel]
         wrong += (surplus > 0) != (targets[pixel] > 0)
         certainty += 1 / (1 + np.exp(-abs(surplus)))
     thought.wrong[cell], thought.certainty[cell] = wrong, certainty

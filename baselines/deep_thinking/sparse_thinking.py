@@ -37,15 +37,15 @@ def _as_float64(weights: Tensor) -> NDArray[np.float64]:
 
 def rule_of(model: CellularNet) -> Rule:
     """The weights of a net, as the kernel takes them."""
-    pixels = model.patch**model.dimensions
-    # Of the two classes, as `pixel_shuffle` has them: a class's pixels lie together.
+    # As `pixel_shuffle` has them: a class's pixels lie together.
+    head, head_bias = (_as_float64(part).reshape(NUM_CLASSES, -1, *part.shape[1:]) for part in model.head.parameters())
     return Rule(
         look=_as_float64(model.look.weight.T.reshape(-1, model.width, model.hidden)),
         change=_as_float64(model.change.weight.T),
         bias=_as_float64(model.change.bias),
         levels=float(model.levels),
-        head=_as_float64(model.head.weight.view(NUM_CLASSES, pixels, model.width)),
-        head_bias=_as_float64(model.head.bias.view(NUM_CLASSES, pixels)),
+        head=head[1] - head[0],
+        head_bias=head_bias[1] - head_bias[0],
     )
 
 
