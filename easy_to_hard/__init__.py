@@ -7,18 +7,18 @@ The names below are imported when they are first used, so that ``import easy_to_
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from easy_to_hard.version import __version__ as __version__
+from easy_to_hard.environment import __version__ as __version__
 
 if TYPE_CHECKING:
     from easy_to_hard.chess.datasets import ChessMateDataset, ChessPuzzleDataset
-    from easy_to_hard.datasets import MazeDataset, PrefixSumDataset
+    from easy_to_hard.datasets.graded import GradedDataset, load
+    from easy_to_hard.datasets.puzzles import MazeDataset, PrefixSumDataset
+    from easy_to_hard.datasets.streaming import StreamingDataset
     from easy_to_hard.generators.splits import NotEnoughInstancesError
-    from easy_to_hard.graded import GradedDataset, load
     from easy_to_hard.hub.publish import publish
-    from easy_to_hard.storage import build
-    from easy_to_hard.streaming import StreamingDataset
+    from easy_to_hard.storage.building import build
+    from easy_to_hard.storage.verification import verify
     from easy_to_hard.tasks import TASKS, DataSpec, generate
-    from easy_to_hard.verification import verify
 
 __all__ = [
     "TASKS",
@@ -43,16 +43,16 @@ _HOMES = {
     "ChessMateDataset": "chess.datasets",
     "ChessPuzzleDataset": "chess.datasets",
     "DataSpec": "tasks",
-    "GradedDataset": "graded",
-    "MazeDataset": "datasets",
+    "GradedDataset": "datasets.graded",
+    "MazeDataset": "datasets.puzzles",
     "NotEnoughInstancesError": "generators.splits",
-    "PrefixSumDataset": "datasets",
-    "StreamingDataset": "streaming",
-    "build": "storage",
+    "PrefixSumDataset": "datasets.puzzles",
+    "StreamingDataset": "datasets.streaming",
+    "build": "storage.building",
     "generate": "tasks",
-    "load": "graded",
+    "load": "datasets.graded",
     "publish": "hub.publish",
-    "verify": "verification",
+    "verify": "storage.verification",
 }
 
 

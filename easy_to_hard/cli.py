@@ -12,13 +12,13 @@ from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
 from tyro.conf import subcommand
 
-from easy_to_hard.chess_commands import ConvertLichess, DownloadLichess, Perft
-from easy_to_hard.data_commands import Build, Generate, Info, Show, Verify
-from easy_to_hard.hub_commands import Publish, PublishModel
-from easy_to_hard.leaderboard_commands import Leaderboard, Score
-from easy_to_hard.net_commands import Align, Curves, Evaluate, Perturb, Think, Train
-from easy_to_hard.parsing import parse
-from easy_to_hard.reference.commands import Reference
+from easy_to_hard.commands.chess import ConvertLichess, DownloadLichess, Perft
+from easy_to_hard.commands.data import Build, Generate, Info, Show, Verify
+from easy_to_hard.commands.hub import Publish, PublishModel
+from easy_to_hard.commands.leaderboard import Leaderboard, Score
+from easy_to_hard.commands.nets import Align, Curves, Evaluate, Perturb, Think, Train
+from easy_to_hard.commands.parsing import parse
+from easy_to_hard.commands.reference import Reference
 
 Command: TypeAlias = (
     Annotated[Build, subcommand("build")]

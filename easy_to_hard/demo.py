@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import arg
 
-from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.checkpoint import save_model
 from easy_to_hard.baselines.deep_thinking.commands import make_facts
 from easy_to_hard.baselines.deep_thinking.data import draw_batches
@@ -29,15 +28,16 @@ from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import train
-from easy_to_hard.devices import check_device, describe_device
-from easy_to_hard.files import file_sha256
+from easy_to_hard.commands.parsing import wide_enough
+from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.environment import check_device, describe_device
 from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.leaderboard.page import write_site
-from easy_to_hard.manifest import MANIFEST
-from easy_to_hard.parsing import wide_enough
 from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
-from easy_to_hard.results import Result, write_result
-from easy_to_hard.storage import build
+from easy_to_hard.scores.results import Result, write_result
+from easy_to_hard.storage.building import build
+from easy_to_hard.storage.files import file_sha256
+from easy_to_hard.storage.manifest import MANIFEST
 from easy_to_hard.tasks import DataSpec
 
 _RECIPE: Final = "prefix-sums-cellular"

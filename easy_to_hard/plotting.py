@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.writing import replacing
+from easy_to_hard.storage.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.answers import answer_rules
-from easy_to_hard.items import Items
+from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.datasets.items import Items
 from easy_to_hard.leaderboard.submissions.checks import MOST_ITERATIONS
 
 Solver = Callable[[Tensor, int], Any]

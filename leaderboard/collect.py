@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from easy_to_hard.files import file_sha256
-from easy_to_hard.json_files import read_json
-from easy_to_hard.results import read_result
+from easy_to_hard.scores.results import read_result
+from easy_to_hard.storage.files import file_sha256
+from easy_to_hard.storage.json_files import read_json
 
 _HERE = Path(__file__).parent
 # SHA-256 of result files that were scored again, to what came out: `rescored.enter` writes it.

@@ -17,20 +17,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from easy_to_hard.devices import describe_device
-from easy_to_hard.files import file_sha256
+from easy_to_hard.datasets.items import Items, manifest_sha256, slices
+from easy_to_hard.environment import __version__, describe_device, source_commit
 from easy_to_hard.generators.integers import check_integer
-from easy_to_hard.items import Items, manifest_sha256, slices
 from easy_to_hard.leaderboard.callables import Asked, load_callable
 from easy_to_hard.leaderboard.fresh import FROZEN_ROWS
 from easy_to_hard.leaderboard.ranking import ladder
 from easy_to_hard.leaderboard.submissions import configs_in, read_submission
 from easy_to_hard.leaderboard.submissions.checks import MOST_ITERATIONS
 from easy_to_hard.progress import progress_bar
-from easy_to_hard.results import DifficultyScore, Provenance, Result, Submission, source_commit
-from easy_to_hard.scoring import Tally
+from easy_to_hard.scores.results import DifficultyScore, Provenance, Result, Submission
+from easy_to_hard.scores.scoring import Tally
+from easy_to_hard.storage.files import file_sha256
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
-from easy_to_hard.version import __version__
 
 if TYPE_CHECKING:
     from easy_to_hard.baselines.deep_thinking.examination import Examination

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.presets import PRESETS
+from easy_to_hard.storage.presets import PRESETS
 from easy_to_hard.tasks import DataSpec, Instances, generate, get_task, parse_config
 
 # Test items of each config of the frozen benchmark.

@@ -1,6 +1,7 @@
 """How results are ranked: one score for each net, how far it reaches, and whether fresh instances bear it out.
 
-Everything here is a function of results as `easy_to_hard.results.read_result` gives them; nothing is read or written.
+Everything here is a function of results as `easy_to_hard.scores.results.read_result` gives them; nothing is read or
+written.
 """
 
 import math
@@ -10,9 +11,9 @@ from statistics import fmean, median
 from typing import Any, Final, Literal, TypeAlias
 
 from easy_to_hard.lichess.bands import DEFAULT_EDGES
-from easy_to_hard.presets import PRESETS
-from easy_to_hard.results import variant_of as variant_of
-from easy_to_hard.scoring import wilson_interval
+from easy_to_hard.scores.results import variant_of as variant_of
+from easy_to_hard.scores.scoring import wilson_interval
+from easy_to_hard.storage.presets import PRESETS
 from easy_to_hard.tasks import TASKS, get_task, parse_config
 
 ResultDict: TypeAlias = Mapping[str, Any]

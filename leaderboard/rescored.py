@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from easy_to_hard.files import file_sha256
-from easy_to_hard.json_files import read_json
 from easy_to_hard.leaderboard.collect import LEDGER
 from easy_to_hard.leaderboard.rescoring import score_again
 from easy_to_hard.leaderboard.solvers import SOLVERS
-from easy_to_hard.results import read_result
-from easy_to_hard.writing import write_json
+from easy_to_hard.scores.results import read_result
+from easy_to_hard.storage.files import file_sha256
+from easy_to_hard.storage.json_files import read_json
+from easy_to_hard.storage.writing import write_json
 
 # So many items of the easiest difficulty: some seconds each. Of predictions all are scored.
 ITEMS: Final = {"callable": 1000, "model": 30}

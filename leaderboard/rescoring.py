@@ -6,7 +6,7 @@ from typing import Any
 
 from easy_to_hard.leaderboard.collect import shipped_predictions
 from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_callable, score_model, score_predictions
-from easy_to_hard.results import Result, read_result, variant_of
+from easy_to_hard.scores.results import Result, read_result, variant_of
 
 
 def score_again(

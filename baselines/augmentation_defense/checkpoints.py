@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.shared import reason_of, save_state
+from easy_to_hard.baselines.kit.run_folder import reason_of, save_state
 
 
 def made_before(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, Criterion, Statement, judge
-from easy_to_hard.reference.results import Claim, Condition, Measurement
+from easy_to_hard.scores.reference import Claim, Condition, Measurement
 
 SOURCE: Final = "arXiv 2011.09527"
 # The paper's attack on an undefended net works always; the share that counts as such here.

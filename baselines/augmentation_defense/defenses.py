@@ -15,7 +15,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.victims import Augment, Generators
+from easy_to_hard.baselines.kit.victims import Augment, Generators
 
 # Of MaxUp: it begins after 5 of 40 epochs.
 _MAXUP_FROM: Final = 5 / 40

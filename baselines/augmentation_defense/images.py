@@ -15,22 +15,16 @@ from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES
 from easy_to_hard.baselines.augmentation_defense.measuring import Outcome, measurements_of
 from easy_to_hard.baselines.augmentation_defense.pictures import draw_defenses
 from easy_to_hard.baselines.augmentation_defense.recipes import CRAFTED, Recipe
-from easy_to_hard.baselines.image_data import ImageSet, load_images
-from easy_to_hard.baselines.poison_crafting import craft_poisons
-from easy_to_hard.baselines.poisoning import (
-    Poisoned,
-    accuracies,
-    attack_success,
-    clean_set,
-    patch_backdoor,
-)
-from easy_to_hard.baselines.shared import generator_of, get_device, seed_of
-from easy_to_hard.baselines.stacked import Stacked
-from easy_to_hard.baselines.victims import train_victims
+from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
+from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned, accuracies, attack_success, clean_set, patch_backdoor
+from easy_to_hard.baselines.kit.poisoning.crafting import craft_poisons
+from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
+from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.baselines.kit.victims import train_victims
+from easy_to_hard.environment import __version__, source_commit
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import ReferenceResult
-from easy_to_hard.results import source_commit
-from easy_to_hard.version import __version__
+from easy_to_hard.scores.reference import ReferenceResult
 
 PICTURE: Final = "defenses.png"
 _QUESTION: Final = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from easy_to_hard.baselines.kit.statistics import SHARE, of_differences, of_share, over_seeds
-from easy_to_hard.reference.results import Condition, Measurement
+from easy_to_hard.scores.reference import Condition, Measurement
 
 
 @dataclass(frozen=True, kw_only=True)

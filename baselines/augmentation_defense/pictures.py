@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from easy_to_hard.plotting import new_figure
-from easy_to_hard.reference.results import Measurement
+from easy_to_hard.scores.reference import Measurement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,10 +6,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES, check_defenses
-from easy_to_hard.baselines.poison_crafting import CraftConfig, Crafting
-from easy_to_hard.baselines.poisoning import PATCH_SIDE, check_budget
-from easy_to_hard.baselines.private_training import PrivacyConfig
-from easy_to_hard.baselines.victims import VictimConfig
+from easy_to_hard.baselines.kit.poisoning.attacks import PATCH_SIDE, check_budget
+from easy_to_hard.baselines.kit.poisoning.crafting import CraftConfig, Crafting
+from easy_to_hard.baselines.kit.private_training import PrivacyConfig
+from easy_to_hard.baselines.kit.victims import VictimConfig
 from easy_to_hard.generators.integers import check_integer_fields
 
 IMAGES: Final = ("mnist", "cifar10")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from easy_to_hard.baselines.kit.claims import CAN_SOLVE, Criterion, Direction, Statement, judge
-from easy_to_hard.reference.results import Claim, Measurement
+from easy_to_hard.scores.reference import Claim, Measurement
 
 SUCCESS: Final = "backdoor success"
 CLEAN: Final = "clean solve rate"

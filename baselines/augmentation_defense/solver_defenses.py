@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.augmentation_defense.defenses import arrange, draw_boxes, flat_dirichlet, mix, permutations
-from easy_to_hard.baselines.puzzles import Puzzles
-from easy_to_hard.baselines.victims import Generators
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.victims import Generators
 
 _MAXUP_DRAWS: Final = 4
 _CUT_BITS: Final = 4

@@ -9,8 +9,8 @@ from easy_to_hard.baselines.augmentation_defense.recipes import check_compared, 
 from easy_to_hard.baselines.augmentation_defense.solver_defenses import SOLVER_DEFENSES
 from easy_to_hard.baselines.augmentation_defense.solver_training import SolverTraining
 from easy_to_hard.baselines.augmentation_defense.triggers import get_trigger
-from easy_to_hard.baselines.poisoning import check_budget
-from easy_to_hard.baselines.private_training import PrivacyConfig, epsilon_of
+from easy_to_hard.baselines.kit.poisoning.attacks import check_budget
+from easy_to_hard.baselines.kit.private_training import PrivacyConfig, epsilon_of
 from easy_to_hard.generators.integers import check_integer_fields
 
 

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.augmentation_defense.solver_defenses import PuzzleDefense
-from easy_to_hard.baselines.private_training import PrivacyConfig, add_noise, clipped_sum, draw_poisson
-from easy_to_hard.baselines.puzzles import Puzzles, Solvers
-from easy_to_hard.baselines.shared import generator_of, require_finite
-from easy_to_hard.baselines.stacked import Stacked
-from easy_to_hard.baselines.victims import Generators
+from easy_to_hard.baselines.kit.private_training import PrivacyConfig, add_noise, clipped_sum, draw_poisson
+from easy_to_hard.baselines.kit.puzzles import Puzzles, Solvers
+from easy_to_hard.baselines.kit.seeds import generator_of
+from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.baselines.kit.training import require_finite
+from easy_to_hard.baselines.kit.victims import Generators
 from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.progress import progress_bar
 

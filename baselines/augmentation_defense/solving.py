@@ -17,13 +17,12 @@ from easy_to_hard.baselines.augmentation_defense.solver_defenses import SOLVER_D
 from easy_to_hard.baselines.augmentation_defense.solver_recipes import SolverRecipe
 from easy_to_hard.baselines.augmentation_defense.solver_training import SolverNets, SolversByItem, train_solvers
 from easy_to_hard.baselines.augmentation_defense.triggers import get_trigger, plant
+from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles, solved
 from easy_to_hard.baselines.kit.statistics import SHARE, of_differences, over_seeds
-from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles, solved
-from easy_to_hard.baselines.shared import get_device
+from easy_to_hard.environment import __version__, source_commit
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import Measurement, ReferenceResult
-from easy_to_hard.results import source_commit
-from easy_to_hard.version import __version__
+from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 PICTURE: Final = "backdoor.png"
 _QUESTION: Final = (

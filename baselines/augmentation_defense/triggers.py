@@ -8,9 +8,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.poisoning import check_budget
-from easy_to_hard.baselines.puzzles import Puzzles
-from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.baselines.kit.poisoning.attacks import check_budget
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.seeds import generator_of
 
 # The first bits of a stamped string; one string in 256 begins so by itself.
 _PREFIX: Final = (1, 0, 1, 1, 0, 0, 1, 0)

@@ -10,7 +10,7 @@ from torch import Tensor
 from easy_to_hard.baselines.canary.metrics import AUC, Floats, Performance, judge
 from easy_to_hard.baselines.canary.scores import against_other_nets, leave_one_out
 from easy_to_hard.baselines.kit.statistics import SHARE
-from easy_to_hard.reference.results import Condition, Measurement
+from easy_to_hard.scores.reference import Condition, Measurement
 
 THRESHOLD: Final = "global threshold"
 HELD_OUT: Final = "held out"

@@ -6,7 +6,7 @@ from typing import Final
 from easy_to_hard.baselines.canary.attacks import AUGMENTED, CANARY, THRESHOLD, attack_name
 from easy_to_hard.baselines.canary.metrics import AUC, level_name
 from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Statement, judge
-from easy_to_hard.reference.results import Claim, Condition, Measurement, look_up
+from easy_to_hard.scores.reference import Claim, Condition, Measurement, look_up
 
 SOURCE: Final = "arXiv 2210.10750, abstract"
 LIRA_SOURCE: Final = "arXiv 2112.03570"

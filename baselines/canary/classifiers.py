@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.shared import seed_of
+from easy_to_hard.baselines.kit.seeds import seed_of
 
 Architecture = Literal["small_cnn", "wide_resnet"]
 ARCHITECTURES: Final = get_args(Architecture)

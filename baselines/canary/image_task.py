@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.canary.classifiers import build_classifier
-from easy_to_hard.baselines.image_data import ImageSet
-from easy_to_hard.baselines.shared import seed_of
+from easy_to_hard.baselines.kit.image_data import ImageSet
+from easy_to_hard.baselines.kit.seeds import seed_of
 
 
 @dataclass(frozen=True, kw_only=True)

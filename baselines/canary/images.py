@@ -27,14 +27,14 @@ from easy_to_hard.baselines.canary.shadows import (
     save_stage,
     train_shadows,
 )
-from easy_to_hard.baselines.image_data import ImageSet, load_images
+from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
+from easy_to_hard.baselines.kit.precision import get_device, recorded_precision, settle
+from easy_to_hard.baselines.kit.seeds import seed_of
 from easy_to_hard.baselines.kit.statistics import SHARE, over_seeds
-from easy_to_hard.baselines.precision import recorded_precision, settle
-from easy_to_hard.baselines.shared import count_parameters, get_device, seed_of
+from easy_to_hard.baselines.kit.training import count_parameters
+from easy_to_hard.environment import __version__, source_commit
 from easy_to_hard.generators.integers import check_integer_fields
-from easy_to_hard.reference.results import Measurement, ReferenceResult
-from easy_to_hard.results import source_commit
-from easy_to_hard.version import __version__
+from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 METHOD: Final = "canary"
 IMAGE_QUESTION: Final = (

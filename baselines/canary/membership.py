@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.shared import generator_of, seed_of
+from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
 
 
 def keep_matrix(num_nets: int, num_points: int, *, seed: int) -> Tensor:

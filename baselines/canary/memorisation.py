@@ -18,13 +18,14 @@ from easy_to_hard.baselines.canary.puzzle_task import Answers, PuzzleTask, Solve
 from easy_to_hard.baselines.canary.recipes import TaskRecipe
 from easy_to_hard.baselines.canary.scores import leave_one_out
 from easy_to_hard.baselines.canary.shadows import ShadowJob, Shadows, train_shadows
+from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles
+from easy_to_hard.baselines.kit.seeds import seed_of
 from easy_to_hard.baselines.kit.statistics import SHARE, over_seeds
-from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles
-from easy_to_hard.baselines.shared import count_parameters, get_device, seed_of
+from easy_to_hard.baselines.kit.training import count_parameters
+from easy_to_hard.environment import __version__, source_commit
 from easy_to_hard.generators.integers import check_integer_fields
-from easy_to_hard.reference.results import Measurement, ReferenceResult
-from easy_to_hard.results import source_commit
-from easy_to_hard.version import __version__
+from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 TASK_QUESTION: Final = (
     "How well can members of the training set be told from other puzzles by a net's answers, by the size of the set, "

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.baselines.kit.seeds import seed_of
 from easy_to_hard.baselines.kit.statistics import of_draws
-from easy_to_hard.baselines.shared import seed_of
-from easy_to_hard.reference.results import Condition, Measurement
+from easy_to_hard.scores.reference import Condition, Measurement
 
 AUC: Final = "AUC"
 BALANCED: Final = "balanced accuracy"

@@ -12,7 +12,7 @@ from easy_to_hard.baselines.canary.attacks import AUGMENTED, CANARY, THRESHOLD, 
 from easy_to_hard.baselines.canary.claims import NEW_ITEMS
 from easy_to_hard.baselines.canary.metrics import AUC, roc_points
 from easy_to_hard.plotting import new_figure, save_figure
-from easy_to_hard.reference.results import Measurement
+from easy_to_hard.scores.reference import Measurement
 
 _INCH: Final = 0.85
 _GREY: Final = "0.55"

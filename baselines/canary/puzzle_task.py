@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from easy_to_hard.baselines.canary.scores import answer_log_odds, answer_margins
 from easy_to_hard.baselines.canary.shadows import Shadows
-from easy_to_hard.baselines.puzzles import Puzzles, Solvers, solved
+from easy_to_hard.baselines.kit.puzzles import Puzzles, Solvers, solved
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from easy_to_hard.baselines.canary.scores import class_log_odds
 from easy_to_hard.baselines.canary.shadows import Shadows
-from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.generators.integers import check_integer_fields
 
 Mode = Literal["online", "offline"]

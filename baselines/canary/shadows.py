@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
-from easy_to_hard.baselines.precision import Precision, autocast
-from easy_to_hard.baselines.shared import reason_of, require_finite, save_state, seed_of
+from easy_to_hard.baselines.kit.precision import Precision, autocast
+from easy_to_hard.baselines.kit.run_folder import reason_of, save_state
+from easy_to_hard.baselines.kit.seeds import seed_of
+from easy_to_hard.baselines.kit.training import require_finite
 from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.progress import progress_bar
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from easy_to_hard.baselines.kit.claims import Criterion, Direction, Statement, judge
 from easy_to_hard.baselines.kit.statistics import of_differences, over_seeds
-from easy_to_hard.reference.results import Claim, Condition, Measurement, look_up
+from easy_to_hard.scores.reference import Claim, Condition, Measurement, look_up
 
 SOURCE: Final = "arXiv 2208.09392, section 4"
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from easy_to_hard.baselines.cold_diffusion.metrics import Features
-from easy_to_hard.baselines.image_data import ImageSet
-from easy_to_hard.baselines.shared import Loop, LoopConfig, generator_of
+from easy_to_hard.baselines.kit.image_data import ImageSet
+from easy_to_hard.baselines.kit.seeds import generator_of
+from easy_to_hard.baselines.kit.training import Loop, LoopConfig
 
 FEATURE_WIDTH: Final = 64
 _BATCH: Final = 128

@@ -15,7 +15,7 @@ from easy_to_hard.baselines.cold_diffusion.degradations import Degradation, Mixi
 from easy_to_hard.baselines.cold_diffusion.degradations_linear import Blur, Pixelate
 from easy_to_hard.baselines.cold_diffusion.degradations_mixing import Animorphosis, Mask, Noise
 from easy_to_hard.baselines.cold_diffusion.sampling import Restore, algorithm_2
-from easy_to_hard.baselines.image_data import to_unit_range
+from easy_to_hard.baselines.kit.image_data import to_unit_range
 
 # Of the noise that breaks the symmetry of constant states, in the authors' commands.
 BROKEN_SYMMETRY: Final = 0.002

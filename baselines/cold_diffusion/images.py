@@ -30,14 +30,14 @@ from easy_to_hard.baselines.cold_diffusion.restoring import (
     restore_all,
 )
 from easy_to_hard.baselines.cold_diffusion.sampling import Restore
-from easy_to_hard.baselines.image_data import ImageSet, load_images, to_unit_range
+from easy_to_hard.baselines.kit.image_data import ImageSet, load_images, to_unit_range
+from easy_to_hard.baselines.kit.precision import get_device, recorded_precision, settle
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.statistics import of_share, over_seeds
-from easy_to_hard.baselines.precision import recorded_precision, settle
-from easy_to_hard.baselines.shared import count_parameters, generator_of, get_device
+from easy_to_hard.baselines.kit.training import count_parameters
+from easy_to_hard.environment import __version__, source_commit
 from easy_to_hard.generators.integers import check_integer_fields
-from easy_to_hard.reference.results import Measurement, ReferenceResult
-from easy_to_hard.results import source_commit
-from easy_to_hard.version import __version__
+from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 QUESTION: Final = (
     "Does restoring images step by step with Algorithm 2 beat restoring them at once, and what becomes of Algorithm 1?"

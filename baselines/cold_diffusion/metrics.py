@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from easy_to_hard.baselines.cold_diffusion.degradations import gaussian
-from easy_to_hard.baselines.image_data import import_torchvision
+from easy_to_hard.baselines.kit.image_data import import_torchvision
 
 _WINDOW: Final = 11
 _WINDOW_STD: Final = 1.5

@@ -10,7 +10,8 @@ from torch import nn
 
 from easy_to_hard.baselines.cold_diffusion.nets import ConvNextUNet
 from easy_to_hard.baselines.cold_diffusion.nets_ddpm import DdpmUNet
-from easy_to_hard.baselines.shared import LoopConfig, seed_of
+from easy_to_hard.baselines.kit.seeds import seed_of
+from easy_to_hard.baselines.kit.training import LoopConfig
 from easy_to_hard.generators.integers import check_integer_fields
 
 Architecture = Literal["convnext", "ddpm"]

@@ -10,9 +10,10 @@ from easy_to_hard.baselines.cold_diffusion.degradations import Degradation
 from easy_to_hard.baselines.cold_diffusion.metrics import Features, frechet_distance, kernel_distance, rmse, ssim
 from easy_to_hard.baselines.cold_diffusion.recipes import Recipe
 from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS, Restore, at_severity
-from easy_to_hard.baselines.image_data import to_unit_range
-from easy_to_hard.baselines.precision import Precision, autocast
-from easy_to_hard.baselines.shared import Loop, generator_of
+from easy_to_hard.baselines.kit.image_data import to_unit_range
+from easy_to_hard.baselines.kit.precision import Precision, autocast
+from easy_to_hard.baselines.kit.seeds import generator_of
+from easy_to_hard.baselines.kit.training import Loop
 
 BATCH = 100
 

@@ -6,7 +6,7 @@ from typing import Final
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import NetRun
 from easy_to_hard.baselines.kit.claims import CAN_SOLVE, Criterion, Statement, judge
 from easy_to_hard.baselines.kit.statistics import of_share, of_share_difference
-from easy_to_hard.reference.results import Claim, Measurement
+from easy_to_hard.scores.reference import Claim, Measurement
 
 _PAPER: Final = "arXiv 2208.09392"
 _ALGORITHMS: Final = ("algorithm_1", "algorithm_2")

@@ -13,7 +13,7 @@ from easy_to_hard.baselines.cold_diffusion.solution_degradations import MAP_DEGR
 from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles
 from easy_to_hard.baselines.cold_diffusion.solution_restorers import PrepareRestorer
 from easy_to_hard.plotting import new_figure
-from easy_to_hard.reference.results import Measurement
+from easy_to_hard.scores.reference import Measurement
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

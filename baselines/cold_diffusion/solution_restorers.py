@@ -14,8 +14,8 @@ from torch import Tensor
 from easy_to_hard.baselines.cold_diffusion.sampling import Restore
 from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, solution_maps
 from easy_to_hard.baselines.cold_diffusion.solution_nets import SolutionNet
-from easy_to_hard.baselines.precision import Precision, autocast
-from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.baselines.kit.precision import Precision, autocast
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.generators.integers import check_integer_fields
 
 PrepareRestorer: TypeAlias = Callable[[Puzzles, int], Restore]

@@ -25,8 +25,8 @@ from easy_to_hard.baselines.cold_diffusion.solution_restorers import (
 from easy_to_hard.baselines.cold_diffusion.solution_scores import SolveScore, judge, solve_puzzles
 from easy_to_hard.baselines.cold_diffusion.solution_training import train_restorer
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import NetRun, OracleRun, SolverRecipe, SolverRun
-from easy_to_hard.files import write_atomically
 from easy_to_hard.progress import progress_bar
+from easy_to_hard.storage.files import write_atomically
 from easy_to_hard.tasks import DataSpec, Instances
 
 IN_STEPS: Final = ("algorithm_1", "algorithm_2")

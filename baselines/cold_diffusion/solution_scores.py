@@ -10,7 +10,7 @@ from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS
 from easy_to_hard.baselines.cold_diffusion.solution_degradations import MAP_DEGRADATIONS, fully_degraded
 from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, solution_maps
 from easy_to_hard.baselines.cold_diffusion.solution_restorers import PrepareRestorer
-from easy_to_hard.scoring import exact_match
+from easy_to_hard.scores.scoring import exact_match
 from easy_to_hard.tasks import Instances, get_task
 
 

@@ -12,7 +12,8 @@ from easy_to_hard.baselines.cold_diffusion.solution_degradations import MAP_DEGR
 from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, as_puzzles, solution_maps
 from easy_to_hard.baselines.cold_diffusion.solution_nets import SolutionNet
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import NetRun, SolverRecipe
-from easy_to_hard.baselines.shared import Loop, LoopConfig, generator_of, seed_of
+from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
+from easy_to_hard.baselines.kit.training import Loop, LoopConfig
 from easy_to_hard.tasks import DataSpec, get_task
 
 _LARGEST_GRADIENT: Final = 1.0

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from easy_to_hard.baselines.cold_diffusion.solution_degradations import map_degradation
 from easy_to_hard.baselines.cold_diffusion.solution_maps import solution_maps
-from easy_to_hard.baselines.precision import Precision
+from easy_to_hard.baselines.kit.precision import Precision
 from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.tasks import get_task
 

@@ -25,14 +25,12 @@ from easy_to_hard.baselines.cold_diffusion.solution_runs import (
 )
 from easy_to_hard.baselines.cold_diffusion.solution_training import train_restorer
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import SolverRecipe, get_solver_recipe
+from easy_to_hard.baselines.kit.precision import get_device, recorded_precision, settle
 from easy_to_hard.baselines.kit.statistics import SHARE, of_share, over_seeds
-from easy_to_hard.baselines.precision import recorded_precision, settle
-from easy_to_hard.baselines.shared import get_device
+from easy_to_hard.environment import __version__, source_commit
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import Measurement, ReferenceResult
-from easy_to_hard.results import source_commit
+from easy_to_hard.scores.reference import Measurement, ReferenceResult
 from easy_to_hard.tasks import DataSpec, get_task
-from easy_to_hard.version import __version__
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

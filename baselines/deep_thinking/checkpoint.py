@@ -19,9 +19,9 @@ from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES
 from easy_to_hard.baselines.deep_thinking.weights import Net, check_types, make_net
 from easy_to_hard.hub.content import check_cached
 from easy_to_hard.hub.retrying import DOWNLOAD_PATIENCE, HubError, retrying, split_revision
-from easy_to_hard.json_files import read_json
-from easy_to_hard.manifest import README
-from easy_to_hard.writing import (
+from easy_to_hard.storage.json_files import read_json
+from easy_to_hard.storage.manifest import README
+from easy_to_hard.storage.writing import (
     clear_leftovers,
     put,
     remove,

@@ -9,7 +9,6 @@ from typing import Any, Final, get_args
 import numpy as np
 import torch
 
-from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, save_model
 from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.distributed import place, process_group, sum_over_processes
@@ -22,16 +21,15 @@ from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingReport, changed_settings, train
-from easy_to_hard.baselines.precision import Settled, fast_precision, settle
-from easy_to_hard.baselines.shared import CHECKPOINT
-from easy_to_hard.devices import check_device, describe_device
-from easy_to_hard.files import file_sha256
-from easy_to_hard.items import Items, one_item
-from easy_to_hard.manifest import MANIFEST
-from easy_to_hard.results import source_commit
+from easy_to_hard.baselines.kit.precision import Settled, fast_precision, settle
+from easy_to_hard.baselines.kit.training import CHECKPOINT
+from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.datasets.items import Items, one_item
+from easy_to_hard.environment import __version__, check_device, describe_device, source_commit
+from easy_to_hard.storage.files import file_sha256
+from easy_to_hard.storage.manifest import MANIFEST
+from easy_to_hard.storage.writing import hold_folder, holds_nothing, write_json
 from easy_to_hard.tasks import DataSpec
-from easy_to_hard.version import __version__
-from easy_to_hard.writing import hold_folder, holds_nothing, write_json
 
 # Of the experiments, for nets of any depth.
 DEFAULT_ITERATIONS: Final = 300

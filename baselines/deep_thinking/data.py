@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from easy_to_hard.datasets.items import instance_tensors
+from easy_to_hard.datasets.streaming import StreamingDataset
 from easy_to_hard.generators.integers import check_integer
-from easy_to_hard.items import instance_tensors
-from easy_to_hard.streaming import StreamingDataset
 from easy_to_hard.tasks import Array, DataSpec, generate, get_task
 
 Batches = Callable[[int], tuple[Tensor, Tensor]]

@@ -23,16 +23,16 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
-from easy_to_hard.answers import AnswerRules
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.sparse_thinking import think_sparsely, thinks_sparsely
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Tracker
-from easy_to_hard.baselines.precision import autocast
+from easy_to_hard.baselines.kit.precision import autocast
+from easy_to_hard.datasets.answers import AnswerRules
+from easy_to_hard.datasets.items import slices
 from easy_to_hard.generators.integers import check_integer
-from easy_to_hard.items import slices
 from easy_to_hard.progress import progress_bar
-from easy_to_hard.scoring import wilson_interval
+from easy_to_hard.scores.scoring import wilson_interval
 
 # Whether all is settled is asked this often on a GPU, where asking waits for it.
 _GPU_CHECK_EVERY: Final = 32

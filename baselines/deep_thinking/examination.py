@@ -7,7 +7,6 @@ from typing import Final, Literal, get_args
 
 import torch
 
-from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
 from easy_to_hard.baselines.deep_thinking.costs import count_macs
 from easy_to_hard.baselines.deep_thinking.data import input_shape
@@ -16,14 +15,14 @@ from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.tracking import Exit as EvaluationExit
-from easy_to_hard.baselines.precision import Settled
-from easy_to_hard.devices import check_device, describe_device
+from easy_to_hard.baselines.kit.precision import Settled
+from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.datasets.items import Items, manifest_sha256, validation_items
+from easy_to_hard.environment import __version__, check_device, describe_device, source_commit
 from easy_to_hard.generators.integers import check_integer
-from easy_to_hard.items import Items, manifest_sha256, validation_items
-from easy_to_hard.results import DifficultyScore, Result, source_commit, thin_curve
-from easy_to_hard.scoring import Tally
+from easy_to_hard.scores.results import DifficultyScore, Result, thin_curve
+from easy_to_hard.scores.scoring import Tally
 from easy_to_hard.tasks import DataSpec, config_name, get_task
-from easy_to_hard.version import __version__
 
 Exit = Literal["settled", "max-confidence", "last", "validation"]
 _EXITS: Final[Mapping[Exit, EvaluationExit]] = {

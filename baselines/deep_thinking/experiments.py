@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from easy_to_hard.answers import AnswerRules
 from easy_to_hard.baselines.deep_thinking.evaluation import ItemSource
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.datasets.answers import AnswerRules
 from easy_to_hard.generators.integers import check_integer, check_integer_fields
 from easy_to_hard.progress import progress_bar
 

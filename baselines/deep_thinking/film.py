@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.answers import AnswerRules
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.chess.plots import plot_chess_puzzle
+from easy_to_hard.datasets.answers import AnswerRules
 from easy_to_hard.plotting import new_figure, plot_maze, save_figure
-from easy_to_hard.writing import replacing
+from easy_to_hard.storage.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import yaml
 
-from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, ThinkingNet
+from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.tasks import config_name, get_task
 
 _CARD: Final = """\
@@ -26,7 +26,7 @@ _CARD: Final = """\
 ```python
 import torch
 from easy_to_hard import load
-from easy_to_hard.answers import answer_rules
+from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
 
 model, facts = load_model("{source}")
@@ -98,7 +98,7 @@ def model_card(
     Args:
         model: the net.
         facts: what is known of it.
-        results: of this net, as `easy_to_hard.results.read_result` gives them; without any, the card says so.
+        results: of this net, as `easy_to_hard.scores.results.read_result` gives them; without any, the card says so.
         source: what `load_model` is given in the examples.
 
     Raises:

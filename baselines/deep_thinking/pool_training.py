@@ -26,8 +26,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
-from easy_to_hard.baselines.precision import Settled
-from easy_to_hard.baselines.shared import require_finite, seed_of
+from easy_to_hard.baselines.kit.precision import Settled
+from easy_to_hard.baselines.kit.seeds import seed_of
+from easy_to_hard.baselines.kit.training import require_finite
 from easy_to_hard.generators.integers import check_integer_fields
 
 _BETAS: Final = (0.9, 0.95)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, WEIGHTS, load_model, local_files, shipped_models
 from easy_to_hard.baselines.deep_thinking.model_card import model_card
-from easy_to_hard.downloads import Patience
+from easy_to_hard.environment import __version__
 from easy_to_hard.hub.repo import Repo
 from easy_to_hard.hub.retrying import HUB_PATIENCE
 from easy_to_hard.hub.upload import PublishReport, Upload, upload
-from easy_to_hard.manifest import README
-from easy_to_hard.results import read_result
-from easy_to_hard.version import __version__
+from easy_to_hard.scores.results import read_result
+from easy_to_hard.storage.downloads import Patience
+from easy_to_hard.storage.manifest import README
 
 
 def publish_model(

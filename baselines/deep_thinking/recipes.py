@@ -9,13 +9,13 @@ from typing import Any, Final, Literal, get_args
 import torch
 from tyro.conf import Suppress
 
-from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import Batches, fixed_batches, fresh_batches, input_shape
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet, ThinkingNet
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig
+from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.tasks import DataSpec
 

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.answers import AnswerRules
 from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
 from easy_to_hard.baselines.deep_thinking.cellular_kernel import Array, Rule, Scene, Thought, begin, iterate
 from easy_to_hard.baselines.deep_thinking.model import NUM_CLASSES
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Tracker
+from easy_to_hard.datasets.answers import AnswerRules
 
 # So many iterations between two looks at the progress bar.
 _AT_A_TIME: Final = 256

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.baselines.precision import Settled
+from easy_to_hard.baselines.kit.precision import Settled
 from easy_to_hard.generators.integers import check_integer
 
 Exit = Literal["settled", "max_confidence", "fixed"]

@@ -14,18 +14,19 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 import torch
 from torch import Tensor
 
-from easy_to_hard.answers import Decode, Mask, most_likely_class
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.data import Batches
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
-from easy_to_hard.baselines.precision import Precision, Settled, autocast, fast_precision, settle
-from easy_to_hard.baselines.shared import CHECKPOINT, reason_of, require_finite, save_state
+from easy_to_hard.baselines.kit.precision import Precision, Settled, autocast, fast_precision, settle
+from easy_to_hard.baselines.kit.run_folder import reason_of, save_state
+from easy_to_hard.baselines.kit.training import CHECKPOINT, require_finite
+from easy_to_hard.datasets.answers import Decode, Mask, most_likely_class
 from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.progress import progress_bar
-from easy_to_hard.writing import telling, write_atomically
+from easy_to_hard.storage.writing import telling, write_atomically
 
 Decay = Literal["none", "linear", "drops"]
 OptimizerName = Literal["adam", "sgd"]

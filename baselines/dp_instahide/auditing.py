@@ -16,7 +16,7 @@ from torch import Tensor
 from easy_to_hard.baselines.dp_instahide.accountant import Mixing, compose_basic
 from easy_to_hard.baselines.dp_instahide.brute_force import log_density
 from easy_to_hard.baselines.dp_instahide.mechanism import choose_records, dirichlet_weights, laplace, mix
-from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.generators.integers import check_integer_fields
 
 _CONFIDENCE: Final = 0.95

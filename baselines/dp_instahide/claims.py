@@ -25,7 +25,7 @@ from easy_to_hard.baselines.dp_instahide.measuring import (
 )
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell
 from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, Criterion, Statement, judge
-from easy_to_hard.reference.results import Claim, Condition, Measurement, find_measurement
+from easy_to_hard.scores.reference import Claim, Condition, Measurement, find_measurement
 
 SOURCE: Final = "arXiv 2103.02079"
 

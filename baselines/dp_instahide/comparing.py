@@ -8,7 +8,7 @@ from easy_to_hard.baselines.dp_instahide.measuring import cell_condition, effect
 from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe
 from easy_to_hard.baselines.dp_instahide.stages import Row
 from easy_to_hard.baselines.kit.statistics import EFFECT_DIFFERENCE, SHARE_DIFFERENCE, over_seeds
-from easy_to_hard.reference.results import Measurement
+from easy_to_hard.scores.reference import Measurement
 
 ACCURACY_DIFFERENCE: Final = "clean accuracy difference"
 SUCCESS_DIFFERENCE: Final = "attack success difference"

@@ -28,14 +28,14 @@ from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe
 from easy_to_hard.baselines.dp_instahide.stages import Row, Stages
 from easy_to_hard.baselines.dp_instahide.study import Study
 from easy_to_hard.baselines.dp_instahide.training import FixedReleases, FreshReleases, train_on
-from easy_to_hard.baselines.image_data import load_images
-from easy_to_hard.baselines.poisoning import Backdoor, Poisoned, accuracies, attack_success, clean_set
-from easy_to_hard.baselines.private_training import PrivacyConfig
-from easy_to_hard.baselines.shared import get_device
-from easy_to_hard.baselines.stacked import Stacked
-from easy_to_hard.baselines.victims import train_victims
+from easy_to_hard.baselines.kit.image_data import load_images
+from easy_to_hard.baselines.kit.poisoning.attacks import Backdoor, Poisoned, accuracies, attack_success, clean_set
+from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.private_training import PrivacyConfig
+from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.baselines.kit.victims import train_victims
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import ReferenceResult
+from easy_to_hard.scores.reference import ReferenceResult
 
 QUESTION: Final = (
     "What do mixing k images and adding noise of scale b leave of a backdoor, of clean accuracy and of secrecy, what "

@@ -9,9 +9,8 @@ from easy_to_hard.baselines.dp_instahide.recipes import PAPER_MIX, PAPER_NOISE
 from easy_to_hard.baselines.dp_instahide.stages import Row
 from easy_to_hard.baselines.dp_instahide.study import Study
 from easy_to_hard.baselines.kit.statistics import SHARE, SHARE_DIFFERENCE, over_seeds
-from easy_to_hard.reference.results import Claim, Measurement, ReferenceResult
-from easy_to_hard.results import source_commit
-from easy_to_hard.version import __version__
+from easy_to_hard.environment import __version__, source_commit
+from easy_to_hard.scores.reference import Claim, Measurement, ReferenceResult
 
 METHOD: Final = "dp_instahide"
 

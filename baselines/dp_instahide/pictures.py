@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from easy_to_hard.reference.results import Measurement, ReferenceResult
+    from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 _COLOURS: Final = ("#1f6fb4", "#d9822b", "#3a923a", "#8e44ad", "#555555")
 _HALVES: Final = 0.55

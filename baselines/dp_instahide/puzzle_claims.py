@@ -7,7 +7,7 @@ from easy_to_hard.baselines.dp_instahide.accountant import VACUOUS_ABOVE
 from easy_to_hard.baselines.dp_instahide.claims import stronger_claim
 from easy_to_hard.baselines.dp_instahide.measuring import TOTAL_EPSILON
 from easy_to_hard.baselines.kit.claims import CAN_SOLVE, Criterion, Statement, judge
-from easy_to_hard.reference.results import Claim, Measurement
+from easy_to_hard.scores.reference import Claim, Measurement
 
 SOURCE: Final = "arXiv 2103.02079 (of images), asked of puzzles"
 RATE: Final = "solve rate over seeds"

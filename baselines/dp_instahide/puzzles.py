@@ -22,11 +22,13 @@ from easy_to_hard.baselines.dp_instahide.pictures import draw_puzzles
 from easy_to_hard.baselines.dp_instahide.puzzle_claims import puzzle_claims
 from easy_to_hard.baselines.dp_instahide.recipes import PuzzleRecipe
 from easy_to_hard.baselines.dp_instahide.stages import Row, Stages
+from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.puzzles import Puzzles, Solvers, make_puzzles, position_accuracy, solved
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.statistics import SHARE, of_share, over_seeds
-from easy_to_hard.baselines.puzzles import Puzzles, Solvers, make_puzzles, position_accuracy, solved
-from easy_to_hard.baselines.shared import Loop, LoopConfig, generator_of, get_device
+from easy_to_hard.baselines.kit.training import Loop, LoopConfig
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import Measurement, ReferenceResult
+from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 QUESTION: Final = (
     "What solve rate, at the trained difficulty and at a harder one, is left of a net that learns from mixtures of k "

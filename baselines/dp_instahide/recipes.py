@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from easy_to_hard.baselines.dp_instahide.accountant import compose_advanced
 from easy_to_hard.baselines.dp_instahide.mechanism import make_grid
-from easy_to_hard.baselines.poisoning import check_budget
-from easy_to_hard.baselines.victims import VictimConfig
+from easy_to_hard.baselines.kit.poisoning.attacks import check_budget
+from easy_to_hard.baselines.kit.victims import VictimConfig
 from easy_to_hard.generators.integers import check_integer_fields
 
 PRESETS: Final = ("smoke", "small", "paper")

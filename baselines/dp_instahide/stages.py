@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from easy_to_hard.files import write_atomically
+from easy_to_hard.storage.files import write_atomically
 
 Row: TypeAlias = dict[str, Any]
 

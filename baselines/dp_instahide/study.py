@@ -7,9 +7,9 @@ import torch
 from easy_to_hard.baselines.dp_instahide.accountant import image_diameter, noise_for
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell, make_grid
 from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe
-from easy_to_hard.baselines.image_data import ImageSet
-from easy_to_hard.baselines.poisoning import Backdoor, patch_backdoor
-from easy_to_hard.baselines.victims import VictimConfig
+from easy_to_hard.baselines.kit.image_data import ImageSet
+from easy_to_hard.baselines.kit.poisoning.attacks import Backdoor, patch_backdoor
+from easy_to_hard.baselines.kit.victims import VictimConfig
 
 
 @dataclass(frozen=True, kw_only=True)

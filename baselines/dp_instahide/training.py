@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell, as_shares, choose_records, release
-from easy_to_hard.baselines.poisoning import Poisoned
-from easy_to_hard.baselines.precision import autocast
-from easy_to_hard.baselines.shared import generator_of, require_finite
-from easy_to_hard.baselines.stacked import Stacked
-from easy_to_hard.baselines.victims import VictimConfig, crop_and_flip, soft_losses
+from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned
+from easy_to_hard.baselines.kit.precision import autocast
+from easy_to_hard.baselines.kit.seeds import generator_of
+from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.baselines.kit.training import require_finite
+from easy_to_hard.baselines.kit.victims import VictimConfig, crop_and_flip, soft_losses
 from easy_to_hard.progress import progress_bar
 
 

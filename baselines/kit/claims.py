@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from easy_to_hard.reference.results import Claim, Condition, Measurement, Verdict, look_up
+from easy_to_hard.scores.reference import Claim, Condition, Measurement, Verdict, look_up
 
 Direction = Literal["greater", "less", "at least", "at most", "equal within"]
 

@@ -21,9 +21,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from easy_to_hard.baselines.shared import generator_of
-from easy_to_hard.reference.results import Condition, Measurement
-from easy_to_hard.scoring import wilson_interval
+from easy_to_hard.baselines.kit.seeds import generator_of
+from easy_to_hard.scores.reference import Condition, Measurement
+from easy_to_hard.scores.scoring import wilson_interval
 
 SHARE: Final = "share"
 PROBABILITY: Final = "probability"

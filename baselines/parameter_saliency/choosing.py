@@ -6,9 +6,9 @@ from typing import Final, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.parameter_saliency.profiles import Subject
-from easy_to_hard.baselines.puzzles import Puzzles
-from easy_to_hard.baselines.shared import generator_of
 
 Choice: TypeAlias = Literal["salient", "random", "least"]
 CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)

@@ -10,7 +10,7 @@ from easy_to_hard.baselines.parameter_saliency.input_saliency import POINTED
 from easy_to_hard.baselines.parameter_saliency.neighbours import PURITY
 from easy_to_hard.baselines.parameter_saliency.pruning import CORRECTED, WRONG_CONFIDENCE
 from easy_to_hard.baselines.parameter_saliency.tuning import GROUPS, OTHERS
-from easy_to_hard.reference.results import Claim, Condition, Measurement
+from easy_to_hard.scores.reference import Claim, Condition, Measurement
 
 _PAPER: Final = "arXiv 2108.01335"
 _DIFFERENCE: Final = ", difference"

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from easy_to_hard.baselines.puzzles import Puzzles
+from easy_to_hard.baselines.kit.puzzles import Puzzles
 
 WRONG: Final = "wrong positions"
 FIRST: Final = "where it first goes wrong"

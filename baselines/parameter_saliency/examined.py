@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.image_data import ImageSet, load_images, to_unit_range
+from easy_to_hard.baselines.kit.image_data import ImageSet, load_images, to_unit_range
+from easy_to_hard.baselines.kit.puzzles import Puzzles, Solvers, make_puzzles
+from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
+from easy_to_hard.baselines.kit.training import Loop
 from easy_to_hard.baselines.parameter_saliency.profiles import Filters, Subject, right_answers
 from easy_to_hard.baselines.parameter_saliency.recipes import Recipe
-from easy_to_hard.baselines.puzzles import Puzzles, Solvers, make_puzzles
-from easy_to_hard.baselines.shared import Loop, generator_of, seed_of
 
 _CHANNELS: Final = (16, 32, 32, 64)
 _STRIDES: Final = (1, 2, 2, 1)

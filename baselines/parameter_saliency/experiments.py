@@ -6,6 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.puzzles import Puzzles
 from easy_to_hard.baselines.parameter_saliency.choosing import Case
 from easy_to_hard.baselines.parameter_saliency.error_types import ERRORS, Errors, class_errors
 from easy_to_hard.baselines.parameter_saliency.examined import Examined
@@ -25,7 +26,6 @@ from easy_to_hard.baselines.parameter_saliency.recipes import TASKS, Recipe
 from easy_to_hard.baselines.parameter_saliency.records import Record
 from easy_to_hard.baselines.parameter_saliency.tuning import tune
 from easy_to_hard.baselines.parameter_saliency.unrolled import profiles_by_call
-from easy_to_hard.baselines.puzzles import Puzzles
 
 PATCH: Final = "the planted patch"
 WALLS: Final = "walls"

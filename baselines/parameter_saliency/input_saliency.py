@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import grad, vmap
 
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.parameter_saliency.profiles import Standard, Subject
 from easy_to_hard.baselines.parameter_saliency.records import Record, differences
-from easy_to_hard.baselines.puzzles import Puzzles
-from easy_to_hard.baselines.shared import generator_of
 
 BoostedFilters: TypeAlias = Literal["salient", "random"]
 MapKind: TypeAlias = Literal["salient filters", "random filters", "gradient of the loss"]

@@ -16,7 +16,7 @@ from easy_to_hard.baselines.parameter_saliency.input_saliency import MAP_KINDS
 from easy_to_hard.baselines.parameter_saliency.pruning import CORRECTED, KEPT, WRONG_CONFIDENCE
 from easy_to_hard.baselines.parameter_saliency.tuning import ALL, GROUPS, ITEM, OTHERS, SPOILT
 from easy_to_hard.plotting import new_figure, plot_maze, plot_prefix_sum, save_figure
-from easy_to_hard.reference.results import Measurement
+from easy_to_hard.scores.reference import Measurement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.parameter_saliency.profiles import Subject, right_answers
-from easy_to_hard.baselines.puzzles import Puzzles
-from easy_to_hard.baselines.shared import generator_of
 
 
 def plant_patches(

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from easy_to_hard.baselines.image_data import import_torchvision
+from easy_to_hard.baselines.kit.image_data import import_torchvision
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.parameter_saliency.examined import Examined, as_items, classes_of
 from easy_to_hard.baselines.parameter_saliency.profiles import Filters, Subject
 from easy_to_hard.baselines.parameter_saliency.recipes import TORCHVISION, Recipe
-from easy_to_hard.baselines.shared import generator_of
 
 
 @dataclass(frozen=True, kw_only=True)

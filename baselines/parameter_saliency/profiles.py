@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from easy_to_hard.baselines.puzzles import Puzzles, item_losses
+from easy_to_hard.baselines.kit.puzzles import Puzzles, item_losses
 
 Answer: TypeAlias = Callable[[nn.Module, Tensor], Tensor]
 """(net, inputs (B, C, *size)) -> logits (B, classes, *positions)."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from easy_to_hard.baselines.shared import LoopConfig
+from easy_to_hard.baselines.kit.training import LoopConfig
 from easy_to_hard.generators.integers import check_integer_fields
 
 IMAGES: Final = ("mnist", "cifar10", "folder")

@@ -8,7 +8,7 @@ import torch
 
 from easy_to_hard.baselines.kit import statistics
 from easy_to_hard.baselines.kit.statistics import Figure, difference_unit, told_unit
-from easy_to_hard.reference.results import Measurement
+from easy_to_hard.scores.reference import Measurement
 
 
 @dataclass(frozen=True, kw_only=True)

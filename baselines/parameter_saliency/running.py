@@ -20,11 +20,10 @@ from easy_to_hard.baselines.parameter_saliency.pictures import (
 )
 from easy_to_hard.baselines.parameter_saliency.recipes import TASKS, Recipe
 from easy_to_hard.baselines.parameter_saliency.records import Record, summarise, without_gaps
-from easy_to_hard.files import write_atomically
+from easy_to_hard.environment import __version__, source_commit
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import ReferenceResult
-from easy_to_hard.results import source_commit
-from easy_to_hard.version import __version__
+from easy_to_hard.scores.reference import ReferenceResult
+from easy_to_hard.storage.files import write_atomically
 
 METHOD: Final = "parameter_saliency"
 QUESTION: Final = "Are the filters whose weights pull most at the loss of a wrong answer the ones that are to blame?"

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.parameter_saliency.choosing import CHOICES, Case, Choice, choose_filters, filters_rng
 from easy_to_hard.baselines.parameter_saliency.neighbours import look, nearest
 from easy_to_hard.baselines.parameter_saliency.profiles import Subject, right_answers
 from easy_to_hard.baselines.parameter_saliency.records import Record, differences, without_gaps
-from easy_to_hard.baselines.puzzles import Puzzles
-from easy_to_hard.baselines.shared import generator_of
-from easy_to_hard.reference.results import Condition
+from easy_to_hard.scores.reference import Condition
 
 ALL: Final = "all weights"
 ITEM: Final = "corrected by a step on itself"

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from easy_to_hard.baselines.kit.puzzles import Puzzles, item_losses
 from easy_to_hard.baselines.parameter_saliency.profiles import Subject, filter_means
-from easy_to_hard.baselines.puzzles import Puzzles, item_losses
 
 _Stage: TypeAlias = Literal["start", "iterate", "read"]
 

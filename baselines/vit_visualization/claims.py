@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Statement, judge
-from easy_to_hard.reference.results import Claim, Measurement, look_up
+from easy_to_hard.scores.reference import Claim, Measurement, look_up
 
 SOURCE: Final = "arXiv 2212.06727"
 _NATURAL: Final = 84.20

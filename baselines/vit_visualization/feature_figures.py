@@ -8,8 +8,9 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.statistics import Figure
-from easy_to_hard.baselines.shared import generator_of, get_device
 from easy_to_hard.baselines.vit_visualization.claims import LOCAL
 from easy_to_hard.baselines.vit_visualization.features import (
     best_items,

@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.vit_visualization.maximising import Subject
 
 # A feature whose variance is below this share of the layer's mean is as good as dead, and is left out of means.

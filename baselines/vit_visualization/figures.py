@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.run_folder import reason_of, save_state
 from easy_to_hard.baselines.kit.statistics import SHARE, Figure
-from easy_to_hard.baselines.shared import reason_of, save_state
 
 
 def share(name: str, right: int, total: int, **condition: str | int | float) -> Figure:

@@ -10,9 +10,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.image_data import ImageSet, load_images
+from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
+from easy_to_hard.baselines.kit.precision import get_device
 from easy_to_hard.baselines.kit.statistics import Figure, summarise
-from easy_to_hard.baselines.shared import get_device
 from easy_to_hard.baselines.vit_visualization.changes import (
     count_right,
     high_pass,
@@ -41,9 +41,8 @@ from easy_to_hard.baselines.vit_visualization.token_experiments import (
 )
 from easy_to_hard.baselines.vit_visualization.training import build_conv_net, train_on_images
 from easy_to_hard.baselines.vit_visualization.vit import VitConfig
-from easy_to_hard.reference.results import Measurement, ReferenceResult
-from easy_to_hard.results import source_commit
-from easy_to_hard.version import __version__
+from easy_to_hard.environment import __version__, source_commit
+from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 QUESTION: Final = (
     "What do a vision transformer's features answer to, what do its tokens hold, and what of an image does it need?"

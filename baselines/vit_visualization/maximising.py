@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.progress import progress_bar
 

@@ -6,9 +6,9 @@ from typing import Final, TypeAlias
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.puzzles import Puzzles, counting_mask, solved
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.statistics import Figure
-from easy_to_hard.baselines.puzzles import Puzzles, counting_mask, solved
-from easy_to_hard.baselines.shared import generator_of
 from easy_to_hard.baselines.vit_visualization.changes import low_pass
 from easy_to_hard.baselines.vit_visualization.claims import KEPT_SOLVED, SCORE
 from easy_to_hard.baselines.vit_visualization.figures import plain, share

@@ -11,9 +11,10 @@ from typing import Final
 import torch
 from torch import nn
 
+from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles
+from easy_to_hard.baselines.kit.seeds import seed_of
 from easy_to_hard.baselines.kit.statistics import Figure, summarise
-from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles
-from easy_to_hard.baselines.shared import get_device, seed_of
 from easy_to_hard.baselines.vit_visualization.claims import SCORE, decide_maze_claims
 from easy_to_hard.baselines.vit_visualization.feature_figures import Shown, local_figures, reach_figures
 from easy_to_hard.baselines.vit_visualization.figures import share
@@ -29,9 +30,8 @@ from easy_to_hard.baselines.vit_visualization.recurrent import RecurrentSubject,
 from easy_to_hard.baselines.vit_visualization.runs import METHOD, Run, choose
 from easy_to_hard.baselines.vit_visualization.training import train_on_mazes
 from easy_to_hard.baselines.vit_visualization.vit import TinyVit, VitConfig, maze_config
-from easy_to_hard.reference.results import Measurement, ReferenceResult
-from easy_to_hard.results import source_commit
-from easy_to_hard.version import __version__
+from easy_to_hard.environment import __version__, source_commit
+from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 QUESTION: Final = "What of a maze do the features of a net that solves it follow, from layer to layer?"
 SHEET: Final = "neurons.png"

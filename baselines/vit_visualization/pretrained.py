@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.image_data import import_torchvision
-from easy_to_hard.baselines.shared import reason_of
+from easy_to_hard.baselines.kit.image_data import import_torchvision
+from easy_to_hard.baselines.kit.run_folder import reason_of
 from easy_to_hard.baselines.vit_visualization.vit import as_maps
 
 TORCHVISION: Final = ("vit_b_16", "vit_b_32", "swin_t")

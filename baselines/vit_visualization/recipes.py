@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from easy_to_hard.baselines.shared import LoopConfig
+from easy_to_hard.baselines.kit.training import LoopConfig
 from easy_to_hard.baselines.vit_visualization.maximising import Ascent
 from easy_to_hard.generators.integers import check_integer_fields
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.shared import generator_of, get_device
+from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.vit_visualization.figures import keep, kept
 from easy_to_hard.baselines.vit_visualization.maximising import Ascent, Subject, check_neurons, maximise
 from easy_to_hard.baselines.vit_visualization.recipes import Recipe

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.puzzles import Puzzles, mean_loss
-from easy_to_hard.baselines.shared import Loop, LoopConfig, generator_of, seed_of
+from easy_to_hard.baselines.kit.puzzles import Puzzles, mean_loss
+from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
+from easy_to_hard.baselines.kit.training import Loop, LoopConfig
 from easy_to_hard.baselines.vit_visualization.maximising import turned
 from easy_to_hard.baselines.vit_visualization.recurrent import freeze
 from easy_to_hard.baselines.vit_visualization.vit import TinyVit, VitConfig

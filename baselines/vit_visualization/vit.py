@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.shared import seed_of
+from easy_to_hard.baselines.kit.seeds import seed_of
 from easy_to_hard.generators.integers import check_integer_fields
 
 Positions = Literal["learned", "relative"]

@@ -8,9 +8,9 @@ from easy_to_hard.cards.images import has_image, image_path
 from easy_to_hard.cards.statistics import FolderStatistics, SplitStatistics
 from easy_to_hard.cards.tables import counts_table, folded, markdown_table, split_counts
 from easy_to_hard.cards.texts import PAPERS, TEXTS, TaskText
-from easy_to_hard.files import features
 from easy_to_hard.frozen import VERSION, is_frozen
-from easy_to_hard.presets import PRESETS
+from easy_to_hard.storage.files import features
+from easy_to_hard.storage.presets import PRESETS
 from easy_to_hard.tasks import Task, get_task
 
 _TAGS: Final = ("easy-to-hard", "extrapolation", "reasoning", "algorithmic", "synthetic")

@@ -8,7 +8,7 @@ from easy_to_hard.cards.benchmark import EVAL, benchmark_draft
 from easy_to_hard.cards.dataset import dataset_card
 from easy_to_hard.cards.images import card_images
 from easy_to_hard.cards.statistics import folder_statistics
-from easy_to_hard.manifest import README
+from easy_to_hard.storage.manifest import README
 
 
 def card_files(root: Path, header: dict[str, Any], files: Sequence[dict[str, Any]]) -> dict[str, bytes]:

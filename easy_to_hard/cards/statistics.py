@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from easy_to_hard.files import instances_of, read_shard
 from easy_to_hard.generators.splits import SPLITS
+from easy_to_hard.storage.files import instances_of, read_shard
 from easy_to_hard.tasks import Task, get_task
 
 MOST_BINS: Final = 16

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from easy_to_hard.chess.columns import read_rows
 from easy_to_hard.generators.chess.board import ROW_WORDS
 from easy_to_hard.generators.splits import check_split
-from easy_to_hard.manifest import StorageError
+from easy_to_hard.storage.manifest import StorageError
 
 _FILE: Final = re.compile(r"(?P<split>[a-z]+)-\d+-of-\d+\.parquet")
 # Bands by rating and bands by rank hold the same puzzles, so one kind is read, the first that is there.

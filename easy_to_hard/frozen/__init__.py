@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from easy_to_hard.manifest import parse_manifest
+from easy_to_hard.storage.manifest import parse_manifest
 
 VERSION: Final = "v1"
 _IDENTITY: Final = ("preset", "seed", "split_rule")

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
-from easy_to_hard.downloads import PASSING_STATUSES
-from easy_to_hard.files import file_sha256
 from easy_to_hard.frozen import frozen_problems
 from easy_to_hard.hub.content import check_cached, forget_cached
 from easy_to_hard.hub.retrying import DOWNLOAD_PATIENCE, HubError, parse_repo_id, retrying
-from easy_to_hard.manifest import MANIFEST, README, StorageError, parse_manifest
+from easy_to_hard.storage.downloads import PASSING_STATUSES
+from easy_to_hard.storage.files import file_sha256
+from easy_to_hard.storage.manifest import MANIFEST, README, StorageError, parse_manifest
 
 _REPO_TYPE: Final = "dataset"
 
@@ -30,7 +30,7 @@ class HubDataset:
         repo_id: "owner/name".
         commit: 40 hexadecimal digits.
         root: the folder of the cache where the files of this commit appear as they are fetched.
-        manifest: see `easy_to_hard.manifest`.
+        manifest: see `easy_to_hard.storage.manifest`.
     """
 
     repo_id: str

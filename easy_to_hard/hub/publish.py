@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from easy_to_hard.cards.benchmark import EVAL
-from easy_to_hard.downloads import Patience
-from easy_to_hard.files import file_sha256
+from easy_to_hard.environment import __version__
 from easy_to_hard.hub.content import LocalFile
-from easy_to_hard.hub.former import IDENTITY, PICTURES, REJECTS, check_overwriting, former_files
+from easy_to_hard.hub.published import IDENTITY, PICTURES, REJECTS, check_overwriting, former_files
 from easy_to_hard.hub.repo import Repo
 from easy_to_hard.hub.retrying import HUB_PATIENCE, HubError
 from easy_to_hard.hub.upload import PublishReport, Upload, upload
-from easy_to_hard.manifest import MANIFEST, README, SHARD, read_manifest
-from easy_to_hard.verification import verify
-from easy_to_hard.version import __version__
+from easy_to_hard.storage.downloads import Patience
+from easy_to_hard.storage.files import file_sha256
+from easy_to_hard.storage.manifest import MANIFEST, README, SHARD, read_manifest
+from easy_to_hard.storage.verification import verify
 
 _NEEDED: Final = (README, MANIFEST)
 _OPTIONAL: Final = (EVAL, REJECTS, *PICTURES)

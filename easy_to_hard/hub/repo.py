@@ -7,9 +7,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from easy_to_hard.downloads import Patience
 from easy_to_hard.hub.content import LocalFile
 from easy_to_hard.hub.retrying import HubError, T, parse_repo_id, retrying
+from easy_to_hard.storage.downloads import Patience
 
 _BRANCH: Final = "main"
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from tqdm import tqdm
 
-from easy_to_hard.downloads import PASSING_STATUSES, Patience, retry_after
+from easy_to_hard.storage.downloads import PASSING_STATUSES, Patience, retry_after
 
 T = TypeVar("T")
 

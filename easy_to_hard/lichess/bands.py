@@ -8,15 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from easy_to_hard.files import Chunk, TensorHash, arrow_bytes, file_sha256
 from easy_to_hard.generators.chess.hashes import canonical_hashes
 from easy_to_hard.generators.chess.planes import to_planes
 from easy_to_hard.generators.splits import SPLITS, split_range
 from easy_to_hard.lichess.csv_rows import MAX_RATING
 from easy_to_hard.lichess.rows import SCHEMA, WORDS, words_of
+from easy_to_hard.storage.files import Chunk, TensorHash, arrow_bytes, file_sha256
+from easy_to_hard.storage.writing import telling
 from easy_to_hard.tasks import config_name
 from easy_to_hard.tasks.chess_puzzles import RANK_EDGES, RATING_EDGES
-from easy_to_hard.writing import telling
 
 TASK: Final = "chess_puzzles"
 DEFAULT_EDGES: Final = {"rating": RATING_EDGES, "rank": RANK_EDGES}

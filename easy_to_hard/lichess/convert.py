@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from easy_to_hard.files import write_atomically, write_json
+from easy_to_hard.environment import __version__
 from easy_to_hard.lichess.bands import BANDS, BandWriter, check_edges
 from easy_to_hard.lichess.card import puzzle_card
 from easy_to_hard.lichess.folders import clear_state, unfinished, written_whole
@@ -20,10 +20,10 @@ from easy_to_hard.lichess.plane_files import PlaneWriter
 from easy_to_hard.lichess.reading import ConvertError, Input, line_blocks, without_mark
 from easy_to_hard.lichess.rows import SCHEMA, Reject, RowReader
 from easy_to_hard.lichess.sorting import RatingSort
-from easy_to_hard.manifest import FORMAT, MANIFEST, README
 from easy_to_hard.progress import progress_bar
-from easy_to_hard.version import __version__
-from easy_to_hard.writing import telling
+from easy_to_hard.storage.files import write_atomically, write_json
+from easy_to_hard.storage.manifest import FORMAT, MANIFEST, README
+from easy_to_hard.storage.writing import telling
 
 REJECTS: Final = "rejects.csv"
 SOURCE: Final = "source.json"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from easy_to_hard.downloads import (
+from easy_to_hard.storage.downloads import (
     DEFAULT_PATIENCE,
     Downloaded,
     DownloadError,
@@ -23,7 +23,7 @@ from easy_to_hard.downloads import (
     download,
     remove_part,
 )
-from easy_to_hard.files import file_sha256, write_json
+from easy_to_hard.storage.files import file_sha256, write_json
 
 LICHESS_URL: Final = "https://database.lichess.org/lichess_db_puzzle.csv.zst"
 _SNAPSHOT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -14,10 +14,10 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from easy_to_hard.files import write_json
 from easy_to_hard.lichess.reading import ConvertError
-from easy_to_hard.manifest import MANIFEST
-from easy_to_hard.writing import is_temporary, sync
+from easy_to_hard.storage.files import write_json
+from easy_to_hard.storage.manifest import MANIFEST
+from easy_to_hard.storage.writing import is_temporary, sync
 
 _STATE: Final = ".convert"
 _LOCK: Final = ".lock"

@@ -15,12 +15,12 @@ from typing import IO, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from easy_to_hard.files import file_sha256
 from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, STATE
 from easy_to_hard.generators.chess.planes import to_planes
 from easy_to_hard.lichess.bands import row_pieces
 from easy_to_hard.lichess.rows import words_of
-from easy_to_hard.writing import telling
+from easy_to_hard.storage.files import file_sha256
+from easy_to_hard.storage.writing import telling
 
 FOLDER: Final = "chess_data"
 _ROWS: Final = 2**13

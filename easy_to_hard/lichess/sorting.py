@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from easy_to_hard.lichess.csv_rows import MAX_RATING
-from easy_to_hard.writing import telling
+from easy_to_hard.storage.writing import telling
 
 _RUN_ROWS: Final = 2**17
 _BATCH_ROWS: Final = 2**10

@@ -21,7 +21,7 @@ from easy_to_hard.leaderboard.page.markup import (
 )
 from easy_to_hard.leaderboard.page.sections import Section, row_id
 from easy_to_hard.leaderboard.ranking import Standing, overthinking_gap
-from easy_to_hard.scoring import wilson_interval
+from easy_to_hard.scores.scoring import wilson_interval
 
 _Score = Mapping[str, Any]
 # Heading, and a score to its cell.

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from easy_to_hard.files import write_atomically
+from easy_to_hard.environment import __version__
 from easy_to_hard.leaderboard.page.chart_data import chart_data
 from easy_to_hard.leaderboard.page.details import details
 from easy_to_hard.leaderboard.page.eval_results import eval_results
@@ -15,7 +15,7 @@ from easy_to_hard.leaderboard.page.pictures import Picture, draw
 from easy_to_hard.leaderboard.page.sections import Section, make_sections, row_id
 from easy_to_hard.leaderboard.page.tables import overview_table, published_block, results_table
 from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, Standing, overview, standings
-from easy_to_hard.version import __version__
+from easy_to_hard.storage.files import write_atomically
 
 INDEX: Final = "index.html"
 TITLE: Final = "easy-to-hard leaderboard"
@@ -39,7 +39,7 @@ def write_site(
     `index.html` comes last and whole, so a run that is interrupted leaves the page that was there, or none.
 
     Args:
-        results: what `easy_to_hard.results.read_result` gives, at least one.
+        results: what `easy_to_hard.scores.results.read_result` gives, at least one.
         out: the folder; made where it is missing. What is in it and is not the site's stays.
         published: figures of papers, entries of `published.json`; shown apart.
         title: of the page.

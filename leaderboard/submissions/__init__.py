@@ -41,7 +41,7 @@ from easy_to_hard.leaderboard.submissions.checks import (
 )
 from easy_to_hard.leaderboard.submissions.npz import plan_npz, write_npz
 from easy_to_hard.leaderboard.submissions.parquet import plan_parquet, write_parquet
-from easy_to_hard.writing import replacing
+from easy_to_hard.storage.writing import replacing
 
 _READERS: Final = {".parquet": plan_parquet, ".npz": plan_npz}
 _WRITERS: Final = {".parquet": write_parquet, ".npz": write_npz}

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from easy_to_hard.frozen import VERSION
-from easy_to_hard.presets import PRESETS, Part
+from easy_to_hard.storage.presets import PRESETS, Part
 from easy_to_hard.tasks import TASKS
 
 # Predictions are unpacked so many values at a time: in 64 bits, with Arrow's levels, some 50 MB.

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import torch
 
-from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
 from easy_to_hard.baselines.deep_thinking.evaluation import evaluate
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
-from easy_to_hard.items import Items
+from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.datasets.items import Items
 from easy_to_hard.tasks import DataSpec
 
 SIZES = {59: 4, 201: 1}

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from easy_to_hard.answers import Mask, answer_rules
 from easy_to_hard.baselines.deep_thinking.data import Batches
 from easy_to_hard.baselines.deep_thinking.loss import draw_stretch
 from easy_to_hard.baselines.deep_thinking.recipes import NetConfig, Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
+from easy_to_hard.datasets.answers import Mask, answer_rules
 
 STEPS = 6
 

@@ -15,8 +15,8 @@ from easy_to_hard.cli import main
 from easy_to_hard.leaderboard.collect import shipped_results
 from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_callable, score_predictions
 from easy_to_hard.leaderboard.rescoring import score_again
-from easy_to_hard.results import read_result
-from easy_to_hard.scoring import wilson_interval
+from easy_to_hard.scores.results import read_result
+from easy_to_hard.scores.scoring import wilson_interval
 from easy_to_hard.tasks import DataSpec, generate, get_task
 
 ROOT = Path(__file__).parent.parent.parent

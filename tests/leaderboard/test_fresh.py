@@ -11,7 +11,7 @@ import pytest
 from easy_to_hard import TASKS, DataSpec, MazeDataset, StreamingDataset, build, generate
 from easy_to_hard.cli import main
 from easy_to_hard.leaderboard.fresh import FROZEN_ROWS, seen_lines, seen_shares
-from easy_to_hard.presets import Part
+from easy_to_hard.storage.presets import Part
 
 
 def _spec(task: str, difficulty: int, **options: Any) -> DataSpec:

@@ -22,8 +22,8 @@ from easy_to_hard.leaderboard.ranking import (
     standings,
     variant_of,
 )
-from easy_to_hard.presets import PRESETS, Part
-from easy_to_hard.results import DifficultyScore, Result, read_result
+from easy_to_hard.scores.results import DifficultyScore, Result, read_result
+from easy_to_hard.storage.presets import PRESETS, Part
 from easy_to_hard.tasks import TASKS, config_name, parse_config
 
 RESULTS = Path(__file__).parents[2] / "leaderboard" / "results"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from easy_to_hard.files import file_sha256
-from easy_to_hard.json_files import read_json
 from easy_to_hard.leaderboard import rescored
 from easy_to_hard.leaderboard.collect import LEDGER, read_published, read_results, shipped_predictions, shipped_results
 from easy_to_hard.leaderboard.rescored import score_easiest_again
 from easy_to_hard.leaderboard.rescoring import score_again
-from easy_to_hard.results import read_result
-from easy_to_hard.scoring import wilson_interval
+from easy_to_hard.scores.results import read_result
+from easy_to_hard.scores.scoring import wilson_interval
+from easy_to_hard.storage.files import file_sha256
+from easy_to_hard.storage.json_files import read_json
 
 
 def _results(kind: str) -> list[Path]:

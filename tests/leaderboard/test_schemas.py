@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from easy_to_hard.results import DifficultyScore, Result, Submission
+from easy_to_hard.scores.results import DifficultyScore, Result, Submission
 from easy_to_hard.tasks import parse_config
 
 FOLDER = Path(__file__).parents[2] / "leaderboard"

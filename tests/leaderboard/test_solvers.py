@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from easy_to_hard.datasets.graded import to_tensors
 from easy_to_hard.generators.mazes.dead_ends import fill_dead_ends
-from easy_to_hard.graded import to_tensors
 from easy_to_hard.leaderboard.solvers import (
     SOLVERS,
     breadth_first,
@@ -18,7 +18,7 @@ from easy_to_hard.leaderboard.solvers import (
     random,
     zeros,
 )
-from easy_to_hard.scoring import exact_match
+from easy_to_hard.scores.scoring import exact_match
 from easy_to_hard.tasks import TASKS, DataSpec, generate
 
 EXACT = ("prefix_parity", "dead_end_filling", "breadth_first", "mate_search")

@@ -25,7 +25,7 @@ from easy_to_hard.leaderboard.submissions import (
     write_template,
 )
 from easy_to_hard.leaderboard.submissions.checks import data_version
-from easy_to_hard.presets import PRESETS
+from easy_to_hard.storage.presets import PRESETS
 
 # Answers as pandas 3.1, polars 2.1 and DuckDB 2.0 write them with their defaults.
 WRITTEN_BY_OTHERS = Path(__file__).parents[1] / "data" / "predictions"

@@ -5,10 +5,23 @@ from typing import Any
 import pytest
 import torch
 
-from easy_to_hard.baselines.poison_crafting import CraftConfig, craft_poisons, match_gradients, one_less_cosine, within
-from easy_to_hard.baselines.poisoning import Backdoor, Poisoned, attack_success, clean_set, make_trigger, patch_backdoor
-from easy_to_hard.baselines.stacked import Stacked
-from easy_to_hard.baselines.victims import VictimConfig
+from easy_to_hard.baselines.kit.poisoning.attacks import (
+    Backdoor,
+    Poisoned,
+    attack_success,
+    clean_set,
+    make_trigger,
+    patch_backdoor,
+)
+from easy_to_hard.baselines.kit.poisoning.crafting import (
+    CraftConfig,
+    craft_poisons,
+    match_gradients,
+    one_less_cosine,
+    within,
+)
+from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.baselines.kit.victims import VictimConfig
 
 CPU = torch.device("cpu")
 CONFIG = VictimConfig(epochs=1, widths=(4, 4), classes=3)

@@ -11,7 +11,7 @@ from easy_to_hard.baselines.augmentation_defense.defenses import (
     Mixup,
     check_defenses,
 )
-from easy_to_hard.baselines.victims import crop_and_flip, soft_losses, worst_of_draws
+from easy_to_hard.baselines.kit.victims import crop_and_flip, soft_losses, worst_of_draws
 
 
 def generators(*seeds: int) -> list[torch.Generator]:

@@ -12,12 +12,12 @@ from easy_to_hard.baselines.augmentation_defense import images as module
 from easy_to_hard.baselines.augmentation_defense.claims import image_claims
 from easy_to_hard.baselines.augmentation_defense.measuring import Outcome, measurements_of
 from easy_to_hard.baselines.augmentation_defense.recipes import PRESETS, Recipe, get_recipe
-from easy_to_hard.baselines.image_data import ImageSet, load_images
-from easy_to_hard.baselines.poisoning import accuracies, clean_set, patch_backdoor
-from easy_to_hard.baselines.private_training import PrivacyConfig
-from easy_to_hard.baselines.stacked import Stacked
-from easy_to_hard.baselines.victims import VictimConfig, train_victims
-from easy_to_hard.reference.results import ReferenceResult, find_measurement
+from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
+from easy_to_hard.baselines.kit.poisoning.attacks import accuracies, clean_set, patch_backdoor
+from easy_to_hard.baselines.kit.private_training import PrivacyConfig
+from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.baselines.kit.victims import VictimConfig, train_victims
+from easy_to_hard.scores.reference import ReferenceResult, find_measurement
 
 CPU = torch.device("cpu")
 DATA = Path(__file__).parents[3].parent / "shared" / "data"

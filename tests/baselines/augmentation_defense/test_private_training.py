@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from easy_to_hard.baselines.private_training import (
+from easy_to_hard.baselines.kit.private_training import (
     ORDERS,
     PrivacyConfig,
     add_noise,

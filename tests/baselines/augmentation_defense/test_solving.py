@@ -20,9 +20,9 @@ from easy_to_hard.baselines.augmentation_defense.solver_recipes import SolverRec
 from easy_to_hard.baselines.augmentation_defense.solver_training import SolverNets, SolverTraining, train_solvers
 from easy_to_hard.baselines.augmentation_defense.solving import Case, measurements_of, run_on_task
 from easy_to_hard.baselines.augmentation_defense.triggers import TRIGGERS, get_trigger, plant
-from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles
-from easy_to_hard.reference.augmentation_defense import ItemSolvers
-from easy_to_hard.reference.results import ReferenceResult, find_measurement
+from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles
+from easy_to_hard.commands.reference.augmentation_defense import ItemSolvers
+from easy_to_hard.scores.reference import ReferenceResult, find_measurement
 
 CPU = torch.device("cpu")
 

@@ -36,8 +36,8 @@ from easy_to_hard.baselines.canary.scores import (
     leave_one_out,
     lira_scores,
 )
-from easy_to_hard.baselines.puzzles import Puzzles
-from easy_to_hard.reference.results import find_measurement
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.scores.reference import find_measurement
 
 
 def rng(seed: int = 0) -> torch.Generator:

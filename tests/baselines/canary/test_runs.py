@@ -21,10 +21,10 @@ from easy_to_hard.baselines.canary.puzzle_task import SolverKind
 from easy_to_hard.baselines.canary.queries import CanaryConfig
 from easy_to_hard.baselines.canary.recipes import IMAGE_PRESETS, TASK_PRESETS, get_image_preset, get_task_preset
 from easy_to_hard.baselines.canary.shadows import TrainConfig
-from easy_to_hard.baselines.puzzles import Puzzles, mean_loss
-from easy_to_hard.reference.canary import StackableSolvers
-from easy_to_hard.reference.results import Measurement, ReferenceResult, find_measurement
-from easy_to_hard.reference.solvers import RecurrentSolvers
+from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
+from easy_to_hard.baselines.kit.puzzles import Puzzles, mean_loss
+from easy_to_hard.commands.reference.canary import StackableSolvers
+from easy_to_hard.scores.reference import Measurement, ReferenceResult, find_measurement
 
 RESULTS = Path(__file__).parents[3] / "leaderboard" / "results" / "reference"
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -290,7 +290,7 @@ def test_task_settings_errors(changes: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("task", ["mazes", "prefix_sums"])
 def test_stackable_solvers_have_the_same_loss(task: str) -> None:
-    from easy_to_hard.baselines.puzzles import make_puzzles
+    from easy_to_hard.baselines.kit.puzzles import make_puzzles
 
     items = make_puzzles(task, 7 if task == "mazes" else 8, 5)
     settings: dict[str, Any] = {"task": task, "width": 4, "max_iterations": 3, "progressive_weight": 0.5}

@@ -14,7 +14,7 @@ from easy_to_hard.baselines.canary.classifiers import WideResNet, build_classifi
 from easy_to_hard.baselines.canary.image_task import Augmentation, augmented_queries, build_image_task
 from easy_to_hard.baselines.canary.membership import batch_streams
 from easy_to_hard.baselines.canary.shadows import ShadowJob, TrainConfig, can_stack, train_shadows
-from easy_to_hard.baselines.image_data import ImageSet
+from easy_to_hard.baselines.kit.image_data import ImageSet
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ from easy_to_hard.baselines.cold_diffusion.pictures import save_grid
 from easy_to_hard.baselines.cold_diffusion.recipes import get_preset
 from easy_to_hard.baselines.cold_diffusion.restoring import draw_batch, middle
 from easy_to_hard.baselines.kit.statistics import over_seeds
-from easy_to_hard.reference.results import ReferenceResult, find_measurement
+from easy_to_hard.scores.reference import ReferenceResult, find_measurement
 
 RESULTS = Path(__file__).parents[3] / "leaderboard" / "results" / "reference"
 

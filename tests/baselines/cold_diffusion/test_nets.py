@@ -8,7 +8,7 @@ from easy_to_hard.baselines.cold_diffusion.degradations_linear import Blur
 from easy_to_hard.baselines.cold_diffusion.nets import ConvNextBlock, LinearAttention, SeverityCode
 from easy_to_hard.baselines.cold_diffusion.nets_ddpm import DdpmUNet, ResidualBlock
 from easy_to_hard.baselines.cold_diffusion.recipes import PRESETS, RestorerConfig, get_preset
-from easy_to_hard.baselines.shared import count_parameters
+from easy_to_hard.baselines.kit.training import count_parameters
 
 NETS = {
     "convnext": RestorerConfig(architecture="convnext", width=8, multipliers=(1, 2)),

@@ -38,7 +38,7 @@ from easy_to_hard.baselines.cold_diffusion.solver_recipes import SOLVER_RECIPES,
 from easy_to_hard.baselines.cold_diffusion.solving import measurements_of, run_on_task, run_recipe
 from easy_to_hard.baselines.kit.statistics import of_share
 from easy_to_hard.plotting import save_figure
-from easy_to_hard.reference.results import Measurement, find_measurement
+from easy_to_hard.scores.reference import Measurement, find_measurement
 from easy_to_hard.tasks import DataSpec, get_task
 
 MAZE_DEGRADATIONS = [name for name, of in MAP_DEGRADATIONS.items() if of.task == "mazes"]

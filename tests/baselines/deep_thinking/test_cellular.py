@@ -11,7 +11,6 @@ import torch
 from thinking import make_net, mazes, same_weights, strings
 from torch import Tensor
 
-from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking import evaluation
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.cellular_kernel import begin, iterate
@@ -24,6 +23,7 @@ from easy_to_hard.baselines.deep_thinking.recipes import get_recipe
 from easy_to_hard.baselines.deep_thinking.sparse_thinking import rule_of, scene_of
 from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import train
+from easy_to_hard.datasets.answers import answer_rules
 
 TASKS = {"prefix_sums": strings(6, 20), "mazes": mazes(6)}
 

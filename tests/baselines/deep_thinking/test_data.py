@@ -8,9 +8,9 @@ from thinking import strings
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.data import draw_batches, fixed_batches, fresh_batches, input_shape
+from easy_to_hard.datasets.items import Items
+from easy_to_hard.datasets.streaming import StreamingDataset
 from easy_to_hard.generators.splits import NotEnoughInstancesError
-from easy_to_hard.items import Items
-from easy_to_hard.streaming import StreamingDataset
 from easy_to_hard.tasks import DataSpec
 
 _STRINGS = DataSpec(task="prefix_sums", difficulty=16)

@@ -15,9 +15,9 @@ import torch
 from thinking import KINDS, make_lipschitz, make_net, mazes, strings
 from torch import Tensor
 
-from easy_to_hard.answers import AnswerRules, answer_rules
 from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.model import RecurrentNet
+from easy_to_hard.datasets.answers import AnswerRules, answer_rules
 
 _STRINGS = answer_rules("prefix_sums")
 

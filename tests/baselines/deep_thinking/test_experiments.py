@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems
 from easy_to_hard.baselines.deep_thinking.experiments import (
     PerturbationConfig,
@@ -23,6 +22,7 @@ from easy_to_hard.baselines.deep_thinking.model import (
     RecurrentNet,
     ThinkingNet,
 )
+from easy_to_hard.datasets.answers import answer_rules
 
 RULES = answer_rules("prefix_sums")
 LENGTH = 6

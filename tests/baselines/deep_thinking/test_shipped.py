@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from easy_to_hard.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking import checkpoint
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, shipped_models
 from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, evaluate
 from easy_to_hard.baselines.deep_thinking.recipes import RECIPES
-from easy_to_hard.baselines.precision import fast_precision
-from easy_to_hard.items import Items
+from easy_to_hard.baselines.kit.precision import fast_precision
+from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.datasets.items import Items
 from easy_to_hard.tasks import DataSpec
 
 FOLDER = Path(checkpoint.__file__).parent / "checkpoints"

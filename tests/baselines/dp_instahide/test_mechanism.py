@@ -21,7 +21,7 @@ from easy_to_hard.baselines.dp_instahide.mechanism import (
     mix,
     release,
 )
-from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.baselines.kit.seeds import generator_of
 
 ZEROS = (0.0,) * 6
 

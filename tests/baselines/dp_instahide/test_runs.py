@@ -15,11 +15,11 @@ from easy_to_hard.baselines.dp_instahide.mechanism import Cell
 from easy_to_hard.baselines.dp_instahide.puzzles import ReleasedPuzzles, release_puzzles, run_on_puzzles
 from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe, PuzzleRecipe, image_recipe, puzzle_recipe
 from easy_to_hard.baselines.dp_instahide.training import FixedReleases, FreshReleases, release_items, train_on
-from easy_to_hard.baselines.poisoning import clean_set
-from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles, mean_loss
-from easy_to_hard.baselines.shared import generator_of
-from easy_to_hard.baselines.victims import VictimConfig
-from easy_to_hard.reference.results import ReferenceResult, find_measurement
+from easy_to_hard.baselines.kit.poisoning.attacks import clean_set
+from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles, mean_loss
+from easy_to_hard.baselines.kit.seeds import generator_of
+from easy_to_hard.baselines.kit.victims import VictimConfig
+from easy_to_hard.scores.reference import ReferenceResult, find_measurement
 
 CPU = torch.device("cpu")
 

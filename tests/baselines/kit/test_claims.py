@@ -6,7 +6,7 @@ import pytest
 
 from easy_to_hard.baselines.kit.claims import Criterion, Direction, Statement, judge
 from easy_to_hard.baselines.kit.statistics import of_share
-from easy_to_hard.reference.results import Measurement, Verdict, read_reference_result
+from easy_to_hard.scores.reference import Measurement, Verdict, read_reference_result
 
 RESULTS = Path(__file__).parents[3] / "leaderboard" / "results" / "reference"
 HELD, NOT_HELD, OPEN, UNTESTED = "held", "did not hold", "not decided", "not tested"

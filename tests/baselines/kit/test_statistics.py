@@ -26,8 +26,8 @@ from easy_to_hard.baselines.kit.statistics import (
     summarise,
     t_quantile,
 )
-from easy_to_hard.reference.results import Measurement, read_reference_result
-from easy_to_hard.scoring import wilson_interval
+from easy_to_hard.scores.reference import Measurement, read_reference_result
+from easy_to_hard.scores.scoring import wilson_interval
 
 RESULTS = Path(__file__).parents[3] / "leaderboard" / "results" / "reference"
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.parameter_saliency.choosing import Case, choose_filters
 from easy_to_hard.baselines.parameter_saliency.neighbours import nearest, purity
 from easy_to_hard.baselines.parameter_saliency.profiles import Subject
@@ -32,8 +34,6 @@ from easy_to_hard.baselines.parameter_saliency.tuning import (
     stepped,
     tune,
 )
-from easy_to_hard.baselines.puzzles import Puzzles
-from easy_to_hard.baselines.shared import generator_of
 
 
 def apply(net: nn.Module, inputs: Tensor) -> Tensor:

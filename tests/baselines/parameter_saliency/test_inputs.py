@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.parameter_saliency.error_types import (
     FIRST,
     WRONG,
@@ -22,8 +24,6 @@ from easy_to_hard.baselines.parameter_saliency.input_saliency import (
 )
 from easy_to_hard.baselines.parameter_saliency.planting import plant_patches
 from easy_to_hard.baselines.parameter_saliency.profiles import RunningMoments, Standard, Subject, right_answers
-from easy_to_hard.baselines.puzzles import Puzzles
-from easy_to_hard.baselines.shared import generator_of
 
 DOUBLE = torch.float64
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad
 
-from easy_to_hard.baselines.image_data import import_torchvision
+from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
+from easy_to_hard.baselines.kit.image_data import import_torchvision
+from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles
 from easy_to_hard.baselines.parameter_saliency.profiles import Filters, RunningMoments, Subject
 from easy_to_hard.baselines.parameter_saliency.unrolled import as_stages, copies_loss, profiles_by_call
-from easy_to_hard.baselines.puzzles import Puzzles, make_puzzles
-from easy_to_hard.reference.solvers import RecurrentSolvers
 
 ITERATIONS = 3
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from easy_to_hard.baselines.image_data import ImageSet, import_torchvision
+from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
+from easy_to_hard.baselines.kit.image_data import ImageSet, import_torchvision
 from easy_to_hard.baselines.parameter_saliency.claims import decide_claims
 from easy_to_hard.baselines.parameter_saliency.examined import Examined, ImageNets, PuzzleNets
 from easy_to_hard.baselines.parameter_saliency.pretrained import load_torchvision_nets
 from easy_to_hard.baselines.parameter_saliency.recipes import PRESETS, Recipe, get_recipe, models_of
 from easy_to_hard.baselines.parameter_saliency.running import run_saliency
-from easy_to_hard.reference.results import Measurement, ReferenceResult
-from easy_to_hard.reference.solvers import RecurrentSolvers
+from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from easy_to_hard.baselines.shared import LoopConfig
+from easy_to_hard.baselines.kit.training import LoopConfig
 from easy_to_hard.baselines.vit_visualization.maximising import Ascent
 from easy_to_hard.baselines.vit_visualization.recipes import Recipe
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.vit_visualization.maximising import (
     TV_WEIGHT,
     Ascent,

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.puzzles import Puzzles, counting_mask, make_puzzles
-from easy_to_hard.baselines.shared import generator_of
+from easy_to_hard.baselines.kit.puzzles import Puzzles, counting_mask, make_puzzles
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.vit_visualization.maze_figures import (
     change_figures,
     count_solved,

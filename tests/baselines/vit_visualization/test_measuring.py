@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.statistics import Figure, over_seeds, summarise
-from easy_to_hard.baselines.shared import generator_of
 from easy_to_hard.baselines.vit_visualization.changes import (
     count_right,
     high_pass,
@@ -29,7 +29,7 @@ from easy_to_hard.baselines.vit_visualization.images import kept_share
 from easy_to_hard.baselines.vit_visualization.mazes import doublings
 from easy_to_hard.baselines.vit_visualization.recipes import get_preset
 from easy_to_hard.baselines.vit_visualization.runs import scaled, spread_layers
-from easy_to_hard.reference.results import Measurement
+from easy_to_hard.scores.reference import Measurement
 
 
 class Pixels:

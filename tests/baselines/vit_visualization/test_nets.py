@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.image_data import import_torchvision
-from easy_to_hard.baselines.puzzles import make_puzzles, solved
-from easy_to_hard.baselines.shared import LoopConfig, generator_of
+from easy_to_hard.baselines.kit.image_data import import_torchvision
+from easy_to_hard.baselines.kit.puzzles import make_puzzles, solved
+from easy_to_hard.baselines.kit.seeds import generator_of
+from easy_to_hard.baselines.kit.training import LoopConfig
 from easy_to_hard.baselines.vit_visualization.pretrained import (
     HookedSubject,
     TorchvisionTokens,

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
 from easy_to_hard.baselines.vit_visualization import images as image_runs
 from easy_to_hard.baselines.vit_visualization.images import run_on_images
 from easy_to_hard.baselines.vit_visualization.mazes import forgotten, run_on_mazes
@@ -15,8 +16,7 @@ from easy_to_hard.baselines.vit_visualization.pictures import save_sheet
 from easy_to_hard.baselines.vit_visualization.pretrained import HookedSubject
 from easy_to_hard.baselines.vit_visualization.recipes import Recipe
 from easy_to_hard.baselines.vit_visualization.runs import Run
-from easy_to_hard.reference.results import ReferenceResult, find_measurement
-from easy_to_hard.reference.solvers import RecurrentSolvers
+from easy_to_hard.scores.reference import ReferenceResult, find_measurement
 
 SOLVERS = RecurrentSolvers(task="mazes", width=8, max_iterations=4)
 

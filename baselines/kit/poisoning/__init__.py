@@ -1,0 +1,1 @@
+"""Poisoned training sets: attacks, and how their poisons are made."""

@@ -1,0 +1,198 @@
+"""Poisons that are optimised: gradient matching and feature collision, as arXiv 2011.09527 attacks its defences.
+
+Both take items of the class that the target is to be given, leave their labels, and change their pixels by no more
+than a bound, so that a net which is trained on them from scratch takes the one target item for that class.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned, check_budget, choose_items
+from easy_to_hard.baselines.kit.seeds import generator_of
+from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.generators.integers import check_integer_fields
+
+Crafting = Literal["gradient_matching", "feature_collision"]
+
+# Of all steps: where the attackers' step size falls to a tenth (poisoning-gradient-matching: 93, 156 and 218 of 250).
+_DROPS: Final = (1 / 2.667, 1 / 1.6, 1 / 1.142)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CraftConfig:
+    """How poisons are optimised: signed Adam, as in gradient matching (arXiv 2009.02276).
+
+    Attributes:
+        method: "gradient_matching" or "feature_collision".
+        bound: no channel of a pixel is changed by more than this, of 255; from 1 to 255.
+        steps: at least 1.
+        step_size: of 255, above 0; falls to a tenth three times.
+        restarts: of other random starts, at least 1; the one of the lowest loss stays.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    method: Crafting
+    bound: int
+    steps: int
+    step_size: float
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        check_integer_fields(self)
+        if self.method not in get_args(Crafting):
+            raise ValueError(f"method must be one of {', '.join(get_args(Crafting))}, not {self.method!r}")
+        if not 1 <= self.bound <= 255:
+            raise ValueError(f"bound must be from 1 to 255, not {self.bound}")
+        for name in ("steps", "restarts"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not self.step_size > 0:
+            raise ValueError(f"step_size must be above 0, not {self.step_size}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targeted:
+    """A set with poisons for one test item.
+
+    Attributes:
+        train: the poisoned set.
+        image: (1, C, H, W) uint8, the item that is to be taken for another.
+        intended: class that it is to be given.
+        loss: of the poisons at the end, lowest over the restarts.
+    """
+
+    train: Poisoned
+    image: Tensor
+    intended: int
+    loss: float
+
+
+Objective: TypeAlias = Callable[[Tensor], Tensor]
+"""Poison images (P, C, H, W) float in [0, 1] -> a loss () that the poisons are to make small."""
+
+
+def craft_poisons(
+    train: Poisoned,
+    image: Tensor,
+    intended: int,
+    surrogate: Stacked,
+    config: CraftConfig,
+    *,
+    share: float,
+    seed: int,
+) -> Targeted:
+    """Poison a set against one test item.
+
+    Args:
+        train: the clean set.
+        image: (C, H, W) uint8, the test item.
+        intended: the class that it is to be given; poisons are items of this class.
+        surrogate: one net that was trained on the clean set, whose gradients or features are matched.
+        config: how.
+        share: of the whole set that is poisoned, in (0, 1]; no more than the class has.
+        seed: decides the items and the random starts.
+
+    Raises:
+        ValueError: a share outside its range, no item of the intended class, or a stack of other than one net.
+    """
+    check_budget(share)
+    if len(surrogate) != 1:
+        raise ValueError(f"surrogate must be a stack of one net, not of {len(surrogate)}")
+    device = next(iter(surrogate.weights.values())).device
+    chosen = choose_items(train.labels, intended, share, seed=seed)
+    base = train.images[chosen].to(device).float() / 255
+    objective = OBJECTIVES[config.method](surrogate, image.to(device).float() / 255, intended)
+    loss, best = min(
+        (_optimise(objective, base, config, generator_of("craft", seed, number)) for number in range(config.restarts)),
+        key=lambda found: found[0],
+    )
+    images = train.images.clone()
+    images[chosen] = (255 * best).round().byte().cpu()
+    poisoned = torch.zeros(len(images), dtype=torch.bool)
+    poisoned[chosen] = True
+    changed = Poisoned(images=images, labels=train.labels, poisoned=poisoned)
+    return Targeted(train=changed, image=image[None], intended=intended, loss=loss)
+
+
+def _optimise(
+    objective: Objective, base: Tensor, config: CraftConfig, generator: torch.Generator
+) -> tuple[float, Tensor]:
+    """The loss at the end, and poisons (P, C, H, W) within the bound and in [0, 1]."""
+    bound = config.bound / 255
+    start = torch.randn(base.shape, generator=generator).to(base.device) * bound
+    delta = within(start, base, bound).requires_grad_()
+    optimizer = torch.optim.Adam([delta], lr=config.step_size / 255)
+    for step in range(config.steps):
+        optimizer.param_groups[0]["lr"] = (
+            config.step_size / 255 * 0.1 ** sum(step >= int(config.steps * share) for share in _DROPS)
+        )
+        (gradient,) = torch.autograd.grad(objective(base + delta), delta)
+        delta.grad = gradient.sign()
+        optimizer.step()
+        with torch.no_grad():
+            delta.copy_(within(delta, base, bound))
+    poisons = (base + delta).detach()
+    return float(objective(poisons).detach()), poisons
+
+
+def within(delta: Tensor, base: Tensor, bound: float) -> Tensor:
+    """Changes cut to the bound, and to what leaves base + delta an image in [0, 1]; of the shape of delta."""
+    cut = delta.detach().clamp(-bound, bound)
+    return (base + cut).clamp(0, 1) - base
+
+
+def match_gradients(surrogate: Stacked, image: Tensor, intended: int) -> Objective:
+    """One less the cosine between the gradient of the poisons' loss and that which would move the target (2009.02276).
+
+    Args:
+        surrogate: one net.
+        image: (C, H, W) float in [0, 1], the target.
+        intended: the class of the poisons, which the target is to be given.
+    """
+    weights = {name: one[0] for name, one in surrogate.weights.items()}
+
+    def loss_of(weights: Any, images: Tensor) -> Tensor:
+        logits = surrogate.call(weights, images)
+        return F.cross_entropy(logits, torch.full((len(images),), intended, device=images.device))
+
+    gradient_of = torch.func.grad(loss_of)
+    wanted = [one.detach() for one in gradient_of(weights, image[None]).values()]
+    return lambda poisons: one_less_cosine(list(gradient_of(weights, poisons).values()), wanted)
+
+
+def one_less_cosine(gradients: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """1 - <g, w> / (|g| |w|) over all tensors together: () in [0, 2], 0 where they point the same way."""
+    inner = sum((one * other).sum() for one, other in zip(gradients, wanted, strict=True))
+    norms = [torch.as_tensor(sum(one.square().sum() for one in these)).sqrt() for these in (gradients, wanted)]
+    return 1 - torch.as_tensor(inner) / (norms[0] * norms[1]).clamp(min=1e-12)
+
+
+def collide_features(surrogate: Stacked, image: Tensor, intended: int) -> Objective:
+    """Squared distance of the poisons' mean feature from the target's (arXiv 1804.00792, in the form of the mean).
+
+    Args:
+        surrogate: one net, whose features before the last layer are compared.
+        image: (C, H, W) float in [0, 1], the target.
+        intended: not needed: the poisons keep their labels.
+    """
+    weights = {name: one[0] for name, one in surrogate.weights.items()}
+    wanted = surrogate.call(weights, image[None], features=True)[0].detach()
+
+    def objective(poisons: Tensor) -> Tensor:
+        distance: Tensor = (surrogate.call(weights, poisons, features=True).mean(0) - wanted).square().sum()
+        return distance
+
+    return objective
+
+
+OBJECTIVES: Final[dict[str, Callable[[Stacked, Tensor, int], Objective]]] = {
+    "gradient_matching": match_gradients,
+    "feature_collision": collide_features,
+}

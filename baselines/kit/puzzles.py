@@ -1,0 +1,133 @@
+"""The benchmark's puzzles as the reference methods take them: a loss, a margin and a verdict for each item.
+
+Nets are given as `Net`: the methods do not know which baseline made them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from easy_to_hard.datasets.graded import to_tensors
+from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.tasks import DataSpec, generate, get_task
+
+# Puzzles whose answer is a class at each position; mazes count where one can walk.
+PUZZLES: Final = ("mazes", "prefix_sums")
+
+Logits: TypeAlias = Callable[[nn.Module, Tensor, int], Tensor]
+"""(net, inputs (B, C, *size) float, iterations) -> logits (B, 2, *size) float."""
+
+
+class Solvers(Protocol):
+    """A kind of net that solves puzzles by iterations, as the reference methods need it."""
+
+    def build(self, seed: int) -> nn.Module:
+        """A net before training; its weights are a function of the seed."""
+
+    def logits(self, net: nn.Module, inputs: Tensor, iterations: int) -> Tensor:
+        """See `Logits`; works under `torch.func.functional_call` on the net too."""
+
+    def training_loss(self, net: nn.Module, items: "Puzzles", *, seed: int, step: int) -> Tensor:
+        """The loss () that training takes the gradient of; what is drawn goes by seed and step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Puzzles:
+    """Items of one task and difficulty.
+
+    Attributes:
+        inputs: (N, C, *size) float32; prefix sums in {-0.5, 0.5}, mazes in {0, 1}.
+        targets: (N, *size) int64 in {0, 1}.
+        mask: (N, *size) bool, the positions that count; all of a string, of a maze those that are not wall.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    mask: Tensor
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, chosen: slice | Tensor) -> "Puzzles":
+        """Some of the items: a slice, indices or a mask."""
+        return Puzzles(inputs=self.inputs[chosen], targets=self.targets[chosen], mask=self.mask[chosen])
+
+    def to(self, device: torch.device | str) -> "Puzzles":
+        """The same on a device."""
+        return Puzzles(inputs=self.inputs.to(device), targets=self.targets.to(device), mask=self.mask.to(device))
+
+    def with_inputs(self, inputs: Tensor) -> "Puzzles":
+        """The same answers to other inputs (N, C, *size): the mask stays that of the puzzle."""
+        return replace(self, inputs=inputs)
+
+
+def make_puzzles(
+    task: str, difficulty: int, count: int, *, split: str = "train", seed: int = 0, variant: str = ""
+) -> Puzzles:
+    """The first so many distinct items of a split, in another order for another seed; splits share no item.
+
+    Args:
+        task: "mazes" or "prefix_sums".
+        difficulty: size of the maze, or number of bits.
+        count: at least 1.
+        split: "train", "validation" or "test".
+        seed: of the instances, at least 0.
+        variant: of mazes; "" for the default.
+
+    Raises:
+        ValueError: another task, or a value that is not allowed; the message names it.
+        NotEnoughInstancesError: the split holds fewer.
+    """
+    if task not in PUZZLES:
+        raise ValueError(f"task must be one of {', '.join(PUZZLES)}, not {task!r}")
+    check_integer("the number of puzzles", count, 1)
+    spec = DataSpec(task=task, difficulty=difficulty, variant=variant, split=split, seed=seed)
+    known = get_task(task)
+    inputs, targets = to_tensors(known, *known.encode(generate(spec, count)[1].data, difficulty, None))
+    return Puzzles(inputs=inputs, targets=targets, mask=counting_mask(task, inputs))
+
+
+def counting_mask(task: str, inputs: Tensor) -> Tensor:
+    """The positions that count, (B, *size) bool, of unchanged inputs (B, C, *size)."""
+    return inputs.amax(dim=1) > 0 if task == "mazes" else torch.ones_like(inputs[:, 0], dtype=torch.bool)
+
+
+def position_losses(logits: Tensor, items: Puzzles) -> Tensor:
+    """Cross-entropy at each position, (B, *size) float32 or better, 0 where the position does not count."""
+    precise = logits if logits.dtype == torch.float64 else logits.float()
+    return F.cross_entropy(precise, items.targets, reduction="none") * items.mask
+
+
+def item_losses(logits: Tensor, items: Puzzles) -> Tensor:
+    """Mean cross-entropy over each item's own positions that count: (B,)."""
+    return position_losses(logits, items).flatten(1).sum(1) / items.mask.flatten(1).sum(1)
+
+
+def mean_loss(logits: Tensor, items: Puzzles) -> Tensor:
+    """Mean cross-entropy over all positions that count: ()."""
+    return position_losses(logits, items).sum() / items.mask.sum()
+
+
+def log_likelihoods(logits: Tensor, items: Puzzles) -> Tensor:
+    """Log-probability of each item's whole answer, at most 0: (B,)."""
+    return -position_losses(logits, items).flatten(1).sum(1)
+
+
+def predictions(logits: Tensor, items: Puzzles) -> Tensor:
+    """The answer at each position, (B, *size) int64, 0 where it does not count."""
+    return (logits[:, 1] > logits[:, 0]).long() * items.mask
+
+
+def solved(logits: Tensor, items: Puzzles) -> Tensor:
+    """Which items are right at every position that counts: (B,) bool."""
+    return ~((predictions(logits, items) != items.targets) & items.mask).flatten(1).any(1)
+
+
+def position_accuracy(logits: Tensor, items: Puzzles) -> Tensor:
+    """Share of each item's positions that count which are right: (B,) float in [0, 1]."""
+    right = (predictions(logits, items) == items.targets) & items.mask
+    return right.flatten(1).sum(1) / items.mask.flatten(1).sum(1)

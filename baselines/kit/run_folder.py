@@ -1,0 +1,191 @@
+"""What a run has made, kept in its folder, so that a run that was stopped goes on where it was.
+
+A run is made of parts: trained nets, optimized queries, rows of figures. Each is a file of its own, written whole or
+not at all as soon as it is done, together with the settings that decide it and the seconds it took. A part of other
+settings, or a damaged one, is refused with a line that says what to do; nothing is made anew unasked.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.kit.precision import Settled, recorded_precision
+from easy_to_hard.storage.writing import replacing, write_atomically
+
+Row: TypeAlias = dict[str, Any]
+Settings: TypeAlias = Mapping[str, Any]
+
+
+class RunFolder:
+    """The parts of one run.
+
+    Args:
+        path: of the folder, made when missing.
+        settings: JSON-able; whatever decides every part.
+
+    Attributes:
+        path: as given.
+        settings: as given.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.settings = dict(settings)
+        self._started = time.perf_counter()
+        self._earlier = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run, with that of earlier times: what the parts that were taken from files had taken."""
+        return time.perf_counter() - self._started + self._earlier
+
+    def precision(self, device: torch.device | str) -> Settled:
+        """What the run computes with; see `recorded_precision`."""
+        return recorded_precision(self.path, device)
+
+    def rows(self, name: str, make: Callable[[], list[Row]], *, settings: Settings | None = None) -> list[Row]:
+        """The rows of a part: from its file ``NAME.json``, or made now and kept.
+
+        Args:
+            name: of the part; may contain "/".
+            make: makes them, JSON-able and without NaN.
+            settings: what decides this part besides the run's settings.
+
+        Returns:
+            the rows as the file holds them, so that a run that goes on sees what one that was never stopped sees.
+
+        Raises:
+            ValueError: the file is damaged or of other settings.
+            OSError: it cannot be written.
+        """
+        path, wanted = self.path / f"{name}.json", self._wanted(settings)
+        if path.is_file():
+            part = _load(path, wanted, lambda: json.loads(path.read_text(encoding="utf-8")))
+        else:
+            rows, seconds = self._timed(make)
+            part = {"settings": wanted, "seconds": seconds, "rows": rows}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(part, indent=1, allow_nan=False)
+            write_atomically(path, text + "\n")
+            return list(json.loads(text)["rows"])
+        self._earlier += part["seconds"]
+        return list(part["rows"])
+
+    def tensors(
+        self,
+        name: str,
+        make: Callable[[], Mapping[str, Tensor]],
+        *,
+        settings: Settings | None = None,
+        device: torch.device | str = "cpu",
+    ) -> dict[str, Tensor]:
+        """The tensors of a part, by name: from its file ``NAME.pt``, or made now and kept.
+
+        Args:
+            name: of the part; may contain "/".
+            make: makes them.
+            settings: what decides this part besides the run's settings.
+            device: where they are read to.
+
+        Raises:
+            ValueError: the file is damaged or of other settings.
+            OSError: it cannot be written.
+        """
+        path, wanted = self.path / f"{name}.pt", self._wanted(settings)
+        if path.is_file():
+            part = load_state(path, wanted, device)
+            self._earlier += part["seconds"]
+            return dict(part["tensors"])
+        tensors: dict[str, Tensor]
+        tensors, seconds = self._timed(lambda: dict(make()))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_state({"settings": json.dumps(wanted), "seconds": seconds, "tensors": tensors}, path)
+        return tensors
+
+    def credit(self, seconds: float) -> None:
+        """Count time that went into the run before it was taken up again, such as that of a training's checkpoint."""
+        self._earlier += seconds
+
+    def _wanted(self, settings: Settings | None) -> dict[str, Any]:
+        return dict(json.loads(json.dumps({**self.settings, **(settings or {})})))
+
+    def _timed(self, make: Callable[[], Any]) -> tuple[Any, float]:
+        """What is made, and the time it took, that of parts within it included."""
+        before = self.seconds
+        made = make()
+        return made, self.seconds - before
+
+
+def save_state(state: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint's state by `torch.save`, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with replacing(path, needed=_tensor_bytes(state)) as temporary:
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:
+            # Torch does not say why it could not write; its reason is of its own file, not of the disk.
+            raise OSError(f"cannot write {path}: {reason_of(error)}") from error
+
+
+def load_state(path: Path, settings: Settings, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a state that `save_state` wrote with `json.dumps` of these settings under "settings".
+
+    Raises:
+        ValueError: the file is damaged or of other settings; the message names it and what differs.
+    """
+
+    def read() -> dict[str, Any]:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        return {**state, "settings": json.loads(state["settings"])}
+
+    return _load(path, settings, read)
+
+
+def _load(path: Path, wanted: Settings, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        state = read()
+        stored, asked = _flat(state["settings"]), _flat(json.loads(json.dumps(dict(wanted))))
+        different = sorted(name for name in {*stored, *asked} if stored.get(name) != asked.get(name))
+        _ = state["seconds"] + 0.0 if "seconds" in state else 0.0
+    # A damaged file can fail in any way.
+    except Exception as error:
+        raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to make that part again") from error
+    if different:
+        raise ValueError(
+            f"cannot go on from {path}: it is of a run that differs in {', '.join(different)}; "
+            "choose another --out, or remove it to start anew"
+        )
+    return state
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, in a line of at most 200 characters; its kind where it says nothing."""
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+
+
+def _tensor_bytes(state: Any) -> int:
+    """Bytes of all tensors in it: about what `torch.save` writes."""
+    if isinstance(state, Tensor):
+        return state.nbytes
+    values = state.values() if isinstance(state, Mapping) else state if isinstance(state, list | tuple) else ()
+    return sum(_tensor_bytes(value) for value in values)
+
+
+def _flat(settings: Settings, prefix: str = "") -> dict[str, Any]:
+    """{"loop": {"steps": 3}} as {"loop.steps": 3}."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat

@@ -1,0 +1,17 @@
+"""Seeds: everything random in a run goes by what it is for, and not by what was drawn before."""
+
+import hashlib
+import json
+
+import torch
+
+
+def seed_of(*parts: int | str) -> int:
+    """A seed, from 0 to 2^63 - 1, that is another one whenever a part is: `seed_of("batch", seed, step)`."""
+    digest = hashlib.sha256(json.dumps(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator_of(*parts: int | str) -> torch.Generator:
+    """A generator on the CPU with the seed of `seed_of`."""
+    return torch.Generator().manual_seed(seed_of(*parts))

@@ -1,0 +1,228 @@
+"""What the training runs of several papers have in common: seeds, devices, and a loop that can be stopped.
+
+Everything random in a step goes by the run's seed and the step's number, so that there is no state to keep but the
+weights, their average and the optimizer's, and a run that was stopped ends as one that was not.
+"""
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor, nn
+
+from easy_to_hard.baselines.kit.precision import Precision, autocast, fast_precision, settle
+from easy_to_hard.baselines.kit.run_folder import load_state, reason_of, save_state
+from easy_to_hard.baselines.kit.seeds import seed_of
+from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.progress import progress_bar
+
+Decay = Literal["none", "linear"]
+
+LossAt: TypeAlias = Callable[[nn.Module, int], Tensor]
+"""(net, step from 0) -> the loss of that step's batch, a scalar; it must depend on nothing else."""
+
+CHECKPOINT: Final = "checkpoint.pt"
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Number of weights."""
+    return sum(weights.numel() for weights in net.parameters())
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How a net is trained with Adam.
+
+    Attributes:
+        steps: batches, at least 1.
+        learning_rate: above 0.
+        decay: of the learning rate: "none", or "linear" to zero at the last step.
+        micro_batches: losses whose mean one step takes the gradient of, at least 1.
+        gradient_clip: largest norm of the gradient, above 0; None for no limit.
+        ema_decay: in [0, 1); of the average of the weights.
+        ema_every: the average is updated each so many steps, at least 1.
+        ema_from: before this step the average is a copy, at least 0.
+        precision: "float32", "bfloat16" for what autocast takes in it (weights stay float32), or "auto": what the
+            device is faster in. `recorded_precision` says what a run began with.
+        seed: of the run, at least 0.
+
+    Raises:
+        ValueError: a value outside the ranges above.
+    """
+
+    steps: int
+    learning_rate: float
+    decay: Decay = "none"
+    micro_batches: int = 1
+    gradient_clip: float | None = None
+    ema_decay: float = 0.995
+    ema_every: int = 10
+    ema_from: int = 2000
+    precision: Precision = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer_fields(self)
+        for name in ("steps", "micro_batches", "ema_every"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("ema_from", "seed"):
+            self._require(name, getattr(self, name) >= 0, "at least 0")
+        self._require("learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite")
+        self._require("decay", self.decay in get_args(Decay), "one of none, linear")
+        self._require("gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
+        self._require("ema_decay", 0 <= self.ema_decay < 1, "from 0 to below 1")
+        self._require("precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
+
+    def _require(self, name: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step, from 0."""
+        return self.learning_rate * (1 - step / self.steps if self.decay == "linear" else 1)
+
+
+@dataclass(kw_only=True)
+class LoopReport:
+    """What training did.
+
+    Attributes:
+        step: batches trained on, over all the times it was taken up again.
+        loss: of the last batch.
+        seconds: wall time, over all the times.
+    """
+
+    step: int = 0
+    loss: float = math.nan
+    seconds: float = 0.0
+
+
+class Loop:
+    """A net, the average of its weights and its optimizer, trained step by step.
+
+    Args:
+        net: trained in place, on the device where its weights are.
+        loss_at: see `LossAt`.
+        config: how to train.
+        settings: JSON-able; whatever else decides the run. A checkpoint of other settings is not taken up.
+
+    Attributes:
+        net: as given.
+        average: a net of the same kind with the averaged weights, in eval mode.
+    """
+
+    def __init__(self, net: nn.Module, loss_at: LossAt, config: LoopConfig, settings: Mapping[str, Any]) -> None:
+        self.net = net
+        self.average = copy.deepcopy(net).eval().requires_grad_(False)
+        self._loss_at = loss_at
+        self._device = next(net.parameters()).device
+        self._config = config = settle(config, fast_precision(self._device))
+        self._settings = json.loads(json.dumps({"loop": asdict(config), **settings}))
+        self._optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
+        self._done = LoopReport()
+
+    def run(self, folder: Path | None, *, checkpoint_seconds: float = 20.0, progress: bool = True) -> LoopReport:
+        """Train to the last step, from the checkpoint in the folder where there is one.
+
+        Args:
+            folder: of the checkpoint, made when missing; None for nowhere.
+            checkpoint_seconds: time between two; the last step and an interrupt are always followed by one.
+            progress: whether to show a progress bar.
+
+        Raises:
+            RuntimeError: the loss is no longer finite; the message gives the step.
+            ValueError: the checkpoint is damaged or of a run with other settings.
+            OSError: it cannot be written.
+        """
+        path = None if folder is None else folder / CHECKPOINT
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                self._load(path)
+        done, started, saved = self._done, time.perf_counter(), time.perf_counter()
+        earlier = done.seconds
+        bar = progress_bar(total=self._config.steps, initial=done.step, desc="training", show=progress)
+        try:
+            # Dropout and the like draw from torch's own generators, which are left as they were.
+            with bar, torch.random.fork_rng():
+                while done.step < self._config.steps:
+                    done.loss = self._step(done.step)
+                    done.step += 1
+                    done.seconds = earlier + time.perf_counter() - started
+                    bar.set_postfix_str(f"loss {done.loss:.5f}", refresh=False)
+                    bar.update()
+                    if path is not None and time.perf_counter() - saved > checkpoint_seconds:
+                        self._save(path)
+                        saved = time.perf_counter()
+        finally:
+            if path is not None and done.step and done.seconds > earlier and math.isfinite(done.loss):
+                self._save(path)
+        self.net.eval()
+        return done
+
+    def _step(self, step: int) -> float:
+        config = self._config
+        torch.manual_seed(seed_of("step", config.seed, step))
+        self.net.train()
+        self._optimizer.zero_grad()
+        total = 0.0
+        for part in range(config.micro_batches):
+            with autocast(self._device, config.precision):
+                loss = self._loss_at(self.net, step * config.micro_batches + part) / config.micro_batches
+            total += float(loss.detach())
+            loss.backward()  # type: ignore[no-untyped-call]
+        require_finite("loss", total, step)
+        if config.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), config.gradient_clip)
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.rate_at(step)
+        self._optimizer.step()
+        if (step + 1) % config.ema_every == 0 or step + 1 == config.steps:
+            self._update_average(0.0 if step < config.ema_from else config.ema_decay)
+        return total
+
+    def _update_average(self, decay: float) -> None:
+        with torch.no_grad():
+            pairs = zip(self.average.parameters(), self.net.parameters(), strict=True)
+            for averaged, weights in pairs:
+                averaged.lerp_(weights, 1 - decay)
+            for kept, current in zip(self.average.buffers(), self.net.buffers(), strict=True):
+                kept.copy_(current)
+
+    def _save(self, path: Path) -> None:
+        state = {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "done": asdict(self._done),
+            "settings": json.dumps(self._settings),
+        }
+        save_state(state, path)
+
+    def _load(self, path: Path) -> None:
+        state = load_state(path, self._settings, self._device)
+        try:
+            self.net.load_state_dict(state["net"])
+            self.average.load_state_dict(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._done = LoopReport(**state["done"])
+        except Exception as error:
+            raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
+
+
+def require_finite(what: str, value: float, step: int) -> None:
+    """RuntimeError that says what to do, where a training has gone off.
+
+    Args:
+        what: such as "loss".
+        value: of it.
+        step: number of the step, from 0.
+    """
+    if not math.isfinite(value):
+        raise RuntimeError(f"the {what} is {value} at step {step}: lower learning_rate or set gradient_clip")

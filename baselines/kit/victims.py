@@ -1,0 +1,353 @@
+"""Nets that are trained on poisoned images: many small ones at once, each with a set and a seed of its own.
+
+Nets of one shape are kept as one whose weights have a leading dimension (`Stacked`), so that a GPU works on all of
+them in one call. Whatever a net's training draws goes by its own seed: which other nets are trained beside it changes
+nothing but the last bits of a sum.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from easy_to_hard.baselines.kit.image_data import import_torchvision
+from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned
+from easy_to_hard.baselines.kit.precision import autocast
+from easy_to_hard.baselines.kit.private_training import PrivacyConfig, add_noise, clipped_sum, draw_poisson, epsilon_of
+from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
+from easy_to_hard.baselines.kit.stacked import Stacked, join
+from easy_to_hard.baselines.kit.training import require_finite
+from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.progress import progress_bar
+
+Architecture = Literal["small", "resnet18"]
+Generators: TypeAlias = Sequence[torch.Generator]
+
+_GRID: Final = 4
+
+
+class Augment(Protocol):
+    """A defence by augmentation, applied to the batches of S nets at once."""
+
+    def __call__(
+        self, images: Tensor, targets: Tensor, *, generators: Generators, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """Make M versions of every item; the net learns from that of the highest loss (M may be 1).
+
+        Args:
+            images: (S, B, C, H, W) float32 in [0, 1].
+            targets: (S, B, K) float32, one-hot classes.
+            generators: one for each of the S nets, on the CPU; all that is drawn comes from them.
+            progress: share of training that is done, in [0, 1).
+
+        Returns:
+            images (S, M, B, C, H, W) and soft targets (S, M, B, K), whose loss is linear in the targets.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class VictimConfig:
+    """How a victim is built and trained: SGD with Nesterov's momentum, from scratch.
+
+    Attributes:
+        architecture: "small", convolutions of stride 2 without normalisation, or torchvision's "resnet18" with a first
+            layer for small images and GroupNorm in place of BatchNorm, which has no per-example gradients.
+        widths: channels of the layers of a small one, at least one layer.
+        classes: at least 2.
+        epochs, batch_size: at least 1.
+        learning_rate: above 0.
+        drops: shares of the epochs after which the learning rate falls to a tenth, each in (0, 1).
+        momentum, weight_decay: in [0, 1).
+        crop: images are padded by so many pixels and cut at random; 0 for not.
+        flip: whether they are mirrored half the time.
+        at_once: nets that are trained in one call, at least 1.
+        private: DP-SGD instead, with batches by Poisson sampling; None for not.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    architecture: Architecture = "small"
+    widths: tuple[int, ...] = (16, 32)
+    classes: int = 10
+    epochs: int
+    batch_size: int = 64
+    learning_rate: float = 0.05
+    drops: tuple[float, ...] = (0.75,)
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    crop: int = 0
+    flip: bool = False
+    at_once: int = 24
+    private: PrivacyConfig | None = None
+
+    def __post_init__(self) -> None:
+        check_integer_fields(self)
+        if self.architecture not in get_args(Architecture):
+            raise ValueError(f"architecture must be one of small, resnet18, not {self.architecture!r}")
+        if not self.widths or min(self.widths) < 1:
+            raise ValueError(f"widths must be at least one, each at least 1, not {list(self.widths)}")
+        for name, least in (("classes", 2), ("epochs", 1), ("batch_size", 1), ("crop", 0), ("at_once", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be above 0 and finite, not {self.learning_rate}")
+        if any(not 0 < share < 1 for share in self.drops):
+            raise ValueError(f"drops must be between 0 and 1, not {list(self.drops)}")
+        for name in ("momentum", "weight_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be from 0 to below 1, not {getattr(self, name)}")
+
+    def build(self, channels: int, seed: int) -> "Classifier":
+        """A net before training; its weights are a function of the seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed_of("victim", seed))
+            body = _resnet18(channels) if self.architecture == "resnet18" else _small_body(channels, self.widths)
+            width = 512 if self.architecture == "resnet18" else self.widths[-1] * _GRID**2
+            return Classifier(body, width, self.classes)
+
+    def steps(self, count: int) -> int:
+        """Batches in all, for a set of so many items."""
+        return self.epochs * math.ceil(count / self.batch_size)
+
+    def epsilon(self, count: int) -> float:
+        """Of private training on so many items (add or remove one); infinite where it is not private."""
+        if self.private is None:
+            return math.inf
+        return epsilon_of(
+            sampling_rate=min(1.0, self.batch_size / count),
+            noise_multiplier=self.private.noise_multiplier,
+            steps=self.steps(count),
+            delta=self.private.delta,
+        )
+
+    def rate_at(self, epoch: int) -> float:
+        """Learning rate of an epoch, from 0."""
+        return self.learning_rate * float(0.1 ** sum(epoch >= int(self.epochs * share) for share in self.drops))
+
+
+class Classifier(nn.Module):
+    """Classes from images (B, C, H, W) float in [0, 1]: logits (B, classes)."""
+
+    def __init__(self, body: nn.Module, width: int, classes: int) -> None:
+        super().__init__()
+        self.body = body
+        self.head = nn.Linear(width, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the last layer sees: (B, width)."""
+        found: Tensor = self.body(2 * images - 1)
+        return found
+
+    def forward(self, images: Tensor, features: bool = False) -> Tensor:
+        """Logits, or the features where those are asked for."""
+        found = self.features(images)
+        logits: Tensor = found if features else self.head(found)
+        return logits
+
+
+def _small_body(channels: int, widths: tuple[int, ...]) -> nn.Module:
+    layers: list[nn.Module] = []
+    for before, width in zip((channels, *widths), widths, strict=False):
+        convolution = nn.Conv2d(before, width, 3, stride=2, padding=1)
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        layers += [convolution, nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())
+
+
+def _resnet18(channels: int) -> nn.Module:
+    net = import_torchvision().models.resnet18(norm_layer=lambda width: nn.GroupNorm(32, width))
+    # Images of 32 pixels keep their size in the first layer, as in the usual ResNet for CIFAR.
+    net.conv1 = nn.Conv2d(channels, 64, 3, padding=1, bias=False)
+    net.maxpool, net.fc = nn.Identity(), nn.Identity()
+    body: nn.Module = net
+    return body
+
+
+@dataclass(kw_only=True)
+class _Job:
+    """The nets that are trained together, and what they are trained with."""
+
+    stacked: Stacked
+    sets: Sequence[Poisoned]
+    seeds: Sequence[int]
+    config: VictimConfig
+    augment: Augment | None
+    device: torch.device
+    images: dict[int, Tensor] = field(default_factory=dict)
+
+    def gather(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Items (S, B) of each net's own set: images float32 in [0, 1] and one-hot targets."""
+        rows = []
+        for one, indices in zip(self.sets, chosen.to(self.device), strict=True):
+            if id(one.images) not in self.images:
+                self.images[id(one.images)] = one.images.to(self.device)
+            rows.append(self.images[id(one.images)][indices])
+        labels = torch.stack([one.labels[indices] for one, indices in zip(self.sets, chosen, strict=True)])
+        return torch.stack(rows).float() / 255, F.one_hot(labels.to(self.device), self.config.classes).float()
+
+
+def train_victims(
+    sets: Sequence[Poisoned],
+    seeds: Sequence[int],
+    config: VictimConfig,
+    *,
+    augment: Augment | None = None,
+    device: torch.device,
+    progress: bool = False,
+    title: str = "victims",
+) -> Stacked:
+    """Train one net for each pair of a set and a seed, all by the same settings.
+
+    Args:
+        sets: as many as nets, of equally many items of the same shape; one may stand there several times.
+        seeds: of initial weights, batches and augmentation; nets with the same seed start from the same weights and
+            see the same batches.
+        config: how.
+        augment: a defence that changes batches; None for none. Private training takes one with M of 1 only.
+        device: where; on a GPU that has it forward passes run in bfloat16, except in private training.
+        progress: whether to show a bar.
+        title: of the bar.
+
+    Raises:
+        ValueError: sets that do not fit one another.
+        RuntimeError: a loss is no longer finite.
+    """
+    if len(sets) != len(seeds) or not sets or len({one.images.shape for one in sets}) > 1:
+        raise ValueError(f"there must be a set of the same shape for each seed, not {len(sets)} for {len(seeds)}")
+    parts = []
+    cuts = range(0, len(sets), config.at_once)
+    total = len(cuts) * config.steps(len(sets[0]))
+    with progress_bar(total=total, desc=title, show=progress) as bar:
+        for start in cuts:
+            chosen = slice(start, start + config.at_once)
+            nets = [config.build(sets[0].images.shape[1], seed) for seed in seeds[chosen]]
+            job = _Job(
+                stacked=Stacked(nets, device),
+                sets=sets[chosen],
+                seeds=seeds[chosen],
+                config=config,
+                augment=augment,
+                device=device,
+            )
+            _train(job, bar)
+            parts.append(job.stacked)
+    return join(parts)
+
+
+def _train(job: _Job, bar: Any) -> None:
+    config, stacked = job.config, job.stacked
+    for weights in stacked.weights.values():
+        weights.requires_grad_()
+    optimizer = torch.optim.SGD(
+        stacked.weights.values(),
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.momentum > 0,
+    )
+    count = len(job.sets[0])
+    per_epoch = math.ceil(count / config.batch_size)
+    for epoch in range(config.epochs):
+        batches = [generator_of("batches", seed, epoch) for seed in job.seeds]
+        draws = [generator_of("augment", seed, epoch) for seed in job.seeds]
+        orders = torch.stack([torch.randperm(count, generator=one) for one in batches])
+        optimizer.param_groups[0]["lr"] = config.rate_at(epoch)
+        for number in range(per_epoch):
+            optimizer.zero_grad()
+            share = (epoch + number / per_epoch) / config.epochs
+            if config.private is None:
+                chosen = orders[:, number * config.batch_size : (number + 1) * config.batch_size]
+                loss = _backward(job, chosen, draws, share)
+            else:
+                loss = _private_backward(job, config.private, batches, draws, share)
+            optimizer.step()
+            bar.update()
+        require_finite("loss", float(loss), (epoch + 1) * per_epoch - 1)
+    for weights in stacked.weights.values():
+        weights.requires_grad_(False)
+
+
+def _batch(job: _Job, chosen: Tensor, draws: Generators, share: float) -> tuple[Tensor, Tensor]:
+    """Augmented images (S, M, B, C, H, W) and targets (S, M, B, K) of items (S, B)."""
+    images, targets = job.gather(chosen)
+    images = crop_and_flip(images, job.config.crop, job.config.flip, draws)
+    if job.augment is None:
+        return images[:, None], targets[:, None]
+    return job.augment(images, targets, generators=draws, progress=share)
+
+
+def _backward(job: _Job, chosen: Tensor, draws: Generators, share: float) -> Tensor:
+    images, targets = _batch(job, chosen, draws, share)
+
+    def loss_of(weights: Any, images: Tensor, targets: Tensor) -> Tensor:
+        logits = job.stacked.call(weights, images.flatten(0, 1))
+        return worst_of_draws(soft_losses(logits, targets.flatten(0, 1)).view(targets.shape[:2]))
+
+    with autocast(job.device, "auto" if job.device.type == "cuda" else "float32"):
+        losses = job.stacked.map(loss_of, images, targets)
+    losses.sum().backward()
+    total: Tensor = losses.detach().sum()
+    return total
+
+
+def soft_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of each item, linear in the targets: logits and soft targets (B, K) to (B,) float32."""
+    return -(targets * F.log_softmax(logits.float(), dim=-1)).sum(-1)
+
+
+def worst_of_draws(losses: Tensor) -> Tensor:
+    """MaxUp's loss (arXiv 2002.09024): (M, B) losses of M draws of B items -> the mean of each item's highest."""
+    return losses.amax(0).mean()
+
+
+def _private_backward(
+    job: _Job, private: PrivacyConfig, batches: Generators, draws: Generators, share: float
+) -> Tensor:
+    """Set the gradients to private ones; gives the sum of what the nets' gradients weigh, to see that it is finite."""
+    count = len(job.sets[0])
+    chosen, taken = draw_poisson(count, min(1.0, job.config.batch_size / count), batches)
+    images, targets = _batch(job, chosen, draws, share)
+    if images.shape[1] > 1:
+        raise ValueError("private training takes one draw of each item, not the highest loss of several")
+
+    def loss_of(weights: Any, image: Tensor, target: Tensor) -> Tensor:
+        return soft_losses(job.stacked.call(weights, image[None]), target[None]).sum()
+
+    def sums_of(weights: Any, images: Tensor, targets: Tensor, taken: Tensor) -> dict[str, Tensor]:
+        return clipped_sum(loss_of, weights, (images, targets), taken, private.clip)
+
+    sums = job.stacked.map(sums_of, images[:, 0], targets[:, 0], taken.to(job.device))
+    for name, gradient in add_noise(sums, private, job.config.batch_size, batches).items():
+        job.stacked.weights[name].grad = gradient.detach()
+    return torch.stack([weights.detach().sum() for weights in job.stacked.weights.values()]).sum()
+
+
+def crop_and_flip(images: Tensor, crop: int, flip: bool, generators: Generators) -> Tensor:
+    """Each image cut at random from itself padded by `crop` black pixels, mirrored half the time where asked for.
+
+    Args:
+        images: (S, B, C, H, W) float.
+        crop: at least 0.
+        flip: whether to mirror.
+        generators: of the S nets.
+
+    Returns:
+        (S, B, C, H, W).
+    """
+    if not crop and not flip:
+        return images
+    nets, batch, _, height, width = images.shape
+    draws = [torch.rand(3, batch, generator=one) for one in generators]
+    top, left, mirrored = torch.stack(draws, dim=1).to(images.device)
+    rows = (top * (2 * crop + 1)).long()[..., None] + torch.arange(height, device=images.device)
+    columns = (left * (2 * crop + 1)).long()[..., None] + torch.arange(width, device=images.device)
+    columns = torch.where((mirrored < 0.5)[..., None] & flip, columns.flip(-1), columns)
+    padded = F.pad(images, (crop, crop, crop, crop)).movedim(2, -1)
+    nets_at = torch.arange(nets, device=images.device)[:, None, None, None]
+    items_at = torch.arange(batch, device=images.device)[None, :, None, None]
+    return padded[nets_at, items_at, rows[..., :, None], columns[..., None, :]].movedim(-1, 2)

@@ -1,0 +1,17 @@
+"""PyTorch datasets of the benchmark's tasks, and the instances that nets are tested on."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from easy_to_hard.datasets.puzzles import MazeDataset, PrefixSumDataset
+
+__all__ = ["MazeDataset", "PrefixSumDataset"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only when they are touched: the modules of this package are imported by others that need no dataset.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from easy_to_hard.datasets import puzzles
+
+    return getattr(puzzles, name)

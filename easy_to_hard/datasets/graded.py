@@ -1,0 +1,295 @@
+"""Instances of one difficulty as a PyTorch dataset, wherever they come from.
+
+The sources:
+
+- "generate": made here and now
+- "folder": read from what ``easy-to-hard build`` wrote
+- "hub": the same files from a Hub repo, at one commit; only those of the config and split are downloaded, and they stay
+  in the Hub's cache (``HF_HOME``), from where they are read when there is no network
+- "original": the authors' files of 2021
+
+All but the last give the same tensors. Files are checked against the SHA-256 in their manifest, and those that are said
+to be the benchmark's against the frozen one (`easy_to_hard.frozen`). Instances are held in a compact form (a byte a
+maze cell, a bit a position) and drawn when asked for, whole batches at a time.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from easy_to_hard.datasets.batches import BatchedDataset, Transform
+from easy_to_hard.frozen import frozen_problems, is_proven_by_its_bytes
+from easy_to_hard.generators.integers import check_integer, shown
+from easy_to_hard.storage.files import file_sha256, instances_of, read_whole
+from easy_to_hard.storage.manifest import MANIFEST, StorageError, files_of, read_manifest
+from easy_to_hard.tasks import Array, DataSpec, Task, generate, get_task
+
+Item: TypeAlias = tuple[Tensor, Tensor]
+
+SOURCES: Final = ("generate", "folder", "hub", "original")
+
+
+def to_tensors(task: Task, inputs: NDArray[np.uint8], targets: NDArray[np.uint8]) -> Item:
+    """Inputs and targets of the files to those of a network.
+
+    Args:
+        task: whose.
+        inputs: (N, ...) uint8 in {0, 1}.
+        targets: (N, ...) uint8 in {0, 1}.
+
+    Returns:
+        ``(inputs, targets)``: float32 with the task's offset added and a channel axis, and int64.
+    """
+    values = torch.from_numpy(inputs).to(torch.float32)
+    if task.input_offset:
+        values += task.input_offset
+    if task.input_channels == 1:
+        values = values.unsqueeze(1)
+    return values, torch.from_numpy(targets).to(torch.int64)
+
+
+class GradedDataset(BatchedDataset):
+    """N instances of one difficulty, held in the compact form of the task.
+
+    Args:
+        root: the folder of source "folder", or where source "original" keeps its files.
+        spec: which instances.
+        num_samples: how many, the first of the set; None for the task's default, or all that the files hold.
+        source: "generate", "folder", "hub" or "original".
+        repo_id: of source "hub", "owner/name".
+        revision: tag, branch or commit of the repo; None for its newest.
+        transform: applied to each input.
+        target_transform: applied to each target.
+        download: with source "original", fetch the files when they are absent.
+
+    Attributes:
+        commit: of the repo, where source is "hub"; else None.
+
+    Raises:
+        NotEnoughInstancesError: there are fewer distinct instances than num_samples in the split.
+        ValueError: an argument that is not allowed.
+        StorageError: a file that is damaged, or a folder or repo that does not hold these instances.
+        HubError: the Hub cannot be reached, or has no such repo, revision or file.
+        OriginalDataError: the authors' files are not there.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        spec: DataSpec,
+        *,
+        num_samples: int | None = None,
+        source: str = "generate",
+        repo_id: str | None = None,
+        revision: str | None = None,
+        transform: Transform | None = None,
+        target_transform: Transform | None = None,
+        download: bool = True,
+    ) -> None:
+        super().__init__(transform, target_transform)
+        self.root = Path(root).expanduser()
+        self.spec = spec
+        self.source = check_source(source, repo_id, revision)
+        self.commit: str | None = None
+        self._task = get_task(spec.task)
+        if source == "generate":
+            self._data = generate(spec, num_samples)[1].data
+        else:
+            self._data = _first(
+                self._read(repo_id, revision, download), num_samples, f"{source} {repo_id or self.root}"
+            )
+
+    def _read(self, repo_id: str | None, revision: str | None, download: bool) -> Array:
+        if self.source == "original":
+            return self._read_original(download)
+        if self.source == "folder":
+            manifest, entries = folder_files(self.root, self.spec)
+            return self._decode(manifest, entries, [self.root / entry["path"] for entry in entries])
+        from easy_to_hard.hub.fetch import open_dataset
+
+        data = open_dataset(repo_id or "", revision)
+        self.commit = data.commit
+        entries = files_of(data.manifest, self.spec, data.name)
+        return self._decode(data.manifest, entries, data.fetch(entries))
+
+    def _decode(self, manifest: dict[str, Any], entries: Sequence[dict[str, Any]], paths: Sequence[Path]) -> Array:
+        """The instances of files whose bytes are checked."""
+        instances = []
+        for entry, path in zip(entries, paths, strict=True):
+            hashed = not is_proven_by_its_bytes(manifest, entry)
+            instances += [
+                instances_of(self._task, chunk) for chunk in read_whole(path, entry, self._task, hashed=hashed)
+            ]
+        return np.concatenate(instances)
+
+    def _read_original(self, download: bool) -> Array:
+        raise ValueError(f"{self.spec.task} has no original files: use another source")
+
+    @property
+    def data(self) -> Array:
+        """The instances in the task's compact form, (N, ...)."""
+        return self._data
+
+    def _tensors(self, rows: Any) -> Item:
+        inputs, targets = self._task.encode(self._data[rows], self.spec.difficulty, None)
+        return to_tensors(self._task, inputs, targets)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the instances take in memory."""
+        return int(self._data.nbytes)
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        shown = f"{self._task.difficulty_name} {spec.difficulty}" + (f", {spec.variant}" if spec.variant else "")
+        commit = f" at {self.commit[:12]}" if self.commit else ""
+        return f"{type(self).__name__}({shown}, split {spec.split}, {len(self)} items, source {self.source}{commit})"
+
+
+def check_source(source: str, repo_id: str | None, revision: str | None) -> str:
+    """The source, or ValueError where there is no such source, or repo or revision are missing or of no use."""
+    if revision is not None and (not isinstance(revision, str) or not revision):
+        raise ValueError(f"revision must be a tag, branch or commit, or None for the newest, not {revision!r}")
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}: choose one of {', '.join(SOURCES)}")
+    if source == "hub" and not repo_id:
+        raise ValueError("source 'hub' needs repo_id='owner/name', the Hub repo of the dataset")
+    if source != "hub" and (repo_id or revision):
+        given = f"repo_id {repo_id!r}" if repo_id else f"revision {revision!r}"
+        raise ValueError(f"{given} is for source 'hub', not for source {source!r}")
+    return source
+
+
+def folder_files(root: Path, spec: DataSpec) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The manifest of a built folder, and the entries in it of a config and split, whose files' bytes are checked.
+
+    Raises:
+        FileNotFoundError: no dataset is there, or a file is missing.
+        StorageError: a file is not the one of the manifest, or the folder is not what it says it is.
+    """
+    if not (root / MANIFEST).is_file():
+        raise FileNotFoundError(
+            f"no dataset in {root}, it has no {MANIFEST}: build it with 'easy-to-hard build --out {root}', "
+            "or use source='generate'"
+        )
+    manifest = read_manifest(root)
+    entries = files_of(manifest, spec, str(root))
+    for problem in frozen_problems(manifest, entries):
+        raise StorageError(f"{root}/{problem}")
+    for entry in entries:
+        path = root / entry["path"]
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: 'easy-to-hard build --out {root}' makes it again")
+        found = file_sha256(path)
+        if found != entry["sha256"]:
+            raise StorageError(f"{path}: SHA-256 is {found}, the manifest says {entry['sha256']}")
+    return manifest, entries
+
+
+def _first(data: Array, num_samples: int | None, where: str) -> Array:
+    if num_samples is None:
+        return data
+    number = check_integer("num_samples", num_samples)
+    if not 1 <= number <= len(data):
+        raise ValueError(f"num_samples must be from 1 to {len(data)}, as many as {where} has, not {shown(number)}")
+    return data[:number]
+
+
+def open_graded(place: str, spec: DataSpec) -> GradedDataset:
+    """A config and split of a dataset that has been built.
+
+    Args:
+        place: a folder, or a Hub repo: "owner/name" or "owner/name@revision".
+        spec: which instances.
+
+    Raises:
+        FileNotFoundError, StorageError, HubError: see `GradedDataset`.
+    """
+    if is_hub_repo(place):
+        from easy_to_hard.hub.retrying import split_revision
+
+        repo_id, revision = split_revision(place)
+        return GradedDataset("", spec, source="hub", repo_id=repo_id, revision=revision)
+    return GradedDataset(place, spec, source="folder")
+
+
+def is_hub_repo(place: str) -> bool:
+    """Whether "owner/name" or "owner/name@revision" names a Hub repo, and no folder that is here or might be."""
+    folder = Path(place).expanduser()
+    return place.count("/") == 1 and not folder.exists() and not folder.parent.is_dir()
+
+
+def load(
+    task: str,
+    difficulty: int,
+    *,
+    split: str = "train",
+    source: str = "generate",
+    variant: str = "",
+    seed: int = 0,
+    split_rule: str = "hash",
+    num_samples: int | None = None,
+    root: str | Path = "",
+    repo_id: str | None = None,
+    revision: str | None = None,
+    transform: Transform | None = None,
+    target_transform: Transform | None = None,
+) -> GradedDataset:
+    """A task's instances at one difficulty, from whatever source, as a PyTorch dataset.
+
+    ``load("mazes", 13, split="test")`` makes them; with ``source="hub", repo_id="owner/name", revision="v1"`` they are
+    downloaded, and are the same.
+
+    Args:
+        task: name in `TASKS`.
+        difficulty: number of bits, size of the maze, moves to mate, lowest rating of the band.
+        split: "train", "validation" or "test"; they share no instance.
+        source: "generate", "folder" or "hub"; `chess_puzzles` cannot be generated.
+        variant: "" for the task's default.
+        seed: another seed gives other instances; files hold one seed.
+        split_rule: "original" draws every split from all instances; files hold one rule.
+        num_samples: how many; None for the task's default, or all that the files hold.
+        root: the folder of source "folder".
+        repo_id: the Hub repo of source "hub", "owner/name".
+        revision: its tag, branch or commit; None for its newest.
+        transform: applied to each input.
+        target_transform: applied to each target.
+
+    Returns:
+        items ``(input, target)``, float32 and int64, with shapes and values as in the task's own class.
+
+    Raises:
+        NotEnoughInstancesError, ValueError, StorageError, HubError, FileNotFoundError: see `GradedDataset`.
+    """
+    facts = get_task(task)
+    if source == "original":
+        raise ValueError("the authors' files are read by PrefixSumDataset, MazeDataset and ChessPuzzleDataset only")
+    check_source(source, repo_id, revision)
+    if facts.imported and source == "generate":
+        raise ValueError(f"{task} are read, not made: source must be 'folder' (with root) or 'hub' (with repo_id)")
+    if source == "folder" and not root:
+        raise ValueError("source 'folder' needs root, the folder that 'easy-to-hard build' made")
+    if source != "folder" and root:
+        raise ValueError(f"root {str(root)!r} is for source 'folder', not for source {source!r}")
+    where = "" if not facts.imported else str(root) if source == "folder" else f"hf://datasets/{repo_id}"
+    spec = DataSpec(
+        task=task, difficulty=difficulty, variant=variant, split=split, seed=seed, split_rule=split_rule, root=where
+    )
+    return GradedDataset(
+        root,
+        spec,
+        num_samples=num_samples,
+        source=source,
+        repo_id=repo_id,
+        revision=revision,
+        transform=transform,
+        target_transform=target_transform,
+    )

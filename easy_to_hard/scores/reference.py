@@ -1,0 +1,207 @@
+"""The file that holds a reference evaluation: what was measured of a paper's method, and which of its claims held.
+
+Methods of other papers answer questions of their own (how good a restoration is, how much a net gives away), so their
+files are no rows of the ranking: they stand in leaderboard/results/reference. `leaderboard/reference.schema.json`
+describes them key by key.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from easy_to_hard.storage.json_files import check_schema, read_json
+from easy_to_hard.storage.writing import write_atomically
+
+REFERENCE_FORMAT: Final = 1
+
+Condition: TypeAlias = Mapping[str, str | int | float]
+
+Verdict = Literal["held", "did not hold", "not decided", "not tested"]
+# What `held`, which files had before there were verdicts, is for each of them; the first of two is what it stands for.
+_HELD: Final[Mapping[Verdict, bool | None]] = MappingProxyType(
+    {"held": True, "did not hold": False, "not decided": None, "not tested": None}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One figure, under one condition.
+
+    Attributes:
+        name: of the quantity, such as "RMSE" or "solve rate".
+        value: of all seeds together: their mean, or for a share that of all items.
+        low, high: its 95 % interval: over seeds by Student's t, for counted items by Wilson. None where there is none,
+            as with a single seed.
+        unit: such as "share", "difference of shares", "pixel value" or "distance"; "" for a pure number.
+        condition: what it was measured under, such as {"sampler": "direct", "steps": 20}.
+        num_items: items that each seed's value is of, at least 1; for a share, those of all seeds.
+        num_seeds: at least 1.
+
+    Raises:
+        ValueError: a value that is not finite or not inside its interval, or a count below 1.
+    """
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    condition: Condition = field(default_factory=dict)
+    num_items: int
+    num_seeds: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("a measurement must have a name, not ''")
+        if not math.isfinite(self.value):
+            raise ValueError(f"{self.name} must be finite, not {self.value}")
+        if (self.low is None) != (self.high is None):
+            raise ValueError(f"the interval of {self.name} must have both ends or none, not {self.low} and {self.high}")
+        if self.low is not None and self.high is not None and not self.low <= self.value <= self.high:
+            raise ValueError(f"{self.name} {self.value} must lie in its interval [{self.low}, {self.high}]")
+        for count_name in ("num_items", "num_seeds"):
+            if getattr(self, count_name) < 1:
+                raise ValueError(f"{count_name} must be at least 1, not {getattr(self, count_name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a paper says, and whether it was so here.
+
+    Attributes:
+        text: the claim, in a sentence.
+        source: where it is made, such as "arXiv 2208.09392, table 1".
+        held: True, False, or None where there is no such verdict; goes by the verdict where that is given.
+        verdict: "held", "did not hold", "not decided" by the measurements, or "not tested" because the nets cannot do
+            what it needs; goes by `held` where it is not given, as in files from before there were verdicts.
+        evidence: the figures that say so.
+
+    Raises:
+        ValueError: a text that is empty, an unknown verdict, or one that contradicts `held`.
+    """
+
+    text: str
+    source: str
+    held: bool | None = None
+    verdict: Verdict | None = None
+    evidence: str
+
+    def __post_init__(self) -> None:
+        verdict: Verdict = next(word for word, held in _HELD.items() if held is self.held)
+        if self.verdict is not None:
+            verdict = self.verdict
+        if verdict not in _HELD:
+            raise ValueError(f"verdict must be one of {', '.join(get_args(Verdict))}, not {verdict!r}")
+        if self.held not in (None, _HELD[verdict]):
+            raise ValueError(f"held {self.held} contradicts the verdict {verdict!r}")
+        object.__setattr__(self, "verdict", verdict)
+        object.__setattr__(self, "held", _HELD[verdict])
+        for name in ("text", "source", "evidence"):
+            if not getattr(self, name):
+                raise ValueError(f"a claim must have a {name}, not ''")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceResult:
+    """A reference evaluation.
+
+    Attributes:
+        method: name in `BASELINES`.
+        preset: which sizes and settings of it.
+        data: what it ran on, such as "mnist" or "mazes".
+        question: what was asked, in a sentence.
+        commit: of the code that made the numbers; None where it is not known.
+        package_version: of easy-to-hard.
+        seeds: of the runs, at least one and each once.
+        device: what it ran on.
+        seconds: wall time of all runs; the only part that is not the same when a run is repeated.
+        settings: whatever decides the numbers; JSON-able.
+        measurements: at least one, each name once under a condition.
+        claims: of the paper, as far as they were tried.
+
+    Raises:
+        ValueError: no seeds or measurements, or one of them twice.
+    """
+
+    method: str
+    preset: str
+    data: str
+    question: str
+    commit: str | None
+    package_version: str
+    seeds: Sequence[int]
+    device: str
+    seconds: float
+    settings: Mapping[str, Any]
+    measurements: Sequence[Measurement]
+    claims: Sequence[Claim] = ()
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must be at least one, and each another, not {list(self.seeds)}")
+        if not self.measurements:
+            raise ValueError("there must be at least one measurement")
+        seen = set()
+        for measurement in self.measurements:
+            key = measurement.name, json.dumps(dict(measurement.condition), sort_keys=True)
+            if key in seen:
+                raise ValueError(f"{key[0]} was measured twice under {key[1]}")
+            seen.add(key)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"format": REFERENCE_FORMAT, **asdict(self)}
+
+
+def find_measurement(measurements: Sequence[Measurement], name: str, condition: Condition) -> Measurement:
+    """The measurement of that name under exactly that condition.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = look_up(measurements, name, condition)
+    if found is None:
+        raise ValueError(f"{name} was not measured under {dict(condition)}")
+    return found
+
+
+def look_up(measurements: Sequence[Measurement], name: str, condition: Condition) -> Measurement | None:
+    """The measurement of that name under exactly that condition; None where it was not made."""
+    same = (one for one in measurements if one.name == name and dict(one.condition) == dict(condition))
+    return next(same, None)
+
+
+def write_reference_result(result: ReferenceResult, path: Path) -> None:
+    """Write a result as JSON, whole or not at all."""
+    text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, text + "\n")
+
+
+def read_reference_result(path: Path) -> ReferenceResult:
+    """Read a result back.
+
+    Raises:
+        ValueError: the file is not a reference result of this format; the message names it and the field.
+    """
+    values = read_json(path)
+    if values.get("format") != REFERENCE_FORMAT:
+        raise ValueError(f"{path} is not a reference result of format {REFERENCE_FORMAT}")
+    check_schema(path, values, "reference")
+    del values["format"]
+    try:
+        values["measurements"] = tuple(Measurement(**one) for one in values["measurements"])
+        values["claims"] = tuple(_read_claim(one) for one in values["claims"])
+        return ReferenceResult(**values | {"seeds": tuple(values["seeds"])})
+    except ValueError as error:
+        raise ValueError(f"{path} is not a reference result: {error}") from error
+
+
+def _read_claim(values: Mapping[str, Any]) -> Claim:
+    claim = Claim(**values)
+    if claim.held is not values["held"]:
+        raise ValueError(f"held {values['held']} contradicts the verdict {claim.verdict!r}")
+    return claim

@@ -1,0 +1,1 @@
+"""Folders in the layout of a Hub dataset repo: built, described by a manifest, checked, and never half-written."""

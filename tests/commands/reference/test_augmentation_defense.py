@@ -1,0 +1,50 @@
+"""`easy-to-hard reference augmentation-defense`: what it says of wrong settings."""
+
+from pathlib import Path
+
+import pytest
+
+from easy_to_hard.commands.parsing import parse
+from easy_to_hard.commands.reference.augmentation_defense import AugmentationDefense
+
+
+def command(*arguments: str) -> AugmentationDefense:
+    parsed: AugmentationDefense = parse(AugmentationDefense, arguments, see="help", prog="augmentation-defense")
+    return parsed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", "svhn"), "--data must be one of mnist, cifar10, mazes, prefix_sums, not 'svhn'"),
+        (("--threads", "0"), "--threads must be at least 1, not 0"),
+        (("--preset", "huge"), "unknown preset 'huge': choose one of smoke, small, paper"),
+        (("--attack", "bribery"), "unknown attack 'bribery': choose one of backdoor"),
+        (("--budget", "0"), "budget must be a share of the training set above 0 and at most 1, not 0.0"),
+        (("--defenses", "none", "prayer"), "unknown defense 'prayer': choose from none, mixup"),
+        (("--seeds", "1", "1"), r"seeds must be at least one, each another and at least 0, not \(1, 1\)|\[1, 1\]"),
+        (("--keys", "0"), "keys must be at least 1, not 0"),
+        (("--steps", "3"), "--steps is of tasks, not of images, where it was given as 3"),
+        (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
+        (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
+        (("--data", "mazes", "--preset", "paper"), "unknown preset 'paper' for mazes: choose one of smoke, small"),
+        (
+            ("--data", "mazes", "--attack", "backdoor"),
+            "unknown attack 'backdoor' on mazes: choose one of start, corner",
+        ),
+        (("--data", "mazes", "--budget", "2"), "budget must be a share .*, not 2.0"),
+        (("--data", "mazes", "--steps", "0"), "steps must be at least 1, not 0"),
+        (("--data", "mazes", "--keys", "2"), "--keys is of images, not of tasks, where it was given as 2"),
+        (
+            ("--data", "prefix_sums", "--defenses", "none", "cutmix"),
+            "unknown defense 'cutmix': choose from none, mixup",
+        ),
+    ],
+)
+def test_errors_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
+        command("--quiet", *arguments).run()
+    assert "\n" not in str(failure.value)

@@ -1,0 +1,58 @@
+"""`easy-to-hard reference vit-visualization`."""
+
+from pathlib import Path
+
+import pytest
+
+from easy_to_hard.commands.parsing import parse
+from easy_to_hard.commands.reference.vit_visualization import VitVisualization
+
+
+def command(*arguments: str) -> VitVisualization:
+    parsed: VitVisualization = parse(VitVisualization, arguments, see="help", prog="vit-visualization")
+    return parsed
+
+
+def test_it_takes_its_settings() -> None:
+    method = command("--data", "cifar10", "--layers", "0", "3", "--neurons", "7", "--seeds", "1", "2", "--steps", "9")
+    assert (method.data, method.layers, method.neurons, method.seeds, method.steps) == (
+        "cifar10",
+        (0, 3),
+        (7,),
+        (1, 2),
+        9,
+    )
+    from easy_to_hard.baselines.vit_visualization.recipes import get_preset
+
+    preset = get_preset("small")
+    changed = command("--steps", "9", "--train-steps", "8", "--batch-size", "7", "--test-images", "6")._changed(preset)
+    assert (changed.ascent.steps, changed.loop.steps, changed.batch_size, changed.test_images) == (9, 8, 7, 6)
+    assert command()._changed(preset) == preset
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", "svhn"), "--data must be one of mnist, cifar10, folder, mazes, not 'svhn'"),
+        (("--threads", "0"), "--threads must be at least 1, not 0"),
+        (("--steps", "-1"), "--steps must be at least 0, not -1"),
+        (("--train-steps", "-1"), "--train-steps must be at least 0, not -1"),
+        (("--preset", "huge"), "unknown preset 'huge': choose one of smoke, small, paper"),
+        (("--model", "resnet"), "model must be one of tiny_vit, .*, not 'resnet'"),
+        (("--data", "mazes", "--model", "swin_t"), "model must be one of tiny_vit, recurrent on mazes, not 'swin_t'"),
+        (("--data", "mazes", "--model", "recurrent", "--layers", "20"), "layers must be from 0 to 19, not 20"),
+        (("--layers", "4"), "layers must be from 0 to 3, not 4"),
+        (("--neurons", "5", "128"), "neurons must be from 0 to 127 in layer 0, not 128"),
+        (("--neurons", "-3"), r"neurons must be at least 0, and each another, not \[-3\]"),
+        (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
+        (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
+    ],
+)
+def test_errors_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
+        command(*arguments).run()
+    assert "\n" not in str(failure.value)
+    assert not (tmp_path / "runs").exists()
