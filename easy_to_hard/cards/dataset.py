@@ -7,11 +7,10 @@ from easy_to_hard.cards.front_matter import front_matter
 from easy_to_hard.cards.images import has_image, image_path
 from easy_to_hard.cards.statistics import FolderStatistics, SplitStatistics
 from easy_to_hard.cards.tables import counts_table, folded, markdown_table, split_counts
-from easy_to_hard.cards.texts import PAPERS, TaskText
 from easy_to_hard.frozen import VERSION, is_frozen
 from easy_to_hard.storage.files import features
 from easy_to_hard.storage.presets import PRESETS
-from easy_to_hard.tasks import Task, get_task
+from easy_to_hard.tasks import Task, TaskText, get_task
 
 _TAGS: Final = ("easy-to-hard", "extrapolation", "reasoning", "algorithmic", "synthetic")
 # Stands in the examples for the id that the folder will have on the Hub, which nobody knows yet.
@@ -164,6 +163,34 @@ Please cite the papers that the tasks are from: {links}.
 {bibtex}
 ```
 """
+
+# Title, authors and year as on arXiv.
+PAPERS: Final = (
+    (
+        "schwarzschild2021algorithm",
+        "2106.04537",
+        "2021",
+        "Can You Learn an Algorithm? Generalizing from Easy to Hard Problems with Recurrent Networks",
+        "Schwarzschild, Avi and Borgnia, Eitan and Gupta, Arjun and Huang, Furong and Vishkin, Uzi and "
+        "Goldblum, Micah and Goldstein, Tom",
+    ),
+    (
+        "schwarzschild2021datasets",
+        "2108.06011",
+        "2021",
+        "Datasets for Studying Generalization from Easy to Hard Examples",
+        "Schwarzschild, Avi and Borgnia, Eitan and Gupta, Arjun and Bansal, Arpit and Emam, Zeyad and "
+        "Huang, Furong and Goldblum, Micah and Goldstein, Tom",
+    ),
+    (
+        "bansal2022endtoend",
+        "2202.05826",
+        "2022",
+        "End-to-end Algorithm Synthesis with Recurrent Networks: Logical Extrapolation Without Overthinking",
+        "Bansal, Arpit and Schwarzschild, Avi and Borgnia, Eitan and Emam, Zeyad and Huang, Furong and "
+        "Goldblum, Micah and Goldstein, Tom",
+    ),
+)
 
 
 def dataset_card(header: dict[str, Any], files: Sequence[dict[str, Any]], statistics: FolderStatistics) -> str:

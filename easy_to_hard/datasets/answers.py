@@ -1,10 +1,10 @@
 """The answer rules of tasks by name, and the difficulties that a task's nets are tested on."""
 
 from easy_to_hard.tasks import get_task
-from easy_to_hard.tasks.answers import AnswerRules as AnswerRules
-from easy_to_hard.tasks.answers import Decode as Decode
-from easy_to_hard.tasks.answers import Mask as Mask
-from easy_to_hard.tasks.answers import most_likely_class as most_likely_class
+from easy_to_hard.tasks.pieces import AnswerRules as AnswerRules
+from easy_to_hard.tasks.pieces import Decode as Decode
+from easy_to_hard.tasks.pieces import Mask as Mask
+from easy_to_hard.tasks.pieces import most_likely_class as most_likely_class
 
 
 def answer_rules(task: str) -> AnswerRules:

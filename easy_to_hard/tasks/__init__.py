@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from easy_to_hard.tasks.chess_mates import ChessMates
 from easy_to_hard.tasks.chess_puzzles import ChessPuzzles
 from easy_to_hard.tasks.mazes import Mazes
+from easy_to_hard.tasks.pieces import AnswerRules as AnswerRules
+from easy_to_hard.tasks.pieces import Array as Array
+from easy_to_hard.tasks.pieces import Instances as Instances
+from easy_to_hard.tasks.pieces import PresetRows as PresetRows
+from easy_to_hard.tasks.pieces import TaskText as TaskText
 from easy_to_hard.tasks.prefix_sums import PrefixSums
 from easy_to_hard.tasks.task import TASKS as TASKS
-from easy_to_hard.tasks.task import Array as Array
 from easy_to_hard.tasks.task import DataSpec as DataSpec
-from easy_to_hard.tasks.task import Instances as Instances
-from easy_to_hard.tasks.task import PresetRows as PresetRows
 from easy_to_hard.tasks.task import Task as Task
 from easy_to_hard.tasks.task import config_name as config_name
 from easy_to_hard.tasks.task import get_task as get_task

@@ -13,8 +13,8 @@ from easy_to_hard.generators import chess
 from easy_to_hard.generators.chess.answers import judge_moves
 from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, STATE
 from easy_to_hard.generators.splits import split_of
-from easy_to_hard.tasks.answers import AnswerRules
-from easy_to_hard.tasks.task import Array, Bits, Instances, Task
+from easy_to_hard.tasks.pieces import AnswerRules, Array, Instances
+from easy_to_hard.tasks.task import Bits, Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

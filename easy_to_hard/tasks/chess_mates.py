@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.cards.texts import TaskText
 from easy_to_hard.generators import chess
 from easy_to_hard.generators.chess.attacks import in_check
 from easy_to_hard.generators.chess.board import CAPTURE, MAX_MOVES, POSITION_WORDS
@@ -14,7 +13,8 @@ from easy_to_hard.generators.chess.moves import find_legal, make
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.tasks.chess import Chess
 from easy_to_hard.tasks.pictures import FIGURE_INCHES, Picture, picture_of_figure
-from easy_to_hard.tasks.task import Array, Bits, DataSpec, Instances, PresetRows
+from easy_to_hard.tasks.pieces import Array, Instances, PresetRows, TaskText
+from easy_to_hard.tasks.task import Bits, DataSpec
 
 # FEN and key of the first test item of each difficulty: a search for a mate in 5 takes seconds. A test makes them anew.
 FIRST_MATES: Final = MappingProxyType(

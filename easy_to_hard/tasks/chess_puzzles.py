@@ -15,7 +15,8 @@ from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.random import mix64, stream_key
 from easy_to_hard.generators.splits import NotEnoughInstancesError
 from easy_to_hard.tasks.chess import Chess
-from easy_to_hard.tasks.task import Array, DataSpec, Instances
+from easy_to_hard.tasks.pieces import Array, Instances
+from easy_to_hard.tasks.task import DataSpec
 
 # A band holds the ratings, or the ranks, from its edge to the next.
 DEFAULT_EDGES: Final = MappingProxyType(

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.cards.texts import TaskText
 from easy_to_hard.generators import mazes
 from easy_to_hard.generators.mazes.answers import valid_paths
 from easy_to_hard.generators.mazes.sampling import check_variant
 from easy_to_hard.generators.splits import split_of
-from easy_to_hard.tasks.answers import AnswerRules, most_likely_class
 from easy_to_hard.tasks.pictures import Color, Picture, picture_of_pixels
-from easy_to_hard.tasks.task import Array, Bits, DataSpec, Instances, PresetRows, Task, config_name
+from easy_to_hard.tasks.pieces import AnswerRules, Array, Instances, PresetRows, TaskText, most_likely_class
+from easy_to_hard.tasks.task import Bits, DataSpec, Task, config_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,12 +5,11 @@ from typing import Final
 
 import numpy as np
 
-from easy_to_hard.cards.texts import TaskText
 from easy_to_hard.generators import prefix_sums
 from easy_to_hard.generators.splits import split_of
-from easy_to_hard.tasks.answers import AnswerRules
 from easy_to_hard.tasks.pictures import Color, Picture, picture_of_pixels
-from easy_to_hard.tasks.task import Array, Bits, DataSpec, Instances, PresetRows, Task
+from easy_to_hard.tasks.pieces import AnswerRules, Array, Instances, PresetRows, TaskText
+from easy_to_hard.tasks.task import Bits, DataSpec, Task
 
 _LENGTHS: Final = (*range(16, 65), 72, 128, 256, 512, 1024, 2048, 4096, 8192)
 _TRAINED_ON: Final = (16, 24, 32)

@@ -3,7 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, SupportsIndex, TypeAlias
@@ -11,55 +11,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.cards.texts import TaskText
 from easy_to_hard.generators.integers import check_integer, shown
 from easy_to_hard.generators.random import check_seed
 from easy_to_hard.generators.splits import NotEnoughInstancesError, check_split, check_split_rule
-from easy_to_hard.tasks.answers import AnswerRules
+from easy_to_hard.tasks.pieces import AnswerRules, Array, Instances, PresetRows, TaskText
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from easy_to_hard.tasks.pictures import Picture
 
-Array: TypeAlias = NDArray[Any]
 Bits: TypeAlias = NDArray[np.uint8]
 
 # Far beyond what any disk holds, and within what NumPy counts exactly.
 MAX_SAMPLES: Final = 10**15
-
-
-@dataclass(frozen=True, kw_only=True)
-class Instances:
-    """N instances in their compact form, and what is known of each.
-
-    Attributes:
-        data: (N, ...) array from which `Task.encode` makes inputs and targets.
-        columns: further columns of the files, each (N,).
-    """
-
-    data: Array
-    columns: Mapping[str, Array] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PresetRows:
-    """What a preset of `build` holds of a task: so many rows of each split, at each of some difficulties.
-
-    Attributes:
-        difficulties: at least one.
-        variant: a variant of the task, "" for the default.
-        train, validation, test: numbers of rows; 0 leaves a split out.
-    """
-
-    difficulties: tuple[int, ...]
-    variant: str = ""
-    train: int = 0
-    validation: int = 0
-    test: int = 0
 
 
 class Task(ABC):

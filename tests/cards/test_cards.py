@@ -25,13 +25,12 @@ import easy_to_hard
 from easy_to_hard import TASKS, build, cli
 from easy_to_hard.cards import images
 from easy_to_hard.cards.benchmark import benchmark_draft
-from easy_to_hard.cards.dataset import dataset_card
+from easy_to_hard.cards.dataset import PAPERS, dataset_card
 from easy_to_hard.cards.folder import card_files
 from easy_to_hard.cards.front_matter import front_matter
 from easy_to_hard.cards.images import card_images
 from easy_to_hard.cards.statistics import NumberStatistics, describe, folder_statistics
 from easy_to_hard.cards.tables import folded, markdown_table, split_counts
-from easy_to_hard.cards.texts import PAPERS
 from easy_to_hard.frozen import frozen_manifest
 from easy_to_hard.generators.splits import SPLITS
 from easy_to_hard.storage import building

@@ -30,12 +30,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from easy_to_hard.cards.texts import TaskText
 from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.random import mix64, stream_key
 from easy_to_hard.generators.splits import split_of
-from easy_to_hard.tasks import DataSpec, Instances, PresetRows, Task
-from easy_to_hard.tasks.answers import AnswerRules
+from easy_to_hard.tasks import AnswerRules, DataSpec, Instances, PresetRows, Task, TaskText
 from easy_to_hard.tasks.pictures import picture_of_pixels
 
 
