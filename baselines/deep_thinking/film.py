@@ -17,8 +17,9 @@ from torch import Tensor
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.chess.plots import plot_chess_puzzle
 from easy_to_hard.datasets.answers import AnswerRules
-from easy_to_hard.plotting import new_figure, plot_maze, save_figure
+from easy_to_hard.plotting import new_figure, save_figure
 from easy_to_hard.storage.writing import replacing
+from easy_to_hard.tasks import get_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,7 +129,7 @@ def _plain(tensor: Tensor) -> NDArray[Any]:
 
 def _draw_maze(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
     """A maze, the deeper blue the likelier on the path."""
-    plot_maze(image, None, axes)
+    get_task("mazes").plot(image, ax=axes)
     overlay = np.zeros((*image.shape[1:], 4))
     overlay[..., :3] = _PATH
     # Neither on walls, nor on start and goal, which keep their colours.
