@@ -150,7 +150,9 @@ def test_seeds_differ_in_every_part() -> None:
 
 def test_checkpoints_of_other_runs_and_damaged_ones_are_refused(tmp_path: Path) -> None:
     build().run(tmp_path, progress=False)
-    with pytest.raises(ValueError, match=r"checkpoint.pt: it is of a run that differs in loop\.steps; choose another --out"):
+    with pytest.raises(
+        ValueError, match=r"checkpoint.pt: it is of a run that differs in loop\.steps; choose another --out"
+    ):
         build(replace(CONFIG, steps=13)).run(tmp_path, progress=False)
     with pytest.raises(ValueError, match=r"differs in net\.width, more; remove it to start anew"):
         build(settings={"net": {"width": 9}, "more": 1}).run(tmp_path, progress=False)
