@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
+    from easy_to_hard.scores.reference import Claim, ReferenceResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +28,28 @@ class Baseline:
     def load(self) -> ModuleType:
         """Import the folder; the registry itself stays light."""
         return import_module(self.module)
+
+    def run(
+        self, recipe: "ReferenceRecipe", folder: Path, *, device: str = "cpu", progress: bool = True
+    ) -> "ReferenceResult":
+        """Evaluate the method; a run that was stopped goes on when it is called again.
+
+        Args:
+            recipe: one of the method's.
+            folder: of the run, made when missing: checkpoints, figures, pictures. Writing the result is the caller's.
+            device: "cpu", "cuda" or "cuda:NUMBER".
+            progress: whether to show progress bars.
+
+        Raises:
+            ValueError, RuntimeError, OSError, ImportError: one line on what is wrong with recipe, data or folder.
+        """
+        result: ReferenceResult = self.load().run(recipe, folder, device=device, progress=progress)
+        return result
+
+    def claims(self, result: "ReferenceResult") -> "tuple[Claim, ...]":
+        """The paper's claims, judged from a result's measurements and settings alone."""
+        claims: tuple[Claim, ...] = self.load().claims(result)
+        return claims
 
 
 BASELINES: Final = MappingProxyType(

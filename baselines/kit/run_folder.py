@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from easy_to_hard.storage.writing import replacing, write_atomically
 
 Row: TypeAlias = dict[str, Any]
 Settings: TypeAlias = Mapping[str, Any]
+
+# Unlike whatever JSON can say.
+_ABSENT: Final = object()
 
 
 class RunFolder:
@@ -157,7 +160,7 @@ def _load(path: Path, wanted: Settings, read: Callable[[], dict[str, Any]]) -> d
     try:
         state = read()
         stored, asked = _flat(state["settings"]), _flat(json.loads(json.dumps(dict(wanted))))
-        different = sorted(name for name in {*stored, *asked} if stored.get(name) != asked.get(name))
+        different = sorted(name for name in {*stored, *asked} if stored.get(name, _ABSENT) != asked.get(name, _ABSENT))
         _ = state["seconds"] + 0.0 if "seconds" in state else 0.0
     # A damaged file can fail in any way.
     except Exception as error:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -15,3 +17,14 @@ def seed_of(*parts: int | str) -> int:
 def generator_of(*parts: int | str) -> torch.Generator:
     """A generator on the CPU with the seed of `seed_of`."""
     return torch.Generator().manual_seed(seed_of(*parts))
+
+
+@contextmanager
+def seeded(*parts: int | str) -> Iterator[None]:
+    """Inside, torch draws on the CPU by the seed of `seed_of`; afterwards its generator is as it was.
+
+    So are built nets whose weights are a function of the seed.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed_of(*parts))
+        yield

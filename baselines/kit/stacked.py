@@ -1,11 +1,13 @@
 """Many small nets of one shape as one, so that a GPU works on all of them in one call."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+
+from easy_to_hard.baselines.kit.training import require_finite
 
 _SCORED_AT_ONCE: Final = 1000
 
@@ -96,3 +98,56 @@ def join(parts: Sequence[Stacked]) -> Stacked:
     whole = parts[0]
     whole.weights = {name: torch.cat([part.weights[name] for part in parts]) for name in whole.weights}
     return whole
+
+
+def descend(
+    weights: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    backward: Callable[[int], Tensor],
+    *,
+    steps: int,
+    rate_at: Callable[[int], float],
+    gradient_clip: float | None = None,
+    check_every: int = 100,
+    on_step: Callable[[], object] = lambda: None,
+) -> None:
+    """Train a stack of nets in place.
+
+    Args:
+        weights: name -> (S, ...), as `Stacked.weights`.
+        optimizer: of these weights; it must treat a stack as it would each of its nets alone.
+        backward: step from 0 -> a scalar that must be finite; it leaves the step's gradients in the weights.
+        steps: at least 1.
+        rate_at: the learning rate of a step.
+        gradient_clip: largest norm of one net's gradient; None for no limit.
+        check_every: how often the scalar is looked at, which waits for a GPU.
+        on_step: called after each step, such as a progress bar's update.
+
+    Raises:
+        RuntimeError: the scalar is no longer finite.
+    """
+    for one in weights.values():
+        one.requires_grad_()
+    for step in range(steps):
+        optimizer.zero_grad()
+        found = backward(step)
+        if gradient_clip is not None:
+            clip_each(weights, gradient_clip)
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step)
+        optimizer.step()
+        on_step()
+        if (step + 1) % check_every == 0 or step + 1 == steps:
+            require_finite("loss", float(found), step)
+    for one in weights.values():
+        one.requires_grad_(False)
+
+
+def clip_each(weights: Mapping[str, Tensor], limit: float) -> None:
+    """Cut the gradient of each net of a stack, over all of its weights, to a norm."""
+    gradients = [one.grad for one in weights.values() if one.grad is not None]
+    norms = torch.stack([one.square().reshape(len(one), -1).sum(1) for one in gradients]).sum(0).sqrt()
+    factors = (limit / norms.clamp_min(1e-12)).clamp_max(1)
+    for gradient in gradients:
+        # Not by a view: kernels may have their channels last in memory.
+        gradient.mul_(factors.reshape(-1, *(1 for _ in gradient.shape[1:])))

@@ -1,19 +1,75 @@
-"""What the commands of all reference methods begin and end with."""
+"""What the commands of all reference methods have in common: a command turns flags into a recipe, and no more."""
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
+from tyro.conf import arg
+
+from easy_to_hard.commands.nets import Device, Quiet
 from easy_to_hard.commands.reference.show import describe_reference
 from easy_to_hard.storage.writing import hold_folder
 
 if TYPE_CHECKING:
+    from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
     from easy_to_hard.scores.reference import ReferenceResult
 
 _RESULT: Final = "result.json"
 # What a run prints of its measurements; `show` prints all.
 _MOST_LINES: Final = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodCommand(ABC):
+    """The command of a reference method: flags to a recipe, which the method's `run` takes."""
+
+    METHOD: ClassVar[str]
+
+    out: Annotated[Path | None, arg(help="the folder of the run; by default runs/METHOD-DATA-PRESET")] = None
+    device: Device = "cpu"
+    threads: Annotated[int, arg(help="of a CPU; the small nets gain little by more than one")] = 1
+    quiet: Quiet = False
+
+    @abstractmethod
+    def recipe(self) -> "ReferenceRecipe":
+        """What to run.
+
+        Raises:
+            ValueError: flags that are not allowed, or do not go together.
+        """
+
+    def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:
+        """What the default folder's name holds after the name of the method."""
+        return recipe.data, recipe.preset
+
+    def run(self) -> int:
+        """Run the method, write the result, say what came out."""
+        import torch
+
+        from easy_to_hard.baselines import get_baseline
+        from easy_to_hard.scores.reference import write_reference_result
+
+        if self.threads < 1:
+            raise ValueError(f"--threads must be at least 1, not {self.threads}")
+        recipe = self.recipe()
+        torch.set_num_threads(self.threads)
+        out = self._default_folder(recipe) if self.out is None else self.out
+        with hold_folder(out, "run"):
+            result = get_baseline(self.METHOD).run(recipe, out, device=self.device, progress=not self.quiet)
+            write_reference_result(result, out / _RESULT)
+        print(describe_reference(result, most=_MOST_LINES))
+        for path in (out / _RESULT, *sorted(out.glob("*.png"))):
+            print(path)
+        return 0
+
+    def _default_folder(self, recipe: "ReferenceRecipe") -> Path:
+        name = "-".join(part for part in (self.METHOD, *self.name_parts(recipe)) if part)
+        for separator in "_:/":
+            name = name.replace(separator, "-")
+        return Path("runs") / name
 
 
 def require_known(flag: str, value: str, known: Sequence[str]) -> None:
@@ -22,22 +78,25 @@ def require_known(flag: str, value: str, known: Sequence[str]) -> None:
         raise ValueError(f"--{flag} must be one of {', '.join(known)}, not {value!r}")
 
 
-@contextmanager
-def begin(out: Path | None, *parts: str, threads: int) -> Iterator[Path]:
-    """Let torch use so many threads of a CPU; make the run's folder this process's alone, and say where it is.
+def refuse_others(kind: str, flags: Mapping[str, object]) -> None:
+    """ValueError for a flag that was given although the chosen data would not heed it.
 
     Args:
-        out: the folder, where one was asked for.
-        parts: of its name else: runs/PART-PART; empty ones are left out.
-        threads: at least 1.
-
-    Raises:
-        ValueError: fewer threads, or another run is going on in the folder.
+        kind: what the flags are for, such as "images".
+        flags: names as on the command line -> values; None stands for a flag that was not given.
     """
-    if threads < 1:
-        raise ValueError(f"--threads must be at least 1, not {threads}")
+    for name, value in flags.items():
+        if value is not None:
+            raise ValueError(f"--{name} is for {kind}: it cannot be given here, not even as {value}")
+
+
+@contextmanager
+def begin(out: Path | None, *parts: str, threads: int) -> Iterator[Path]:
+    """The folder of a run, this process's alone; goes when no command uses it any more."""
     import torch
 
+    if threads < 1:
+        raise ValueError(f"--threads must be at least 1, not {threads}")
     torch.set_num_threads(threads)
     name = "-".join(part for part in parts if part)
     for separator in "_:/":
@@ -48,7 +107,7 @@ def begin(out: Path | None, *parts: str, threads: int) -> Iterator[Path]:
 
 
 def finish(result: "ReferenceResult", out: Path) -> int:
-    """Write the result to the run's folder, say what came out and which files there are; the exit code."""
+    """Write the result and say what came out; goes when no command uses it any more."""
     from easy_to_hard.scores.reference import write_reference_result
 
     write_reference_result(result, out / _RESULT)

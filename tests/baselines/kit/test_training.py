@@ -154,7 +154,7 @@ def test_checkpoints_of_other_runs_and_damaged_ones_are_refused(tmp_path: Path) 
         ValueError, match=r"checkpoint.pt: it is of a run that differs in loop\.steps; choose another --out"
     ):
         build(replace(CONFIG, steps=13)).run(tmp_path, progress=False)
-    with pytest.raises(ValueError, match=r"differs in net\.width, more; remove it to start anew"):
+    with pytest.raises(ValueError, match=r"differs in more, net\.width; choose another"):
         build(settings={"net": {"width": 9}, "more": 1}).run(tmp_path, progress=False)
     path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:500])

@@ -1,0 +1,105 @@
+"""What the evaluations of all papers' methods have in common: a recipe before, a result file and pictures after.
+
+Every method's folder offers ``run(recipe, folder, *, device, progress) -> ReferenceResult`` and
+``claims(result) -> tuple[Claim, ...]``; `easy_to_hard.baselines.BASELINES` finds them.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from easy_to_hard.baselines.kit.run_folder import RunFolder
+from easy_to_hard.environment import __version__, describe_device, source_commit
+from easy_to_hard.plotting import save_figure
+from easy_to_hard.scores.reference import Claim, Measurement, ReferenceResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+IMAGES: Final = ("mnist", "cifar10", "folder")
+"""Kinds of image data; everything else that a recipe may name is a task."""
+
+# What does not decide a run's figures: how it is called, where data are.
+_NOT_SETTINGS: Final = ("preset", "title", "data_root", "download")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceRecipe:
+    """What an evaluation runs on; each method's recipes add how.
+
+    Attributes:
+        preset: its name, for the result.
+        data: "mnist", "cifar10", "folder" or a task.
+        data_root: the folder that holds images.
+        download: fetch images that are missing.
+        seeds: one run each; at least one, all different, each at least 0.
+
+    Raises:
+        ValueError: seeds that are not allowed.
+    """
+
+    preset: str
+    data: str
+    data_root: Path = Path("data")
+    download: bool = False
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds must be at least one, all different, each at least 0, not {list(self.seeds)}")
+
+    def settings(self) -> dict[str, Any]:
+        """Whatever decides the figures, JSON-able: every field but the preset's name and where data are."""
+        return {name: value for name, value in asdict(self).items() if name not in _NOT_SETTINGS}
+
+
+def result_of(
+    method: str,
+    recipe: ReferenceRecipe,
+    folder: RunFolder,
+    *,
+    question: str,
+    device: torch.device | str,
+    measurements: Iterable[Measurement],
+    claims: Callable[[ReferenceResult], tuple[Claim, ...]],
+    seeds: tuple[int, ...] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> ReferenceResult:
+    """The result of a run, with the claims judged.
+
+    Args:
+        method: name in `BASELINES`.
+        recipe: what was run.
+        folder: of the run, which knows how long it took.
+        question: what was asked, in a sentence.
+        device: of the run.
+        measurements: all that was measured.
+        claims: the method's, of a result that has none yet.
+        seeds: that gave figures; the recipe's by default.
+        more: settings besides the recipe's, such as the number of weights or a note on the data.
+    """
+    found = ReferenceResult(
+        method=method,
+        preset=recipe.preset,
+        data=recipe.data,
+        question=question,
+        commit=source_commit(),
+        package_version=__version__,
+        seeds=recipe.seeds if seeds is None else seeds,
+        device=describe_device(str(device), torch.get_num_threads()),
+        seconds=round(folder.seconds, 1),
+        settings={**recipe.settings(), **(more or {})},
+        measurements=tuple(measurements),
+        claims=(),
+    )
+    return replace(found, claims=claims(found))
+
+
+def save_picture(draw: Callable[[], "Figure"], path: Path) -> None:
+    """Draw and save a picture where matplotlib is installed: pictures are an extra, and so is what draws them."""
+    with contextlib.suppress(ImportError):
+        save_figure(draw(), path)
