@@ -18,16 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import arg
 
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.batches import draw_batches
 from easy_to_hard.baselines.deep_thinking.checkpoint import save_model
-from easy_to_hard.baselines.deep_thinking.commands import make_facts
-from easy_to_hard.baselines.deep_thinking.data import draw_batches
-from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
-from easy_to_hard.baselines.deep_thinking.examination import Tested, format_scores, to_result
-from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
+from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
+from easy_to_hard.baselines.deep_thinking.scoring import Tested, to_result
 from easy_to_hard.baselines.deep_thinking.training import train
+from easy_to_hard.baselines.deep_thinking.training_run import make_facts
+from easy_to_hard.commands.net_tables import format_scores
 from easy_to_hard.commands.parsing import wide_enough
 from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.environment import check_device, describe_device
@@ -117,7 +118,7 @@ def train_net(config: DemoConfig, data: Path, cache: Path) -> tuple[ThinkingNet,
     )
     batches = draw_batches(inputs, targets, batch_size=recipe.batch_size, seed=config.seed)
     report = train(model, batches, recipe.training, folder=config.out / "training")
-    facts = make_facts(_RECIPE, recipe, report, describe_device(config.device, 1))
+    facts = make_facts(recipe, report, describe_device(config.device, 1))
     save_model(model, config.out / "model", facts)
     return model, facts
 

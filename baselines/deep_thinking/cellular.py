@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.deep_thinking.model import NUM_CLASSES, Iteration, ThinkingNet, check_sizes
+from easy_to_hard.baselines.deep_thinking.net import NUM_CLASSES, Iteration, ThinkingNet, architecture, check_sizes
 from easy_to_hard.generators.integers import check_integer
 
 _REACH: Final = 3
@@ -60,6 +60,7 @@ class _Inwards(torch.autograd.Function):
         return gradient.masked_fill(outwards, 0)
 
 
+@architecture("cellular")
 class CellularNet(ThinkingNet):
     """A cell sees itself, its neighbours and the input there through one hidden layer, and adds what comes of it.
 

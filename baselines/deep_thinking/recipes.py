@@ -9,10 +9,9 @@ from typing import Any, Final, Literal, get_args
 import torch
 from tyro.conf import Suppress
 
-from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.data import Batches, fixed_batches, fresh_batches, input_shape
-from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
-from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet, ThinkingNet
+from easy_to_hard.baselines.deep_thinking.batches import Batches, fixed_batches, fresh_batches, input_shape
+from easy_to_hard.baselines.deep_thinking.model import ARCHITECTURES
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig
 from easy_to_hard.datasets.answers import answer_rules
@@ -22,9 +21,6 @@ from easy_to_hard.tasks import DataSpec
 _DEFAULT_PRESET: Final = "cpu"
 
 Architecture = Literal["recurrent", "feed_forward", "lipschitz", "cellular"]
-ARCHITECTURES: Final[Mapping[str, type[ThinkingNet]]] = MappingProxyType(
-    {"recurrent": RecurrentNet, "feed_forward": FeedForwardNet, "lipschitz": LipschitzNet, "cellular": CellularNet}
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +84,7 @@ class Recipe:
     """A training run but for its device.
 
     Attributes:
+        name: in `RECIPES`, which sets it.
         title: what it is, in a line.
         task: of the training data.
         variant: of the training data; "" for the task's default.
@@ -102,6 +99,7 @@ class Recipe:
         ValueError: values that are not allowed or do not fit one another.
     """
 
+    name: Suppress[str] = ""
     title: Suppress[str]
     task: Suppress[str]
     variant: str = ""
@@ -323,22 +321,23 @@ _CPU_PUZZLES: Final = replace(
     difficulty=0,
 )
 
+_NAMED: Final = {
+    "prefix-sums-fast": _FAST_SUMS,
+    "prefix-sums-cpu": _CPU_SUMS,
+    "prefix-sums-paper": _PAPER_SUMS,
+    "prefix-sums-no-recall": _NO_RECALL_SUMS,
+    "prefix-sums-feed-forward": _FEED_FORWARD_SUMS,
+    "prefix-sums-lipschitz": _LIPSCHITZ_SUMS,
+    "prefix-sums-cellular": _CELLULAR_SUMS,
+    "mazes-cpu": _CPU_MAZES,
+    "mazes-paper": _PAPER_MAZES,
+    "mazes-cellular": _CELLULAR_MAZES,
+    "chess-puzzles-cpu": _CPU_PUZZLES,
+    "chess-puzzles-paper": _PAPER_CHESS,
+    "chess-mates-cpu": _CPU_MATES,
+}
 RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
-    {
-        "prefix-sums-fast": _FAST_SUMS,
-        "prefix-sums-cpu": _CPU_SUMS,
-        "prefix-sums-paper": _PAPER_SUMS,
-        "prefix-sums-no-recall": _NO_RECALL_SUMS,
-        "prefix-sums-feed-forward": _FEED_FORWARD_SUMS,
-        "prefix-sums-lipschitz": _LIPSCHITZ_SUMS,
-        "prefix-sums-cellular": _CELLULAR_SUMS,
-        "mazes-cpu": _CPU_MAZES,
-        "mazes-paper": _PAPER_MAZES,
-        "mazes-cellular": _CELLULAR_MAZES,
-        "chess-puzzles-cpu": _CPU_PUZZLES,
-        "chess-puzzles-paper": _PAPER_CHESS,
-        "chess-mates-cpu": _CPU_MATES,
-    }
+    {name: replace(recipe, name=name) for name, recipe in _NAMED.items()}
 )
 
 

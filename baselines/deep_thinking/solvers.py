@@ -7,10 +7,10 @@ from typing import Final, cast
 import torch
 from torch import Tensor, nn
 
+from easy_to_hard.baselines.deep_thinking.batches import input_shape
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import NetConfig
 from easy_to_hard.baselines.kit.puzzles import Puzzles, item_losses
 from easy_to_hard.datasets.answers import answer_rules

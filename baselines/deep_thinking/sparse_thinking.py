@@ -11,8 +11,8 @@ from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
 from easy_to_hard.baselines.deep_thinking.cellular_kernel import Array, Rule, Scene, Thought, begin, iterate
-from easy_to_hard.baselines.deep_thinking.model import NUM_CLASSES
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Tracker
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig, Tracker
+from easy_to_hard.baselines.deep_thinking.net import NUM_CLASSES
 from easy_to_hard.datasets.answers import AnswerRules
 
 # So many iterations between two looks at the progress bar.

@@ -14,11 +14,11 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.deep_thinking.batches import Batches
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.data import Batches
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
 from easy_to_hard.baselines.kit.precision import Precision, Settled, autocast, fast_precision, settle
 from easy_to_hard.baselines.kit.run_folder import reason_of, save_state

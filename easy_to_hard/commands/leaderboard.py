@@ -194,7 +194,7 @@ class Score:
         )
 
     def _score_model(self) -> "Result":
-        from easy_to_hard.baselines.deep_thinking.examination import Examination, load_for
+        from easy_to_hard.baselines.deep_thinking.scoring import Examination, load_for
         from easy_to_hard.datasets.answers import default_ladder
         from easy_to_hard.leaderboard.evaluate import score_model
 

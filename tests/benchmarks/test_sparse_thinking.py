@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import evaluate
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.evaluation import evaluate
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
 from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.datasets.items import Items
 from easy_to_hard.tasks import DataSpec

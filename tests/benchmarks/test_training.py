@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import Batches
+from easy_to_hard.baselines.deep_thinking.batches import Batches
 from easy_to_hard.baselines.deep_thinking.loss import draw_stretch
 from easy_to_hard.baselines.deep_thinking.recipes import NetConfig, Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train

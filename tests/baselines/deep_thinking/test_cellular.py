@@ -12,17 +12,17 @@ from thinking import make_net, mazes, same_weights, strings
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking import evaluation
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.batches import draw_batches
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.cellular_kernel import begin, iterate
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, save_model
-from easy_to_hard.baselines.deep_thinking.commands import make_facts
-from easy_to_hard.baselines.deep_thinking.data import draw_batches
-from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
 from easy_to_hard.baselines.deep_thinking.recipes import get_recipe
 from easy_to_hard.baselines.deep_thinking.sparse_thinking import rule_of, scene_of
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import train
+from easy_to_hard.baselines.deep_thinking.training_run import make_facts
 from easy_to_hard.datasets.answers import answer_rules
 
 TASKS = {"prefix_sums": strings(6, 20), "mazes": mazes(6)}
@@ -209,7 +209,7 @@ def test_saved_and_read_back(tmp_path: Path) -> None:
     net = recipe.build_net()
     batches = draw_batches(*TASKS["mazes"], batch_size=4, seed=0)
     report = train(net, batches, replace(recipe.training, steps=1), progress=False)
-    save_model(net, tmp_path, make_facts("mazes-cellular", recipe, report, "CPU"))
+    save_model(net, tmp_path, make_facts(recipe, report, "CPU"))
     again, facts = load_model(str(tmp_path))
     assert isinstance(again, CellularNet)
     assert (again.hidden, again.levels, facts.max_iterations) == (48, 8, 80)

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.film import choose_frames, film_strip, think_frames, write_film
-from easy_to_hard.baselines.deep_thinking.model import ConvolutionalNet, FeedForwardNet, Iteration, RecurrentNet
+from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet
+from easy_to_hard.baselines.deep_thinking.net import ConvolutionalNet, Iteration
 from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.datasets.items import Items
 from easy_to_hard.tasks import DataSpec

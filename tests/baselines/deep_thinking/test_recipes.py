@@ -9,11 +9,11 @@ import pytest
 import torch
 from thinking import make_net, same_weights
 
+from easy_to_hard.baselines.deep_thinking.batches import input_shape
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
-from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet
-from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES, RECIPES, NetConfig, Recipe, get_recipe
+from easy_to_hard.baselines.deep_thinking.model import ARCHITECTURES, FeedForwardNet, RecurrentNet
+from easy_to_hard.baselines.deep_thinking.recipes import RECIPES, NetConfig, Recipe, get_recipe
 from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.tasks import TASKS
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from easy_to_hard.baselines.deep_thinking import checkpoint
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import EvaluationConfig, evaluate
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, shipped_models
-from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, evaluate
 from easy_to_hard.baselines.deep_thinking.recipes import RECIPES
 from easy_to_hard.baselines.kit.precision import fast_precision
 from easy_to_hard.datasets.answers import answer_rules

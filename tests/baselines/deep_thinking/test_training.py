@@ -22,8 +22,8 @@ import torch
 from thinking import killed_run, make_net, mazes, read_log, same_weights, strings, training_config
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import draw_batches
-from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.batches import draw_batches
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, exact_items, train
 from easy_to_hard.datasets.answers import answer_rules, corridor_mask, most_likely_class
 from easy_to_hard.storage.writing import WriteError

@@ -15,7 +15,12 @@ import torch
 from thinking import KINDS, make_lipschitz, make_net, mazes, strings
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import (
+    Evaluation,
+    EvaluationConfig,
+    TensorItems,
+    evaluate,
+)
 from easy_to_hard.baselines.deep_thinking.model import RecurrentNet
 from easy_to_hard.datasets.answers import AnswerRules, answer_rules
 

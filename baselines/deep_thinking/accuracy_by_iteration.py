@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig, Tracker
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.sparse_thinking import think_sparsely, thinks_sparsely
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Tracker
 from easy_to_hard.baselines.kit.precision import autocast
 from easy_to_hard.datasets.answers import AnswerRules
 from easy_to_hard.datasets.items import slices
