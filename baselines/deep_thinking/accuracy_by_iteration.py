@@ -194,7 +194,7 @@ def run_batch(
     return tracker
 
 
-def summarise(config: EvaluationConfig, trackers: Sequence[Tracker], seconds: float) -> Evaluation:
+def summarize(config: EvaluationConfig, trackers: Sequence[Tracker], seconds: float) -> Evaluation:
     """Join the batches."""
 
     def joined(values: Callable[[Tracker], Tensor]) -> Tensor:
@@ -288,4 +288,4 @@ def evaluate(
                     stopped.set()
                     pool.shutdown(cancel_futures=True)
                     raise
-    return summarise(config, trackers, time.perf_counter() - started)
+    return summarize(config, trackers, time.perf_counter() - started)

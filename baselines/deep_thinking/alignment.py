@@ -22,25 +22,25 @@ class AlignmentResult:
         num_items: B, the inputs compared.
         iterations: run from each start.
         alignment: mean over the B (B - 1) pairs of different inputs.
-        centred_alignment: the same without what all inputs have in common: the mean of the B fixed points is
+        centered_alignment: the same without what all inputs have in common: the mean of the B fixed points is
             subtracted. Features that do not depend on the input score 1 before and 0 after. Where an end depends on
             its start alone, about -1 / (B - 1) is left.
         self_alignment: mean over the B pairs of an input with itself: how little changes in as many iterations again.
-        centred_self_alignment: the same, centred.
+        centered_self_alignment: the same, centered.
     """
 
     num_items: int
     iterations: int
     alignment: float
-    centred_alignment: float
+    centered_alignment: float
     self_alignment: float
-    centred_self_alignment: float
+    centered_self_alignment: float
 
 
-def _cosines(ends: Tensor, fixed_points: Tensor, centre: Tensor) -> Tensor:
-    """Cosine similarities after subtracting the centre: (B,) float; 0 where only rounding is left of either."""
-    products = ((ends - centre) * (fixed_points - centre)).sum(dim=1)
-    norms = [torch.linalg.vector_norm(each - centre, dim=1) for each in (ends, fixed_points)]
+def _cosines(ends: Tensor, fixed_points: Tensor, center: Tensor) -> Tensor:
+    """Cosine similarities after subtracting the center: (B,) float; 0 where only rounding is left of either."""
+    products = ((ends - center) * (fixed_points - center)).sum(dim=1)
+    norms = [torch.linalg.vector_norm(each - center, dim=1) for each in (ends, fixed_points)]
     sizes = [torch.linalg.vector_norm(each, dim=1) for each in (ends, fixed_points)]
     is_rounding = (norms[0] <= _ROUNDING * sizes[0]) | (norms[1] <= _ROUNDING * sizes[1])
     cosines: Tensor = torch.where(is_rounding, 0, products / (norms[0] * norms[1])).clamp(-1, 1)
@@ -54,11 +54,11 @@ def asymptotic_alignment(
 
     Let fp_j be the features after K iterations on x_j from the usual start, and fp_ij those after K iterations on x_j
     from fp_i. The alignment is the mean cosine similarity of fp_j and fp_ij, flattened; a net whose ends depend on
-    the input alone scores 1. So does one whose features depend on nothing: look at the centred alignment, and at the
+    the input alone scores 1. So does one whose features depend on nothing: look at the centered alignment, and at the
     accuracy. It runs B (B + 1) times K iterations, B inputs at a time.
 
     Deviates: the authors' code takes the mean over all B^2 pairs; here pairs of an input with itself are apart, and
-    there is the centred alignment.
+    there is the centered alignment.
 
     Args:
         model: the net; its device is used.
@@ -74,24 +74,24 @@ def asymptotic_alignment(
     check_integer("iterations", iterations, 1)
     model.eval()
     inputs = inputs.to(next(model.parameters()).device)
-    rows, centred_rows = [], []
+    rows, centered_rows = [], []
     with torch.inference_mode():
         states = model.step(model.initial_state(inputs), inputs, iterations)
         fixed_points = states.flatten(1).float()
-        centre = fixed_points.mean(dim=0)
+        center = fixed_points.mean(dim=0)
         for start in progress_bar(states, desc="aligning", unit="starts", show=progress):
             ends = model.step(start.expand_as(states).contiguous(), inputs, iterations).flatten(1).float()
-            rows.append(_cosines(ends, fixed_points, torch.zeros_like(centre)))
-            centred_rows.append(_cosines(ends, fixed_points, centre))
-    means = [_pair_means(torch.stack(cosines).double().cpu()) for cosines in (rows, centred_rows)]
-    (different, same), (centred_different, centred_same) = means
+            rows.append(_cosines(ends, fixed_points, torch.zeros_like(center)))
+            centered_rows.append(_cosines(ends, fixed_points, center))
+    means = [_pair_means(torch.stack(cosines).double().cpu()) for cosines in (rows, centered_rows)]
+    (different, same), (centered_different, centered_same) = means
     return AlignmentResult(
         num_items=len(inputs),
         iterations=iterations,
         alignment=different,
-        centred_alignment=centred_different,
+        centered_alignment=centered_different,
         self_alignment=same,
-        centred_self_alignment=centred_same,
+        centered_self_alignment=centered_same,
     )
 
 

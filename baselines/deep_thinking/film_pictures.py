@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PATH: Final = (0.12, 0.38, 0.90)
 _SOLVED: Final = (0.10, 0.58, 0.30)
 _UNSOLVED: Final = "0.93"
-_GREY: Final = "0.35"
+_GRAY: Final = "0.35"
 # Bits: pale is 0, dark is 1, as in the pictures of the data.
 _BITS: Final[dict[str, Any]] = {"cmap": "Blues", "vmin": -0.15, "vmax": 1.1, "interpolation": "nearest"}
 _PANELS_A_LINE: Final = 6
@@ -53,7 +53,7 @@ def _draw_maze(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
     plot_maze(image, None, axes)
     overlay = np.zeros((*image.shape[1:], 4))
     overlay[..., :3] = _PATH
-    # Neither on walls, nor on start and goal, which keep their colours.
+    # Neither on walls, nor on start and goal, which keep their colors.
     overlay[..., 3] = np.where((image > 0).all(axis=0), frame.probabilities, 0)
     axes.imshow(overlay, interpolation="nearest")
     # The outermost wall is three pixels thick in the data: one is enough to see.
@@ -80,7 +80,7 @@ DRAWN_CHANNELS: Final = {1: (1,), 2: tuple(_DRAWINGS)}
 
 def _draw_panel(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
     _DRAWINGS[len(image)](axes, image, frame)
-    axes.set_title(f"iteration {frame.iteration}", loc="left", fontsize=9, color=_GREY, pad=4)
+    axes.set_title(f"iteration {frame.iteration}", loc="left", fontsize=9, color=_GRAY, pad=4)
     if frame.solved:
         axes.set_title("✓ solved", loc="right", fontsize=9, color=_SOLVED, pad=4)
 
@@ -121,7 +121,7 @@ def rows_of(last: int) -> list[int]:
 
 
 def _hide_frame(axes: "Axes") -> None:
-    axes.tick_params(length=0, labelsize=8, labelcolor=_GREY)
+    axes.tick_params(length=0, labelsize=8, labelcolor=_GRAY)
     for spine in axes.spines.values():
         spine.set_visible(False)
 
@@ -144,7 +144,7 @@ def _draw_answers(axes: "Axes", frames: Sequence[Frame], last: int) -> Any:
     axes.set_xlim(0.5, length + 0.5)
     axes.set_ylim(last + 0.5, -0.5)
     axes.set_xticks([])
-    axes.set_ylabel("iteration", fontsize=9, color=_GREY)
+    axes.set_ylabel("iteration", fontsize=9, color=_GRAY)
     axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     _hide_frame(axes)
     return drawing
@@ -155,9 +155,9 @@ def _draw_solved(axes: "Axes", frames: Sequence[Frame], last: int) -> None:
     from matplotlib.colors import ListedColormap
 
     solved = np.array([[float(frame.solved)] for frame in frames])
-    colours = ListedColormap([_UNSOLVED, _SOLVED])
+    colors = ListedColormap([_UNSOLVED, _SOLVED])
     extent = (0, 1, frames[-1].iteration + 0.5, -0.5)
-    axes.imshow(solved, aspect="auto", extent=extent, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(solved, aspect="auto", extent=extent, cmap=colors, vmin=0, vmax=1, interpolation="nearest")
     axes.set_xlim(0, 1)
     axes.set_ylim(last + 0.5, -0.5)
     axes.set_xticks([])
@@ -183,11 +183,11 @@ def draw_sums(bits: NDArray[Any], parities: NDArray[Any], frames: Sequence[Frame
     drawing = _draw_answers(axes["answers"], frames, last)
     _draw_solved(axes["solved"], frames, last)
     _draw_bits(axes["parities"], parities, "target")
-    axes["parities"].set_xlabel(f"position 1 to {len(bits)}", fontsize=9, color=_GREY)
+    axes["parities"].set_xlabel(f"position 1 to {len(bits)}", fontsize=9, color=_GRAY)
     bar = figure.colorbar(drawing, ax=list(axes.values()), fraction=0.03, shrink=0.5, aspect=18, pad=0.02)
     bar.ax.set_ylim(0, 1)
     bar.set_ticks([0, 0.5, 1])
-    bar.set_label("probability of parity 1", fontsize=8, color=_GREY)
+    bar.set_label("probability of parity 1", fontsize=8, color=_GRAY)
     bar.outline.set_visible(False)
-    bar.ax.tick_params(length=0, labelsize=8, labelcolor=_GREY)
+    bar.ax.tick_params(length=0, labelsize=8, labelcolor=_GRAY)
     return figure

@@ -81,7 +81,7 @@ class RecurrentNet(ConvolutionalNet):
         in_channels, width, head_widths, dimensions, patch: as in `ConvolutionalNet`.
         recall: whether an iteration sees the input again.
         recall_relu: whether a ReLU follows the recall convolution (the authors' 1-D net has one, the 2-D not).
-        group_norm: whether the residual blocks normalise, in 4 groups.
+        group_norm: whether the residual blocks normalize, in 4 groups.
 
     Raises:
         ValueError: as `ThinkingNet`, or a width that is no multiple of 4 with group_norm.

@@ -138,7 +138,7 @@ def read_net(
     *,
     strict: bool,
 ) -> Net:
-    """What `ThinkingNet.from_pretrained` does.
+    """Read a net of a class, as `ThinkingNet.from_pretrained` has it.
 
     Args:
         kind: the class that is asked for; config.json may name one below it.
@@ -164,7 +164,7 @@ def read_net(
 
 
 def net_arguments(config: dict[str, Any]) -> dict[str, Any]:
-    """Of the net's class."""
+    """The arguments of the net's class in its config.json."""
     return {key: value for key, value in config.items() if key not in ("architecture", "facts")}
 
 

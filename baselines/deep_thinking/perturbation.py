@@ -242,7 +242,7 @@ def _check_perturbable(model: ThinkingNet, items: ItemSource, config: Perturbati
         )
 
 
-def _summarise(records: Sequence[_Records], config: PerturbationConfig) -> PerturbationResult:
+def _summarize(records: Sequence[_Records], config: PerturbationConfig) -> PerturbationResult:
     times = torch.cat([record.recovery_times for record in records]).tolist()
     positions = [record.positions for record in records if record.positions is not None]
 
@@ -299,4 +299,4 @@ def perturb(
             donor_targets = targets.roll(-1, 0) if config.kind == "swap" else None
             start = _Situation(model.initial_state(inputs), inputs, targets, donor_targets)
             records.append(_run_batch(model, start, part.start, rules, config))
-    return _summarise(records, config)
+    return _summarize(records, config)

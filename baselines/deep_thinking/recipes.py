@@ -33,7 +33,7 @@ class NetConfig:
         head_widths: channels between the head's convolutions; none in a cellular net.
         recall: whether an iteration sees the input again; DT-L always does.
         recall_relu: whether a ReLU follows the recall convolution.
-        group_norm: whether the residual blocks normalise.
+        group_norm: whether the residual blocks normalize.
         patch: side of the patches that features stand for.
         depth: iterations of a feed-forward net.
         hidden: width of the hidden layer of a cellular net.
@@ -280,7 +280,7 @@ _CPU_MAZES: Final = Recipe(
     ),
 )
 _CELLULAR_MAZES: Final = Recipe(
-    title="mazes by a cellular automaton: each position changes with its neighbours until nothing changes any more",
+    title="mazes by a cellular automaton: each position changes with its neighbors until nothing changes any more",
     task="mazes",
     difficulty=9,
     batch_size=32,
@@ -288,7 +288,7 @@ _CELLULAR_MAZES: Final = Recipe(
     training=PoolConfig(steps=2000),
 )
 _CELLULAR_SUMS: Final = Recipe(
-    title="prefix sums by a cellular automaton: each bit changes with its neighbours until nothing changes any more",
+    title="prefix sums by a cellular automaton: each bit changes with its neighbors until nothing changes any more",
     task="prefix_sums",
     difficulty=32,
     batch_size=32,

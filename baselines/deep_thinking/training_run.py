@@ -81,7 +81,7 @@ def _told_data(recipe: Recipe) -> list[str]:
 def _check_ours(folder: Path) -> None:
     """ValueError where a folder holds what is not of a training; nothing is written."""
     if not (folder / _RECIPE).is_file() and not holds_nothing(folder):
-        raise ValueError(f"{folder} holds something else: choose another --out")
+        raise ValueError(f"{folder} holds something else: choose another folder")
 
 
 def _claim(folder: Path, recipe: Recipe, device: str) -> Recipe:
@@ -101,12 +101,12 @@ def _claim(folder: Path, recipe: Recipe, device: str) -> Recipe:
         settings = {**_settings(recipe), "data": _data_of(recipe)}
         changed = changed_settings(stored, settings)
     except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): choose another --out") from error
+        raise ValueError(f"{path} is damaged ({error}): choose another folder") from error
     begun = (folder / CHECKPOINT).is_file() or (folder / CONFIG).is_file()
     if changed and begun:
         raise ValueError(
             f"{folder} holds a run of another preset or with other settings ({', '.join(changed)}): "
-            "choose another --out"
+            "choose another folder"
         )
     write_json(path, settings)
     return recipe

@@ -78,6 +78,6 @@ def describe_alignment(result: AlignmentResult) -> str:
     return (
         f"asymptotic alignment over {result.num_items} inputs, {result.iterations:,} iterations from each start: "
         f"{result.alignment:.4f} (same input again {result.self_alignment:.4f})\n"
-        f"without what all fixed points share: {result.centred_alignment:.4f} "
-        f"(same input again {result.centred_self_alignment:.4f})"
+        f"without what all fixed points share: {result.centered_alignment:.4f} "
+        f"(same input again {result.centered_self_alignment:.4f})"
     )

@@ -15,9 +15,9 @@ def test_ends_that_depend_on_the_input_alone_are_aligned() -> None:
     result = asymptotic_alignment(Recalls(), bit_items(5).inputs, 3, progress=False)
     values = (
         result.alignment,
-        result.centred_alignment,
+        result.centered_alignment,
         result.self_alignment,
-        result.centred_self_alignment,
+        result.centered_self_alignment,
     )
     assert values == pytest.approx((1, 1, 1, 1))
     assert (result.num_items, result.iterations) == (5, 3)
@@ -30,19 +30,19 @@ def test_ends_that_depend_on_the_start_alone_are_compared_with_other_inputs_only
     assert result.alignment == pytest.approx(2 / 3 / np.sqrt(2))
     assert result.self_alignment == pytest.approx(1)
     # Less the mean (2/3, 2/3): (1, 1)/3, (1, -2)/3 and (-2, 1)/3.
-    centred = [-1 / np.sqrt(10), -1 / np.sqrt(10), -4 / 5]
-    assert result.centred_alignment == pytest.approx(np.mean(centred))
-    assert result.centred_self_alignment == pytest.approx(1)
+    centered = [-1 / np.sqrt(10), -1 / np.sqrt(10), -4 / 5]
+    assert result.centered_alignment == pytest.approx(np.mean(centered))
+    assert result.centered_self_alignment == pytest.approx(1)
 
 
-def test_features_that_depend_on_nothing_are_told_apart_by_the_centred_alignment() -> None:
+def test_features_that_depend_on_nothing_are_told_apart_by_the_centered_alignment() -> None:
     class Constant(Scripted):
         def iteration(self, x: Tensor) -> Iteration:
             return lambda features, number: torch.full_like(features, 0.3)
 
     result = asymptotic_alignment(Constant(), bit_items(7).inputs, 2, progress=False)
     assert (result.alignment, result.self_alignment) == pytest.approx((1, 1))
-    assert (result.centred_alignment, result.centred_self_alignment) == (0, 0)
+    assert (result.centered_alignment, result.centered_self_alignment) == (0, 0)
 
 
 def test_alignment_of_real_nets_is_between_its_bounds() -> None:
@@ -50,7 +50,7 @@ def test_alignment_of_real_nets_is_between_its_bounds() -> None:
     for dimensions, inputs in ((1, torch.randn(4, 1, 7)), (2, torch.rand(4, 3, 8, 8).round())):
         model = RecurrentNet(in_channels=inputs.shape[1], width=4, head_widths=(4,), dimensions=dimensions)
         result = asymptotic_alignment(model, inputs, 4, progress=False)
-        assert -1 <= result.centred_alignment <= 1
+        assert -1 <= result.centered_alignment <= 1
         assert -1 <= result.alignment <= 1
 
 

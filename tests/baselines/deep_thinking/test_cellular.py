@@ -11,7 +11,7 @@ import torch
 from thinking import make_net, mazes, same_weights, strings
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking import evaluation
+from easy_to_hard.baselines.deep_thinking import accuracy_by_iteration
 from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.batches import draw_batches
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
@@ -47,7 +47,7 @@ def test_the_rule_by_hand() -> None:
     with torch.no_grad():
         for weights in net.parameters():
             weights.zero_()
-        net.look.weight.copy_(torch.tensor([[1.0, 0.0, 0.0]]))  # the left neighbour's state
+        net.look.weight.copy_(torch.tensor([[1.0, 0.0, 0.0]]))  # the left neighbor's state
         net.recall.weight.copy_(torch.tensor([[0.0, 2.0, 0.0]]))  # twice the own input
         net.change.weight.fill_(0.6)
     inputs = torch.tensor([[[0.5, -0.5, 0.5]]])
@@ -102,11 +102,11 @@ def test_sparse_states_equal_the_dense_ones_bit_for_bit(task: str, seed: int) ->
     for item in range(len(inputs)):
         x = inputs[item : item + 1]
         cells, scene = scene_of(net, x, targets[item : item + 1])
-        thought, due = begin(rule, scene), len(scene.neighbours)
+        thought, due = begin(rule, scene), len(scene.neighbors)
         for expected in _dense_states(dense, x.double(), 40):
             if due:
                 _, due = iterate(thought, due, rule, scene, np.empty(1, np.int64), np.empty(1), False)
-                idle |= 0 < due < len(scene.neighbours)
+                idle |= 0 < due < len(scene.neighbors)
             assert np.array_equal(thought.states, cells.rows(expected).numpy())
     assert idle  # some cells were left out on the way
 
@@ -164,7 +164,7 @@ def test_sparse_evaluation_counts_what_the_dense_one_counts(
     found, answers = [], []
     for sparse in (True, False):
         if not sparse:
-            monkeypatch.setattr(evaluation, "thinks_sparsely", lambda *_: False)
+            monkeypatch.setattr(accuracy_by_iteration, "thinks_sparsely", lambda *_: False)
         kept = torch.full(targets.shape, 9, dtype=torch.uint8)
         result = evaluate(net, TensorItems(inputs, targets), rules, config, progress=False, on_answers=kept.__setitem__)
         found.append(replace(result, seconds=0.0))
@@ -190,7 +190,7 @@ def test_progress_ends_at_all_iterations(batch_size: int, monkeypatch: pytest.Mo
         def update(self, iterations: int) -> None:
             shown.append(iterations)
 
-    monkeypatch.setattr(evaluation, "progress_bar", lambda **_: Bar())
+    monkeypatch.setattr(accuracy_by_iteration, "progress_bar", lambda **_: Bar())
     config = EvaluationConfig(max_iterations=30, batch_size=batch_size, stop_when_settled=True, threads=1)
     evaluate(_cellular("mazes"), TensorItems(*TASKS["mazes"]), answer_rules("mazes"), config)
     assert min(shown) >= 0

@@ -1,4 +1,4 @@
-"""Pictures and films of a net at work: the right frames, the right colours, whole files."""
+"""Pictures and films of a net at work: the right frames, the right colors, whole files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,7 +137,7 @@ def _rows(figure_axes: Sequence[object]) -> list[np.ndarray]:
 def test_string_strip_has_a_row_an_iteration() -> None:
     inputs, targets = _item("prefix_sums", 20)
     figure = film_strip(_Told(targets, 1), inputs, targets, [7], SUMS)
-    # Bits, answers, whether solved, target, and the colours' legend.
+    # Bits, answers, whether solved, target, and the colors' legend.
     assert len(figure.axes) == 5
     bits, answers, solved, target = _rows(figure.axes[:4])
     assert np.array_equal(bits[0], (inputs[0, 0] > 0).numpy())

@@ -111,7 +111,7 @@ class Recalls(Scripted):
 
 
 def bit_items(num_items: int = 5) -> TensorItems:
-    """Strings with different bits, so that each item's answer differs from its neighbours'."""
+    """Strings with different bits, so that each item's answer differs from its neighbors'."""
     bits = torch.tensor([[(number >> place) & 1 for place in range(BITS_LENGTH)] for number in range(1, num_items + 1)])
     return TensorItems(bits.float()[:, None] - 0.5, bits.cumsum(dim=1) % 2)
 
