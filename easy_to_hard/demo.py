@@ -32,7 +32,7 @@ from easy_to_hard.commands.net_tables import format_scores
 from easy_to_hard.commands.parsing import wide_enough
 from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.environment import check_device, describe_device
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.leaderboard.page import write_site
 from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
 from easy_to_hard.scores.results import Result, write_result
@@ -66,10 +66,8 @@ class DemoConfig:
     def __post_init__(self) -> None:
         check_integer_fields(self)
         for name in ("steps", "test_items", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, not {self.seed}")
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        check_field(self, "seed", self.seed >= 0, "at least 0")
         check_device(self.device)
 
     @property

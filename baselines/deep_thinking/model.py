@@ -25,16 +25,7 @@ from easy_to_hard.baselines.deep_thinking.net import (
     convolve,
 )
 
-__all__ = [
-    "ARCHITECTURES",
-    "CellularNet",
-    "ConvolutionalNet",
-    "FeedForwardNet",
-    "LipschitzNet",
-    "RecurrentNet",
-    "ResidualBlock",
-    "ThinkingNet",
-]
+__all__ = ["ARCHITECTURES", "CellularNet", "FeedForwardNet", "LipschitzNet", "RecurrentNet", "ThinkingNet"]
 
 _NORM_GROUPS: Final = 4
 

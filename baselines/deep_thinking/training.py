@@ -373,7 +373,7 @@ def train(
         if float(sum_over_processes(torch.tensor(float(done.step), device=trainer.device))) != done.step * place()[1]:
             raise RuntimeError(f"not all processes see the checkpoint in {folder}: it must be on a shared disk")
     trainer.config = config = settle(trainer.config, fast_precision(trainer.device))
-    log = TrainingLog(folder, config, done.step, progress)
+    log = TrainingLog(folder, steps=config.steps, every=config.log_every, done=done.step, show=progress)
     earlier, started, saved = done.seconds, time.perf_counter(), time.perf_counter()
     interrupts = _Interrupts()
     try:
@@ -382,7 +382,8 @@ def train(
             loss, accuracy = trainer.update(step, inputs, targets)
             now = time.perf_counter()
             done = _Progress(step + 1, loss, accuracy, earlier + now - started)
-            log.add(step, len(inputs), loss, accuracy)
+            rate = config.learning_rate * config.learning_rate_factor(step)
+            log.add(step, len(inputs), loss, accuracy, rate)
             due = done.step == config.steps or interrupts.seen or now - saved > checkpoint_seconds
             if folder is not None and place()[0] == 0 and due:
                 save_checkpoint(folder / CHECKPOINT, trainer, done)

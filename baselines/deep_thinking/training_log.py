@@ -4,30 +4,11 @@ import contextlib
 import json
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from easy_to_hard.baselines.deep_thinking.distributed import place
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.storage.writing import telling, write_atomically
-
-
-class LoggedConfig(Protocol):
-    """What the log has to know of how a net is trained."""
-
-    @property
-    def steps(self) -> int:
-        """All batches of the training."""
-
-    @property
-    def log_every(self) -> int:
-        """Steps between two lines."""
-
-    @property
-    def learning_rate(self) -> float:
-        """At factor 1."""
-
-    def learning_rate_factor(self, step: int) -> float:
-        """The factor at a step, from 0."""
 
 
 class TrainingLog:
@@ -35,15 +16,16 @@ class TrainingLog:
 
     Args:
         folder: where ``log.jsonl`` and ``tensorboard/`` are written; None for nowhere.
-        config: of the training.
+        steps: all batches of the training.
+        every: steps between two lines; the last step has one too.
         done: steps that were done before; lines of later ones are dropped.
         show: whether to show the bar.
     """
 
-    def __init__(self, folder: Path | None, config: LoggedConfig, done: int, show: bool) -> None:
+    def __init__(self, folder: Path | None, *, steps: int, every: int, done: int, show: bool) -> None:
         first = place()[0] == 0
-        self._config = config
-        self._bar = progress_bar(total=config.steps, initial=done, desc="training", show=show and first)
+        self._steps, self._every = steps, every
+        self._bar = progress_bar(total=steps, initial=done, desc="training", show=show and first)
         self._file = self._board = None
         if folder is not None and first:
             self._path = folder / "log.jsonl"
@@ -53,16 +35,15 @@ class TrainingLog:
         self._items = 0
         self._started = time.perf_counter()
 
-    def add(self, step: int, batch_size: int, loss: float, accuracy: float) -> None:
+    def add(self, step: int, batch_size: int, loss: float, accuracy: float, learning_rate: float) -> None:
         """Take note of one batch."""
         self._items += batch_size
         speed = self._items / (time.perf_counter() - self._started)
         self._bar.set_postfix_str(f"loss {loss:.5f}, accuracy {accuracy:.1%}, {speed:,.0f} items/s", refresh=False)
         self._bar.update()
-        if self._file is None or not (step % self._config.log_every == 0 or step == self._config.steps - 1):
+        if self._file is None or not (step % self._every == 0 or step == self._steps - 1):
             return
-        rate = self._config.learning_rate * self._config.learning_rate_factor(step)
-        line = {"loss": loss, "accuracy": accuracy, "learning_rate": rate, "items_per_second": speed}
+        line = {"loss": loss, "accuracy": accuracy, "learning_rate": learning_rate, "items_per_second": speed}
         with telling(self._path):
             self._file.write(json.dumps({"step": step, **line}) + "\n")
             self._file.flush()

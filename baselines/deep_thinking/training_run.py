@@ -45,9 +45,8 @@ def train_recipe(
         recipe = _as_first(recipe, own_device)
         if (folder / CONFIG).is_file():
             return None
-        model = model.to(own_device)
         report = train(
-            model,
+            model.to(own_device),
             batches,
             recipe.training,
             mask_of=rules.mask,
@@ -72,10 +71,6 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
 def _data_of(recipe: Recipe) -> str:
     """SHA-256 of the manifest of the folder that a recipe reads; "" where it reads none."""
     return file_sha256(Path(recipe.root).expanduser() / MANIFEST) if recipe.root else ""
-
-
-def _told_data(recipe: Recipe) -> list[str]:
-    return [f"data {_data_of(recipe)[:12]}"] if recipe.root else []
 
 
 def _check_ours(folder: Path) -> None:
@@ -125,9 +120,12 @@ def make_facts(recipe: Recipe, report: TrainingReport, device: str) -> ModelFact
     published = replace(published, training=replace(published.training, seed=recipe.training.seed))
     # A preset that leaves the precision to the device is not changed by it.
     published, recipe = settle(published, report.precision), settle(recipe, report.precision)
+    changes = changed_settings(_settings(published), _settings(recipe))
+    if recipe.root:
+        changes.append(f"data {_data_of(recipe)[:12]}")
     return ModelFacts(
         recipe=recipe.name,
-        changes=", ".join([*changed_settings(_settings(published), _settings(recipe)), *_told_data(recipe)]),
+        changes=", ".join(changes),
         task=recipe.task,
         variant=recipe.spec().variant,
         difficulty=recipe.difficulty,
