@@ -32,7 +32,7 @@ from easy_to_hard.storage.presets import benchmark_tests
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
 
 if TYPE_CHECKING:
-    from easy_to_hard.baselines.deep_thinking.examination import Examination
+    from easy_to_hard.baselines.deep_thinking.scoring import Examination
 
 # Items whose positions are held at a time: inputs of some 50 MB.
 _CHUNK_POSITIONS: Final = 2**22
@@ -156,7 +156,7 @@ def score_model(name: str, examination: "Examination", entry: Entry, *, progress
     """
     # Of all that is scored, only a net needs the baselines.
     from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-    from easy_to_hard.baselines.deep_thinking.examination import examine
+    from easy_to_hard.baselines.deep_thinking.scoring import examine
 
     model, facts = load_model(name, examination.device)
     *_, result = examine(model, facts, examination, progress=progress)

@@ -225,6 +225,19 @@ class Task(ABC):
             raise ValueError(f"{self.name} are made, not read: root must be left out, not {root!r}")
         return root
 
+    def tested_difficulties(self, *, root: str = "", variant: str = "", split: str = "test") -> tuple[int, ...]:
+        """Difficulties to test a net on when none are asked for: the ladder, or the bands that a folder holds.
+
+        Raises:
+            ValueError: the task is read from a folder, and no folder is given, or one without files of the task.
+        """
+        if not self.imported:
+            return self.ladder
+        found = self.difficulties_in(self.check_root(root), variant, split)
+        if not found:
+            raise ValueError(f"{root} holds no {self.name} in bands of {variant or 'rating'}s, split {split}")
+        return found
+
     def check_variant(self, variant: str) -> str:
         """The variant, "" standing for the first; ValueError that lists them for any other name."""
         if variant == "":

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from easy_to_hard.cli import main
-from easy_to_hard.datasets.answers import answer_rules, default_ladder
 from easy_to_hard.datasets.graded import GradedDataset, load
 from easy_to_hard.datasets.streaming import StreamingDataset
 from easy_to_hard.leaderboard.page.site import write_site
@@ -155,8 +154,8 @@ def test_it_is_a_task_like_all_others(toy: Task) -> None:
     assert get_task("reversal") is toy
     assert list(TASKS)[-1] == "reversal"
     assert parse_config("reversal_24") == ("reversal", "", 24)
-    assert answer_rules("reversal") is toy.answers
-    assert default_ladder("reversal") == (16, 32)
+    assert get_task("reversal").answers is toy.answers
+    assert toy.tested_difficulties() == (16, 32)
     assert ladder("reversal", "") == (16, 24, 32)
     with pytest.raises(ValueError, match="there is a task 'reversal' already: prefix_sums, mazes"):
         register(toy)
@@ -166,7 +165,7 @@ def test_it_leaves_with_its_test() -> None:
     assert "reversal" not in TASKS
     assert {part.task for preset in PRESETS.values() for part in preset} == set(TASKS) - {"chess_puzzles"}
     with pytest.raises(ValueError, match="unknown task 'reversal'"):
-        answer_rules("reversal")
+        get_task("reversal").answers
 
 
 def test_what_lacks_something_is_no_task(toy: Task) -> None:
