@@ -11,9 +11,9 @@ from typing import Final, TypeAlias
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.degradations import Degradation, Mixing
-from easy_to_hard.baselines.cold_diffusion.degradations_linear import Blur, Pixelate
-from easy_to_hard.baselines.cold_diffusion.degradations_mixing import Animorphosis, Mask, Noise
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Blending, Degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.blending import Animorphosis, Mask, Noise
+from easy_to_hard.baselines.cold_diffusion.degradations.separable import Blur, Pixelate
 from easy_to_hard.baselines.cold_diffusion.sampling import Restore, algorithm_2
 from easy_to_hard.baselines.kit.image_data import to_unit_range
 
@@ -180,7 +180,7 @@ def generate(
         if noise:
             states = states + noise * torch.randn(states.shape, generator=rng)
         states = states.to(device)
-        if isinstance(degradation, Mixing):
+        if isinstance(degradation, Blending):
             degrade = degradation.freeze_at(states, rng)
         else:
             degrade = degradation.freeze(states.shape, rng, device)

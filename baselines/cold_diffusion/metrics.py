@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from easy_to_hard.baselines.cold_diffusion.degradations import gaussian
+from easy_to_hard.baselines.cold_diffusion.degradations.base import gaussian
 from easy_to_hard.baselines.kit.image_data import import_torchvision
 
 _WINDOW: Final = 11

@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from easy_to_hard.baselines.cold_diffusion.degradations import Degradation
-from easy_to_hard.baselines.cold_diffusion.degradations_linear import Blur, Pixelate
-from easy_to_hard.baselines.cold_diffusion.degradations_mixing import (
+from easy_to_hard.baselines.cold_diffusion.degradations import DEGRADATIONS, get_degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.blending import (
     Animorphosis,
     Desaturate,
     Mask,
     Noise,
     cosine_signal,
 )
-from easy_to_hard.baselines.cold_diffusion.registry import DEGRADATIONS, get_degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.separable import Blur, Pixelate
+from easy_to_hard.baselines.cold_diffusion.degradations.snow import SNOW_LEVELS, Snow
 from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS, algorithm_1, algorithm_2
-from easy_to_hard.baselines.cold_diffusion.snow import SNOW_LEVELS, Snow
 
 SHAPE = (5, 3, 16, 16)
 

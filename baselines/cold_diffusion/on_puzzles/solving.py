@@ -1,15 +1,16 @@
-"""How well a restorer solves puzzles: one way back is run, and its answers are judged."""
+"""Solving puzzles by cold diffusion: a way back from what the puzzle shows, and how good its answers are."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS
-from easy_to_hard.baselines.cold_diffusion.solution_degradations import MAP_DEGRADATIONS, fully_degraded
-from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, solution_maps
-from easy_to_hard.baselines.cold_diffusion.solution_restorers import PrepareRestorer
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.degradations import MAP_DEGRADATIONS, fully_degraded
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.restorers import PrepareRestorer
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps, map_codec
+from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS, OnStep
 from easy_to_hard.scores.scoring import exact_match
 from easy_to_hard.tasks import Instances, get_task
 
@@ -44,8 +45,8 @@ def mean_f1(predictions: NDArray[np.uint8], targets: NDArray[np.uint8]) -> float
     return float(np.where(marked == 0, 1.0, 2 * hits / np.maximum(marked, 1)).mean())
 
 
-def judge(task: str, difficulty: int, instances: Instances, predictions: NDArray[np.uint8]) -> SolveScore:
-    """Judge answers (N, *target shape) uint8 in {0, 1} to N instances."""
+def score_answers(task: str, difficulty: int, instances: Instances, predictions: NDArray[np.uint8]) -> SolveScore:
+    """Score answers (N, *target shape) uint8 in {0, 1} to N instances."""
     facts = get_task(task)
     targets = facts.encode(instances.data, difficulty, None)[1]
     checks = facts.judge(instances, predictions, difficulty)
@@ -58,7 +59,13 @@ def judge(task: str, difficulty: int, instances: Instances, predictions: NDArray
 
 
 def solve_puzzles(
-    restorer: PrepareRestorer, puzzles: Puzzles, *, degradation: str, sampler: str, steps: int
+    restorer: PrepareRestorer,
+    puzzles: SolutionMaps,
+    *,
+    degradation: str,
+    sampler: str,
+    steps: int,
+    on_step: OnStep | None = None,
 ) -> NDArray[np.uint8]:
     """Solve puzzles from what the puzzle alone shows, D(y, steps), on the device where they are.
 
@@ -68,6 +75,7 @@ def solve_puzzles(
         degradation: name in `MAP_DEGRADATIONS`.
         sampler: name in `SAMPLERS`.
         steps: of the way back, at least 1.
+        on_step: told of each step, as samplers tell.
 
     Returns:
         (B, *target shape) uint8 in {0, 1}: what is above 0 in the last state.
@@ -75,5 +83,18 @@ def solve_puzzles(
     degrade = MAP_DEGRADATIONS[degradation].prepare(puzzles, steps)
     with torch.no_grad():
         start = fully_degraded(degrade, puzzles, steps)
-        final = SAMPLERS[sampler](restorer(puzzles, steps), degrade, start, steps)
-    return solution_maps(puzzles.task).predictions(final)
+        final = SAMPLERS[sampler](restorer(puzzles, steps), degrade, start, steps, on_step=on_step)
+    return map_codec(puzzles.task).predictions(final)
+
+
+def way_back(
+    restorer: PrepareRestorer, puzzles: SolutionMaps, *, degradation: str, sampler: str, steps: int
+) -> dict[int, Tensor]:
+    """All states of a way back, severity from `steps` to 0 -> (B, 1, *size) float; arguments as `solve_puzzles`."""
+    states = {steps: fully_degraded(MAP_DEGRADATIONS[degradation].prepare(puzzles, steps), puzzles, steps)}
+
+    def keep(severity: int, state: Tensor, estimate: Tensor) -> None:
+        states[severity] = state
+
+    solve_puzzles(restorer, puzzles, degradation=degradation, sampler=sampler, steps=steps, on_step=keep)
+    return states

@@ -12,8 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.baselines.cold_diffusion.sampling import Degrade, checked
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 Shape = tuple[int, int, int, int]
 
@@ -35,11 +35,7 @@ class Degradation(ABC):
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        self._require("steps", self.steps >= 1, "at least 1")
-
-    def _require(self, name: str, holds: bool, allowed: str) -> None:
-        if not holds:
-            raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+        check_field(self, "steps", self.steps >= 1, "at least 1")
 
     def freeze(self, shape: Sequence[int], rng: torch.Generator, device: torch.device | str = "cpu") -> Degrade:
         """Draw what is random for a batch of images.
@@ -64,30 +60,22 @@ class Degradation(ABC):
         return self._checked(self._freeze((batch, channels, height, width), rng, torch.device(device)), shape)
 
     def _checked(self, degrade: Degrade, shape: Sequence[int]) -> Degrade:
-        def checked(images: Tensor, severity: Tensor) -> Tensor:
+        exact = checked(degrade, self.steps)
+
+        def of_shape(images: Tensor, severity: Tensor) -> Tensor:
             if tuple(images.shape) != tuple(shape):
                 raise ValueError(f"images must be of shape {tuple(shape)} as when frozen, not {tuple(images.shape)}")
-            self._check(severity, shape[0])
-            # Exactly so, whatever the arithmetic of the rest gives.
-            return torch.where(severity.reshape(-1, 1, 1, 1) == 0, images, degrade(images, severity))
+            return exact(images, severity)
 
-        return checked
-
-    def _check(self, severity: Tensor, batch: int) -> None:
-        if severity.shape != (batch,) or severity.dtype != torch.int64:
-            found = f"{tuple(severity.shape)} {str(severity.dtype).removeprefix('torch.')}"
-            raise ValueError(f"severity must be ({batch},) int64, not {found}")
-        low, high = (int(end) for end in severity.aminmax())
-        if low < 0 or high > self.steps:
-            raise ValueError(f"severity must be from 0 to {self.steps}, not {low if low < 0 else high}")
+        return of_shape
 
     @abstractmethod
     def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
         """As `freeze`, of arguments that are checked; at severity 0 anything may come out."""
 
 
-class Mixing(Degradation):
-    """A degradation that ends in something else than the image, which stays the same over a trajectory."""
+class Blending(Degradation):
+    """A degradation from the image to something else, which stays the same over a trajectory."""
 
     @abstractmethod
     def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:

@@ -12,15 +12,16 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.degradations import Degradation, Mixing, Shape, gaussian
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Blending, Degradation, Shape, gaussian
 from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
+from easy_to_hard.generators.integers import check_field
 
 Fill = Literal["zero", "colour"]
 Order = Literal["outwards", "inwards"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mask(Mixing):
+class Mask(Blending):
     """Inpainting: a Gaussian hole that grows, D(x, t) = a_t x + (1 - a_t) c with a_t = prod_{i < t} (1 - G_i).
 
     G_i is a Gaussian of peak 1 and std `std * (i + first)`; pixels are not negative there, so a hole stays one. In
@@ -44,10 +45,10 @@ class Mask(Mixing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require("std", 0 < self.std < math.inf, "above 0 and finite")
-        self._require("first", self.first >= 1, "at least 1")
-        self._require("fill", self.fill in get_args(Fill), f"one of {', '.join(get_args(Fill))}")
-        self._require("order", self.order in get_args(Order), f"one of {', '.join(get_args(Order))}")
+        check_field(self, "std", 0 < self.std < math.inf, "above 0 and finite")
+        check_field(self, "first", self.first >= 1, "at least 1")
+        check_field(self, "fill", self.fill in get_args(Fill), f"one of {', '.join(get_args(Fill))}")
+        check_field(self, "order", self.order in get_args(Order), f"one of {', '.join(get_args(Order))}")
 
     def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
         colours = torch.zeros(shape[0], shape[1], 1, 1)
@@ -56,7 +57,7 @@ class Mask(Mixing):
         return self._fade_to(colours.to(device), shape, rng)
 
     def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
-        """As `Mixing` says: `last` is the colour."""
+        """As `Blending` says: `last` is the colour."""
         batch, channels, height, width = last.shape
         return self._checked(self._fade_to(last, (batch, channels, height, width), rng), last.shape)
 
@@ -113,19 +114,19 @@ def _mix(signal: Tensor, others: Tensor) -> Degrade:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noise(Mixing):
+class Noise(Blending):
     """The hot baseline: D(x, t) = sqrt(A_t) x + sqrt(1 - A_t) z, z standard normal and the same for all t."""
 
     def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
         return _mix(cosine_signal(self.steps), torch.randn(shape, generator=rng).to(device))
 
     def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
-        """As `Mixing` says: `last` is the noise."""
+        """As `Blending` says: `last` is the noise."""
         return self._checked(_mix(cosine_signal(self.steps), last), last.shape)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Animorphosis(Mixing):
+class Animorphosis(Blending):
     """Images turn into those of another set: as `Noise`, with z one of the others, drawn for each image.
 
     z stays the same for the whole trajectory. Were it estimated again from x_t at each step, D(xh, t) would be x_t
@@ -148,7 +149,7 @@ class Animorphosis(Mixing):
         return _mix(cosine_signal(self.steps), self.others[drawn].to(device))
 
     def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
-        """As `Mixing` says: `last` are the others."""
+        """As `Blending` says: `last` are the others."""
         return self._checked(_mix(cosine_signal(self.steps), last), last.shape)
 
 
@@ -177,8 +178,8 @@ class Desaturate(Degradation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require("fading", self.fading in get_args(Fading), f"one of {', '.join(get_args(Fading))}")
-        self._require("factor", 0 <= self.factor <= 1, "from 0 to 1")
+        check_field(self, "fading", self.fading in get_args(Fading), f"one of {', '.join(get_args(Fading))}")
+        check_field(self, "factor", 0 <= self.factor <= 1, "from 0 to 1")
 
     def factors(self) -> Tensor:
         """f_i: (steps,) float64 in [0, 1]."""

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.solution_paths import GOAL, START, WALL
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.orders import GOAL, START, WALL
 from easy_to_hard.generators.mazes.solver import read_positions
 from easy_to_hard.tasks import DataSpec, Instances, generate, get_task
 
 
 @dataclass(frozen=True, kw_only=True)
-class Puzzles:
+class SolutionMaps:
     """A batch of puzzles of one difficulty.
 
     Attributes:
@@ -36,18 +36,18 @@ class Puzzles:
     def __len__(self) -> int:
         return len(self.solutions)
 
-    def to(self, device: torch.device | str) -> "Puzzles":
+    def to(self, device: torch.device | str) -> "SolutionMaps":
         """The same on a device."""
         return replace(self, condition=self.condition.to(device), solutions=self.solutions.to(device))
 
 
 @dataclass(frozen=True, kw_only=True)
-class SolutionMaps:
-    """How a task's files become maps and back.
+class MapCodec:
+    """How a task's puzzles become maps and back.
 
     Attributes:
         dimensions: 1 for strings, 2 for mazes.
-        condition_channels: of `Puzzles.condition`.
+        condition_channels: of `SolutionMaps.condition`.
         encode: inputs and targets as the files hold them to condition and solutions.
         predictions: (B, 1, *size) maps, of any real values, to (B, *target shape) uint8 answers.
         known: puzzles to (B, 1, *size) float32: 1 or -1 where the puzzle shows what the solution is, else 0.
@@ -57,7 +57,7 @@ class SolutionMaps:
     condition_channels: int
     encode: Callable[[NDArray[np.uint8], NDArray[np.uint8]], tuple[Tensor, Tensor]]
     predictions: Callable[[Tensor], NDArray[np.uint8]]
-    known: Callable[[Puzzles], Tensor]
+    known: Callable[[SolutionMaps], Tensor]
 
 
 def _encode_mazes(inputs: NDArray[np.uint8], targets: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
@@ -73,7 +73,7 @@ def _maze_predictions(states: Tensor) -> NDArray[np.uint8]:
     return np.pad(on_path.repeat(2, axis=1).repeat(2, axis=2), ((0, 0), (1, 1), (1, 1)))
 
 
-def _known_of_mazes(puzzles: Puzzles) -> Tensor:
+def _known_of_mazes(puzzles: SolutionMaps) -> Tensor:
     free, start, goal = puzzles.condition.unbind(1)
     return (start + goal - (1 - free)).unsqueeze(1)
 
@@ -87,7 +87,7 @@ def _bit_predictions(states: Tensor) -> NDArray[np.uint8]:
     return bits
 
 
-def _nothing_known(puzzles: Puzzles) -> Tensor:
+def _nothing_known(puzzles: SolutionMaps) -> Tensor:
     return torch.zeros_like(puzzles.solutions)
 
 
@@ -95,16 +95,16 @@ def _signs(bits: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(bits.astype(np.float32) * 2 - 1)
 
 
-SOLUTION_MAPS: Final[Mapping[str, SolutionMaps]] = MappingProxyType(
+MAP_CODECS: Final[Mapping[str, MapCodec]] = MappingProxyType(
     {
-        "mazes": SolutionMaps(
+        "mazes": MapCodec(
             dimensions=2,
             condition_channels=3,
             encode=_encode_mazes,
             predictions=_maze_predictions,
             known=_known_of_mazes,
         ),
-        "prefix_sums": SolutionMaps(
+        "prefix_sums": MapCodec(
             dimensions=1,
             condition_channels=1,
             encode=_encode_bits,
@@ -115,24 +115,24 @@ SOLUTION_MAPS: Final[Mapping[str, SolutionMaps]] = MappingProxyType(
 )
 
 
-def solution_maps(task: str) -> SolutionMaps:
+def map_codec(task: str) -> MapCodec:
     """The maps of a task, or ValueError that lists the tasks that have some."""
-    if task not in SOLUTION_MAPS:
-        raise ValueError(f"cold diffusion solves no {task!r}: choose one of {', '.join(SOLUTION_MAPS)}")
-    return SOLUTION_MAPS[task]
+    if task not in MAP_CODECS:
+        raise ValueError(f"cold diffusion solves no {task!r}: choose one of {', '.join(MAP_CODECS)}")
+    return MAP_CODECS[task]
 
 
-def as_puzzles(task: str, difficulty: int, instances: Instances) -> Puzzles:
+def as_maps(task: str, difficulty: int, instances: Instances) -> SolutionMaps:
     """Instances of one difficulty as puzzles.
 
     Raises:
         ValueError: cold diffusion does not solve the task.
     """
-    condition, solutions = solution_maps(task).encode(*get_task(task).encode(instances.data, difficulty, None))
-    return Puzzles(task=task, condition=condition, solutions=solutions)
+    condition, solutions = map_codec(task).encode(*get_task(task).encode(instances.data, difficulty, None))
+    return SolutionMaps(task=task, condition=condition, solutions=solutions)
 
 
-def first_puzzles(spec: DataSpec, num_items: int) -> tuple[Instances, Puzzles]:
+def first_maps(spec: DataSpec, num_items: int) -> tuple[Instances, SolutionMaps]:
     """The first distinct instances of a spec, and the same as puzzles.
 
     Raises:
@@ -140,4 +140,4 @@ def first_puzzles(spec: DataSpec, num_items: int) -> tuple[Instances, Puzzles]:
         ValueError: cold diffusion does not solve the task.
     """
     instances = generate(spec, num_items)[1]
-    return instances, as_puzzles(spec.task, spec.difficulty, instances)
+    return instances, as_maps(spec.task, spec.difficulty, instances)

@@ -1,4 +1,4 @@
-"""The degradations by name."""
+"""The degradations of images (arXiv 2208.09392, section 4), by name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Final, TypeAlias
 
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.degradations import Degradation
-from easy_to_hard.baselines.cold_diffusion.degradations_linear import Blur, Pixelate
-from easy_to_hard.baselines.cold_diffusion.degradations_mixing import Animorphosis, Desaturate, Mask, Noise
-from easy_to_hard.baselines.cold_diffusion.snow import Snow
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.blending import Animorphosis, Desaturate, Mask, Noise
+from easy_to_hard.baselines.cold_diffusion.degradations.separable import Blur, Pixelate
+from easy_to_hard.baselines.cold_diffusion.degradations.snow import Snow
 
 Build: TypeAlias = Callable[[int, int, Tensor | None], Degradation]
 """(steps, side of the images, other images) -> the degradation, with the paper's settings for images of that side."""
@@ -19,7 +19,7 @@ _LARGE_SIDE: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class NamedDegradation:
     """A degradation in the registry.
 
     Attributes:
@@ -75,67 +75,67 @@ def _animorphosis(steps: int, side: int, others: Tensor | None) -> Animorphosis:
     return Animorphosis(steps=steps, others=others)
 
 
-DEGRADATIONS: Final[Mapping[str, Entry]] = MappingProxyType(
+DEGRADATIONS: Final[Mapping[str, NamedDegradation]] = MappingProxyType(
     {
-        "blur": Entry(
+        "blur": NamedDegradation(
             title="Gaussian blur, kernel after kernel",
             build=_blur,
             paper_steps=(20, 200),
             gentle=_gentle_blur,
             gentle_steps=10,
         ),
-        "blur_offset": Entry(
+        "blur_offset": NamedDegradation(
             title="Gaussian blur as on CIFAR-10, its std from 0.35 by 0.01",
             build=lambda steps, side, others: Blur(steps=steps, std=0.01, growth="offset", padding="reflect"),
             paper_steps=(50, 50),
             gentle_steps=50,
         ),
-        "blur_to_mean": Entry(
+        "blur_to_mean": NamedDegradation(
             title="Gaussian blur down to the mean colour, for generation",
             build=_blur_to_mean,
             paper_steps=(300, 300),
             gentle_steps=40,
         ),
-        "mask": Entry(
+        "mask": NamedDegradation(
             title="a Gaussian hole that grows in the middle",
             build=lambda steps, side, others: Mask(steps=steps, std=0.2 if side > _LARGE_SIDE else 0.1),
             paper_steps=(50, 100),
             gentle_steps=50,
         ),
-        "mask_random": Entry(
+        "mask_random": NamedDegradation(
             title="a Gaussian hole that grows anywhere",
             build=lambda steps, side, others: Mask(steps=steps, random_centre=True),
             paper_steps=(50, 50),
             gentle_steps=50,
         ),
-        "mask_colour": Entry(
+        "mask_colour": NamedDegradation(
             title="fades to a colour of its own from the outside in, for generation",
             build=lambda steps, side, others: Mask(steps=steps, std=0.05, fill="colour", order="inwards"),
             paper_steps=(750, 750),
             gentle_steps=750,
         ),
-        "pixelate": Entry(
+        "pixelate": NamedDegradation(
             title="ever larger pixels",
             build=lambda steps, side, others: Pixelate(steps=steps),
             paper_steps=(3, 4),
             gentle_steps=3,
         ),
-        "snow": Entry(
+        "snow": NamedDegradation(
             title="snow",
             build=lambda steps, side, others: Snow(steps=steps, level=4 if side > _LARGE_SIDE else 3),
             paper_steps=(200, 200),
             gentle_steps=40,
         ),
-        "desaturate": Entry(
+        "desaturate": NamedDegradation(
             title="colours fade to grey",
             build=lambda steps, side, others: Desaturate(steps=steps),
             paper_steps=(20, 20),
             gentle_steps=20,
         ),
-        "animorphosis": Entry(
+        "animorphosis": NamedDegradation(
             title="turns into an image of another set", build=_animorphosis, paper_steps=(200, 200), gentle_steps=40
         ),
-        "noise": Entry(
+        "noise": NamedDegradation(
             title="Gaussian noise, the hot baseline",
             build=lambda steps, side, others: Noise(steps=steps),
             paper_steps=(200, 200),
@@ -145,8 +145,8 @@ DEGRADATIONS: Final[Mapping[str, Entry]] = MappingProxyType(
 )
 
 
-def get_degradation(name: str) -> Entry:
-    """The entry of that name.
+def get_degradation(name: str) -> NamedDegradation:
+    """The degradation of that name.
 
     Raises:
         ValueError: unknown name; the message lists the known ones.

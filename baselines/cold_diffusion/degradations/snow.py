@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from easy_to_hard.baselines.cold_diffusion.degradations import Degradation, Shape, gaussian
-from easy_to_hard.baselines.cold_diffusion.degradations_linear import convolution_matrix
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Degradation, Shape, gaussian
+from easy_to_hard.baselines.cold_diffusion.degradations.separable import convolution_matrix
 from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
+from easy_to_hard.generators.integers import check_field
 
 _GREY_WEIGHTS: Final = (0.299, 0.587, 0.114)
 
@@ -69,7 +70,7 @@ class Snow(Degradation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require("level", self.level in SNOW_LEVELS, f"one of {', '.join(map(str, SNOW_LEVELS))}")
+        check_field(self, "level", self.level in SNOW_LEVELS, f"one of {', '.join(map(str, SNOW_LEVELS))}")
 
     def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
         batch, channels, height, width = shape
