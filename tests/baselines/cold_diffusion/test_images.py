@@ -58,7 +58,7 @@ def test_run_is_whole_and_the_same_again(mnist_root: Path, tmp_path: Path) -> No
     assert result.settings["features"] == "features of a small CNN trained on MNIST here"
     for name in ("grid.png", "generated.png"):
         assert (tmp_path / "a" / name).read_bytes()[:4] == b"\x89PNG"
-    other = run_on_images(replace(recipe, seeds=(1,), generate=0), tmp_path / "a")
+    other = run(replace(recipe, seeds=(1,), generate=0), tmp_path / "a")
     assert find_measurement(other.measurements, "RMSE", {"state": "direct"}).low is None
     assert [claim.held for claim in other.claims] == [None, None, None]
     with pytest.raises(ValueError, match=r"it is of a run that differs in severities"):
