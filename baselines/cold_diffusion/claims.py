@@ -61,32 +61,32 @@ def compare(values: Mapping[tuple[str, str], float], num_items: int) -> list[Fig
 
 def image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
     """The paper's claims, judged by the figures; not tested where direct restoration gains nothing."""
-    texts: dict[str, tuple[str, tuple[str, str], Direction, float, str]] = {
-        "Restoring step by step with Algorithm 2 gives a lower FID than restoring at once.": (
-            "FID difference",
-            ("algorithm_2", "direct"),
+    ways: list[tuple[str, tuple[str, str, str], Direction, float, str]] = [
+        (
+            "Restoring step by step with Algorithm 2 gives a lower FID than restoring at once.",
+            ("FID difference", "algorithm_2", "direct"),
             "less",
             0.0,
             "FID of Algorithm 2 minus FID of direct restoration",
         ),
-        f"It costs little in RMSE: at most {SMALL_COST:g} times that of restoring at once.": (
-            "RMSE ratio",
-            ("algorithm_2", "direct"),
+        (
+            f"It costs little in RMSE: at most {SMALL_COST:g} times that of restoring at once.",
+            ("RMSE ratio", "algorithm_2", "direct"),
             "at most",
             SMALL_COST,
             "RMSE of Algorithm 2 over RMSE of direct restoration",
         ),
-        "Algorithm 1 is worse than Algorithm 2: its FID is higher.": (
-            "FID difference",
-            ("algorithm_1", "algorithm_2"),
+        (
+            "Algorithm 1 is worse than Algorithm 2: its FID is higher.",
+            ("FID difference", "algorithm_1", "algorithm_2"),
             "greater",
             0.0,
             "FID of Algorithm 1 minus FID of Algorithm 2",
         ),
-    }
+    ]
     gains = Criterion(name=_GAIN, direction="less", bound=1.0)
     statements = []
-    for text, (name, (state, against), direction, bound, words) in texts.items():
+    for text, (name, state, against), direction, bound, words in ways:
         condition: Condition = {"state": state, "against": against}
         criterion = Criterion(name=name, condition=condition, direction=direction, bound=bound, words=words)
         statements.append(Statement(text=text, source=f"{_PAPER}, section 4", criteria=(criterion,), needs=(gains,)))

@@ -12,7 +12,7 @@ from easy_to_hard.baselines.cold_diffusion.degradations import get_degradation
 from easy_to_hard.baselines.cold_diffusion.nets import ConvNextUNet
 from easy_to_hard.baselines.cold_diffusion.nets_ddpm import DdpmUNet
 from easy_to_hard.baselines.cold_diffusion.on_puzzles.degradations import map_degradation
-from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import map_codec
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import check_solvable
 from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.baselines.kit.seeds import seeded
 from easy_to_hard.baselines.kit.training import LoopConfig
@@ -231,7 +231,7 @@ class PuzzleRecipe(ReferenceRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer_fields(self)
-        map_codec(self.data)
+        check_solvable(self.data)
         for name in ("trained_steps", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -433,7 +433,7 @@ def get_puzzle_recipe(preset: str, task: str) -> PuzzleRecipe:
     Raises:
         ValueError: unknown preset or task; the message lists the known ones.
     """
-    map_codec(task)
+    check_solvable(task)
     return _get(PUZZLE_RECIPES, preset, task)
 
 

@@ -23,14 +23,12 @@ class NamedDegradation:
     """A degradation in the registry.
 
     Attributes:
-        title: what it does, in a line.
         build: makes it as in the paper.
         paper_steps: T in the paper, for images of up to 64 pixels a side (MNIST, CIFAR-10) and for larger ones.
         gentle: makes it so that a small net learns to undo it in minutes; None for as in the paper.
         gentle_steps: T then.
     """
 
-    title: str
     build: Build
     paper_steps: tuple[int, int]
     gentle: Build | None = None
@@ -61,10 +59,6 @@ def _blur(steps: int, side: int, others: Tensor | None) -> Blur:
     return Blur(steps=steps, std=7.0, kernel_size=11)
 
 
-def _gentle_blur(steps: int, side: int, others: Tensor | None) -> Blur:
-    return Blur(steps=steps, std=1.5)
-
-
 def _blur_to_mean(steps: int, side: int, others: Tensor | None) -> Blur:
     return Blur(steps=steps, std=0.01, growth="exponential", kernel_size=27, to_mean=True)
 
@@ -75,72 +69,39 @@ def _animorphosis(steps: int, side: int, others: Tensor | None) -> Animorphosis:
     return Animorphosis(steps=steps, others=others)
 
 
+def _named(build: Build, paper_steps: tuple[int, int], gentle_steps: int) -> NamedDegradation:
+    return NamedDegradation(build=build, paper_steps=paper_steps, gentle_steps=gentle_steps)
+
+
 DEGRADATIONS: Final[Mapping[str, NamedDegradation]] = MappingProxyType(
     {
         "blur": NamedDegradation(
-            title="Gaussian blur, kernel after kernel",
             build=_blur,
             paper_steps=(20, 200),
-            gentle=_gentle_blur,
+            gentle=lambda steps, side, others: Blur(steps=steps, std=1.5),
             gentle_steps=10,
         ),
-        "blur_offset": NamedDegradation(
-            title="Gaussian blur as on CIFAR-10, its std from 0.35 by 0.01",
-            build=lambda steps, side, others: Blur(steps=steps, std=0.01, growth="offset", padding="reflect"),
-            paper_steps=(50, 50),
-            gentle_steps=50,
+        # As on CIFAR-10.
+        "blur_offset": _named(
+            lambda steps, side, others: Blur(steps=steps, std=0.01, growth="offset", padding="reflect"), (50, 50), 50
         ),
-        "blur_to_mean": NamedDegradation(
-            title="Gaussian blur down to the mean colour, for generation",
-            build=_blur_to_mean,
-            paper_steps=(300, 300),
-            gentle_steps=40,
+        # For generation, as "mask_colour" is.
+        "blur_to_mean": _named(_blur_to_mean, (300, 300), 40),
+        "mask": _named(
+            lambda steps, side, others: Mask(steps=steps, std=0.2 if side > _LARGE_SIDE else 0.1), (50, 100), 50
         ),
-        "mask": NamedDegradation(
-            title="a Gaussian hole that grows in the middle",
-            build=lambda steps, side, others: Mask(steps=steps, std=0.2 if side > _LARGE_SIDE else 0.1),
-            paper_steps=(50, 100),
-            gentle_steps=50,
+        "mask_random": _named(lambda steps, side, others: Mask(steps=steps, random_centre=True), (50, 50), 50),
+        "mask_colour": _named(
+            lambda steps, side, others: Mask(steps=steps, std=0.05, fill="colour", order="inwards"), (750, 750), 750
         ),
-        "mask_random": NamedDegradation(
-            title="a Gaussian hole that grows anywhere",
-            build=lambda steps, side, others: Mask(steps=steps, random_centre=True),
-            paper_steps=(50, 50),
-            gentle_steps=50,
+        "pixelate": _named(lambda steps, side, others: Pixelate(steps=steps), (3, 4), 3),
+        "snow": _named(
+            lambda steps, side, others: Snow(steps=steps, level=4 if side > _LARGE_SIDE else 3), (200, 200), 40
         ),
-        "mask_colour": NamedDegradation(
-            title="fades to a colour of its own from the outside in, for generation",
-            build=lambda steps, side, others: Mask(steps=steps, std=0.05, fill="colour", order="inwards"),
-            paper_steps=(750, 750),
-            gentle_steps=750,
-        ),
-        "pixelate": NamedDegradation(
-            title="ever larger pixels",
-            build=lambda steps, side, others: Pixelate(steps=steps),
-            paper_steps=(3, 4),
-            gentle_steps=3,
-        ),
-        "snow": NamedDegradation(
-            title="snow",
-            build=lambda steps, side, others: Snow(steps=steps, level=4 if side > _LARGE_SIDE else 3),
-            paper_steps=(200, 200),
-            gentle_steps=40,
-        ),
-        "desaturate": NamedDegradation(
-            title="colours fade to grey",
-            build=lambda steps, side, others: Desaturate(steps=steps),
-            paper_steps=(20, 20),
-            gentle_steps=20,
-        ),
-        "animorphosis": NamedDegradation(
-            title="turns into an image of another set", build=_animorphosis, paper_steps=(200, 200), gentle_steps=40
-        ),
-        "noise": NamedDegradation(
-            title="Gaussian noise, the hot baseline",
-            build=lambda steps, side, others: Noise(steps=steps),
-            paper_steps=(200, 200),
-            gentle_steps=40,
-        ),
+        "desaturate": _named(lambda steps, side, others: Desaturate(steps=steps), (20, 20), 20),
+        "animorphosis": _named(_animorphosis, (200, 200), 40),
+        # The hot baseline.
+        "noise": _named(lambda steps, side, others: Noise(steps=steps), (200, 200), 40),
     }
 )
 

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.cold_diffusion.on_puzzles.orders import growth_orders, peeling_orders
-from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps, map_codec
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps
 from easy_to_hard.baselines.cold_diffusion.sampling import Degrade, at_severity, checked, per_item
 
 Prepare: TypeAlias = Callable[[SolutionMaps, int], Degrade]
@@ -37,26 +37,24 @@ class MapDegradation:
 
     Attributes:
         task: whose.
-        title: what it does, in a line.
         prepare: (puzzles, steps) to D(y (B, 1, *size), severity (B,) int64 from 0 to steps), for these puzzles.
     """
 
     task: str
-    title: str
     prepare: Prepare
 
 
 def _maze_arrays(puzzles: SolutionMaps) -> tuple[Tensor, Tensor]:
     """(B, P, P) uint8 positions on the CPU, and (B, 1, P, P) what is known: walls -1, start and goal 1, else 0."""
     free, start, goal = puzzles.condition.unbind(1)
-    return (free + start + 2 * goal).to("cpu", torch.uint8), map_codec(puzzles.task).known(puzzles)
+    return (free + start + 2 * goal).to("cpu", torch.uint8), puzzles.known()
 
 
 def _chosen(clean: Tensor) -> Tensor:
     return (clean[:, 0] > 0).cpu()
 
 
-def _growth(by_distance: bool) -> Prepare:
+def _growth(*, by_distance: bool) -> Prepare:
     def prepare(puzzles: SolutionMaps, steps: int) -> Degrade:
         positions, known = _maze_arrays(puzzles)
 
@@ -90,7 +88,7 @@ def _path_peeling(puzzles: SolutionMaps, steps: int) -> Degrade:
     return checked(degraded, steps)
 
 
-def _prefix_masking(to_input: bool) -> Prepare:
+def _prefix_masking(*, to_input: bool) -> Prepare:
     def prepare(puzzles: SolutionMaps, steps: int) -> Degrade:
         places = torch.arange(puzzles.solutions.shape[-1], device=puzzles.solutions.device)
         behind = puzzles.condition if to_input else torch.zeros_like(puzzles.condition)
@@ -106,23 +104,11 @@ def _prefix_masking(to_input: bool) -> Prepare:
 
 MAP_DEGRADATIONS: Final[Mapping[str, MapDegradation]] = MappingProxyType(
     {
-        "dead_end_growth": MapDegradation(
-            task="mazes", title="the path and the nearest share of the other positions", prepare=_growth(False)
-        ),
-        "growth_by_distance": MapDegradation(
-            task="mazes", title="the path and all that is within a distance of it", prepare=_growth(True)
-        ),
-        "path_peeling": MapDegradation(
-            task="mazes", title="the path without its end towards the goal", prepare=_path_peeling
-        ),
-        "prefix_masking": MapDegradation(
-            task="prefix_sums", title="the first parities, and nothing behind them", prepare=_prefix_masking(False)
-        ),
-        "prefix_to_input": MapDegradation(
-            task="prefix_sums",
-            title="the first parities, and the input's bits behind them",
-            prepare=_prefix_masking(True),
-        ),
+        "dead_end_growth": MapDegradation(task="mazes", prepare=_growth(by_distance=False)),
+        "growth_by_distance": MapDegradation(task="mazes", prepare=_growth(by_distance=True)),
+        "path_peeling": MapDegradation(task="mazes", prepare=_path_peeling),
+        "prefix_masking": MapDegradation(task="prefix_sums", prepare=_prefix_masking(to_input=False)),
+        "prefix_to_input": MapDegradation(task="prefix_sums", prepare=_prefix_masking(to_input=True)),
     }
 )
 

@@ -5,7 +5,7 @@ back from there is solving. The number of steps back is free, as the iterations 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -15,7 +15,7 @@ import torch
 from easy_to_hard.baselines.cold_diffusion.claims import claims
 from easy_to_hard.baselines.cold_diffusion.on_puzzles.nets import SolutionNet, part_of_net, train_restorer
 from easy_to_hard.baselines.cold_diffusion.on_puzzles.restorers import (
-    ERROR_PATTERNS,
+    NOISES,
     MazeSolver,
     NetRestorer,
     NoisyOracle,
@@ -25,7 +25,6 @@ from easy_to_hard.baselines.cold_diffusion.on_puzzles.restorers import (
 )
 from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps, first_maps
 from easy_to_hard.baselines.cold_diffusion.on_puzzles.solving import (
-    SolveScore,
     score_answers,
     solve_puzzles,
     way_back,
@@ -181,7 +180,7 @@ def trials_of_oracles(run: OracleTrials, difficulties: Iterable[int], seed: int)
                 trial = partial(Trial, degradation=degradation, sampler=sampler, steps=steps)
                 for difficulty in difficulties:
                     yield trial(restorer=oracle, name="oracle", difficulty=difficulty)
-                for noise in ERROR_PATTERNS:
+                for noise in NOISES:
                     for probability in run.probabilities:
                         yield trial(
                             restorer=NoisyOracle(noise=noise, probability=probability, seed=seed),
@@ -213,8 +212,7 @@ def _tried(task: str, trial: Trial, instances: Instances, puzzles: SolutionMaps)
     answers = solve_puzzles(
         trial.restorer, puzzles, degradation=trial.degradation, sampler=trial.sampler, steps=trial.steps
     )
-    score = score_answers(task, trial.difficulty, instances, answers)
-    return {"condition": trial.condition, "score": asdict(score)}
+    return {"condition": trial.condition, **score_answers(task, trial.difficulty, instances, answers)}
 
 
 def measurements_of(seeds: Sequence[Sequence[Row]]) -> Iterator[Measurement]:
@@ -224,28 +222,24 @@ def measurements_of(seeds: Sequence[Sequence[Row]]) -> Iterator[Measurement]:
     t), and so is "solve rate over seeds", whose interval also holds what differs from one trained net to another.
 
     Args:
-        seeds: the rows of each: {"condition": of the measurement, "score": fields of a `SolveScore`}.
+        seeds: the rows of each: "condition" of the measurement, and what `score_answers` gives.
     """
-    conditions: dict[str, dict[str, Any]] = {}
-    scores: dict[str, list[SolveScore]] = {}
+    tried: dict[str, list[Row]] = {}
     for row in (row for rows in seeds for row in rows):
-        key = repr(row["condition"])
-        conditions.setdefault(key, row["condition"])
-        scores.setdefault(key, []).append(SolveScore(**row["score"]))
-    for key, condition in conditions.items():
-        found = scores[key]
-        total, num_seeds, num_items = sum(score.num_items for score in found), len(found), found[0].num_items
-        solved = sum(score.num_solved for score in found)
+        tried.setdefault(repr(row["condition"]), []).append(row)
+    for found in tried.values():
+        condition, num_seeds, num_items = found[0]["condition"], len(found), found[0]["num_items"]
+        total, solved = (sum(row[count] for row in found) for count in ("num_items", "num_solved"))
         yield of_share("solve rate", solved, total, condition=condition, num_seeds=num_seeds)
         if condition["restorer"] == "oracle":
             continue
         if num_seeds > 1:
-            shares = [score.num_solved / score.num_items for score in found]
+            shares = [row["num_solved"] / row["num_items"] for row in found]
             yield over_seeds("solve rate over seeds", shares, unit=SHARE, condition=condition, num_items=num_items)
-        f1 = [score.mean_f1 for score in found]
+        f1 = [row["mean_f1"] for row in found]
         yield over_seeds("F1", f1, unit=SHARE, condition=condition, num_items=num_items)
-        for check in found[0].checks:
-            passed = sum(score.checks[check] for score in found)
+        for check in found[0]["checks"]:
+            passed = sum(row["checks"][check] for row in found)
             yield of_share(f"{check} rate", passed, total, condition=condition, num_seeds=num_seeds)
 
 

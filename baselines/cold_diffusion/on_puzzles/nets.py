@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.cold_diffusion.on_puzzles.degradations import MAP_DEGRADATIONS
-from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps, as_maps, map_codec
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps, as_maps
 from easy_to_hard.baselines.cold_diffusion.recipes import NetTrials, PuzzleRecipe
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of, seeded
@@ -90,16 +90,16 @@ class SolutionNet(nn.Module):
 
 def build_net(recipe: PuzzleRecipe, run: NetTrials, seed: int) -> SolutionNet:
     """The net before training; the seed decides its weights, and torch's own random state is left as it was."""
-    maps = map_codec(recipe.data)
+    dimensions, channels = (2, 3) if recipe.data == "mazes" else (1, 1)
     with seeded("weights", seed):
         net = SolutionNet(
-            dimensions=maps.dimensions,
-            condition_channels=maps.condition_channels,
+            dimensions=dimensions,
+            condition_channels=channels,
             width=recipe.width,
             blocks=recipe.blocks,
             time_code=run.time_code,
         )
-    if maps.dimensions == 2:
+    if dimensions == 2:
         # Twice as fast on a CPU.
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
@@ -125,19 +125,30 @@ def restoration_loss(logits: Tensor, puzzles: SolutionMaps) -> Tensor:
         logits: (B, 1, *size) float.
         puzzles: B of them.
     """
-    hidden = (map_codec(puzzles.task).known(puzzles) == 0).float()
+    hidden = (puzzles.known() == 0).float()
     losses = F.binary_cross_entropy_with_logits(logits.float(), (puzzles.solutions > 0).float(), reduction="none")
     return (losses * hidden).sum() / hidden.sum()
 
 
-def build_loop(recipe: PuzzleRecipe, run: NetTrials, seed: int, device: torch.device) -> Loop:
-    """The training of a net to restore, in one step, solutions of severities drawn uniformly (equation 2).
+def train_restorer(
+    recipe: PuzzleRecipe, run: NetTrials, seed: int, folder: RunFolder, *, device: torch.device, progress: bool
+) -> SolutionNet:
+    """Train a net to restore, in one step, solutions of severities drawn uniformly (equation 2).
 
     Args:
         recipe: how.
         run: which net, and of which degradation.
         seed: of weights, puzzles and severities.
+        folder: of the run; a training that was stopped goes on from there.
         device: where.
+        progress: whether to show a bar.
+
+    Returns:
+        the net, in evaluation mode.
+
+    Raises:
+        RuntimeError: the loss is no longer finite; the message gives the step.
+        ValueError: the checkpoint is of another training.
     """
     degradation = MAP_DEGRADATIONS[run.degradation]
 
@@ -152,24 +163,9 @@ def build_loop(recipe: PuzzleRecipe, run: NetTrials, seed: int, device: torch.de
     settings = {name: getattr(recipe, name) for name in names}
     settings |= {"degradation": run.degradation, "time_code": run.time_code}
     net = build_net(recipe, run, seed).to(device)
-    return Loop(net, loss_at, replace(recipe.loop, seed=seed), settings)
-
-
-def train_restorer(
-    recipe: PuzzleRecipe, run: NetTrials, seed: int, folder: RunFolder, *, device: torch.device, progress: bool
-) -> SolutionNet:
-    """Train a net, or take it up from the run's folder; arguments as `build_loop`.
-
-    Returns:
-        the net, in evaluation mode.
-
-    Raises:
-        RuntimeError: the loss is no longer finite; the message gives the step.
-        ValueError: the checkpoint is of another training.
-    """
-    loop = build_loop(recipe, run, seed, device)
+    loop = Loop(net, loss_at, replace(recipe.loop, seed=seed), settings)
     train_part(loop, folder, part_of_net(run, seed), progress=progress)
-    return cast(SolutionNet, loop.net)
+    return net
 
 
 def part_of_net(run: NetTrials, seed: int) -> str:

@@ -3,16 +3,15 @@
 All of them answer with maps of -1 and 1, as solutions are, and with what the puzzle shows where it shows it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.cold_diffusion.on_puzzles.nets import SolutionNet
-from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps, map_codec
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps
 from easy_to_hard.baselines.cold_diffusion.sampling import Restore, per_item
 from easy_to_hard.baselines.kit.precision import Precision, autocast
 from easy_to_hard.baselines.kit.seeds import generator_of
@@ -27,7 +26,7 @@ MazeSolver: TypeAlias = Callable[[Tensor, int], Tensor]
 
 def with_known(puzzles: SolutionMaps, on: Tensor) -> Tensor:
     """(B, 1, *size) bool estimates to maps of -1 and 1, with what the puzzle shows put in."""
-    known = map_codec(puzzles.task).known(puzzles)
+    known = puzzles.known()
     return torch.where(known != 0, known, torch.where(on, 1.0, -1.0))
 
 
@@ -102,26 +101,8 @@ def oracle(puzzles: SolutionMaps, steps: int) -> Restore:
     return lambda states, severity: puzzles.solutions
 
 
-@dataclass(frozen=True, kw_only=True)
-class ErrorPattern:
-    """Which positions a noisy oracle gets wrong.
-
-    Attributes:
-        fresh: whether others at each step, or always the same.
-        fading: whether in proportion to the severity.
-    """
-
-    fresh: bool
-    fading: bool = False
-
-
-ERROR_PATTERNS: Final[Mapping[str, ErrorPattern]] = MappingProxyType(
-    {
-        "frozen": ErrorPattern(fresh=False),
-        "fresh": ErrorPattern(fresh=True),
-        "fading": ErrorPattern(fresh=True, fading=True),
-    }
-)
+NOISES: Final = ("frozen", "fresh", "fading")
+"""Kinds of errors: the same positions are wrong at each step, others are, or others in proportion to the severity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +110,7 @@ class NoisyOracle:
     """The solution but for positions that are turned round, each with the same probability.
 
     Attributes:
-        noise: name in `ERROR_PATTERNS`.
+        noise: name in `NOISES`.
         probability: of a position being wrong, in [0, 1], at full severity.
         seed: of which.
 
@@ -143,21 +124,20 @@ class NoisyOracle:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        if self.noise not in ERROR_PATTERNS:
-            raise ValueError(f"unknown noise {self.noise!r}: choose one of {', '.join(ERROR_PATTERNS)}")
+        if self.noise not in NOISES:
+            raise ValueError(f"unknown noise {self.noise!r}: choose one of {', '.join(NOISES)}")
         if not 0 <= self.probability <= 1:
             raise ValueError(f"probability must be from 0 to 1, not {self.probability}")
 
     def __call__(self, puzzles: SolutionMaps, steps: int) -> Restore:
         """The restorer of these puzzles."""
-        noise = ERROR_PATTERNS[self.noise]
 
         def restore(states: Tensor, severity: Tensor) -> Tensor:
-            step = int(severity[0]) if noise.fresh else 0
+            step = int(severity[0]) if self.noise != "frozen" else 0
             generator = generator_of("noise", self.seed, step)
             draws = torch.rand(puzzles.solutions.shape, generator=generator).to(states.device)
-            most = self.probability * (severity / steps if noise.fading else torch.ones_like(severity / steps))
-            wrong = draws < per_item(most, states)
+            level = severity / steps if self.noise == "fading" else torch.ones_like(severity / steps)
+            wrong = draws < per_item(self.probability * level, states)
             return with_known(puzzles, (puzzles.solutions > 0) ^ wrong)
 
         return restore

@@ -1,7 +1,5 @@
 """Solving puzzles by cold diffusion: a way back from what the puzzle shows, and how good its answers are."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,27 +7,11 @@ from torch import Tensor
 
 from easy_to_hard.baselines.cold_diffusion.on_puzzles.degradations import MAP_DEGRADATIONS, fully_degraded
 from easy_to_hard.baselines.cold_diffusion.on_puzzles.restorers import PrepareRestorer
-from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps, map_codec
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps
 from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS, OnStep
-from easy_to_hard.scores.scoring import exact_match
+from easy_to_hard.baselines.kit.run_folder import Row
+from easy_to_hard.scores.scoring import Tally
 from easy_to_hard.tasks import Instances, get_task
-
-
-@dataclass(frozen=True, kw_only=True)
-class SolveScore:
-    """What came of a number of puzzles.
-
-    Attributes:
-        num_items: puzzles.
-        num_solved: answers that are the solution at every position.
-        checks: name -> answers that pass that check of the task, {"valid_path": 98} of mazes.
-        mean_f1: F1 of the positions that are 1, mean over the puzzles, in [0, 1].
-    """
-
-    num_items: int
-    num_solved: int
-    checks: dict[str, int]
-    mean_f1: float
 
 
 def mean_f1(predictions: NDArray[np.uint8], targets: NDArray[np.uint8]) -> float:
@@ -45,17 +27,22 @@ def mean_f1(predictions: NDArray[np.uint8], targets: NDArray[np.uint8]) -> float
     return float(np.where(marked == 0, 1.0, 2 * hits / np.maximum(marked, 1)).mean())
 
 
-def score_answers(task: str, difficulty: int, instances: Instances, predictions: NDArray[np.uint8]) -> SolveScore:
-    """Score answers (N, *target shape) uint8 in {0, 1} to N instances."""
+def score_answers(task: str, difficulty: int, instances: Instances, predictions: NDArray[np.uint8]) -> Row:
+    """How good the answers (N, *target shape) uint8 in {0, 1} to N instances are.
+
+    Returns:
+        "num_items"; "num_solved", right at every position; "checks": name -> how many pass that check of the task,
+        {"valid_path": 98} of mazes; "mean_f1", see there.
+    """
     facts = get_task(task)
-    targets = facts.encode(instances.data, difficulty, None)[1]
-    checks = facts.judge(instances, predictions, difficulty)
-    return SolveScore(
-        num_items=len(targets),
-        num_solved=int(exact_match(predictions, targets).sum()),
-        checks={name: int(passed.sum()) for name, passed in checks.items()},
-        mean_f1=mean_f1(predictions, targets),
-    )
+    tally = Tally(facts, difficulty)
+    tally.add(instances, predictions)
+    return {
+        "num_items": tally.num_items,
+        "num_solved": tally.num_correct,
+        "checks": dict(tally.checks),
+        "mean_f1": mean_f1(predictions, facts.encode(instances.data, difficulty, None)[1]),
+    }
 
 
 def solve_puzzles(
@@ -84,7 +71,7 @@ def solve_puzzles(
     with torch.no_grad():
         start = fully_degraded(degrade, puzzles, steps)
         final = SAMPLERS[sampler](restorer(puzzles, steps), degrade, start, steps, on_step=on_step)
-    return map_codec(puzzles.task).predictions(final)
+    return puzzles.answers(final)
 
 
 def way_back(
