@@ -96,10 +96,10 @@ def plot_solving(
     panels = top.subplots(1, 2, sharey=True)
     for axes, sampler in zip(panels, _ALGORITHMS, strict=True):
         curves = curves_of(measurements, restorer=restorer, degradation=degradation, sampler=sampler)
-        colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.88, max(len(curves), 1)))
-        for colour, (difficulty, (steps, rates)) in zip(colours, curves.items(), strict=True):
+        colors = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.88, max(len(curves), 1)))
+        for color, (difficulty, (steps, rates)) in zip(colors, curves.items(), strict=True):
             label = f"{difficulty_name} {difficulty}"
-            axes.plot(steps, [100 * rate for rate in rates], "o-", markersize=3, color=colour, label=label)
+            axes.plot(steps, [100 * rate for rate in rates], "o-", markersize=3, color=color, label=label)
         axes.axvline(trained_steps, color="0.55", linewidth=1, linestyle=":", label="as in training")
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:g}")
@@ -126,7 +126,7 @@ def _draw_strip(figure: Any, puzzles: SolutionMaps, states: dict[int, Tensor]) -
 
 
 def maze_picture(condition: Tensor, state: Tensor) -> NDArray[np.float64]:
-    """A state as a picture (P, P, 3) in [0, 1]: blue what is left as path, grey what is gone, dark walls.
+    """A state as a picture (P, P, 3) in [0, 1]: blue what is left as path, gray what is gone, dark walls.
 
     Args:
         condition: (3, P, P) float: free, start, goal.

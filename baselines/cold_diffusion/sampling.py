@@ -17,7 +17,7 @@ Degrade: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(clean (B, C, *size) float, severity (B,) int64 from 0 to steps) -> degraded, of the clean one's shape.
 
 Whatever is random in it is frozen: the same clean state and severity give the same degraded state for as long as the
-trajectory lasts (a mask's place, a layer of snow, a colour).
+trajectory lasts (a mask's place, a layer of snow, a color).
 """
 
 Restore: TypeAlias = Callable[[Tensor, Tensor], Tensor]

@@ -90,9 +90,9 @@ DEGRADATIONS: Final[Mapping[str, NamedDegradation]] = MappingProxyType(
         "mask": _named(
             lambda steps, side, others: Mask(steps=steps, std=0.2 if side > _LARGE_SIDE else 0.1), (50, 100), 50
         ),
-        "mask_random": _named(lambda steps, side, others: Mask(steps=steps, random_centre=True), (50, 50), 50),
+        "mask_random": _named(lambda steps, side, others: Mask(steps=steps, random_center=True), (50, 50), 50),
         "mask_colour": _named(
-            lambda steps, side, others: Mask(steps=steps, std=0.05, fill="colour", order="inwards"), (750, 750), 750
+            lambda steps, side, others: Mask(steps=steps, std=0.05, fill="color", order="inwards"), (750, 750), 750
         ),
         "pixelate": _named(lambda steps, side, others: Pixelate(steps=steps), (3, 4), 3),
         "snow": _named(

@@ -24,14 +24,14 @@ class Degradation(ABC):
 
     Attributes:
         steps: T, at least 1.
-        colour_only: (of the class) whether images must have three channels.
+        color_only: (of the class) whether images must have three channels.
 
     Raises:
         ValueError: a setting out of its range.
     """
 
     steps: int
-    colour_only: ClassVar[bool] = False
+    color_only: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
@@ -55,7 +55,7 @@ class Degradation(ABC):
         if len(shape) != 4:
             raise ValueError(f"images must be of shape (batch, channels, height, width), not {tuple(shape)}")
         batch, channels, height, width = shape
-        if self.colour_only and channels != 3:
+        if self.color_only and channels != 3:
             raise ValueError(f"{type(self).__name__} needs images with 3 channels, not {channels}")
         return self._checked(self._freeze((batch, channels, height, width), rng, torch.device(device)), shape)
 
@@ -87,7 +87,7 @@ class Blending(Degradation):
         """
 
 
-def gaussian(length: int, std: float, centre: float | None = None) -> Tensor:
-    """exp(-(i - centre)^2 / (2 std^2)) for i from 0: (length,) float64; by default centred."""
-    middle = (length - 1) / 2 if centre is None else centre
+def gaussian(length: int, std: float, center: float | None = None) -> Tensor:
+    """exp(-(i - center)^2 / (2 std^2)) for i from 0: (length,) float64; by default centered."""
+    middle = (length - 1) / 2 if center is None else center
     return torch.exp(-((torch.arange(length, dtype=torch.float64) - middle) ** 2) / (2 * std**2))

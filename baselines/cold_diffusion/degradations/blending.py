@@ -1,6 +1,6 @@
 """Degradations that mix an image with something else: D(x, t) = a_t x + b_t z, pixel by pixel.
 
-z is black, a colour, another image, noise, or the image's own grey.
+z is black, a color, another image, noise, or the image's own gray.
 """
 
 import math
@@ -16,7 +16,7 @@ from easy_to_hard.baselines.cold_diffusion.degradations.base import Blending, De
 from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
 from easy_to_hard.generators.integers import check_field
 
-Fill = Literal["zero", "colour"]
+Fill = Literal["zero", "color"]
 Order = Literal["outwards", "inwards"]
 
 
@@ -25,21 +25,21 @@ class Mask(Blending):
     """Inpainting: a Gaussian hole that grows, D(x, t) = a_t x + (1 - a_t) c with a_t = prod_{i < t} (1 - G_i).
 
     G_i is a Gaussian of peak 1 and std `std * (i + first)`; pixels are not negative there, so a hole stays one. In
-    [-1, 1] the zero that fills it is mid-grey. The paper's: MNIST and CIFAR-10 std 0.1, first 1, T = 50, random centre;
-    CelebA std 0.2, T = 100, centred; generation std 0.05, first 1, T = 750, a colour.
+    [-1, 1] the zero that fills it is mid-gray. The paper's: MNIST and CIFAR-10 std 0.1, first 1, T = 50, random center;
+    CelebA std 0.2, T = 100, centered; generation std 0.05, first 1, T = 750, a color.
 
     Attributes:
         std: s, in pixels, above 0.
         first: m0, at least 1.
-        random_centre: each image has a hole of its own place, uniform over the image; else the middle.
-        fill: "zero", or "colour": c of each image is uniform in [-0.5, 0.5] per channel.
-        order: "outwards", or "inwards": what is lost first is what is far from the centre, 1 - a_t = prod_{i < T - t}
+        random_center: each image has a hole of its own place, uniform over the image; else the middle.
+        fill: "zero", or "color": c of each image is uniform in [-0.5, 0.5] per channel.
+        order: "outwards", or "inwards": what is lost first is what is far from the center, 1 - a_t = prod_{i < T - t}
             (1 - G_i), so that the last severity is c alone.
     """
 
     std: float = 0.1
     first: int = 1
-    random_centre: bool = False
+    random_center: bool = False
     fill: Fill = "zero"
     order: Order = "outwards"
 
@@ -51,32 +51,32 @@ class Mask(Blending):
         check_field(self, "order", self.order in get_args(Order), f"one of {', '.join(get_args(Order))}")
 
     def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
-        colours = torch.zeros(shape[0], shape[1], 1, 1)
-        if self.fill == "colour":
-            colours = torch.rand(colours.shape, generator=rng) - 0.5
-        return self._fade_to(colours.to(device), shape, rng)
+        colors = torch.zeros(shape[0], shape[1], 1, 1)
+        if self.fill == "color":
+            colors = torch.rand(colors.shape, generator=rng) - 0.5
+        return self._fade_to(colors.to(device), shape, rng)
 
     def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
-        """As `Blending` says: `last` is the colour."""
+        """As `Blending` says: `last` is the color."""
         batch, channels, height, width = last.shape
         return self._checked(self._fade_to(last, (batch, channels, height, width), rng), last.shape)
 
-    def _fade_to(self, colours: Tensor, shape: Shape, rng: torch.Generator) -> Degrade:
+    def _fade_to(self, colors: Tensor, shape: Shape, rng: torch.Generator) -> Degrade:
         batch, _, height, width = shape
-        kept = _kept_window(self, height, width, colours.device)
+        kept = _kept_window(self, height, width, colors.device)
         # The window is twice as large as the image, its hole in the middle; an image sees a part of it.
         tops, lefts = (
             torch.randint(0, side + 1, (batch,), generator=rng)
-            if self.random_centre
+            if self.random_center
             else torch.full((batch,), side // 2)
             for side in (height, width)
         )
-        rows = (tops.reshape(-1, 1, 1) + torch.arange(height).reshape(1, -1, 1)).to(colours.device)
-        columns = (lefts.reshape(-1, 1, 1) + torch.arange(width).reshape(1, 1, -1)).to(colours.device)
+        rows = (tops.reshape(-1, 1, 1) + torch.arange(height).reshape(1, -1, 1)).to(colors.device)
+        columns = (lefts.reshape(-1, 1, 1) + torch.arange(width).reshape(1, 1, -1)).to(colors.device)
 
         def degrade(images: Tensor, severity: Tensor) -> Tensor:
             share = kept[severity.reshape(-1, 1, 1), rows, columns].unsqueeze(1)
-            return share * images + (1 - share) * colours
+            return share * images + (1 - share) * colors
 
         return degrade
 
@@ -87,7 +87,7 @@ def _kept_window(mask: Mask, height: int, width: int, device: torch.device) -> T
     products = torch.ones(mask.steps + 1, 2 * height, 2 * width, dtype=torch.float64)
     for index in range(mask.steps):
         std = mask.std * (index + mask.first)
-        rows, columns = (gaussian(2 * side, std, centre=side - 1) for side in (height, width))
+        rows, columns = (gaussian(2 * side, std, center=side - 1) for side in (height, width))
         products[index + 1] = products[index] * (1 - torch.outer(rows, columns))
     return (products if mask.order == "outwards" else 1 - products.flip(0)).float().to(device)
 
@@ -163,7 +163,7 @@ Fading = Literal["linear", "constant"]
 
 @dataclass(frozen=True, kw_only=True)
 class Desaturate(Degradation):
-    """Colours fade to grey: step i (from 0) is f_i I + (1 - f_i) P, P the mean over the channels.
+    """Colors fade to gray: step i (from 0) is f_i I + (1 - f_i) P, P the mean over the channels.
 
     P P = P, so D(x, t) = F_t x + (1 - F_t) P x, F_t the product of the first t factors.
 
@@ -174,7 +174,7 @@ class Desaturate(Degradation):
 
     fading: Fading = "linear"
     factor: float = 0.9
-    colour_only: ClassVar[bool] = True
+    color_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -87,7 +87,7 @@ class Snow(Degradation):
             base = (images + 1) / 2
             if not self.fixed_brightness:
                 share = brightness[step].reshape(-1, 1, 1, 1)
-                base = share * base + (1 - share) * base.maximum(1.5 * _grey(base, channels) + 0.5)
+                base = share * base + (1 - share) * base.maximum(1.5 * _gray(base, channels) + 0.5)
             return 2 * (base + snow + snow.flip(2, 3)).clamp(0, 1) - 1
 
         return degrade
@@ -97,7 +97,7 @@ def _ramp(ends: tuple[float, float], steps: int) -> Tensor:
     return torch.linspace(*ends, steps, dtype=torch.float64).float()
 
 
-def _grey(images: Tensor, channels: int) -> Tensor:
+def _gray(images: Tensor, channels: int) -> Tensor:
     if channels != 3:
         return images.mean(dim=1, keepdim=True)
     weights = torch.tensor(_GREY_WEIGHTS, dtype=images.dtype, device=images.device)

@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 DEGRADATIONS: dict[str, Degradation] = {
     "blur": Blur(steps=4, std=1.0, to_mean=True),
     "pixelate": Pixelate(steps=3),
-    "colour": Mask(steps=4, std=0.5, fill="colour", order="inwards"),
+    "color": Mask(steps=4, std=0.5, fill="color", order="inwards"),
     "noise": Noise(steps=4),
     "others": Animorphosis(steps=4, others=IMAGES[:5].float() / 127.5 - 1),
 }
@@ -73,7 +73,7 @@ def test_oracle_makes_its_image_from_any_last_state(name: str) -> None:
         torch.testing.assert_close(made, wanted.clamp(0, 1), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["colour", "noise", "others"])
+@pytest.mark.parametrize("name", ["color", "noise", "others"])
 def test_frozen_at_a_state_ends_in_it(name: str) -> None:
     degradation = DEGRADATIONS[name]
     assert isinstance(degradation, Blending)
