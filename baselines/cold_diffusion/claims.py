@@ -1,6 +1,6 @@
 """What the paper says of its ways to restore, asked of images and of the benchmark's puzzles."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from easy_to_hard.baselines.kit.claims import CAN_SOLVE, Criterion, Direction, Statement, judge
@@ -125,7 +125,7 @@ def puzzle_claims(net: "NetTrials", trained_steps: int, measurements: Sequence[M
     where = f"{net.name}, {net.degradation}, difficulties {', '.join(map(str, net.difficulties))}, {middle} steps"
     derived = [of_share(f"{_BEST}, {where}", *max(ways.values(), key=lambda counts: counts[0] / counts[1]))]
     able = Criterion(name=derived[-1].name, direction="at least", bound=CAN_SOLVE)
-    oracle = _pooled(rates, lambda condition: condition["restorer"] == "oracle")
+    oracle = _pooled(rates, {"restorer": "oracle"})
     if oracle[1]:
         derived.append(of_share(_ORACLE, *oracle))
     statements = [
@@ -154,37 +154,20 @@ def puzzle_claims(net: "NetTrials", trained_steps: int, measurements: Sequence[M
 
 def _ways(rates: Sequence[Measurement], net: "NetTrials", steps: int) -> dict[str, Counts]:
     """What each way of restoring with the net solved; the direct answer has no steps."""
-    of_net = [
-        one
-        for one in rates
-        if one.condition["restorer"] == net.name and one.condition["degradation"] == net.degradation
-    ]
-    found = {"direct": _pooled(of_net, lambda condition: condition["sampler"] == "direct")}
-    for name in _ALGORITHMS:
-        found[name] = _pooled(
-            of_net, lambda condition, name=name: condition["sampler"] == name and condition["steps"] == steps
-        )
-    return found
+    of_net = {"restorer": net.name, "degradation": net.degradation}
+    ways = {name: _pooled(rates, of_net | {"sampler": name, "steps": steps}) for name in _ALGORITHMS}
+    return {"direct": _pooled(rates, of_net | {"sampler": "direct"}), **ways}
 
 
 def _noisy(rates: Sequence[Measurement]) -> dict[str, dict[str, Counts]]:
     """For each kind of noise what both algorithms solved with a restorer that makes such errors."""
-    noisy = [one for one in rates if one.condition["restorer"] == "noisy oracle"]
-    return {
-        str(noise): {
-            name: _pooled(
-                noisy,
-                lambda condition, name=name, noise=noise: condition["sampler"] == name and condition["noise"] == noise,
-            )
-            for name in _ALGORITHMS
-        }
-        for noise in dict.fromkeys(one.condition["noise"] for one in noisy)
-    }
+    kinds = dict.fromkeys(str(one.condition["noise"]) for one in rates if one.condition["restorer"] == "noisy oracle")
+    return {noise: {name: _pooled(rates, {"noise": noise, "sampler": name}) for name in _ALGORITHMS} for noise in kinds}
 
 
-def _pooled(rates: Sequence[Measurement], chosen: Callable[..., bool]) -> Counts:
-    """Solved and tried of all measurements whose condition is chosen."""
-    found = [one for one in rates if chosen(one.condition)]
+def _pooled(rates: Sequence[Measurement], facts: Condition) -> Counts:
+    """Solved and tried of all measurements under a condition that holds these facts."""
+    found = [one for one in rates if facts.items() <= one.condition.items()]
     return sum(round(one.value * one.num_items) for one in found), sum(one.num_items for one in found)
 
 

@@ -180,14 +180,14 @@ class ImageRecipe(ReferenceRecipe):
 
     @property
     def steps(self) -> int:
-        """T."""
+        """T, given or the degradation's."""
         if self.severities:
             return self.severities
         steps = get_degradation(self.degradation).steps(self.side, gentle=self.gentle)
         return min(steps, self.most_severities) if self.most_severities else steps
 
     def settings(self) -> dict[str, Any]:
-        """As every recipe has them; where the Inception weights are does not decide anything, but which features."""
+        """Whatever decides the figures; not where the Inception weights are: which features does."""
         settings = super().settings()
         del settings["inception_weights"], settings["loop"]["seed"]
         return settings
@@ -245,7 +245,7 @@ class PuzzleRecipe(ReferenceRecipe):
 
     @property
     def train_difficulty(self) -> int:
-        """Of the training data."""
+        """The difficulty of training data."""
         return get_task(self.data).train_difficulty
 
     def nets_of(self, number: int) -> tuple[NetTrials, ...]:
@@ -253,7 +253,7 @@ class PuzzleRecipe(ReferenceRecipe):
         return tuple(run for run in self.nets if run.num_seeds is None or number < run.num_seeds)
 
     def settings(self) -> dict[str, Any]:
-        """As every recipe has them, with keys as in JSON."""
+        """Whatever decides the figures, with keys as in JSON."""
         settings = super().settings()
         del settings["loop"]["seed"]
         return settings | {"items": {str(difficulty): count for difficulty, count in self.items.items()}}

@@ -71,20 +71,32 @@ class Degradation(ABC):
 
     @abstractmethod
     def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
-        """As `freeze`, of arguments that are checked; at severity 0 anything may come out."""
+        """Do what `freeze` does, with arguments that are checked; at severity 0 anything may come out."""
 
 
 class Blending(Degradation):
     """A degradation from the image to something else, which stays the same over a trajectory."""
 
     @abstractmethod
+    def draw_last(self, shape: Shape, rng: torch.Generator) -> Tensor:
+        """Draw what images turn into, (B, C, H, W) float32 or what can be broadcast to it, on the CPU."""
+
+    @abstractmethod
+    def _blend(self, last: Tensor, shape: Shape, rng: torch.Generator) -> Degrade:
+        """The degradation to the given end, with what else is random drawn."""
+
+    def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
+        return self._blend(self.draw_last(shape, rng).to(device), shape, rng)
+
     def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
-        """As `freeze`, but what images turn into is given, and not drawn.
+        """Freeze with an end that is given, and not drawn.
 
         Args:
             last: (B, C, H, W) float.
             rng: of what else is random.
         """
+        batch, channels, height, width = last.shape
+        return self._checked(self._blend(last, (batch, channels, height, width), rng), last.shape)
 
 
 def gaussian(length: int, std: float, center: float | None = None) -> Tensor:

@@ -4,7 +4,6 @@ z is black, a color, another image, noise, or the image's own gray.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, Literal, get_args
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.cold_diffusion.degradations.base import Blending, Degradation, Shape, gaussian
-from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
+from easy_to_hard.baselines.cold_diffusion.sampling import Degrade, per_item
 from easy_to_hard.generators.integers import check_field
 
 Fill = Literal["zero", "color"]
@@ -50,20 +49,14 @@ class Mask(Blending):
         check_field(self, "fill", self.fill in get_args(Fill), f"one of {', '.join(get_args(Fill))}")
         check_field(self, "order", self.order in get_args(Order), f"one of {', '.join(get_args(Order))}")
 
-    def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
-        colors = torch.zeros(shape[0], shape[1], 1, 1)
-        if self.fill == "color":
-            colors = torch.rand(colors.shape, generator=rng) - 0.5
-        return self._fade_to(colors.to(device), shape, rng)
+    def draw_last(self, shape: Shape, rng: torch.Generator) -> Tensor:
+        """Colors (B, C, 1, 1), or zeros."""
+        colors = torch.zeros(*shape[:2], 1, 1)
+        return torch.rand(colors.shape, generator=rng) - 0.5 if self.fill == "color" else colors
 
-    def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
-        """As `Blending` says: `last` is the color."""
-        batch, channels, height, width = last.shape
-        return self._checked(self._fade_to(last, (batch, channels, height, width), rng), last.shape)
-
-    def _fade_to(self, colors: Tensor, shape: Shape, rng: torch.Generator) -> Degrade:
+    def _blend(self, last: Tensor, shape: Shape, rng: torch.Generator) -> Degrade:
         batch, _, height, width = shape
-        kept = _kept_window(self, height, width, colors.device)
+        kept = _kept_window(self, height, width, last.device)
         # The window is twice as large as the image, its hole in the middle; an image sees a part of it.
         tops, lefts = (
             torch.randint(0, side + 1, (batch,), generator=rng)
@@ -71,12 +64,12 @@ class Mask(Blending):
             else torch.full((batch,), side // 2)
             for side in (height, width)
         )
-        rows = (tops.reshape(-1, 1, 1) + torch.arange(height).reshape(1, -1, 1)).to(colors.device)
-        columns = (lefts.reshape(-1, 1, 1) + torch.arange(width).reshape(1, 1, -1)).to(colors.device)
+        rows = (tops.reshape(-1, 1, 1) + torch.arange(height).reshape(1, -1, 1)).to(last.device)
+        columns = (lefts.reshape(-1, 1, 1) + torch.arange(width).reshape(1, 1, -1)).to(last.device)
 
         def degrade(images: Tensor, severity: Tensor) -> Tensor:
             share = kept[severity.reshape(-1, 1, 1), rows, columns].unsqueeze(1)
-            return share * images + (1 - share) * colors
+            return share * images + (1 - share) * last
 
         return degrade
 
@@ -103,30 +96,31 @@ def cosine_signal(steps: int) -> Tensor:
     return torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, dim=0)])
 
 
-def _mix(signal: Tensor, others: Tensor) -> Degrade:
-    """sqrt(A_t) x + sqrt(1 - A_t) z."""
-    kept, lost = (share.sqrt().float().to(others.device) for share in (signal, 1 - signal))
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _CosineBlending(Blending):
+    """D(x, t) = sqrt(A_t) x + sqrt(1 - A_t) z, z the same for all t."""
 
-    def degrade(images: Tensor, severity: Tensor) -> Tensor:
-        return kept[severity].reshape(-1, 1, 1, 1) * images + lost[severity].reshape(-1, 1, 1, 1) * others
+    def _blend(self, last: Tensor, shape: Shape, rng: torch.Generator) -> Degrade:
+        signal = cosine_signal(self.steps)
+        kept, lost = (share.sqrt().float().to(last.device) for share in (signal, 1 - signal))
 
-    return degrade
+        def degrade(images: Tensor, severity: Tensor) -> Tensor:
+            return per_item(kept[severity], images) * images + per_item(lost[severity], images) * last
 
-
-@dataclass(frozen=True, kw_only=True)
-class Noise(Blending):
-    """The hot baseline: D(x, t) = sqrt(A_t) x + sqrt(1 - A_t) z, z standard normal and the same for all t."""
-
-    def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
-        return _mix(cosine_signal(self.steps), torch.randn(shape, generator=rng).to(device))
-
-    def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
-        """As `Blending` says: `last` is the noise."""
-        return self._checked(_mix(cosine_signal(self.steps), last), last.shape)
+        return degrade
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Animorphosis(Blending):
+class Noise(_CosineBlending):
+    """The hot baseline: D(x, t) = sqrt(A_t) x + sqrt(1 - A_t) z, z standard normal."""
+
+    def draw_last(self, shape: Shape, rng: torch.Generator) -> Tensor:
+        """Standard normal noise."""
+        return torch.randn(shape, generator=rng)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Animorphosis(_CosineBlending):
     """Images turn into those of another set: as `Noise`, with z one of the others, drawn for each image.
 
     z stays the same for the whole trajectory. Were it estimated again from x_t at each step, D(xh, t) would be x_t
@@ -143,19 +137,12 @@ class Animorphosis(Blending):
         if self.others.ndim != 4 or not len(self.others):
             raise ValueError(f"others must be (N, C, H, W) with N at least 1, not {tuple(self.others.shape)}")
 
-    def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
-        _require_same_images(self.others.shape[1:], shape[1:])
-        drawn = torch.randint(len(self.others), (shape[0],), generator=rng)
-        return _mix(cosine_signal(self.steps), self.others[drawn].to(device))
-
-    def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
-        """As `Blending` says: `last` are the others."""
-        return self._checked(_mix(cosine_signal(self.steps), last), last.shape)
-
-
-def _require_same_images(others: Sequence[int], images: Sequence[int]) -> None:
-    if tuple(others) != tuple(images):
-        raise ValueError(f"the other images must be of shape {tuple(images)} as the images, not {tuple(others)}")
+    def draw_last(self, shape: Shape, rng: torch.Generator) -> Tensor:
+        """Some of the others; ValueError where images are of another shape."""
+        found = tuple(self.others.shape[1:])
+        if found != tuple(shape[1:]):
+            raise ValueError(f"the other images must be of shape {tuple(shape[1:])} as the images, not {found}")
+        return self.others[torch.randint(len(self.others), shape[:1], generator=rng)]
 
 
 Fading = Literal["linear", "constant"]
@@ -192,7 +179,7 @@ class Desaturate(Degradation):
         kept = torch.cat([torch.ones(1, dtype=torch.float64), self.factors().cumprod(0)]).float().to(device)
 
         def degrade(images: Tensor, severity: Tensor) -> Tensor:
-            share = kept[severity].reshape(-1, 1, 1, 1)
+            share = per_item(kept[severity], images)
             return share * images + (1 - share) * images.mean(dim=1, keepdim=True)
 
         return degrade

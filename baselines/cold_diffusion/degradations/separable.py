@@ -107,7 +107,7 @@ class Blur(Separable):
         return stds[self.growth]
 
     def matrices(self, size: int) -> Tensor:
-        """As `Separable` says."""
+        """The products of the first t kernels' matrices; see `Separable`."""
         composed = [torch.eye(size, dtype=torch.float64)]
         for index in range(self.steps):
             kernel = gaussian(self.kernel_size, self.std_at(index))
@@ -134,7 +134,7 @@ class Pixelate(Separable):
         check_field(self, "resizing", self.resizing in get_args(Resizing), f"one of {', '.join(get_args(Resizing))}")
 
     def matrices(self, size: int) -> Tensor:
-        """As `Separable` says; ValueError where an axis is too short."""
+        """The products of the first t resizings; see `Separable`. ValueError where an axis is too short."""
         if size < 2**self.steps:
             raise ValueError(f"images of side {size} cannot be pixelated {self.steps} times: steps must be lower")
         unit = torch.eye(size, dtype=torch.float64)

@@ -157,7 +157,7 @@ class Trial:
 
     @property
     def condition(self) -> dict[str, Any]:
-        """Of the measurement."""
+        """What the measurement is under."""
         facts = {"degradation": self.degradation, "restorer": self.name, "sampler": self.sampler}
         return {**facts, "difficulty": self.difficulty, "steps": self.steps, **self.more}
 

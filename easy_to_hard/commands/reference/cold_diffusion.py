@@ -62,7 +62,7 @@ class ColdDiffusion(MethodCommand):
         return self._on_images() if self.data in IMAGES else self._on_puzzles()
 
     def name_parts(self, recipe: "ReferenceRecipe") -> tuple[str, ...]:
-        """Of the default folder's name, after the method's."""
+        """What the default folder is called after, besides the method."""
         from easy_to_hard.baselines.cold_diffusion.recipes import ImageRecipe
 
         degradation = recipe.degradation if isinstance(recipe, ImageRecipe) else ""
