@@ -58,6 +58,9 @@ def test_run_is_whole_and_the_same_again(mnist_root: Path, tmp_path: Path) -> No
     assert result.settings["features"] == "features of a small CNN trained on MNIST here"
     for name in ("grid.png", "generated.png"):
         assert (tmp_path / "a" / name).read_bytes()[:4] == b"\x89PNG"
+    # What was measured is kept, and so is the net, from which it is measured anew where it is gone.
+    (tmp_path / "a" / "seed3" / "restored.json").unlink()
+    assert plain(run(recipe, tmp_path / "a")) == plain(result)
     other = run(replace(recipe, seeds=(1,), generate=0), tmp_path / "a")
     assert find_measurement(other.measurements, "RMSE", {"state": "direct"}).low is None
     assert [claim.held for claim in other.claims] == [None, None, None]
