@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,15 +60,6 @@ from easy_to_hard.tasks import DataSpec, get_task
 MAZE_DEGRADATIONS = [name for name, of in MAP_DEGRADATIONS.items() if of.task == "mazes"]
 STEPS = 7
 Array = NDArray[Any]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """The nets here are too small to be shared out."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def puzzles_of(task: str, difficulty: int, num_items: int) -> SolutionMaps:
