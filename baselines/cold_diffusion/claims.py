@@ -1,13 +1,17 @@
-"""What the paper says of restored images."""
+"""What the paper says of its ways to restore, asked of images and of the benchmark's puzzles."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from easy_to_hard.baselines.kit.claims import Criterion, Direction, Statement, judge
-from easy_to_hard.baselines.kit.statistics import of_differences, over_seeds
-from easy_to_hard.scores.reference import Claim, Condition, Measurement, look_up
+from easy_to_hard.baselines.kit.claims import CAN_SOLVE, Criterion, Direction, Statement, judge
+from easy_to_hard.baselines.kit.evaluation import IMAGES
+from easy_to_hard.baselines.kit.statistics import Figure, of_share, of_share_difference
+from easy_to_hard.scores.reference import Claim, Condition, Measurement, ReferenceResult, look_up
 
-SOURCE: Final = "arXiv 2208.09392, section 4"
+if TYPE_CHECKING:
+    from easy_to_hard.baselines.cold_diffusion.recipes import NetTrials
+
+_PAPER: Final = "arXiv 2208.09392"
 
 # Of RMSE by Algorithm 2 over that of direct restoration: the paper's MNIST figures, 0.154 and 0.142, give 1.08.
 SMALL_COST: Final = 1.2
@@ -16,12 +20,29 @@ _PAIRS: Final = (("algorithm_2", "direct"), ("algorithm_1", "direct"), ("algorit
 _DIFFERENCES: Final = ("FID", "KID", "SSIM")
 _GAIN: Final = "RMSE of direct restoration over that of the degraded image"
 
+_ALGORITHMS: Final = ("algorithm_1", "algorithm_2")
+_ORACLE: Final = "solve rate of the oracle, all degradations, samplers and difficulties together"
+_BEST: Final = "solve rate of the best way"
 
-def compare(values: Mapping[str, Mapping[str, list[float]]], num_items: int) -> list[Measurement]:
-    """Differences of FID, KID and SSIM and ratios of RMSE between two ways, seed by seed.
+Counts = tuple[int, int]
+"""Solved and tried."""
+
+
+def claims(result: ReferenceResult) -> tuple[Claim, ...]:
+    """The paper's claims, judged from a result's measurements and settings alone."""
+    from easy_to_hard.baselines.cold_diffusion.recipes import NetTrials
+
+    if result.data in IMAGES:
+        return image_claims(result.measurements)
+    net = NetTrials(**result.settings["nets"][0])
+    return puzzle_claims(net, result.settings["trained_steps"], result.measurements)
+
+
+def compare(values: Mapping[tuple[str, str], float], num_items: int) -> list[Figure]:
+    """Differences of FID, KID and SSIM and ratios of RMSE between two ways, for one seed.
 
     Args:
-        values: name of the quantity -> state -> one value a seed.
+        values: (name of the quantity, state) -> value.
         num_items: images of each.
 
     Returns:
@@ -30,48 +51,45 @@ def compare(values: Mapping[str, Mapping[str, list[float]]], num_items: int) -> 
     found = []
     for state, against in _PAIRS:
         condition = {"state": state, "against": against}
-        for name in _DIFFERENCES:
-            one, other = values[name][state], values[name][against]
-            found.append(
-                of_differences(f"{name} difference", one, other, unit="", condition=condition, num_items=num_items)
-            )
-        pairs = zip(values["RMSE"][state], values["RMSE"][against], strict=True)
-        ratios = [one / other for one, other in pairs]
-        found.append(over_seeds("RMSE ratio", ratios, condition=condition, num_items=num_items))
+        compared = {f"{name} difference": values[name, state] - values[name, against] for name in _DIFFERENCES}
+        compared["RMSE ratio"] = values["RMSE", state] / values["RMSE", against]
+        found += [
+            Figure(name=name, value=value, condition=condition, num_items=num_items) for name, value in compared.items()
+        ]
     return found
 
 
-def decide_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
+def image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
     """The paper's claims, judged by the figures; not tested where direct restoration gains nothing."""
-    texts: dict[str, tuple[str, tuple[str, str], Direction, float, str]] = {
-        "Restoring step by step with Algorithm 2 gives a lower FID than restoring at once.": (
-            "FID difference",
-            ("algorithm_2", "direct"),
+    ways: list[tuple[str, tuple[str, str, str], Direction, float, str]] = [
+        (
+            "Restoring step by step with Algorithm 2 gives a lower FID than restoring at once.",
+            ("FID difference", "algorithm_2", "direct"),
             "less",
             0.0,
             "FID of Algorithm 2 minus FID of direct restoration",
         ),
-        f"It costs little in RMSE: at most {SMALL_COST:g} times that of restoring at once.": (
-            "RMSE ratio",
-            ("algorithm_2", "direct"),
+        (
+            f"It costs little in RMSE: at most {SMALL_COST:g} times that of restoring at once.",
+            ("RMSE ratio", "algorithm_2", "direct"),
             "at most",
             SMALL_COST,
             "RMSE of Algorithm 2 over RMSE of direct restoration",
         ),
-        "Algorithm 1 is worse than Algorithm 2: its FID is higher.": (
-            "FID difference",
-            ("algorithm_1", "algorithm_2"),
+        (
+            "Algorithm 1 is worse than Algorithm 2: its FID is higher.",
+            ("FID difference", "algorithm_1", "algorithm_2"),
             "greater",
             0.0,
             "FID of Algorithm 1 minus FID of Algorithm 2",
         ),
-    }
+    ]
     gains = Criterion(name=_GAIN, direction="less", bound=1.0)
     statements = []
-    for text, (name, (state, against), direction, bound, words) in texts.items():
+    for text, (name, state, against), direction, bound, words in ways:
         condition: Condition = {"state": state, "against": against}
         criterion = Criterion(name=name, condition=condition, direction=direction, bound=bound, words=words)
-        statements.append(Statement(text=text, source=SOURCE, criteria=(criterion,), needs=(gains,)))
+        statements.append(Statement(text=text, source=f"{_PAPER}, section 4", criteria=(criterion,), needs=(gains,)))
     return judge(statements, [*measurements, *_gain(measurements)])
 
 
@@ -88,3 +106,80 @@ def _gain(measurements: Sequence[Measurement]) -> list[Measurement]:
             num_seeds=direct.num_seeds,
         )
     ]
+
+
+def puzzle_claims(net: "NetTrials", trained_steps: int, measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
+    """The paper's claims, asked of puzzles and judged by the figures.
+
+    The net stands for all of its run, in as many steps as it was trained on, over all its difficulties together; what
+    it shows is not tested where no way of restoring with it solves half of the puzzles.
+
+    Args:
+        net: the first of the recipe's.
+        trained_steps: of the recipe.
+        measurements: of the run.
+    """
+    rates = [one for one in measurements if one.name == "solve rate"]
+    middle = min(net.steps, key=lambda steps: abs(steps - trained_steps))
+    ways = _ways(rates, net, middle)
+    where = f"{net.name}, {net.degradation}, difficulties {', '.join(map(str, net.difficulties))}, {middle} steps"
+    derived = [of_share(f"{_BEST}, {where}", *max(ways.values(), key=lambda counts: counts[0] / counts[1]))]
+    able = Criterion(name=derived[-1].name, direction="at least", bound=CAN_SOLVE)
+    oracle = _pooled(rates, {"restorer": "oracle"})
+    if oracle[1]:
+        derived.append(of_share(_ORACLE, *oracle))
+    statements = [
+        Statement(
+            text="with a perfect restorer both algorithms restore exactly, at any difficulty",
+            source=f"{_PAPER}, section 3.2",
+            # A claim of each single puzzle: one that is not restored refutes it.
+            criteria=(Criterion(name=_ORACLE, direction="at least", bound=1.0, exact=True),),
+        )
+    ]
+    for text, section, this, other in (
+        ("Algorithm 2 restores better than Algorithm 1", "section 3.2", "algorithm_2", "algorithm_1"),
+        ("Algorithm 2 restores better than the direct answer", "section 4", "algorithm_2", "direct"),
+        ("Algorithm 1 restores worse than the direct answer", "section 3.2", "direct", "algorithm_1"),
+    ):
+        derived.append(_difference(this, other, ways[this], ways[other], where))
+        statements.append(_ahead(text, section, derived[-1], needs=(able,)))
+    for noise, counts in _noisy(rates).items():
+        this, other = (f"{name}, {noise} errors" for name in reversed(_ALGORITHMS))
+        where = "noisy oracle, all degradations and error rates"
+        derived.append(_difference(this, other, counts["algorithm_2"], counts["algorithm_1"], where))
+        text = f"Algorithm 2 tolerates a restorer's errors better than Algorithm 1 ({noise} errors)"
+        statements.append(_ahead(text, "section 3.2", derived[-1]))
+    return judge(statements, derived)
+
+
+def _ways(rates: Sequence[Measurement], net: "NetTrials", steps: int) -> dict[str, Counts]:
+    """What each way of restoring with the net solved; the direct answer has no steps."""
+    of_net = {"restorer": net.name, "degradation": net.degradation}
+    ways = {name: _pooled(rates, of_net | {"sampler": name, "steps": steps}) for name in _ALGORITHMS}
+    return {"direct": _pooled(rates, of_net | {"sampler": "direct"}), **ways}
+
+
+def _noisy(rates: Sequence[Measurement]) -> dict[str, dict[str, Counts]]:
+    """For each kind of noise what both algorithms solved with a restorer that makes such errors."""
+    kinds = dict.fromkeys(str(one.condition["noise"]) for one in rates if one.condition["restorer"] == "noisy oracle")
+    return {noise: {name: _pooled(rates, {"noise": noise, "sampler": name}) for name in _ALGORITHMS} for noise in kinds}
+
+
+def _pooled(rates: Sequence[Measurement], facts: Condition) -> Counts:
+    """Solved and tried of all measurements under a condition that holds these facts."""
+    found = [one for one in rates if facts.items() <= one.condition.items()]
+    return sum(round(one.value * one.num_items) for one in found), sum(one.num_items for one in found)
+
+
+def _difference(this: str, other: str, ours: Counts, theirs: Counts, where: str) -> Measurement:
+    counts = f"{ours[0]} of {ours[1]} solved against {theirs[0]} of {theirs[1]}"
+    return of_share_difference(f"{where}: solve rate of {this} less that of {other}, {counts}", ours, theirs)
+
+
+def _ahead(text: str, section: str, difference: Measurement, needs: tuple[Criterion, ...] = ()) -> Statement:
+    return Statement(
+        text=text,
+        source=f"{_PAPER}, {section}",
+        criteria=(Criterion(name=difference.name, direction="greater", bound=0.0),),
+        needs=needs,
+    )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -11,47 +10,31 @@ from torch.nn import functional
 
 from easy_to_hard.baselines.cold_diffusion.metrics import Features
 from easy_to_hard.baselines.kit.image_data import ImageSet
+from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.baselines.kit.training import Loop, LoopConfig
+from easy_to_hard.baselines.kit.small_nets import SmallConvNet
+from easy_to_hard.baselines.kit.training import Loop, LoopConfig, train_part
 
 FEATURE_WIDTH: Final = 64
 _BATCH: Final = 128
 _EVALUATED: Final = 500
 _SCALED: Final = 5000
+# Of weights and batches: one classifier for all seeds of a run.
+_SEED: Final = 0
 _TITLES: Final = {"mnist": "MNIST", "cifar10": "CIFAR-10", "folder": "these images"}
 
 
-class SmallClassifier(nn.Module):
-    """Three convolutions, a mean over what is left of the sides, and two layers.
-
-    Args:
-        channels: of the images.
-        classes: how many.
-    """
-
-    def __init__(self, channels: int, classes: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, 16, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Conv2d(16, 32, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(32, 64, 3, padding=1),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(4),
-            nn.Flatten(),
-            nn.Linear(1024, FEATURE_WIDTH),
-            nn.ReLU(),
+def build_classifier(channels: int, classes: int) -> nn.Sequential:
+    """A net of two parts: images (B, channels, H, W) float in [0, 1] -> 64 features -> logits (B, classes)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(_SEED)
+        features = SmallConvNet(
+            channels, FEATURE_WIDTH, widths=(16, 32, 64), strides=(2, 2, 1), kernels=(5, 3, 3), grid=4
         )
-        self.head = nn.Linear(FEATURE_WIDTH, classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) float in [0, 1] -> (B, classes) logits."""
-        logits: Tensor = self.head(self.body(images))
-        return logits
+        return nn.Sequential(nn.Sequential(features, nn.ReLU()), nn.Linear(FEATURE_WIDTH, classes))
 
 
-def _standardised(body: nn.Module, images: Tensor) -> Callable[[Tensor], Tensor]:
+def _standardized(body: nn.Module, images: Tensor) -> Callable[[Tensor], Tensor]:
     """The features less their mean over images (N, C, H, W) uint8, over their standard deviation.
 
     A net may make its features as large as it likes, and KID goes with their sixth power.
@@ -78,15 +61,14 @@ class TrainedClassifier:
 
 
 def train_classifier(
-    train: ImageSet, test: ImageSet, *, steps: int, seed: int, folder: Path | None, progress: bool
+    train: ImageSet, test: ImageSet, *, steps: int, folder: RunFolder, progress: bool
 ) -> TrainedClassifier:
-    """Train it on labelled images, on the CPU, or take it up from the folder's checkpoint.
+    """Train it on labeled images, on the CPU, or take it up from the run's folder.
 
     Args:
         train, test: of one kind and size.
         steps: batches of 128.
-        seed: of weights and batches.
-        folder: of its checkpoint; None for nowhere.
+        folder: of the run.
         progress: whether to show a progress bar.
 
     Raises:
@@ -94,26 +76,21 @@ def train_classifier(
     """
     if int(train.labels.max()) < 1:
         raise ValueError(f"all images of {train.name} are of one class: features to compare them by need two or more")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        net = SmallClassifier(train.images.shape[1], int(train.labels.max()) + 1)
+    net = build_classifier(train.images.shape[1], int(train.labels.max()) + 1)
 
     def loss_at(current: nn.Module, step: int) -> Tensor:
-        rows = torch.randint(len(train), (_BATCH,), generator=generator_of("classifier", seed, step))
+        rows = torch.randint(len(train), (_BATCH,), generator=generator_of("classifier", _SEED, step))
         return functional.cross_entropy(current(train.images[rows].float() / 255), train.labels[rows])
 
-    config = LoopConfig(steps=steps, learning_rate=2e-3, decay="linear", ema_from=0, ema_decay=0.9, seed=seed)
+    config = LoopConfig(steps=steps, learning_rate=2e-3, decay="linear", ema_from=0, ema_decay=0.9, seed=_SEED)
     settings = {"images": train.name, "num_images": len(train), "side": train.images.shape[-1]}
-    loop = Loop(net, loss_at, config, settings)
-    loop.run(folder, progress=progress)
-    extract = _standardised(loop.net.get_submodule("body"), train.images[:_SCALED])
+    train_part(Loop(net, loss_at, config, settings), folder, "classifier", progress=progress)
     with torch.no_grad():
-        answers = torch.cat(
-            [loop.net(part.float() / 255).argmax(dim=1) for part in torch.split(test.images, _EVALUATED)]
-        )
+        answers = torch.cat([net(part.float() / 255).argmax(dim=1) for part in torch.split(test.images, _EVALUATED)])
     return TrainedClassifier(
         features=Features(
-            name=f"features of a small CNN trained on {_TITLES.get(train.name, train.name)} here", extract=extract
+            name=f"features of a small CNN trained on {_TITLES.get(train.name, train.name)} here",
+            extract=_standardized(net[0], train.images[:_SCALED]),
         ),
         num_right=int((answers == test.labels).sum()),
         num_test=len(test),

@@ -1,6 +1,6 @@
 """Images from nothing: the last state is drawn instead of degraded, and Algorithm 2 goes back from it.
 
-A degradation must end in something simple for that: a constant, a few pixels, a colour, another image, noise.
+A degradation must end in something simple for that: a constant, a few pixels, a color, another image, noise.
 """
 
 import math
@@ -11,9 +11,9 @@ from typing import Final, TypeAlias
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.degradations import Degradation, Mixing
-from easy_to_hard.baselines.cold_diffusion.degradations_linear import Blur, Pixelate
-from easy_to_hard.baselines.cold_diffusion.degradations_mixing import Animorphosis, Mask, Noise
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Blending, Degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.blending import Mask
+from easy_to_hard.baselines.cold_diffusion.degradations.separable import Blur, Pixelate
 from easy_to_hard.baselines.cold_diffusion.sampling import Restore, algorithm_2
 from easy_to_hard.baselines.kit.image_data import to_unit_range
 
@@ -42,8 +42,8 @@ class Mixture:
     def log_densities(self, points: Tensor) -> Tensor:
         """log of weight times density of each component: (N, D) -> (N, K)."""
         roots = torch.linalg.cholesky(self.covariances)
-        centred = (points.unsqueeze(1) - self.means).permute(1, 2, 0)
-        scaled = torch.linalg.solve_triangular(roots, centred, upper=False).square().sum(dim=1)
+        centered = (points.unsqueeze(1) - self.means).permute(1, 2, 0)
+        scaled = torch.linalg.solve_triangular(roots, centered, upper=False).square().sum(dim=1)
         log_scale = roots.diagonal(dim1=1, dim2=2).log().sum(dim=1)
         constant = self.weights.log() - log_scale - points.shape[1] / 2 * math.log(2 * math.pi)
         densities: Tensor = constant - scaled.T / 2
@@ -59,7 +59,7 @@ class Mixture:
 
 
 def fit_mixture(points: Tensor, components: int, rng: torch.Generator, *, tolerance: float = 1e-3) -> Mixture:
-    """Fit by expectation-maximisation with full covariances; one component is the plain Gaussian.
+    """Fit by expectation-maximization with full covariances; one component is the plain Gaussian.
 
     Args:
         points: (N, D) float64.
@@ -90,8 +90,8 @@ def fit_mixture(points: Tensor, components: int, rng: torch.Generator, *, tolera
         shares = (densities - total.unsqueeze(1)).exp()
         sums = shares.sum(dim=0).clamp(min=1e-12)
         means = shares.T @ points / sums.unsqueeze(1)
-        centred = points.unsqueeze(1) - means
-        covariances = torch.einsum("nk,nkd,nke->kde", shares, centred, centred) / sums[:, None, None] + ridge
+        centered = points.unsqueeze(1) - means
+        covariances = torch.einsum("nk,nkd,nke->kde", shares, centered, centered) / sums[:, None, None] + ridge
         mixture = Mixture(weights=sums / sums.sum(), means=means, covariances=covariances)
     return mixture
 
@@ -104,7 +104,7 @@ def last_states(degradation: Degradation, images: Tensor, *, components: int, se
     """How to draw what the degradation ends in.
 
     Blur to the mean and pixelation: a mixture fitted to the last states of training images, which few numbers describe.
-    A colour that fades in: that colour. Animorphosis: an image of the other set. Noise: noise.
+    A color that fades in: that color. Animorphosis: an image of the other set. Noise: noise.
 
     Args:
         degradation: which.
@@ -115,19 +115,16 @@ def last_states(degradation: Degradation, images: Tensor, *, components: int, se
     Raises:
         ValueError: a degradation whose last state cannot be drawn.
     """
-    shape = tuple(images.shape[1:])
+    channels, height, width = images.shape[1:]
     if isinstance(degradation, Blur) and degradation.to_mean:
         return _from_mixture(images, (1, 1), components, seed_rng)
     if isinstance(degradation, Pixelate):
-        side = [length // 2**degradation.steps for length in shape[1:]]
-        return _from_mixture(images, (side[0], side[1]), components, seed_rng)
-    if isinstance(degradation, Noise):
-        return lambda count, rng: torch.randn((count, *shape), generator=rng)
-    if isinstance(degradation, Animorphosis):
-        others = degradation.others
-        return lambda count, rng: others[torch.randint(len(others), (count,), generator=rng)]
-    if isinstance(degradation, Mask) and degradation.fill == "colour":
-        return lambda count, rng: (torch.rand(count, shape[0], 1, 1, generator=rng) - 0.5).expand(count, *shape)
+        block = 2**degradation.steps
+        return _from_mixture(images, (height // block, width // block), components, seed_rng)
+    # Nothing can be generated from the zero that fills a mask.
+    if isinstance(degradation, Blending) and not (isinstance(degradation, Mask) and degradation.fill == "zero"):
+        shape = channels, height, width
+        return lambda count, rng: degradation.draw_last((count, *shape), rng).expand(count, *shape)
     raise ValueError(
         f"what {type(degradation).__name__} ends in cannot be drawn: images are generated by blur_to_mean, "
         "mask_colour, pixelate, animorphosis and noise"
@@ -165,7 +162,7 @@ def generate(
         draw: see `last_states`.
         count: how many, at least 1.
         noise: std of what is added to each pixel of a last state; 0 for nothing: then a net without a sense of place
-            makes the same of every state of one colour.
+            makes the same of every state of one color.
         rng: of everything drawn.
         device: where.
 
@@ -180,7 +177,7 @@ def generate(
         if noise:
             states = states + noise * torch.randn(states.shape, generator=rng)
         states = states.to(device)
-        if isinstance(degradation, Mixing):
+        if isinstance(degradation, Blending):
             degrade = degradation.freeze_at(states, rng)
         else:
             degrade = degradation.freeze(states.shape, rng, device)

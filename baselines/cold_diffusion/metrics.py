@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from easy_to_hard.baselines.cold_diffusion.degradations import gaussian
+from easy_to_hard.baselines.cold_diffusion.degradations.base import gaussian
 from easy_to_hard.baselines.kit.image_data import import_torchvision
 
 _WINDOW: Final = 11
@@ -181,8 +181,8 @@ def inception_features(weights: Path) -> Features:
     net: Any = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(weights))
 
     def extract(images: Tensor) -> Tensor:
-        colour = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
-        features: Tensor = net((colour.clamp(0, 1) * 255).round().byte())[0]
+        color = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+        features: Tensor = net((color.clamp(0, 1) * 255).round().byte())[0]
         return features
 
     return Features(name="Inception pool features (torch-fidelity, inception-v3-compat)", extract=extract)

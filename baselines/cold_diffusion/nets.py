@@ -1,4 +1,4 @@
-"""The restorer with ConvNeXt blocks (arXiv 2208.09392, for MNIST and colour) and what both restorers share."""
+"""The restorer with ConvNeXt blocks (arXiv 2208.09392, for MNIST and color) and what both restorers share."""
 
 import math
 from collections.abc import Sequence

@@ -1,18 +1,23 @@
-"""Everything that decides a run on images, and the named ones."""
+"""Everything that decides a run, on images or on puzzles, and the named ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
-import torch
 from torch import nn
 
+from easy_to_hard.baselines.cold_diffusion.degradations import get_degradation
 from easy_to_hard.baselines.cold_diffusion.nets import ConvNextUNet
 from easy_to_hard.baselines.cold_diffusion.nets_ddpm import DdpmUNet
-from easy_to_hard.baselines.kit.seeds import seed_of
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.degradations import map_degradation
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import check_solvable
+from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
+from easy_to_hard.baselines.kit.seeds import seeded
 from easy_to_hard.baselines.kit.training import LoopConfig
 from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.tasks import get_task
 
 Architecture = Literal["convnext", "ddpm"]
 
@@ -47,8 +52,7 @@ class RestorerConfig:
 
     def build(self, channels: int, seed: int) -> nn.Module:
         """A net whose weights are a function of the seed alone; the global random state is left as it was."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed_of("restorer", seed))
+        with seeded("restorer", seed):
             if self.architecture == "ddpm":
                 return DdpmUNet(
                     channels,
@@ -67,11 +71,74 @@ class RestorerConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A run on images but for the images, the degradation, the seeds and the device.
+class NetTrials:
+    """A net that is trained, and where it is tested.
 
     Attributes:
-        title: what it is, in a line.
+        degradation: name in `MAP_DEGRADATIONS`.
+        time_code: whether the net is told the severity.
+        steps: of the way back (T'), at each of which it is tested.
+        difficulties: at which it is tested.
+        num_seeds: of the recipe's seeds the first so many; None for all.
+    """
+
+    degradation: str
+    time_code: bool
+    steps: tuple[int, ...]
+    difficulties: tuple[int, ...]
+    num_seeds: int | None = None
+
+    @property
+    def name(self) -> str:
+        """How results name the restorer."""
+        return "time-coded net" if self.time_code else "time-free net"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OracleTrials:
+    """Oracles, and where they are tested.
+
+    Attributes:
+        degradations: of which; the oracle that is always right is tested at all difficulties.
+        steps: of the way back.
+        difficulty: at which the noisy ones are tested.
+        probabilities: of a position being wrong.
+    """
+
+    degradations: tuple[str, ...]
+    steps: tuple[int, ...]
+    difficulty: int
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverTrials:
+    """A given solver of mazes' pictures as the restorer, and where it is tested.
+
+    Attributes:
+        degradation: name in `MAP_DEGRADATIONS`.
+        iterations: that it is given at each step.
+        steps: of the way back.
+        difficulties: at which it is tested.
+    """
+
+    degradation: str
+    iterations: int
+    steps: tuple[int, ...]
+    difficulties: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecipe(ReferenceRecipe):
+    """A run on images.
+
+    Attributes:
+        degradation: name in `DEGRADATIONS`.
+        others: a second set under the same root, for animorphosis; "" for none.
+        severities: T; 0 for that of the degradation, which is at most `most_severities`.
+        generate: how many images to make from nothing as well, 0 for none.
+        components: of the Gaussian mixture that their last states are drawn from.
+        inception_weights: file of the Inception net for FID and KID; None for features of a classifier trained here.
         side: of the images, in pixels.
         margin: images are resized to this times the side; training takes a random square of them, flipped half the
             time, evaluation the middle. 1 for neither.
@@ -82,10 +149,17 @@ class Recipe:
         loop: how it is trained; its seed is replaced by the run's.
         test_images: how many are restored; 0 for all.
         classifier_steps: of training the classifier whose features FID and KID compare.
-        seeds: of the runs, where none are given.
+
+    Raises:
+        ValueError: a name or number that is not allowed.
     """
 
-    title: str
+    degradation: str = "blur"
+    others: str = ""
+    severities: int = 0
+    generate: int = 0
+    components: int = 1
+    inception_weights: Path | None = None
     side: int
     margin: float = 1.0
     gentle: bool = False
@@ -95,32 +169,104 @@ class Recipe:
     loop: LoopConfig
     test_images: int
     classifier_steps: int = 2500
-    seeds: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_integer_fields(self)
+        get_degradation(self.degradation)
+        for name, least in (("severities", 0), ("generate", 0), ("components", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+
+    @property
+    def steps(self) -> int:
+        """T, given or the degradation's."""
+        if self.severities:
+            return self.severities
+        steps = get_degradation(self.degradation).steps(self.side, gentle=self.gentle)
+        return min(steps, self.most_severities) if self.most_severities else steps
+
+    def settings(self) -> dict[str, Any]:
+        """Whatever decides the figures; not where the Inception weights are: which features does."""
+        settings = super().settings()
+        del settings["inception_weights"], settings["loop"]["seed"]
+        return settings
 
 
-def _paper(side: int, restorer: RestorerConfig) -> Recipe:
-    """The settings of the authors' code: commit f8b1379 of arpitbansal297/Cold-Diffusion-Models."""
-    return Recipe(
-        title="as the authors trained: days on a GPU",
-        side=side,
-        margin=PAPER_MARGIN,
-        restorer=restorer,
-        batch_size=32,
-        loop=LoopConfig(steps=700_000, learning_rate=2e-5, micro_batches=2),
-        test_images=0,
-        classifier_steps=2500,
-    )
+@dataclass(frozen=True, kw_only=True)
+class PuzzleRecipe(ReferenceRecipe):
+    """A run on a task's puzzles, `data`: "mazes" or "prefix_sums". Each seed trains nets and draws noise.
+
+    Attributes:
+        items: difficulty -> how many test instances.
+        trained_steps: severities in training (T).
+        batch_size: fresh instances an update.
+        loop: how nets are trained; its seed is replaced by the run's.
+        width, blocks: of the nets.
+        threshold: see `NetRestorer`.
+        nets: what is trained.
+        oracles: what is tested without training.
+        solver: how the recurrent net that comes with the package is tested as the restorer of mazes, with the first
+            seed only, since it is not trained here; None for no such test.
+        strip_difficulty: of the instance that is drawn on its way back; None for no such picture.
+        compared_with: result files with the recurrent net's figures at the same difficulties.
+
+    Raises:
+        ValueError: a value that is not allowed, or a difficulty without items.
+    """
+
+    items: Mapping[int, int]
+    trained_steps: int
+    batch_size: int = 64
+    loop: LoopConfig
+    width: int = 32
+    blocks: int
+    threshold: float = 0.5
+    nets: tuple[NetTrials, ...]
+    oracles: OracleTrials
+    solver: SolverTrials | None = None
+    strip_difficulty: int | None = None
+    compared_with: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer_fields(self)
+        check_solvable(self.data)
+        for name in ("trained_steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        used = [*self.oracles.degradations, *(run.degradation for run in self.nets)]
+        for degradation in used if self.solver is None else [*used, self.solver.degradation]:
+            map_degradation(degradation, self.data)
+        tested = {difficulty for run in self.nets for difficulty in run.difficulties} | {self.oracles.difficulty}
+        for difficulty in sorted(tested | set(self.solver.difficulties if self.solver else ())):
+            if difficulty not in self.items:
+                raise ValueError(f"no items are given for difficulty {difficulty}, only for {list(self.items)}")
+
+    @property
+    def train_difficulty(self) -> int:
+        """The difficulty of training data."""
+        return get_task(self.data).train_difficulty
+
+    def nets_of(self, number: int) -> tuple[NetTrials, ...]:
+        """The nets that are trained on seed number `number` of the run, from 0."""
+        return tuple(run for run in self.nets if run.num_seeds is None or number < run.num_seeds)
+
+    def settings(self) -> dict[str, Any]:
+        """Whatever decides the figures, with keys as in JSON."""
+        settings = super().settings()
+        del settings["loop"]["seed"]
+        return settings | {"items": {str(difficulty): count for difficulty, count in self.items.items()}}
 
 
 _CONVNEXT: Final = RestorerConfig(architecture="convnext", width=64, multipliers=(1, 2, 4, 8))
 _DDPM: Final = RestorerConfig(architecture="ddpm", width=128, multipliers=(1, 2, 2, 2), dropout=0.1)
 _SMALL_NET: Final = RestorerConfig(architecture="convnext", width=24, multipliers=(1, 2), attention=False, patch=2)
 
-_SMALL: Final = Recipe(
-    title="a small net, minutes a seed on a core",
+# Minutes a seed on a core.
+_SMALL_IMAGES: Final = ImageRecipe(
+    preset="small",
+    data="mnist",
     side=28,
     gentle=True,
     restorer=_SMALL_NET,
@@ -137,38 +283,162 @@ _SMALL: Final = Recipe(
     test_images=1000,
     seeds=(0, 1, 2),
 )
-
-_SMOKE: Final = replace(
-    _SMALL,
-    title="a minute, to see that all works",
+# A minute, to see that all works.
+_SMOKE_IMAGES: Final = replace(
+    _SMALL_IMAGES,
+    preset="smoke",
     most_severities=5,
     restorer=replace(_SMALL_NET, width=16),
-    loop=replace(_SMALL.loop, steps=400),
+    loop=replace(_SMALL_IMAGES.loop, steps=400),
     test_images=100,
     classifier_steps=150,
     seeds=(0,),
 )
 
+
+def _paper(data: str, side: int, restorer: RestorerConfig) -> ImageRecipe:
+    """Days on a GPU: the settings of the authors' code, commit f8b1379 of arpitbansal297/Cold-Diffusion-Models."""
+    return ImageRecipe(
+        preset="paper",
+        data=data,
+        side=side,
+        margin=PAPER_MARGIN,
+        restorer=restorer,
+        batch_size=32,
+        loop=LoopConfig(steps=700_000, learning_rate=2e-5, micro_batches=2),
+        test_images=0,
+    )
+
+
 _SIDES: Final = {"mnist": 28, "cifar10": 32, "folder": 64}
-_PAPER: Final[Mapping[str, Recipe]] = MappingProxyType(
-    {"mnist": _paper(32, _CONVNEXT), "cifar10": _paper(32, _DDPM), "folder": _paper(128, _CONVNEXT)}
+IMAGE_RECIPES: Final[Mapping[tuple[str, str], ImageRecipe]] = MappingProxyType(
+    {
+        **{(data, "smoke"): replace(_SMOKE_IMAGES, data=data, side=side) for data, side in _SIDES.items()},
+        **{(data, "small"): replace(_SMALL_IMAGES, data=data, side=side) for data, side in _SIDES.items()},
+        ("mnist", "paper"): _paper("mnist", 32, _CONVNEXT),
+        ("cifar10", "paper"): _paper("cifar10", 32, _DDPM),
+        ("folder", "paper"): _paper("folder", 128, _CONVNEXT),
+    }
 )
 
-PRESETS: Final[Mapping[str, Callable[[str], Recipe]]] = MappingProxyType(
+# A rate that falls to 0 averages by itself.
+_PUZZLE_LOOP: Final = LoopConfig(
+    steps=1500, learning_rate=2e-3, decay="linear", gradient_clip=1.0, ema_decay=0.0, precision="auto"
+)
+_MAZE_SIZES: Final = (9, 13, 17, 25, 33, 59)
+_FEW_SIZES: Final = (9, 13, 17, 25)
+
+_SMALL_MAZES: Final = PuzzleRecipe(
+    preset="small",
+    data="mazes",
+    items={9: 50, 13: 50, 17: 40, 25: 20, 33: 12, 59: 8},
+    seeds=(0, 1),
+    trained_steps=20,
+    loop=_PUZZLE_LOOP,
+    blocks=4,
+    nets=(
+        NetTrials(
+            degradation="dead_end_growth", time_code=False, steps=(10, 20, 40, 80, 160), difficulties=_MAZE_SIZES
+        ),
+        NetTrials(degradation="dead_end_growth", time_code=True, steps=(20, 80), difficulties=_FEW_SIZES, num_seeds=1),
+        NetTrials(
+            degradation="growth_by_distance", time_code=False, steps=(20, 80), difficulties=_FEW_SIZES, num_seeds=1
+        ),
+        NetTrials(degradation="path_peeling", time_code=False, steps=(20, 80), difficulties=_FEW_SIZES, num_seeds=1),
+    ),
+    oracles=OracleTrials(
+        degradations=("dead_end_growth", "growth_by_distance", "path_peeling"),
+        steps=(20,),
+        difficulty=13,
+        probabilities=(0.01, 0.1),
+    ),
+    solver=SolverTrials(degradation="dead_end_growth", iterations=5, steps=(1, 5, 20), difficulties=(9, 13, 25, 59)),
+    strip_difficulty=17,
+    compared_with=("leaderboard/results/mazes-cpu-seed0.json",),
+)
+_SMALL_SUMS: Final = PuzzleRecipe(
+    preset="small",
+    data="prefix_sums",
+    items={32: 100, 64: 100, 128: 50, 512: 20},
+    seeds=(0, 1),
+    trained_steps=32,
+    loop=_PUZZLE_LOOP,
+    blocks=3,
+    nets=tuple(
+        NetTrials(degradation=degradation, time_code=time_code, steps=(8, 16, 32, 64, 128, 512), difficulties=lengths)
+        for degradation, time_code, lengths in (
+            ("prefix_masking", False, (32, 64, 128, 512)),
+            ("prefix_masking", True, (32, 64, 128, 512)),
+            ("prefix_to_input", False, (32, 64, 128, 512)),
+        )
+    ),
+    oracles=OracleTrials(
+        degradations=("prefix_masking", "prefix_to_input"), steps=(32,), difficulty=64, probabilities=(0.001, 0.01)
+    ),
+    compared_with=("leaderboard/results/prefix-sums-cpu-seed0.json",),
+)
+
+_SMOKE_MAZES: Final = replace(
+    _SMALL_MAZES,
+    preset="smoke",
+    items={9: 10, 13: 10},
+    seeds=(0,),
+    trained_steps=10,
+    loop=replace(_PUZZLE_LOOP, steps=100),
+    strip_difficulty=13,
+    batch_size=32,
+    width=16,
+    blocks=2,
+    nets=(NetTrials(degradation="dead_end_growth", time_code=False, steps=(10, 20), difficulties=(9, 13)),),
+    oracles=replace(_SMALL_MAZES.oracles, steps=(10,), probabilities=(0.01,)),
+    solver=None,
+)
+_SMOKE_SUMS: Final = replace(
+    _SMALL_SUMS,
+    preset="smoke",
+    items={32: 20, 64: 20},
+    seeds=(0,),
+    loop=replace(_PUZZLE_LOOP, steps=150),
+    batch_size=32,
+    width=16,
+    blocks=1,
+    nets=(NetTrials(degradation="prefix_masking", time_code=False, steps=(32, 64), difficulties=(32, 64)),),
+)
+
+PUZZLE_RECIPES: Final[Mapping[tuple[str, str], PuzzleRecipe]] = MappingProxyType(
     {
-        "smoke": lambda data: replace(_SMOKE, side=_SIDES[data]),
-        "small": lambda data: replace(_SMALL, side=_SIDES[data]),
-        "paper": lambda data: _PAPER[data],
+        ("mazes", "smoke"): _SMOKE_MAZES,
+        ("mazes", "small"): _SMALL_MAZES,
+        ("prefix_sums", "smoke"): _SMOKE_SUMS,
+        ("prefix_sums", "small"): _SMALL_SUMS,
     }
 )
 
 
-def get_preset(name: str, data: str) -> Recipe:
-    """The preset of that name for a set of images.
+_Named = TypeVar("_Named", bound=ReferenceRecipe)
+
+
+def get_image_recipe(preset: str, data: str) -> ImageRecipe:
+    """The recipe of that name for a set of images.
 
     Raises:
-        ValueError: unknown name; the message lists the known ones.
+        ValueError: unknown preset or images; the message lists the known ones.
     """
-    if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
-    return PRESETS[name](data)
+    return _get(IMAGE_RECIPES, preset, data)
+
+
+def get_puzzle_recipe(preset: str, task: str) -> PuzzleRecipe:
+    """The recipe of that name for a task.
+
+    Raises:
+        ValueError: unknown preset or task; the message lists the known ones.
+    """
+    check_solvable(task)
+    return _get(PUZZLE_RECIPES, preset, task)
+
+
+def _get(recipes: Mapping[tuple[str, str], _Named], preset: str, data: str) -> _Named:
+    known = [name for of, name in recipes if of == data]
+    if preset not in known:
+        raise ValueError(f"unknown preset {preset!r} of {data}: choose one of {', '.join(known)}")
+    return recipes[data, preset]

@@ -17,7 +17,7 @@ Degrade: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(clean (B, C, *size) float, severity (B,) int64 from 0 to steps) -> degraded, of the clean one's shape.
 
 Whatever is random in it is frozen: the same clean state and severity give the same degraded state for as long as the
-trajectory lasts (a mask's place, a layer of snow, a colour).
+trajectory lasts (a mask's place, a layer of snow, a color).
 """
 
 Restore: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -42,23 +42,47 @@ def at_severity(severity: int, states: Tensor) -> Tensor:
     return torch.full((len(states),), severity, dtype=torch.int64, device=states.device)
 
 
-def direct(restore: Restore, degraded: Tensor, steps: int) -> Tensor:
-    """The clean state in a single step, R(x_T, T): what the two algorithms are measured against.
+def per_item(values: Tensor, states: Tensor) -> Tensor:
+    """Values (B,) as (B, 1, ...), with as many dimensions as the states have."""
+    return values.reshape(-1, *(1,) * (states.ndim - 1))
+
+
+def checked(degrade: Degrade, steps: int) -> Degrade:
+    """The degradation with its severities checked, and the clean state itself at severity 0, bit for bit.
 
     Args:
-        restore: the restorer.
-        degraded: (B, C, *size) float, of severity `steps`.
-        steps: T, at least 1.
+        degrade: at severity 0 anything may come out of it.
+        steps: T.
 
     Returns:
-        (B, C, *size) float; not clamped.
-
-    Raises:
-        ValueError: steps below 1.
+        a function that raises ValueError for a severity that is not (B,) int64, or not from 0 to `steps`.
     """
-    _require_steps(steps)
+
+    def exact(clean: Tensor, severity: Tensor) -> Tensor:
+        if severity.shape != clean.shape[:1] or severity.dtype != torch.int64:
+            found = f"{tuple(severity.shape)} {str(severity.dtype).removeprefix('torch.')}"
+            raise ValueError(f"severity must be ({len(clean)},) int64, not {found}")
+        low, high = (int(end) for end in severity.aminmax())
+        if low < 0 or high > steps:
+            raise ValueError(f"severity must be from 0 to {steps}, not {low if low < 0 else high}")
+        return torch.where(per_item(severity, clean) == 0, clean, degrade(clean, severity))
+
+    return exact
+
+
+def direct(
+    restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
+) -> Tensor:
+    """The clean state in a single step, R(x_T, T): what the two algorithms are measured against.
+
+    Arguments, result and errors are those of `algorithm_2`; the degradation is not asked.
+    """
+    check_integer("steps", steps, 1)
     with torch.no_grad():
-        return restore(degraded, at_severity(steps, degraded))
+        estimate = restore(degraded, at_severity(steps, degraded))
+    if on_step is not None:
+        on_step(0, estimate, estimate)
+    return estimate
 
 
 def algorithm_1(
@@ -112,7 +136,7 @@ def _descend(
     steps: int,
     on_step: OnStep | None,
 ) -> Tensor:
-    _require_steps(steps)
+    check_integer("steps", steps, 1)
     state = degraded
     with torch.no_grad():
         for severity in range(steps, 0, -1):
@@ -123,31 +147,6 @@ def _descend(
     return state
 
 
-def _require_steps(steps: int) -> None:
-    check_integer("steps", steps, 1)
-
-
-def _direct(
-    restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
-) -> Tensor:
-    """`direct` with the arguments of the other two."""
-    estimate = direct(restore, degraded, steps)
-    if on_step is not None:
-        on_step(0, estimate, estimate)
-    return estimate
-
-
 SAMPLERS: Final[Mapping[str, Sampler]] = MappingProxyType(
-    {"direct": _direct, "algorithm_1": algorithm_1, "algorithm_2": algorithm_2}
+    {"direct": direct, "algorithm_1": algorithm_1, "algorithm_2": algorithm_2}
 )
-
-
-def get_sampler(name: str) -> Sampler:
-    """The sampler of that name.
-
-    Raises:
-        ValueError: unknown name; the message lists the known ones.
-    """
-    if name not in SAMPLERS:
-        raise ValueError(f"unknown sampler {name!r}: choose one of {', '.join(SAMPLERS)}")
-    return SAMPLERS[name]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.kit.precision import Precision, autocast, fast_precision, settle
-from easy_to_hard.baselines.kit.run_folder import load_state, reason_of, save_state
+from easy_to_hard.baselines.kit.run_folder import RunFolder, load_state, reason_of, save_state
 from easy_to_hard.baselines.kit.seeds import seed_of
 from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.progress import progress_bar
@@ -210,6 +210,21 @@ class Loop:
             self._done = LoopReport(**state["done"])
         except Exception as error:
             raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
+
+
+def train_part(loop: Loop, folder: RunFolder, name: str, *, progress: bool = True) -> LoopReport:
+    """Train as a part of a run, whose time then counts what an earlier call had trained.
+
+    Args:
+        loop: of the net.
+        folder: of the run.
+        name: of the part: the folder of its checkpoint; may contain "/".
+        progress: as of `Loop.run`, with its errors.
+    """
+    started = time.perf_counter()
+    report = loop.run(folder.path / name, progress=progress)
+    folder.credit(max(report.seconds - (time.perf_counter() - started), 0.0))
+    return report
 
 
 def require_finite(what: str, value: float, step: int) -> None:

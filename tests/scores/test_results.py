@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from easy_to_hard.scores import results
+from easy_to_hard import environment
 from easy_to_hard.scores.results import DifficultyScore, Result, Submission, read_result, write_result
 
 
@@ -125,7 +125,7 @@ def test_other_files_are_refused(text: str, message: str, tmp_path: Path) -> Non
 
 
 def test_commit_is_that_of_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    commit = results.source_commit()
+    commit = environment.source_commit()
     assert commit is None or re.fullmatch("[0-9a-f]{40}", commit)
-    monkeypatch.setattr(results, "__file__", str(tmp_path / "package" / "results.py"))
-    assert results.source_commit() is None
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "package" / "results.py"))
+    assert environment.source_commit() is None

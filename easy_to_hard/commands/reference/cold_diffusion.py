@@ -1,29 +1,27 @@
 """`easy-to-hard reference cold-diffusion`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tyro.conf import arg
 
-from easy_to_hard.commands.nets import Device, Quiet
-from easy_to_hard.commands.reference.method import begin, finish, require_known
+from easy_to_hard.commands.reference.method import MethodCommand, require_known
 
 if TYPE_CHECKING:
-    from easy_to_hard.scores.reference import ReferenceResult
-
-_TASKS: Final = ("mazes", "prefix_sums")
-_IMAGES: Final = ("mnist", "cifar10", "folder")
+    from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColdDiffusion:
+class ColdDiffusion(MethodCommand):
     """Cold diffusion (arXiv 2208.09392): undo a degradation without noise, at once or step by step.
 
     On images it trains a restorer and compares direct restoration, Algorithm 1 and Algorithm 2; on mazes and prefix
     sums the degradation takes solutions apart, and going back solves. A run that was stopped goes on when the same
     command is given again.
     """
+
+    METHOD: ClassVar = "cold_diffusion"
 
     preset: Annotated[str, arg(help="smoke (a minute or two), small (minutes a seed) or paper (days on a GPU)")] = (
         "smoke"
@@ -54,50 +52,44 @@ class ColdDiffusion:
     out: Annotated[
         Path | None, arg(help="the folder of the run; by default runs/cold-diffusion-DATA[-DEGRADATION]-PRESET")
     ] = None
-    device: Device = "cpu"
-    threads: Annotated[int, arg(help="of a CPU; the small nets gain nothing by more than one")] = 1
-    quiet: Quiet = False
 
-    def run(self) -> int:
-        """Train, test, write the result, say what came out."""
-        require_known("data", self.data, (*_IMAGES, *_TASKS))
-        degradation = self.degradation if self.data in _IMAGES else ""
-        with begin(self.out, "cold-diffusion", self.data, degradation, self.preset, threads=self.threads) as out:
-            return finish(self._on_images(out) if self.data in _IMAGES else self._on_task(out), out)
+    def recipe(self) -> "ReferenceRecipe":
+        """What to run, on images or as a solver."""
+        from easy_to_hard.baselines.kit.evaluation import IMAGES
+        from easy_to_hard.baselines.kit.puzzles import PUZZLES
 
-    def _on_images(self, out: Path) -> "ReferenceResult":
-        from easy_to_hard.baselines.cold_diffusion.images import ImageRun, run_on_images
-        from easy_to_hard.baselines.cold_diffusion.recipes import get_preset
+        require_known("data", self.data, (*IMAGES, *PUZZLES))
+        return self._on_images() if self.data in IMAGES else self._on_puzzles()
 
-        run = ImageRun(
-            recipe=get_preset(self.preset, self.data),
-            preset=self.preset,
+    def name_parts(self, recipe: "ReferenceRecipe") -> tuple[str, ...]:
+        """What the default folder is called after, besides the method."""
+        from easy_to_hard.baselines.cold_diffusion.recipes import ImageRecipe
+
+        degradation = recipe.degradation if isinstance(recipe, ImageRecipe) else ""
+        return recipe.data, degradation, recipe.preset
+
+    def _on_images(self) -> "ReferenceRecipe":
+        from easy_to_hard.baselines.cold_diffusion.recipes import get_image_recipe
+
+        preset = get_image_recipe(self.preset, self.data)
+        return replace(
+            preset,
             degradation=self.degradation,
-            data=self.data,
             data_root=self.data_root,
             others=self.others,
             download=self.download,
             severities=self.severities,
-            seeds=self.seeds,
+            seeds=self.seeds or preset.seeds,
             generate=self.generate,
             components=self.components,
             inception_weights=self.inception_weights,
-            device=self.device,
         )
-        return run_on_images(run, out, progress=not self.quiet)
 
-    def _on_task(self, out: Path) -> "ReferenceResult":
-        from easy_to_hard.baselines.cold_diffusion.solving import run_on_task
-        from easy_to_hard.baselines.deep_thinking.solvers import shipped_maze_solver
+    def _on_puzzles(self) -> "ReferenceRecipe":
+        from easy_to_hard.baselines.cold_diffusion.recipes import get_puzzle_recipe
 
         if len(self.seeds) > 1:
             raise ValueError(f"--seeds must be one number for a task, the first of its seeds, not {list(self.seeds)}")
-        return run_on_task(
-            self.data,
-            self.preset,
-            out,
-            seed=self.seeds[0] if self.seeds else 0,
-            device=self.device,
-            progress=not self.quiet,
-            solver=shipped_maze_solver(self.device) if self.data == "mazes" else None,
-        )
+        preset = get_puzzle_recipe(self.preset, self.data)
+        first = self.seeds[0] if self.seeds else 0
+        return replace(preset, seeds=tuple(range(first, first + len(preset.seeds))))

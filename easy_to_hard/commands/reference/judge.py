@@ -82,13 +82,14 @@ _Claims: TypeAlias = "Callable[[ReferenceResult], tuple[Claim, ...]]"
 
 def _claims_of(result: "ReferenceResult") -> "tuple[Claim, ...]":
     """The claims of a result's method, asked of its measurements alone."""
+    from easy_to_hard.baselines import get_baseline
     from easy_to_hard.tasks import TASKS
 
     puzzles = result.data in TASKS
     methods: dict[str, _Claims] = {
         "augmentation_defense": _of_solvers if puzzles else _of_poisons,
         "canary": _of_memorisation if puzzles else _of_canaries,
-        "cold_diffusion": _of_solutions if puzzles else _of_images,
+        "cold_diffusion": get_baseline("cold_diffusion").claims,
         "dp_instahide": _of_mixed_puzzles if puzzles else _of_mixed_images,
         "parameter_saliency": _of_saliency,
         "vit_visualization": _of_mazes if puzzles else _of_vits,
@@ -124,19 +125,6 @@ def _of_memorisation(result: "ReferenceResult") -> "tuple[Claim, ...]":
     return decide_task_claims(
         result.measurements, sizes=settings["sizes"], trained_iterations=settings["max_iterations"]
     )
-
-
-def _of_images(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.cold_diffusion.claims import decide_claims
-
-    return decide_claims(result.measurements)
-
-
-def _of_solutions(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.cold_diffusion.solution_claims import claims_of
-    from easy_to_hard.baselines.cold_diffusion.solver_recipes import NetRun
-
-    return claims_of(NetRun(**result.settings["nets"][0]), result.settings["trained_steps"], result.measurements)
 
 
 def _of_mixed_images(result: "ReferenceResult") -> "tuple[Claim, ...]":

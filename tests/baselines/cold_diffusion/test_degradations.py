@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from easy_to_hard.baselines.cold_diffusion.degradations import Degradation
-from easy_to_hard.baselines.cold_diffusion.degradations_linear import Blur, Pixelate
-from easy_to_hard.baselines.cold_diffusion.degradations_mixing import (
+from easy_to_hard.baselines.cold_diffusion.degradations import DEGRADATIONS, get_degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.blending import (
     Animorphosis,
     Desaturate,
     Mask,
     Noise,
     cosine_signal,
 )
-from easy_to_hard.baselines.cold_diffusion.registry import DEGRADATIONS, get_degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.separable import Blur, Pixelate
+from easy_to_hard.baselines.cold_diffusion.degradations.snow import SNOW_LEVELS, Snow
 from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS, algorithm_1, algorithm_2
-from easy_to_hard.baselines.cold_diffusion.snow import SNOW_LEVELS, Snow
 
 SHAPE = (5, 3, 16, 16)
 
@@ -173,16 +173,16 @@ def test_mask_by_hand() -> None:
 
 def test_random_mask_has_its_hole_anywhere_and_keeps_it() -> None:
     ones = torch.ones(200, 1, 8, 8)
-    degrade = Mask(steps=3, random_centre=True, std=0.6).freeze(ones.shape, generator())
+    degrade = Mask(steps=3, random_center=True, std=0.6).freeze(ones.shape, generator())
     holes = [degrade(ones, torch.full((200,), t))[:, 0].flatten(1).argmin(dim=1) for t in (1, 2, 3)]
     assert torch.equal(holes[0], holes[1])
     assert torch.equal(holes[0], holes[2])
     assert len(holes[0].unique()) > 40
 
 
-def test_colour_mask_ends_in_the_colour_alone() -> None:
+def test_color_mask_ends_in_the_color_alone() -> None:
     clean = images()
-    degradation = Mask(steps=4, std=0.5, fill="colour", order="inwards")
+    degradation = Mask(steps=4, std=0.5, fill="color", order="inwards")
     last = degradation.freeze(SHAPE, generator())(clean, severities(4, 4, 4, 4, 4))
     assert torch.equal(last, last[:, :, :1, :1].expand(SHAPE))
     assert last.abs().max() <= 0.5
@@ -267,7 +267,7 @@ def test_snow_does_not_change_when_turned_but_for_the_image() -> None:
         (lambda: Pixelate(steps=1, resizing="cubic"), "resizing must be one of area, .*, not 'cubic'"),  # type: ignore[arg-type]
         (lambda: Pixelate(steps=5).freeze(SHAPE, generator()), "side 16 cannot be pixelated 5 times"),
         (lambda: Mask(steps=1, first=0), "first must be at least 1, not 0"),
-        (lambda: Mask(steps=1, fill="red"), "fill must be one of zero, colour, not 'red'"),  # type: ignore[arg-type]
+        (lambda: Mask(steps=1, fill="red"), "fill must be one of zero, color, not 'red'"),  # type: ignore[arg-type]
         (lambda: Snow(steps=1, level=5), "level must be one of 1, 2, 3, 4, not 5"),
         (lambda: Desaturate(steps=1, factor=2), "factor must be from 0 to 1, not 2"),
         (

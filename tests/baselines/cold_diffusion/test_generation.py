@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.degradations import Degradation, Mixing
-from easy_to_hard.baselines.cold_diffusion.degradations_linear import Blur, Pixelate
-from easy_to_hard.baselines.cold_diffusion.degradations_mixing import Animorphosis, Mask, Noise
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Blending, Degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.blending import Animorphosis, Mask, Noise
+from easy_to_hard.baselines.cold_diffusion.degradations.separable import Blur, Pixelate
+from easy_to_hard.baselines.cold_diffusion.degradations.snow import Snow
 from easy_to_hard.baselines.cold_diffusion.generation import fit_mixture, generate, last_states
-from easy_to_hard.baselines.cold_diffusion.snow import Snow
 
 IMAGES = torch.randint(256, (60, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 CPU = torch.device("cpu")
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 DEGRADATIONS: dict[str, Degradation] = {
     "blur": Blur(steps=4, std=1.0, to_mean=True),
     "pixelate": Pixelate(steps=3),
-    "colour": Mask(steps=4, std=0.5, fill="colour", order="inwards"),
+    "color": Mask(steps=4, std=0.5, fill="color", order="inwards"),
     "noise": Noise(steps=4),
     "others": Animorphosis(steps=4, others=IMAGES[:5].float() / 127.5 - 1),
 }
@@ -61,7 +61,7 @@ def test_oracle_makes_its_image_from_any_last_state(name: str) -> None:
     image = IMAGES[0].float() / 127.5 - 1
     made = generate(lambda x, t: image.expand_as(x), degradation, draw, 3, noise=0.0, rng=rng(), device=CPU)
     assert made.shape == (3, 3, 16, 16)
-    if isinstance(degradation, Mixing):
+    if isinstance(degradation, Blending):
         # Of noise and others a trace is left: no more than sqrt(A_T), times as much as there is of an image.
         torch.testing.assert_close(made, ((image + 1) / 2).expand_as(made), atol=0.03, rtol=0)
     else:
@@ -73,10 +73,10 @@ def test_oracle_makes_its_image_from_any_last_state(name: str) -> None:
         torch.testing.assert_close(made, wanted.clamp(0, 1), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["colour", "noise", "others"])
+@pytest.mark.parametrize("name", ["color", "noise", "others"])
 def test_frozen_at_a_state_ends_in_it(name: str) -> None:
     degradation = DEGRADATIONS[name]
-    assert isinstance(degradation, Mixing)
+    assert isinstance(degradation, Blending)
     last = last_states(degradation, IMAGES, components=1, seed_rng=rng())(5, rng())
     images = IMAGES[:5].float() / 127.5 - 1
     degrade = degradation.freeze_at(last, rng())

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.cold_diffusion.degradations_linear import Blur
+from easy_to_hard.baselines.cold_diffusion.degradations.separable import Blur
 from easy_to_hard.baselines.cold_diffusion.nets import ConvNextBlock, LinearAttention, SeverityCode
 from easy_to_hard.baselines.cold_diffusion.nets_ddpm import DdpmUNet, ResidualBlock
-from easy_to_hard.baselines.cold_diffusion.recipes import PRESETS, RestorerConfig, get_preset
+from easy_to_hard.baselines.cold_diffusion.recipes import IMAGE_RECIPES, RestorerConfig, get_image_recipe
 from easy_to_hard.baselines.kit.training import count_parameters
 
 NETS = {
@@ -129,13 +129,12 @@ def test_learns_eight_images_by_heart(name: str) -> None:
 
 
 def test_presets() -> None:
-    for name in PRESETS:
-        for data in ("mnist", "cifar10", "folder"):
-            recipe = get_preset(name, data)
-            with torch.device("meta"):
-                divisor = recipe.restorer.build(3, seed=0).divisor
-            assert recipe.side % int(divisor) == 0  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="unknown preset 'huge': choose one of smoke, small, paper"):
-        get_preset("huge", "mnist")
+    for (data, preset), recipe in IMAGE_RECIPES.items():
+        assert (recipe.data, recipe.preset) == (data, preset)
+        with torch.device("meta"):
+            divisor = recipe.restorer.build(3, seed=0).divisor
+        assert recipe.side % int(divisor) == 0  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unknown preset 'huge' of mnist: choose one of smoke, small, paper"):
+        get_image_recipe("huge", "mnist")
     with pytest.raises(ValueError, match="architecture must be one of convnext, ddpm, not 'vit'"):
         RestorerConfig(architecture="vit", width=8, multipliers=(1,))  # type: ignore[arg-type]

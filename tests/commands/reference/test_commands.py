@@ -9,7 +9,6 @@ from easy_to_hard.baselines import BASELINES
 from easy_to_hard.baselines.kit.statistics import of_share, over_seeds
 from easy_to_hard.commands.parsing import parse
 from easy_to_hard.commands.reference import Reference
-from easy_to_hard.commands.reference.cold_diffusion import ColdDiffusion
 from easy_to_hard.commands.reference.show import describe_reference
 from easy_to_hard.scores.reference import Claim, ReferenceResult, write_reference_result
 
@@ -17,34 +16,6 @@ from easy_to_hard.scores.reference import Claim, ReferenceResult, write_referenc
 def command(*arguments: str) -> Reference:
     parsed: Reference = parse(Reference, arguments, see="help", prog="easy-to-hard reference")
     return parsed
-
-
-def test_cold_diffusion_takes_its_settings() -> None:
-    method = command("cold-diffusion", "--preset", "small", "--data", "mnist", "--seeds", "1", "2").method
-    assert isinstance(method, ColdDiffusion)
-    assert (method.preset, method.data, method.degradation, method.seeds) == ("small", "mnist", "blur", (1, 2))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--data", "svhn"), "--data must be one of mnist, cifar10, folder, mazes, prefix_sums, not 'svhn'"),
-        (("--threads", "0"), "--threads must be at least 1, not 0"),
-        (("--preset", "huge"), "unknown preset 'huge'"),
-        (("--degradation", "rain"), "unknown degradation 'rain': choose one of blur"),
-        (("--severities", "-2"), "severities must be at least 0, not -2"),
-        (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
-        (("--data-root", "."), "no MNIST in"),
-        (("--data", "mazes", "--seeds", "1", "2"), r"--seeds must be one number for a task, .*, not \[1, 2\]"),
-    ],
-)
-def test_errors_are_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
-        command("cold-diffusion", *arguments).run()
-    assert "\n" not in str(failure.value)
 
 
 @pytest.mark.parametrize("method", [name for name in BASELINES if name != "deep_thinking"])

@@ -12,8 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.baselines.cold_diffusion.sampling import Degrade, checked
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 Shape = tuple[int, int, int, int]
 
@@ -24,22 +24,18 @@ class Degradation(ABC):
 
     Attributes:
         steps: T, at least 1.
-        colour_only: (of the class) whether images must have three channels.
+        color_only: (of the class) whether images must have three channels.
 
     Raises:
         ValueError: a setting out of its range.
     """
 
     steps: int
-    colour_only: ClassVar[bool] = False
+    color_only: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        self._require("steps", self.steps >= 1, "at least 1")
-
-    def _require(self, name: str, holds: bool, allowed: str) -> None:
-        if not holds:
-            raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+        check_field(self, "steps", self.steps >= 1, "at least 1")
 
     def freeze(self, shape: Sequence[int], rng: torch.Generator, device: torch.device | str = "cpu") -> Degrade:
         """Draw what is random for a batch of images.
@@ -59,47 +55,51 @@ class Degradation(ABC):
         if len(shape) != 4:
             raise ValueError(f"images must be of shape (batch, channels, height, width), not {tuple(shape)}")
         batch, channels, height, width = shape
-        if self.colour_only and channels != 3:
+        if self.color_only and channels != 3:
             raise ValueError(f"{type(self).__name__} needs images with 3 channels, not {channels}")
         return self._checked(self._freeze((batch, channels, height, width), rng, torch.device(device)), shape)
 
     def _checked(self, degrade: Degrade, shape: Sequence[int]) -> Degrade:
-        def checked(images: Tensor, severity: Tensor) -> Tensor:
+        exact = checked(degrade, self.steps)
+
+        def of_shape(images: Tensor, severity: Tensor) -> Tensor:
             if tuple(images.shape) != tuple(shape):
                 raise ValueError(f"images must be of shape {tuple(shape)} as when frozen, not {tuple(images.shape)}")
-            self._check(severity, shape[0])
-            # Exactly so, whatever the arithmetic of the rest gives.
-            return torch.where(severity.reshape(-1, 1, 1, 1) == 0, images, degrade(images, severity))
+            return exact(images, severity)
 
-        return checked
-
-    def _check(self, severity: Tensor, batch: int) -> None:
-        if severity.shape != (batch,) or severity.dtype != torch.int64:
-            found = f"{tuple(severity.shape)} {str(severity.dtype).removeprefix('torch.')}"
-            raise ValueError(f"severity must be ({batch},) int64, not {found}")
-        low, high = (int(end) for end in severity.aminmax())
-        if low < 0 or high > self.steps:
-            raise ValueError(f"severity must be from 0 to {self.steps}, not {low if low < 0 else high}")
+        return of_shape
 
     @abstractmethod
     def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
-        """As `freeze`, of arguments that are checked; at severity 0 anything may come out."""
+        """Do what `freeze` does, with arguments that are checked; at severity 0 anything may come out."""
 
 
-class Mixing(Degradation):
-    """A degradation that ends in something else than the image, which stays the same over a trajectory."""
+class Blending(Degradation):
+    """A degradation from the image to something else, which stays the same over a trajectory."""
 
     @abstractmethod
+    def draw_last(self, shape: Shape, rng: torch.Generator) -> Tensor:
+        """Draw what images turn into, (B, C, H, W) float32 or what can be broadcast to it, on the CPU."""
+
+    @abstractmethod
+    def _blend(self, last: Tensor, shape: Shape, rng: torch.Generator) -> Degrade:
+        """The degradation to the given end, with what else is random drawn."""
+
+    def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
+        return self._blend(self.draw_last(shape, rng).to(device), shape, rng)
+
     def freeze_at(self, last: Tensor, rng: torch.Generator) -> Degrade:
-        """As `freeze`, but what images turn into is given, and not drawn.
+        """Freeze with an end that is given, and not drawn.
 
         Args:
             last: (B, C, H, W) float.
             rng: of what else is random.
         """
+        batch, channels, height, width = last.shape
+        return self._checked(self._blend(last, (batch, channels, height, width), rng), last.shape)
 
 
-def gaussian(length: int, std: float, centre: float | None = None) -> Tensor:
-    """exp(-(i - centre)^2 / (2 std^2)) for i from 0: (length,) float64; by default centred."""
-    middle = (length - 1) / 2 if centre is None else centre
+def gaussian(length: int, std: float, center: float | None = None) -> Tensor:
+    """exp(-(i - center)^2 / (2 std^2)) for i from 0: (length,) float64; by default centered."""
+    middle = (length - 1) / 2 if center is None else center
     return torch.exp(-((torch.arange(length, dtype=torch.float64) - middle) ** 2) / (2 * std**2))

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,29 +13,45 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion import solution_runs
-from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS, at_severity
-from easy_to_hard.baselines.cold_diffusion.solution_claims import claims_of
-from easy_to_hard.baselines.cold_diffusion.solution_degradations import (
+from easy_to_hard.baselines import get_baseline
+from easy_to_hard.baselines.cold_diffusion.claims import puzzle_claims
+from easy_to_hard.baselines.cold_diffusion.on_puzzles import evaluation, nets
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.degradations import (
     MAP_DEGRADATIONS,
     fully_degraded,
     map_degradation,
 )
-from easy_to_hard.baselines.cold_diffusion.solution_maps import SOLUTION_MAPS, Puzzles, first_puzzles, solution_maps
-from easy_to_hard.baselines.cold_diffusion.solution_nets import SolutionNet
-from easy_to_hard.baselines.cold_diffusion.solution_paths import growth_orders, peeling_orders
-from easy_to_hard.baselines.cold_diffusion.solution_pictures import curves_of, maze_picture, plot_solving, way_back
-from easy_to_hard.baselines.cold_diffusion.solution_restorers import (
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.evaluation import measurements_of
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.nets import (
+    SolutionNet,
+    build_net,
+    restoration_loss,
+    training_batch,
+)
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.orders import growth_orders, peeling_orders
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.restorers import (
     NetRestorer,
     NoisyOracle,
     SolverRestorer,
     oracle,
     with_known,
 )
-from easy_to_hard.baselines.cold_diffusion.solution_scores import SolveScore, judge, mean_f1, solve_puzzles
-from easy_to_hard.baselines.cold_diffusion.solution_training import build_net, restoration_loss, training_batch
-from easy_to_hard.baselines.cold_diffusion.solver_recipes import SOLVER_RECIPES, NetRun, SolverRun, get_solver_recipe
-from easy_to_hard.baselines.cold_diffusion.solving import measurements_of, run_on_task, run_recipe
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps, check_solvable, first_maps
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solving import (
+    mean_f1,
+    score_answers,
+    solve_puzzles,
+    way_back,
+)
+from easy_to_hard.baselines.cold_diffusion.pictures import curves_of, maze_picture, plot_solving
+from easy_to_hard.baselines.cold_diffusion.recipes import (
+    PUZZLE_RECIPES,
+    NetTrials,
+    PuzzleRecipe,
+    SolverTrials,
+    get_puzzle_recipe,
+)
+from easy_to_hard.baselines.cold_diffusion.sampling import SAMPLERS, at_severity
 from easy_to_hard.baselines.kit.statistics import of_share
 from easy_to_hard.plotting import save_figure
 from easy_to_hard.scores.reference import Measurement, find_measurement
@@ -46,25 +62,16 @@ STEPS = 7
 Array = NDArray[Any]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """The nets here are too small to be shared out."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def puzzles_of(task: str, difficulty: int, num_items: int) -> SolutionMaps:
+    return first_maps(DataSpec(task=task, difficulty=difficulty, split="test"), num_items)[1]
 
 
-def puzzles_of(task: str, difficulty: int, num_items: int) -> Puzzles:
-    return first_puzzles(DataSpec(task=task, difficulty=difficulty, split="test"), num_items)[1]
-
-
-def easy_puzzles(degradation: str) -> Puzzles:
+def easy_puzzles(degradation: str) -> SolutionMaps:
     task = MAP_DEGRADATIONS[degradation].task
     return puzzles_of(task, {"mazes": 9, "prefix_sums": 16}[task], 5)
 
 
-def estimates(puzzles: Puzzles) -> dict[str, Tensor]:
+def estimates(puzzles: SolutionMaps) -> dict[str, Tensor]:
     """Right and wrong ones."""
     noise = torch.randn(puzzles.solutions.shape, generator=torch.Generator().manual_seed(0))
     return {
@@ -166,7 +173,7 @@ def test_ends_are_the_estimate_and_what_the_puzzle_shows(name: str) -> None:
     # Of the solutions, not even the shape of the path may be in it.
     blind = replace(puzzles, solutions=torch.zeros_like(puzzles.solutions))
     start = fully_degraded(MAP_DEGRADATIONS[name].prepare(blind, STEPS), blind, STEPS)
-    known = solution_maps(puzzles.task).known(puzzles)
+    known = puzzles.known()
     for estimate in estimates(puzzles).values():
         before = estimate.clone()
         assert torch.equal(degrade(estimate, at_severity(0, estimate)), estimate)
@@ -188,7 +195,9 @@ def test_an_item_does_not_depend_on_its_batch(name: str) -> None:
     severity = torch.tensor([0, 2, 3, 6, 7])
     together = MAP_DEGRADATIONS[name].prepare(puzzles, STEPS)(puzzles.solutions, severity)
     for n in range(len(puzzles)):
-        one = Puzzles(task=puzzles.task, condition=puzzles.condition[n : n + 1], solutions=puzzles.solutions[n : n + 1])
+        one = SolutionMaps(
+            task=puzzles.task, condition=puzzles.condition[n : n + 1], solutions=puzzles.solutions[n : n + 1]
+        )
         alone = MAP_DEGRADATIONS[name].prepare(one, STEPS)(one.solutions, severity[n : n + 1])
         assert torch.equal(alone, together[n : n + 1])
 
@@ -235,7 +244,7 @@ def test_peeling_walks_from_the_start() -> None:
 def test_prefix_masking_by_hand() -> None:
     bits = torch.tensor([[[1.0, -1, 1, 1, -1]]])
     parities = torch.tensor([[[1.0, 1, -1, 1, 1]]])
-    puzzles = Puzzles(task="prefix_sums", condition=bits, solutions=parities)
+    puzzles = SolutionMaps(task="prefix_sums", condition=bits, solutions=parities)
     masked, to_input = (MAP_DEGRADATIONS[name].prepare(puzzles, 5) for name in ("prefix_masking", "prefix_to_input"))
     two = torch.tensor([2])
     assert masked(parities, two).flatten().tolist() == [1, 1, -1, 0, 0]
@@ -262,14 +271,14 @@ def test_unknown_names() -> None:
     with pytest.raises(ValueError, match=r"unknown degradation 'path_peeling' of prefix_sums: .*prefix_masking"):
         map_degradation("path_peeling", "prefix_sums")
     with pytest.raises(ValueError, match=r"solves no 'chess_mates': choose one of mazes, prefix_sums"):
-        solution_maps("chess_mates")
+        check_solvable("chess_mates")
     with pytest.raises(ValueError, match=r"unknown preset 'paper' of mazes: choose one of smoke, small"):
-        get_solver_recipe("mazes", "paper")
+        get_puzzle_recipe("paper", "mazes")
     with pytest.raises(ValueError, match=r"unknown noise 'pink': choose one of frozen, fresh, fading"):
         NoisyOracle(noise="pink", probability=0.1, seed=0)
     with pytest.raises(ValueError, match=r"probability must be from 0 to 1, not 1.5"):
         NoisyOracle(noise="fresh", probability=1.5, seed=0)
-    recipe = get_solver_recipe("mazes", "smoke")
+    recipe = get_puzzle_recipe("smoke", "mazes")
     large = replace(recipe.nets[0], difficulties=(33,))
     with pytest.raises(ValueError, match=r"no items are given for difficulty 33"):
         replace(recipe, nets=(large,))
@@ -277,12 +286,12 @@ def test_unknown_names() -> None:
 
 @pytest.mark.parametrize(("task", "difficulty"), [("mazes", 9), ("mazes", 33), ("prefix_sums", 65)])
 def test_solutions_are_answers(task: str, difficulty: int) -> None:
-    instances, puzzles = first_puzzles(DataSpec(task=task, difficulty=difficulty, split="test"), 4)
-    answers = SOLUTION_MAPS[task].predictions(puzzles.solutions)
+    instances, puzzles = first_maps(DataSpec(task=task, difficulty=difficulty, split="test"), 4)
+    answers = puzzles.answers(puzzles.solutions)
     inputs, targets = get_task(task).encode(instances.data, difficulty, None)
     assert answers.dtype == np.uint8
     assert np.array_equal(answers, targets)
-    known = SOLUTION_MAPS[task].known(puzzles)
+    known = puzzles.known()
     assert torch.equal(known[known != 0], puzzles.solutions[known != 0])
     assert (known != 0).any() == (task == "mazes")
     if task == "mazes":
@@ -297,13 +306,13 @@ def test_solutions_are_answers(task: str, difficulty: int) -> None:
 @pytest.mark.parametrize("name", MAP_DEGRADATIONS)
 def test_an_oracle_solves_all_sizes(name: str, sampler: str) -> None:
     task = MAP_DEGRADATIONS[name].task
-    for difficulty in SOLVER_RECIPES[task, "small"].items:
-        instances, puzzles = first_puzzles(DataSpec(task=task, difficulty=difficulty, split="test"), 3)
+    for difficulty in PUZZLE_RECIPES[task, "small"].items:
+        instances, puzzles = first_maps(DataSpec(task=task, difficulty=difficulty, split="test"), 3)
         for steps in (1, 6):
             answers = solve_puzzles(oracle, puzzles, degradation=name, sampler=sampler, steps=steps)
-            score = judge(task, difficulty, instances, answers)
-            assert (score.num_solved, score.num_items, score.mean_f1) == (3, 3, 1.0)
-            assert score.checks == ({"valid_path": 3} if task == "mazes" else {})
+            score = score_answers(task, difficulty, instances, answers)
+            checks = {"valid_path": 3} if task == "mazes" else {}
+            assert score == {"num_items": 3, "num_solved": 3, "checks": checks, "mean_f1": 1.0}
 
 
 def solved_by(noise: str, sampler: str, degradation: str = "dead_end_growth") -> Array:
@@ -322,7 +331,8 @@ def test_frozen_errors_come_through_whole(name: str) -> None:
 
 
 def test_fading_errors_separate_the_algorithms() -> None:
-    targets = SOLUTION_MAPS["mazes"].predictions(puzzles_of("mazes", 13, 40).solutions)
+    puzzles = puzzles_of("mazes", 13, 40)
+    targets = puzzles.answers(puzzles.solutions)
     solved = {sampler: (solved_by("fading", sampler) == targets).all(axis=(1, 2)).sum() for sampler in SAMPLERS}
     # Algorithm 1 answers with the last estimate, which is nearly right; Algorithm 2 keeps what was ever wrong.
     assert solved["algorithm_1"] > 30
@@ -332,7 +342,7 @@ def test_fading_errors_separate_the_algorithms() -> None:
 
 def test_noise_is_as_much_as_was_asked_for() -> None:
     puzzles = puzzles_of("mazes", 33, 20)
-    hidden = solution_maps("mazes").known(puzzles) == 0
+    hidden = puzzles.known() == 0
     for noise, severity, wanted in (("fresh", 2, 0.2), ("fading", 2, 0.04), ("fading", 10, 0.2), ("frozen", 1, 0.2)):
         restore = NoisyOracle(noise=noise, probability=0.2, seed=0)(puzzles, 10)
         estimate = restore(puzzles.solutions, at_severity(severity, puzzles.solutions))
@@ -384,11 +394,9 @@ def test_threshold() -> None:
 @pytest.mark.parametrize("name", MAP_DEGRADATIONS)
 def test_one_step_is_the_direct_answer(name: str) -> None:
     puzzles = easy_puzzles(name)
-    maps = solution_maps(puzzles.task)
+    channels, dimensions = puzzles.condition.shape[1], puzzles.condition.ndim - 2
     torch.manual_seed(0)
-    net = SolutionNet(
-        dimensions=maps.dimensions, condition_channels=maps.condition_channels, width=8, blocks=1, time_code=True
-    )
+    net = SolutionNet(dimensions=dimensions, condition_channels=channels, width=8, blocks=1, time_code=True)
     for weights in net.parameters():
         torch.nn.init.normal_(weights, std=0.5)
     restorer = NetRestorer(net=net, trained_steps=4, threshold=0.5, precision="float32")
@@ -398,7 +406,7 @@ def test_one_step_is_the_direct_answer(name: str) -> None:
 
 
 def test_a_solver_sees_the_maze_that_is_left() -> None:
-    instances, puzzles = first_puzzles(DataSpec(task="mazes", difficulty=13, split="test"), 6)
+    instances, puzzles = first_maps(DataSpec(task="mazes", difficulty=13, split="test"), 6)
     seen: list[Array] = []
 
     def solver(pictures: Tensor, iterations: int) -> Tensor:
@@ -466,7 +474,7 @@ def test_loss_by_hand() -> None:
     condition[0, 1, 1, 0] = condition[0, 2, 1, 3] = 1
     solutions = torch.full((1, 1, 3, 4), -1.0)
     solutions[0, 0, 1, [0, 1, 3]] = 1
-    puzzles = Puzzles(task="mazes", condition=condition, solutions=solutions)
+    puzzles = SolutionMaps(task="mazes", condition=condition, solutions=solutions)
     logits = torch.full((1, 1, 3, 4), 50.0)
     logits[0, 0, 1, 1], logits[0, 0, 1, 2] = 0.0, math.log(3)
     wanted = (math.log(2) - math.log(0.25)) / 2
@@ -475,10 +483,10 @@ def test_loss_by_hand() -> None:
 
 @pytest.mark.parametrize("name", ["dead_end_growth", "prefix_masking"])
 def test_a_net_learns_eight_puzzles_by_heart(name: str) -> None:
-    recipe = get_solver_recipe(MAP_DEGRADATIONS[name].task, "smoke")
+    recipe = get_puzzle_recipe("smoke", MAP_DEGRADATIONS[name].task)
     recipe = replace(recipe, batch_size=8, blocks=4)
     puzzles = training_batch(recipe, 0, 0)[0]
-    net = build_net(recipe, NetRun(degradation=name, time_code=True, steps=(1,), difficulties=(9,)), seed=0)
+    net = build_net(recipe, NetTrials(degradation=name, time_code=True, steps=(1,), difficulties=(9,)), seed=0)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
     severity = torch.tensor([1, 2, 3, 4, 5, 6, 7, 8])
     states = MAP_DEGRADATIONS[name].prepare(puzzles, 8)(puzzles.solutions, severity)
@@ -494,7 +502,7 @@ def test_a_net_learns_eight_puzzles_by_heart(name: str) -> None:
 
 
 def test_training_batches() -> None:
-    recipe = get_solver_recipe("mazes", "smoke")
+    recipe = get_puzzle_recipe("smoke", "mazes")
     batches = [training_batch(recipe, seed, step) for seed, step in ((0, 0), (0, 0), (0, 1), (1, 0))]
     assert torch.equal(batches[0][0].solutions, batches[1][0].solutions)
     assert torch.equal(batches[0][1], batches[1][1])
@@ -514,14 +522,15 @@ def test_f1_by_hand() -> None:
     assert mean_f1(predictions, targets) == pytest.approx((0.5 + 6 / 7 + 1) / 3)
 
 
-def score(num_solved: int, num_items: int = 10, mean: float = 0.5, valid: int = 7) -> SolveScore:
-    return SolveScore(num_items=num_items, num_solved=num_solved, checks={"valid_path": valid}, mean_f1=mean)
+def row(condition: dict[str, Any], num_solved: int, *, mean: float = 0.5, valid: int = 7) -> dict[str, Any]:
+    scores = {"num_items": 10, "num_solved": num_solved, "checks": {"valid_path": valid}, "mean_f1": mean}
+    return {"condition": condition, **scores}
 
 
 def test_measurements_of_two_seeds() -> None:
     condition = {"degradation": "d", "restorer": "r", "sampler": "direct", "difficulty": 9, "steps": 1}
     perfect = condition | {"restorer": "oracle"}
-    rows = [[(condition, score(4, mean=0.25)), (perfect, score(10))], [(condition, score(8, mean=0.75, valid=9))]]
+    rows = [[row(condition, 4, mean=0.25), row(perfect, 10)], [row(condition, 8, mean=0.75, valid=9)]]
     measured = list(measurements_of(rows))
     names = ["solve rate", "solve rate over seeds", "F1", "valid_path rate", "solve rate"]
     assert [one.name for one in measured] == names
@@ -529,7 +538,7 @@ def test_measurements_of_two_seeds() -> None:
     assert measured[1].value == pytest.approx(0.6)
     # Of two seeds alone a mean of shares has no interval.
     assert measured[1].low is None
-    third = [(condition, score(6, mean=0.5)), (perfect, score(10))]
+    third = [row(condition, 6, mean=0.5), row(perfect, 10)]
     over_three = list(measurements_of([*rows, third]))
     # Values 0.2 apart: 4.30265 times 0.2 over the root of 3.
     assert over_three[1].low == pytest.approx(0.6 - 4.30265 * 0.2 / 3**0.5, abs=1e-3)
@@ -537,7 +546,7 @@ def test_measurements_of_two_seeds() -> None:
 
 
 def claimed(solved: Sequence[tuple[str, str, int]]) -> dict[str, bool | None]:
-    recipe, net = get_solver_recipe("mazes", "smoke"), "time-free net"
+    recipe, net = get_puzzle_recipe("smoke", "mazes"), "time-free net"
     facts = {"degradation": "dead_end_growth", "difficulty": 9}
     measured = []
     for restorer, sampler, number in solved:
@@ -549,7 +558,7 @@ def claimed(solved: Sequence[tuple[str, str, int]]) -> dict[str, bool | None]:
     noise = {"restorer": "noisy oracle", "noise": "fresh", "probability": 0.1, "steps": 10}
     for sampler, number in (("algorithm_1", 90), ("algorithm_2", 10)):
         measured.append(of_share("solve rate", number, 100, condition=facts | noise | {"sampler": sampler}))
-    return {claim.text: claim.held for claim in claims_of(recipe.nets[0], recipe.trained_steps, measured)}
+    return {claim.text: claim.held for claim in puzzle_claims(recipe.nets[0], recipe.trained_steps, measured)}
 
 
 def test_claims_go_by_intervals() -> None:
@@ -564,15 +573,17 @@ def test_claims_go_by_intervals() -> None:
 
 
 TINY = replace(
-    get_solver_recipe("mazes", "smoke"),
+    get_puzzle_recipe("smoke", "mazes"),
+    preset="tiny",
+    seeds=(5, 6),
     items={9: 4, 13: 3},
-    num_seeds=2,
-    training_steps=3,
+    loop=replace(get_puzzle_recipe("smoke", "mazes").loop, steps=3),
     batch_size=4,
     width=4,
     blocks=1,
-    nets=(NetRun(degradation="path_peeling", time_code=True, steps=(2, 3), difficulties=(9, 13)),),
-    solver=SolverRun(degradation="dead_end_growth", iterations=2, steps=(1, 2), difficulties=(9,)),
+    nets=(NetTrials(degradation="path_peeling", time_code=True, steps=(2, 3), difficulties=(9, 13)),),
+    solver=SolverTrials(degradation="dead_end_growth", iterations=2, steps=(1, 2), difficulties=(9,)),
+    strip_difficulty=9,
 )
 
 
@@ -580,14 +591,15 @@ def test_a_run_is_kept_and_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def solver(pictures: Tensor, iterations: int) -> Tensor:
         return pictures[:, 0] * (iterations > 2)
 
-    def run(folder: str, seed: int = 5) -> Sequence[Measurement]:
-        return run_recipe(
-            TINY, "tiny", tmp_path / folder, seed=seed, device="cpu", progress=False, solver=solver
-        ).measurements
+    monkeypatch.setattr(evaluation, "shipped_maze_solver", lambda device: solver)
+
+    def run(folder: str, recipe: PuzzleRecipe = TINY) -> Sequence[Measurement]:
+        return get_baseline("cold_diffusion").run(recipe, tmp_path / folder, progress=False).measurements
 
     first = run("a")
+    assert (tmp_path / "a" / "solving.png").is_file()
     assert run("b") == first
-    assert run("c", seed=6) != first
+    assert run("c", replace(TINY, seeds=(6, 7))) != first
     facts = {"degradation": "path_peeling", "restorer": "time-coded net", "sampler": "algorithm_2", "difficulty": 13}
     found = find_measurement(first, "solve rate", facts | {"steps": 3})
     assert (found.num_items, found.num_seeds) == (6, 2)
@@ -600,24 +612,51 @@ def test_a_run_is_kept_and_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("algorithm_1", 2, 2),
         ("algorithm_2", 2, 2),
     ]
-    # What is kept is not done again, and another run does not get mixed up with it.
-    monkeypatch.setattr(solution_runs, "train_restorer", None)
+    # What is kept is not done again, but for the picture; another run does not get mixed up with it.
+    monkeypatch.setattr(evaluation, "solve_puzzles", None)
     assert run("a") == first
-    with pytest.raises(ValueError, match=r"a holds a run with other settings: choose another --out"):
-        run_recipe(
-            replace(TINY, threshold=0.4), "tiny", tmp_path / "a", seed=5, device="cpu", progress=False, solver=solver
-        )
+    with pytest.raises(ValueError, match=r"it is of a run that differs in threshold; choose another --out"):
+        run("a", replace(TINY, threshold=0.4))
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(TINY, solver=None, strip_difficulty=None)
+
+    def run(folder: str) -> Sequence[Measurement]:
+        return get_baseline("cold_diffusion").run(recipe, tmp_path / folder, progress=False).measurements
+
+    loss, calls = nets.restoration_loss, []
+
+    def stopped(logits: Tensor, puzzles: SolutionMaps) -> Tensor:
+        calls.append(1)
+        # In the second step of the second seed's training.
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return loss(logits, puzzles)
+
+    monkeypatch.setattr(nets, "restoration_loss", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run("a")
+    kept = {path.name for path in (tmp_path / "a").glob("*.json")} - {"precision.json"}
+    assert kept == {"oracles-seed5.json", "path_peeling-time-coded-net-seed5.json", "oracles-seed6.json"}
+    again = run("a")
+    # Two steps were left, of which the first was begun before.
+    assert len(calls) == 7
+    assert again == run("b")
 
 
 def test_run_errors(tmp_path: Path) -> None:
-    for arguments, message in (
-        ({"task": "chess_mates", "preset": "small"}, "cold diffusion solves no 'chess_mates'"),
-        ({"task": "mazes", "preset": "huge"}, "unknown preset 'huge' of mazes"),
-        ({"task": "mazes", "preset": "smoke", "device": "tpu"}, "device must be cpu"),
-        ({"task": "mazes", "preset": "smoke", "seed": -1}, "seed must be at least 0, not -1"),
+    for changes, message in (
+        ({"data": "chess_mates"}, "cold diffusion solves no 'chess_mates'"),
+        ({"seeds": (-1,)}, r"seeds must be at least one, all different, each at least 0, not \[-1\]"),
+        ({"trained_steps": 0}, "trained_steps must be at least 1, not 0"),
     ):
         with pytest.raises(ValueError, match=message):
-            run_on_task(out=tmp_path / "run", progress=False, **arguments)  # type: ignore[arg-type]
+            replace(TINY, **changes)
+    with pytest.raises(ValueError, match="device must be cpu"):
+        get_baseline("cold_diffusion").run(TINY, tmp_path / "run", device="tpu", progress=False)
+    with pytest.raises(ValueError, match="unknown preset 'huge' of mazes"):
+        get_puzzle_recipe("huge", "mazes")
     assert not list(tmp_path.iterdir())
 
 

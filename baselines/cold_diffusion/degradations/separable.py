@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from easy_to_hard.baselines.cold_diffusion.degradations import Degradation, Shape, gaussian
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Degradation, Shape, gaussian
 from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
+from easy_to_hard.generators.integers import check_field
 
 Growth = Literal["constant", "linear", "offset", "exponential"]
 Padding = Literal["circular", "reflect"]
@@ -28,7 +29,7 @@ class Separable(Degradation):
 
     @abstractmethod
     def matrices(self, size: int) -> Tensor:
-        """Of an axis of that many pixels: (steps + 1, size, size) float64, entry t for severity t, entry 0 the unit."""
+        """The matrices V_t of an axis of `size` pixels: (steps + 1, size, size) float64, the first one the unit."""
 
     def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
         rows, columns = (_prepared(self, size, device) for size in shape[2:])
@@ -90,13 +91,13 @@ class Blur(Separable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require("std", 0 < self.std < math.inf, "above 0 and finite")
-        self._require("growth", self.growth in get_args(Growth), f"one of {', '.join(get_args(Growth))}")
-        self._require("kernel_size", self.kernel_size >= 1 and self.kernel_size % 2 == 1, "odd")
-        self._require("padding", self.padding in get_args(Padding), f"one of {', '.join(get_args(Padding))}")
+        check_field(self, "std", 0 < self.std < math.inf, "above 0 and finite")
+        check_field(self, "growth", self.growth in get_args(Growth), f"one of {', '.join(get_args(Growth))}")
+        check_field(self, "kernel_size", self.kernel_size >= 1 and self.kernel_size % 2 == 1, "odd")
+        check_field(self, "padding", self.padding in get_args(Padding), f"one of {', '.join(get_args(Padding))}")
 
     def std_at(self, index: int) -> float:
-        """Of the kernel of that index, from 0: in pixels."""
+        """The standard deviation, in pixels, of the kernel of that index, from 0."""
         stds = {
             "constant": self.std,
             "linear": self.std * (index + 1),
@@ -106,7 +107,7 @@ class Blur(Separable):
         return stds[self.growth]
 
     def matrices(self, size: int) -> Tensor:
-        """As `Separable` says."""
+        """The products of the first t kernels' matrices; see `Separable`."""
         composed = [torch.eye(size, dtype=torch.float64)]
         for index in range(self.steps):
             kernel = gaussian(self.kernel_size, self.std_at(index))
@@ -130,10 +131,10 @@ class Pixelate(Separable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require("resizing", self.resizing in get_args(Resizing), f"one of {', '.join(get_args(Resizing))}")
+        check_field(self, "resizing", self.resizing in get_args(Resizing), f"one of {', '.join(get_args(Resizing))}")
 
     def matrices(self, size: int) -> Tensor:
-        """As `Separable` says; ValueError where an axis is too short."""
+        """The products of the first t resizings; see `Separable`. ValueError where an axis is too short."""
         if size < 2**self.steps:
             raise ValueError(f"images of side {size} cannot be pixelated {self.steps} times: steps must be lower")
         unit = torch.eye(size, dtype=torch.float64)

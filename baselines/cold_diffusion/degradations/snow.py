@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from easy_to_hard.baselines.cold_diffusion.degradations import Degradation, Shape, gaussian
-from easy_to_hard.baselines.cold_diffusion.degradations_linear import convolution_matrix
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Degradation, Shape, gaussian
+from easy_to_hard.baselines.cold_diffusion.degradations.separable import convolution_matrix
 from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
+from easy_to_hard.generators.integers import check_field
 
 _GREY_WEIGHTS: Final = (0.299, 0.587, 0.114)
 
@@ -69,7 +70,7 @@ class Snow(Degradation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require("level", self.level in SNOW_LEVELS, f"one of {', '.join(map(str, SNOW_LEVELS))}")
+        check_field(self, "level", self.level in SNOW_LEVELS, f"one of {', '.join(map(str, SNOW_LEVELS))}")
 
     def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
         batch, channels, height, width = shape
@@ -86,7 +87,7 @@ class Snow(Degradation):
             base = (images + 1) / 2
             if not self.fixed_brightness:
                 share = brightness[step].reshape(-1, 1, 1, 1)
-                base = share * base + (1 - share) * base.maximum(1.5 * _grey(base, channels) + 0.5)
+                base = share * base + (1 - share) * base.maximum(1.5 * _gray(base, channels) + 0.5)
             return 2 * (base + snow + snow.flip(2, 3)).clamp(0, 1) - 1
 
         return degrade
@@ -96,7 +97,7 @@ def _ramp(ends: tuple[float, float], steps: int) -> Tensor:
     return torch.linspace(*ends, steps, dtype=torch.float64).float()
 
 
-def _grey(images: Tensor, channels: int) -> Tensor:
+def _gray(images: Tensor, channels: int) -> Tensor:
     if channels != 3:
         return images.mean(dim=1, keepdim=True)
     weights = torch.tensor(_GREY_WEIGHTS, dtype=images.dtype, device=images.device)

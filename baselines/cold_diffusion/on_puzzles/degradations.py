@@ -24,11 +24,11 @@ from typing import Final, TypeAlias
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.sampling import Degrade, at_severity
-from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, solution_maps
-from easy_to_hard.baselines.cold_diffusion.solution_paths import growth_orders, peeling_orders
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.orders import growth_orders, peeling_orders
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps
+from easy_to_hard.baselines.cold_diffusion.sampling import Degrade, at_severity, checked, per_item
 
-Prepare: TypeAlias = Callable[[Puzzles, int], Degrade]
+Prepare: TypeAlias = Callable[[SolutionMaps, int], Degrade]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,113 +37,78 @@ class MapDegradation:
 
     Attributes:
         task: whose.
-        title: what it does, in a line.
         prepare: (puzzles, steps) to D(y (B, 1, *size), severity (B,) int64 from 0 to steps), for these puzzles.
     """
 
     task: str
-    title: str
     prepare: Prepare
 
 
-def _column(values: Tensor, states: Tensor) -> Tensor:
-    """(B,) to (B, 1, ...), as many dimensions as the states have."""
-    return values.view(-1, *(1,) * (states.ndim - 1))
-
-
-def _check_severity(severity: Tensor, steps: int) -> None:
-    if int(severity.min()) < 0 or int(severity.max()) > steps:
-        worst = int(severity.max()) if int(severity.max()) > steps else int(severity.min())
-        raise ValueError(f"severity must be from 0 to {steps}, not {worst}")
-
-
-def _checked(degraded: Degrade, steps: int) -> Degrade:
-    """With the severity checked, and D(y, 0) = y."""
-
-    def degrade(clean: Tensor, severity: Tensor) -> Tensor:
-        _check_severity(severity, steps)
-        return torch.where(_column(severity, clean) == 0, clean, degraded(clean, severity))
-
-    return degrade
-
-
-def _maze_arrays(puzzles: Puzzles) -> tuple[Tensor, Tensor]:
+def _maze_arrays(puzzles: SolutionMaps) -> tuple[Tensor, Tensor]:
     """(B, P, P) uint8 positions on the CPU, and (B, 1, P, P) what is known: walls -1, start and goal 1, else 0."""
     free, start, goal = puzzles.condition.unbind(1)
-    return (free + start + 2 * goal).to("cpu", torch.uint8), solution_maps(puzzles.task).known(puzzles)
+    return (free + start + 2 * goal).to("cpu", torch.uint8), puzzles.known()
 
 
 def _chosen(clean: Tensor) -> Tensor:
     return (clean[:, 0] > 0).cpu()
 
 
-def _growth(by_distance: bool) -> Prepare:
-    def prepare(puzzles: Puzzles, steps: int) -> Degrade:
+def _growth(*, by_distance: bool) -> Prepare:
+    def prepare(puzzles: SolutionMaps, steps: int) -> Degrade:
         positions, known = _maze_arrays(puzzles)
 
         def degraded(clean: Tensor, severity: Tensor) -> Tensor:
             ranks, distances, totals, depths = growth_orders(positions.numpy(), _chosen(clean).numpy())
             order = torch.from_numpy(distances if by_distance else ranks).unsqueeze(1).to(clean.device)
-            most = _column(torch.from_numpy(depths if by_distance else totals).to(clean.device), clean)
-            reached = _column(severity, clean)
+            most = per_item(torch.from_numpy(depths if by_distance else totals).to(clean.device), clean)
+            reached = per_item(severity, clean)
             grown = (order >= 0) & (order * steps <= reached * most)
             # The set itself keeps its values, which are all 1 but of a real-valued estimate, until nothing may be left.
             grown &= (order > 0) | (reached == steps)
             return torch.where(known != 0, known, torch.where(grown, 1.0, clean))
 
-        return _checked(degraded, steps)
+        return checked(degraded, steps)
 
     return prepare
 
 
-def _path_peeling(puzzles: Puzzles, steps: int) -> Degrade:
+def _path_peeling(puzzles: SolutionMaps, steps: int) -> Degrade:
     positions, known = _maze_arrays(puzzles)
 
     def degraded(clean: Tensor, severity: Tensor) -> Tensor:
         ranks, totals = peeling_orders(positions.numpy(), _chosen(clean).numpy())
         order = torch.from_numpy(ranks).unsqueeze(1).to(clean.device)
-        length = _column(torch.from_numpy(totals).to(clean.device), clean)
-        left = _column(steps - severity, clean)
+        length = per_item(torch.from_numpy(totals).to(clean.device), clean)
+        left = per_item(steps - severity, clean)
         # What is off the path, however near to 0, says nothing at full severity.
         peeled = (order * steps >= left * length) | ((order < 0) & (left == 0))
         return torch.where(known != 0, known, torch.where(peeled, -1.0, clean))
 
-    return _checked(degraded, steps)
+    return checked(degraded, steps)
 
 
-def _prefix_masking(to_input: bool) -> Prepare:
-    def prepare(puzzles: Puzzles, steps: int) -> Degrade:
+def _prefix_masking(*, to_input: bool) -> Prepare:
+    def prepare(puzzles: SolutionMaps, steps: int) -> Degrade:
         places = torch.arange(puzzles.solutions.shape[-1], device=puzzles.solutions.device)
         behind = puzzles.condition if to_input else torch.zeros_like(puzzles.condition)
 
         def degraded(clean: Tensor, severity: Tensor) -> Tensor:
-            kept = places * steps < len(places) * _column(steps - severity, clean)
+            kept = places * steps < len(places) * per_item(steps - severity, clean)
             return torch.where(kept, clean, behind)
 
-        return _checked(degraded, steps)
+        return checked(degraded, steps)
 
     return prepare
 
 
 MAP_DEGRADATIONS: Final[Mapping[str, MapDegradation]] = MappingProxyType(
     {
-        "dead_end_growth": MapDegradation(
-            task="mazes", title="the path and the nearest share of the other positions", prepare=_growth(False)
-        ),
-        "growth_by_distance": MapDegradation(
-            task="mazes", title="the path and all that is within a distance of it", prepare=_growth(True)
-        ),
-        "path_peeling": MapDegradation(
-            task="mazes", title="the path without its end towards the goal", prepare=_path_peeling
-        ),
-        "prefix_masking": MapDegradation(
-            task="prefix_sums", title="the first parities, and nothing behind them", prepare=_prefix_masking(False)
-        ),
-        "prefix_to_input": MapDegradation(
-            task="prefix_sums",
-            title="the first parities, and the input's bits behind them",
-            prepare=_prefix_masking(True),
-        ),
+        "dead_end_growth": MapDegradation(task="mazes", prepare=_growth(by_distance=False)),
+        "growth_by_distance": MapDegradation(task="mazes", prepare=_growth(by_distance=True)),
+        "path_peeling": MapDegradation(task="mazes", prepare=_path_peeling),
+        "prefix_masking": MapDegradation(task="prefix_sums", prepare=_prefix_masking(to_input=False)),
+        "prefix_to_input": MapDegradation(task="prefix_sums", prepare=_prefix_masking(to_input=True)),
     }
 )
 
@@ -160,7 +125,7 @@ def map_degradation(name: str, task: str) -> MapDegradation:
     return MAP_DEGRADATIONS[name]
 
 
-def fully_degraded(degrade: Degrade, puzzles: Puzzles, steps: int) -> Tensor:
+def fully_degraded(degrade: Degrade, puzzles: SolutionMaps, steps: int) -> Tensor:
     """D(y, steps), which does not depend on y: where solving starts, (B, 1, *size) float32."""
     nothing = torch.zeros_like(puzzles.solutions)
     return degrade(nothing, at_severity(steps, nothing))

@@ -3,31 +3,30 @@
 All of them answer with maps of -1 and 1, as solutions are, and with what the puzzle shows where it shows it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.cold_diffusion.sampling import Restore
-from easy_to_hard.baselines.cold_diffusion.solution_maps import Puzzles, solution_maps
-from easy_to_hard.baselines.cold_diffusion.solution_nets import SolutionNet
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.nets import SolutionNet
+from easy_to_hard.baselines.cold_diffusion.on_puzzles.solution_maps import SolutionMaps
+from easy_to_hard.baselines.cold_diffusion.sampling import Restore, per_item
 from easy_to_hard.baselines.kit.precision import Precision, autocast
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.generators.integers import check_integer_fields
 
-PrepareRestorer: TypeAlias = Callable[[Puzzles, int], Restore]
+PrepareRestorer: TypeAlias = Callable[[SolutionMaps, int], Restore]
 """(puzzles, steps of the way back) -> restorer of their solutions."""
 
 MazeSolver: TypeAlias = Callable[[Tensor, int], Tensor]
 """(pictures (B, 3, H, W) float in {0, 1}, iterations) -> (B, H, W), above 0 on the path."""
 
 
-def with_known(puzzles: Puzzles, on: Tensor) -> Tensor:
+def with_known(puzzles: SolutionMaps, on: Tensor) -> Tensor:
     """(B, 1, *size) bool estimates to maps of -1 and 1, with what the puzzle shows put in."""
-    known = solution_maps(puzzles.task).known(puzzles)
+    known = puzzles.known()
     return torch.where(known != 0, known, torch.where(on, 1.0, -1.0))
 
 
@@ -54,7 +53,7 @@ class NetRestorer:
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1, not {self.threshold}")
 
-    def __call__(self, puzzles: Puzzles, steps: int) -> Restore:
+    def __call__(self, puzzles: SolutionMaps, steps: int) -> Restore:
         """The restorer of these puzzles."""
         least = torch.tensor(self.threshold).logit().item()
 
@@ -80,7 +79,7 @@ class SolverRestorer:
     solver: MazeSolver
     iterations: int
 
-    def __call__(self, puzzles: Puzzles, steps: int) -> Restore:
+    def __call__(self, puzzles: SolutionMaps, steps: int) -> Restore:
         """The restorer of these puzzles."""
         del steps
         free, start, goal = puzzles.condition.unbind(1)
@@ -96,42 +95,14 @@ class SolverRestorer:
         return restore
 
 
-def oracle(puzzles: Puzzles, steps: int) -> Restore:
+def oracle(puzzles: SolutionMaps, steps: int) -> Restore:
     """The solution, whatever is shown."""
     del steps
     return lambda states, severity: puzzles.solutions
 
 
-def _frozen(level: Tensor) -> Tensor:
-    return torch.ones_like(level)
-
-
-def _with_severity(level: Tensor) -> Tensor:
-    return level
-
-
-@dataclass(frozen=True, kw_only=True)
-class Noise:
-    """What a noisy oracle gets wrong.
-
-    Attributes:
-        title: in a line.
-        fresh: whether other positions are wrong at each step, or always the same.
-        share: (B,) severity / steps to the factor of the share that is wrong.
-    """
-
-    title: str
-    fresh: bool
-    share: Callable[[Tensor], Tensor]
-
-
-NOISES: Final[Mapping[str, Noise]] = MappingProxyType(
-    {
-        "frozen": Noise(title="the same positions are wrong at each step", fresh=False, share=_frozen),
-        "fresh": Noise(title="other positions are wrong at each step", fresh=True, share=_frozen),
-        "fading": Noise(title="others at each step, in proportion to the severity", fresh=True, share=_with_severity),
-    }
-)
+NOISES: Final = ("frozen", "fresh", "fading")
+"""Kinds of errors: the same positions are wrong at each step, others are, or others in proportion to the severity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,16 +129,15 @@ class NoisyOracle:
         if not 0 <= self.probability <= 1:
             raise ValueError(f"probability must be from 0 to 1, not {self.probability}")
 
-    def __call__(self, puzzles: Puzzles, steps: int) -> Restore:
+    def __call__(self, puzzles: SolutionMaps, steps: int) -> Restore:
         """The restorer of these puzzles."""
-        noise = NOISES[self.noise]
 
         def restore(states: Tensor, severity: Tensor) -> Tensor:
-            step = int(severity[0]) if noise.fresh else 0
+            step = int(severity[0]) if self.noise != "frozen" else 0
             generator = generator_of("noise", self.seed, step)
             draws = torch.rand(puzzles.solutions.shape, generator=generator).to(states.device)
-            most = self.probability * noise.share(severity / steps)
-            wrong = draws < most.view(-1, *(1,) * (states.ndim - 1))
+            level = severity / steps if self.noise == "fading" else torch.ones_like(severity / steps)
+            wrong = draws < per_item(self.probability * level, states)
             return with_known(puzzles, (puzzles.solutions > 0) ^ wrong)
 
         return restore

@@ -24,7 +24,7 @@ _UNSEEN = np.int32(-1)
 def _walk(allowed, width, values, distances, queue, tail):  # type: ignore[no-untyped-def]
     """Breadth first from the `tail` places in the queue through what is allowed; returns how many places it then has.
 
-    The outer wall is not allowed, so that no neighbour is off the board.
+    The outer wall is not allowed, so that no neighbor is off the board.
     """
     head = 0
     while head < tail:
