@@ -65,7 +65,7 @@ BASELINES: Final = MappingProxyType(
             module="easy_to_hard.baselines.cold_diffusion",
         ),
         "canary": Baseline(
-            title="Membership inference by likelihood ratios and optimised queries",
+            title="Membership inference by likelihood ratios and optimized queries",
             papers=("2210.10750", "2112.03570"),
             module="easy_to_hard.baselines.canary",
         ),

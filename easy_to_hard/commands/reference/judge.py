@@ -87,7 +87,7 @@ def _claims_of(result: "ReferenceResult") -> "tuple[Claim, ...]":
     puzzles = result.data in TASKS
     methods: dict[str, _Claims] = {
         "augmentation_defense": _of_solvers if puzzles else _of_poisons,
-        "canary": _of_memorisation if puzzles else _of_canaries,
+        "canary": _of_canary,
         "cold_diffusion": _of_solutions if puzzles else _of_images,
         "dp_instahide": _of_mixed_puzzles if puzzles else _of_mixed_images,
         "parameter_saliency": _of_saliency,
@@ -111,19 +111,10 @@ def _of_solvers(result: "ReferenceResult") -> "tuple[Claim, ...]":
     return solver_claims(result.measurements, **{name: result.settings[name] for name in names})
 
 
-def _of_canaries(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.canary.claims import decide_image_claims
+def _of_canary(result: "ReferenceResult") -> "tuple[Claim, ...]":
+    from easy_to_hard.baselines import get_baseline
 
-    return decide_image_claims(result.measurements)
-
-
-def _of_memorisation(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.canary.claims import decide_task_claims
-
-    settings = result.settings
-    return decide_task_claims(
-        result.measurements, sizes=settings["sizes"], trained_iterations=settings["max_iterations"]
-    )
+    return get_baseline(result.method).claims(result)
 
 
 def _of_images(result: "ReferenceResult") -> "tuple[Claim, ...]":
