@@ -17,7 +17,7 @@ from easy_to_hard.baselines.canary.lira import class_log_odds
 from easy_to_hard.baselines.canary.pictures import draw_queries, draw_roc
 from easy_to_hard.baselines.canary.queries import Augmentation, CanaryConfig, Mode, PixelBox, make_canaries
 from easy_to_hard.baselines.canary.recipes import ImageRecipe
-from easy_to_hard.baselines.canary.shadows import ShadowJob, batch_streams, keep_matrix, train_shadows
+from easy_to_hard.baselines.canary.shadows import keep_matrix, train_shadows
 from easy_to_hard.baselines.kit.evaluation import result_of, save_picture
 from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
 from easy_to_hard.baselines.kit.precision import get_device, settle
@@ -141,11 +141,6 @@ class _Prepared:
     nets: Stacked
     keep: Tensor
 
-    @property
-    def half(self) -> int:
-        """The nets that make canaries; as many are targets."""
-        return len(self.nets) // 2
-
 
 def run_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train the nets, make the canaries, attack, judge.
@@ -168,7 +163,7 @@ def run_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: b
     recipe = settle(recipe, parts.precision(where))
     half = recipe.shadows // 2
     keep = torch.cat([keep_matrix(half, recipe.pool, seed=seed_of("half", recipe.seed, part)) for part in (0, 1)])
-    job = _shadow_job(recipe, task, keep, where)
+    job = recipe.job(task, [torch.nonzero(row)[:, 0] for row in keep], where)
     nets = train_shadows(job, parts, "nets", progress=progress)
     prepared = _Prepared(recipe=recipe, task=task, nets=nets, keep=keep)
     queries = _all_queries(prepared, parts)
@@ -219,14 +214,6 @@ def require_memory(recipe: ImageRecipe, numbers: int, device: torch.device) -> N
             f"{recipe.queries:,} queries of each of {recipe.points:,} points need {needed / 2**30:,.1f} GiB, and there "
             f"are {there / 2**30:,.1f}: give at most {fitting:,} queries, or fewer points"
         )
-
-
-def _shadow_job(recipe: ImageRecipe, task: ImageTask, keep: Tensor, device: torch.device) -> ShadowJob:
-    members = [torch.nonzero(row)[:, 0] for row in keep]
-    train = recipe.train
-    streams = batch_streams(members, steps=train.steps, batch_size=train.batch_size, seed=recipe.seed)
-    job = ShadowJob(task=task, config=train, streams=streams, seed=recipe.seed, device=device)
-    return job.stacking(recipe.at_once, recipe.at_once_on_cpu)
 
 
 def _accuracies(prepared: _Prepared, test: ImageSet) -> list[Measurement]:
@@ -282,7 +269,8 @@ def _all_queries(prepared: _Prepared, parts: RunFolder) -> dict[str, Tensor]:
 
 def _canaries(prepared: _Prepared, starts: Tensor, mode: Mode, config: CanaryConfig, parts: RunFolder) -> Tensor:
     """Canaries from the folder, or made anew with the first half of the nets."""
-    recipe, task, half = prepared.recipe, prepared.task, prepared.half
+    recipe, task = prepared.recipe, prepared.task
+    half = recipe.shadows // 2
 
     def make() -> dict[str, Tensor]:
         made = make_canaries(

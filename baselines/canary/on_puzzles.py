@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from easy_to_hard.baselines.canary.lira import answer_log_odds, answer_margins, 
 from easy_to_hard.baselines.canary.metrics import AUC, Performance, measure_attack, roc_metrics, roc_points
 from easy_to_hard.baselines.canary.pictures import draw_memorization
 from easy_to_hard.baselines.canary.recipes import PuzzleRecipe
-from easy_to_hard.baselines.canary.shadows import ShadowJob, batch_streams, keep_matrix, train_shadows
+from easy_to_hard.baselines.canary.shadows import ShadowJob, keep_matrix, train_shadows
 from easy_to_hard.baselines.deep_thinking.solvers import StackableSolvers
 from easy_to_hard.baselines.kit.evaluation import result_of, save_picture
 from easy_to_hard.baselines.kit.precision import get_device, settle
@@ -25,9 +26,6 @@ from easy_to_hard.baselines.kit.stacked import Stacked
 from easy_to_hard.baselines.kit.statistics import SHARE, over_seeds
 from easy_to_hard.baselines.kit.training import count_parameters
 from easy_to_hard.scores.reference import Condition, Measurement, ReferenceResult
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 QUESTION: Final = (
     "How well can members of the training set be told from other puzzles by a net's answers, by the size of the set, "
@@ -124,19 +122,14 @@ class Answers:
 
 def answers_of(nets: Stacked, solvers: Solvers, items: Puzzles, iterations: int) -> Answers:
     """The answers of all nets to all items after so many iterations."""
-    rows: list[list[Tensor]] = [[], [], []]
-    for net in (nets.net(number) for number in range(len(nets))):
-        parts: list[list[Tensor]] = [[], [], []]
-        for first in range(0, len(items), _ASKED_AT_ONCE):
-            part = items[first : first + _ASKED_AT_ONCE]
-            with torch.no_grad():
-                logits = solvers.logits(net, part.inputs, iterations)
-            found = answer_log_odds(logits, part), answer_margins(logits, part), solved(logits, part)
-            for values, one in zip(parts, found, strict=True):
-                values.append(one.cpu())
-        for row, values in zip(rows, parts, strict=True):
-            row.append(torch.cat(values))
-    log_odds, margins, right = (torch.stack(row) for row in rows)
+    rows = []
+    for number in range(len(nets)):
+        net = nets.net(number)
+        with torch.no_grad():
+            parts = [solvers.logits(net, part, iterations) for part in torch.split(items.inputs, _ASKED_AT_ONCE)]
+        logits = torch.cat(parts)
+        rows.append((answer_log_odds(logits, items), answer_margins(logits, items), solved(logits, items)))
+    log_odds, margins, right = (torch.stack(row).cpu() for row in zip(*rows, strict=True))
     return Answers(log_odds=log_odds, margins=margins, solved=right)
 
 
@@ -212,11 +205,8 @@ def run_on_puzzles(
                     cells[key] = _look(recipe, sets, solver.solvers, group, key)
                     found += _measure(recipe, sets, key, cells[key])
     found += _compare(recipe, sets.middle, cells, kinds, comparisons)
-
-    def picture() -> "Figure":
-        return draw_memorization(found, kinds=list(kinds), attack=LIRA, trained_iterations=recipe.max_iterations)
-
-    save_picture(picture, folder / PICTURE)
+    draw = partial(draw_memorization, found, kinds=list(kinds), attack=LIRA, trained_iterations=recipe.max_iterations)
+    save_picture(draw, folder / PICTURE)
     return result_of(
         "canary",
         recipe,
@@ -251,11 +241,7 @@ def _shadow_job(
     members = [torch.nonzero(row)[:, 0] for keep in sets.keeps.values() for row in keep]
     if with_null:
         members += [torch.arange(sets.pool, len(sets.items))] * recipe.shadows
-    train = recipe.train
-    streams = batch_streams(members, steps=train.steps, batch_size=train.batch_size, seed=recipe.seed)
-    task = PuzzleTask(items=sets.items, solvers=solvers, seed=recipe.seed)
-    job = ShadowJob(task=task, config=train, streams=streams, seed=recipe.seed, device=device)
-    return job.stacking(recipe.at_once, recipe.at_once_on_cpu)
+    return recipe.job(PuzzleTask(items=sets.items, solvers=solvers, seed=recipe.seed), members, device)
 
 
 def _look(recipe: PuzzleRecipe, sets: _Sets, solvers: Solvers, nets: Stacked, key: _Key) -> _Cell:

@@ -1,14 +1,17 @@
 """Everything that decides a run, and the named ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
+import torch
+from torch import Tensor
+
 from easy_to_hard.baselines.canary.classifiers import ARCHITECTURES
 from easy_to_hard.baselines.canary.metrics import require_resolution
 from easy_to_hard.baselines.canary.queries import Augmentation, CanaryConfig
-from easy_to_hard.baselines.canary.shadows import TrainConfig
+from easy_to_hard.baselines.canary.shadows import ShadowJob, ShadowTask, TrainConfig, batch_streams, can_stack
 from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.generators.integers import check_integer_fields
 
@@ -42,8 +45,8 @@ class ShadowRecipe(ReferenceRecipe):
     at_once_on_cpu: int = 1
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_integer_fields(self)
+        super().__post_init__()
         if len(self.seeds) > 1:
             raise ValueError(f"seeds must be one number, not {list(self.seeds)}")
         if self.at_once < 0:
@@ -54,15 +57,18 @@ class ShadowRecipe(ReferenceRecipe):
         """The one seed."""
         return self.seeds[0]
 
-    def settings(self) -> dict[str, Any]:
-        """All but how many nets are to be trained at once; how many were is told by the nets' parts and the result."""
-        left_out = "at_once", "at_once_on_cpu"
-        return {name: value for name, value in super().settings().items() if name not in left_out}
-
     def settings_of(self, *names: str) -> dict[str, Any]:
-        """Some of the settings."""
+        """What decides all nets: the settings here, and those of these names."""
         settings = self.settings()
         return {name: settings[name] for name in ("data", "seeds", "shadows", "train", *names)}
+
+    def job(self, task: ShadowTask, members: Sequence[Tensor], device: torch.device) -> ShadowJob:
+        """A net for each set of members, which are as in `batch_streams`; as many at once as can be."""
+        train = self.train
+        streams = batch_streams(members, steps=train.steps, batch_size=train.batch_size, seed=self.seed)
+        count = self.at_once or (len(streams) if device.type == "cuda" else self.at_once_on_cpu)
+        job = ShadowJob(task=task, config=train, streams=streams, seed=self.seed, at_once=count, device=device)
+        return job if count == 1 or can_stack(job) else replace(job, at_once=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
@@ -160,11 +160,6 @@ class ShadowJob:
         check_integer_fields(self)
         if self.at_once < 1:
             raise ValueError(f"the number of nets at once must be at least 1, not {self.at_once}")
-
-    def stacking(self, wanted: int, on_cpu: int) -> "ShadowJob":
-        """The job with as many nets at once as are wanted and can be stacked; 0: all on a GPU, `on_cpu` on a CPU."""
-        count = wanted or (len(self.streams) if self.device.type == "cuda" else on_cpu)
-        return replace(self, at_once=count if count == 1 or can_stack(self) else 1)
 
 
 class _Objective(nn.Module):
