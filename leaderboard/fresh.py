@@ -17,7 +17,7 @@ FROZEN_ROWS: Final = {part.config: part.rows for part in PRESETS["full"] if part
 
 @lru_cache(maxsize=64)
 def seen_shares(spec: DataSpec, num_items: int) -> tuple[float, float]:
-    """Of the first `num_items` instances of a test spec, those that the frozen test set of its config holds.
+    """What share of the first `num_items` instances of a test spec the frozen test set of its config holds too.
 
     Returns:
         ``(same_layout, same_instance)``, shares from 0 to 1: equal up to symmetry to one of them (where the files have

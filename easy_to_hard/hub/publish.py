@@ -7,7 +7,7 @@ from typing import Any, Final
 from easy_to_hard.cards.benchmark import EVAL
 from easy_to_hard.environment import __version__
 from easy_to_hard.hub.content import LocalFile
-from easy_to_hard.hub.published import IDENTITY, PICTURES, REJECTS, check_overwriting, former_files
+from easy_to_hard.hub.published import IDENTITY, PICTURES, REJECTS, check_overwriting, published_before
 from easy_to_hard.hub.repo import Repo
 from easy_to_hard.hub.retrying import HUB_PATIENCE, HubError
 from easy_to_hard.hub.upload import PublishReport, Upload, upload
@@ -62,7 +62,7 @@ def publish(
             files is fine, and with others refused.
         dry_run: look, and send nothing; needs no token for a repo that is public or missing.
         replace: allow that the repo holds another dataset (other preset, seed or split rule) or a README.md of somebody
-            else, which is written over, or files of a former version that this folder lacks, which are deleted.
+            else, which is written over, or files of an earlier version that this folder lacks, which are deleted.
         token: None for HF_TOKEN, or what `hf auth login` stored.
         message: of the commit; by default what the folder is.
         progress: show bars, and what is tried again.
@@ -89,7 +89,7 @@ def publish(
         message=message or f"easy-to-hard {__version__}: {described}",
         tag=revision,
         private=private,
-        former=former_files,
+        published=published_before,
         check_files=lambda local: _check_unchanged(root, local, expected),
         check=lambda there, before, plan: check_overwriting(there, before, plan, manifest, replace),
         strangers=_strangers(root, files),

@@ -24,8 +24,8 @@ _TAG: Final = "easy-to-hard"
 _SHOWN_PATHS: Final = 3
 
 
-def former_files(repo: Repo, before: Snapshot) -> set[str]:
-    """The paths that a former `publish` wrote, as the repo's manifest says."""
+def published_before(repo: Repo, before: Snapshot) -> set[str]:
+    """The paths that an earlier `publish` wrote, as the repo's manifest says."""
     there = _manifest_of(repo, before)
     if there is None:
         return set()

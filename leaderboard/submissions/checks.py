@@ -88,13 +88,13 @@ def all_rows() -> int:
 
 
 def target_shape(config: str) -> tuple[int, ...]:
-    """Of one item of a config."""
+    """The shape of the target of one item of a config."""
     part = frozen_part(config)
     return TASKS[part.task].shapes(part.difficulty)[1]
 
 
 def num_entries(config: str) -> int:
-    """Of one answer of a config."""
+    """How many numbers one answer of a config has."""
     return prod(target_shape(config))
 
 

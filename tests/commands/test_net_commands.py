@@ -104,7 +104,7 @@ def test_one_training_a_folder(strings: Path, tmp_path: Path, capsys: pytest.Cap
     (out / "recipe.json").write_bytes((strings / "recipe.json").read_bytes())
     with FileLock(out / ".lock"):
         assert _train(out) == 2
-    assert "another training is running in" in capsys.readouterr().err
+    assert "another training is going on in" in capsys.readouterr().err
     assert _train(out) == 0
 
 
@@ -120,7 +120,7 @@ def test_a_refused_training_changes_nothing_of_the_first(
         before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()}
         assert _train(out, *flags) == 2
         assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()} == before
-    assert "another training is running in" in capsys.readouterr().err
+    assert "another training is going on in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
