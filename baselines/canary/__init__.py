@@ -3,33 +3,26 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easy_to_hard.baselines.canary.claims import claims
+
 if TYPE_CHECKING:
     from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
-    from easy_to_hard.scores.reference import Claim, ReferenceResult
+    from easy_to_hard.scores.reference import ReferenceResult
+
+__all__ = ["claims", "run"]
 
 
 def run(recipe: "ReferenceRecipe", folder: Path, *, device: str = "cpu", progress: bool = True) -> "ReferenceResult":
-    """Train shadow nets and attack them; see `Baseline.run`.
+    """Train shadow nets and attack them, on images or puzzles, whichever the recipe is of; see `Baseline.run`.
 
-    Args:
-        recipe: an `ImageRecipe` or a `PuzzleRecipe`.
-        folder, device, progress: see `Baseline.run`.
+    Raises:
+        ValueError: a recipe of another method.
     """
+    from easy_to_hard.baselines.canary import on_images, on_puzzles
     from easy_to_hard.baselines.canary.recipes import ImageRecipe, PuzzleRecipe
 
     if isinstance(recipe, ImageRecipe):
-        from easy_to_hard.baselines.canary.on_images import run_on_images
-
-        return run_on_images(recipe, folder, device=device, progress=progress)
+        return on_images.run(recipe, folder, device=device, progress=progress)
     if isinstance(recipe, PuzzleRecipe):
-        from easy_to_hard.baselines.canary.on_puzzles import run_on_puzzles
-
-        return run_on_puzzles(recipe, folder, device=device, progress=progress)
-    raise ValueError(f"recipe must be an ImageRecipe or a PuzzleRecipe of canary, not a {type(recipe).__name__}")
-
-
-def claims(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    """The papers' claims, and what is asked of the benchmark's tasks, judged from a result; see `Baseline.claims`."""
-    from easy_to_hard.baselines.canary.claims import claims_of
-
-    return claims_of(result)
+        return on_puzzles.run(recipe, folder, device=device, progress=progress)
+    raise ValueError(f"recipe must be an ImageRecipe or a PuzzleRecipe of canary, not {type(recipe).__name__}")

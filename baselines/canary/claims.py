@@ -24,7 +24,7 @@ NOTHING: Final = 0.05
 _LEVEL: Final = 0.01
 
 
-def claims_of(result: ReferenceResult) -> tuple[Claim, ...]:
+def claims(result: ReferenceResult) -> tuple[Claim, ...]:
     """Those on images or on puzzles, judged from a result's measurements and settings alone."""
     if result.data in IMAGES:
         return image_claims(result.measurements)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.canary.attacks import AUGMENTED, CANARY, all_attacks, compare_attacks, query_counts
-from easy_to_hard.baselines.canary.claims import MEMBERS, claims_of
+from easy_to_hard.baselines.canary.claims import MEMBERS, claims
 from easy_to_hard.baselines.canary.classifiers import NUM_CLASSES, build_classifier
 from easy_to_hard.baselines.canary.lira import class_log_odds
 from easy_to_hard.baselines.canary.pictures import draw_queries, draw_roc
@@ -142,7 +142,7 @@ class _Prepared:
     keep: Tensor
 
 
-def run_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train the nets, make the canaries, attack, judge.
 
     The folder keeps the nets and canaries, from which a run that was stopped goes on, and the pictures `roc.png` and
@@ -184,7 +184,7 @@ def run_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: b
             *compare_attacks(attacks),
             *query_counts(phi, of_points, half, seed=recipe.seed),
         ),
-        claims=claims_of,
+        claims=claims,
         more={
             "nets_at_once": job.at_once,
             "parameters": count_parameters(task.build(0)),

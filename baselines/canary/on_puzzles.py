@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.canary.attacks import THRESHOLD
-from easy_to_hard.baselines.canary.claims import LIRA, MEMBERS, NEW_ITEMS, TEST_SPLIT, claims_of
+from easy_to_hard.baselines.canary.claims import LIRA, MEMBERS, NEW_ITEMS, TEST_SPLIT, claims
 from easy_to_hard.baselines.canary.lira import answer_log_odds, answer_margins, leave_one_out
 from easy_to_hard.baselines.canary.metrics import AUC, Performance, measure_attack, roc_metrics, roc_points
 from easy_to_hard.baselines.canary.pictures import draw_memorization
@@ -167,7 +167,7 @@ class _Cell:
     performance: Mapping[str, Performance]
 
 
-def run_on_puzzles(
+def run(
     recipe: PuzzleRecipe,
     folder: Path,
     *,
@@ -214,7 +214,7 @@ def run_on_puzzles(
         question=QUESTION,
         device=device,
         measurements=found,
-        claims=claims_of,
+        claims=claims,
         more={
             "kinds": {name: repr(kind.solvers) for name, kind in kinds.items()},
             "nets_at_once": stacks,

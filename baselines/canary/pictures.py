@@ -83,7 +83,7 @@ def draw_memorization(
     """AUC against the size of the training set, and against iterations, one line for each kind of net.
 
     Args:
-        measurements: of `run_on_puzzles`.
+        measurements: of a run on puzzles.
         kinds: names of the nets.
         attack: which one.
         trained_iterations: the most in training, marked.

@@ -15,7 +15,7 @@ from torch import Tensor
 from easy_to_hard.baselines.canary.lira import class_log_odds
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.stacked import Stacked
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 Mode = Literal["online", "offline"]
 
@@ -116,21 +116,13 @@ class CanaryConfig:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        if self.objective not in OBJECTIVES:
-            raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {self.objective!r}")
-        if not 0 <= self.epsilon <= 255:
-            raise ValueError(f"epsilon must be from 0 to 255, in 1/255 of a pixel's range, not {self.epsilon:g}")
-        if self.steps < 1:
-            raise ValueError(f"canary steps must be at least 1, not {self.steps}")
-        if self.nets_a_step < 2 or self.nets_a_step % 2:
-            raise ValueError(f"nets_a_step must be even and at least 2, not {self.nets_a_step}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
-        if self.learning_rate <= 0 or self.weight_decay < 0:
-            raise ValueError(
-                "learning_rate must be above 0 and weight_decay at least 0, "
-                f"not {self.learning_rate} and {self.weight_decay}"
-            )
+        check_field(self, "objective", self.objective in OBJECTIVES, f"one of {', '.join(OBJECTIVES)}")
+        check_field(self, "epsilon", 0 <= self.epsilon <= 255, "from 0 to 255, in 1/255 of a pixel's range")
+        for name in ("steps", "batch_size"):
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        check_field(self, "nets_a_step", self.nets_a_step >= 2 and self.nets_a_step % 2 == 0, "even and at least 2")
+        check_field(self, "learning_rate", self.learning_rate > 0, "above 0")
+        check_field(self, "weight_decay", self.weight_decay >= 0, "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from easy_to_hard.baselines.canary.metrics import require_resolution
 from easy_to_hard.baselines.canary.queries import Augmentation, CanaryConfig
 from easy_to_hard.baselines.canary.shadows import ShadowJob, ShadowTask, TrainConfig, batch_streams, can_stack
 from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 # Nets that canaries are made with, and nets that take the role of the target in turn: of each at least so many, for
 # with one of them left out there must be two with and two without each point.
@@ -47,10 +47,9 @@ class ShadowRecipe(ReferenceRecipe):
     def __post_init__(self) -> None:
         check_integer_fields(self)
         super().__post_init__()
-        if len(self.seeds) > 1:
-            raise ValueError(f"seeds must be one number, not {list(self.seeds)}")
-        if self.at_once < 0:
-            raise ValueError(f"the number of nets at once must be at least 1, or 0 for the default, not {self.at_once}")
+        check_field(self, "seeds", len(self.seeds) == 1, "one number")
+        check_field(self, "at_once", self.at_once >= 0, "at least 1, or 0 for the default")
+        check_field(self, "at_once_on_cpu", self.at_once_on_cpu >= 1, "at least 1")
 
     @property
     def seed(self) -> int:
@@ -102,17 +101,15 @@ class ImageRecipe(ShadowRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.shadows < LEAST_SHADOWS or self.shadows % 4:
-            raise ValueError(
-                f"shadows must be a multiple of 4 and at least {LEAST_SHADOWS} (each point is in half of the nets, in "
-                f"both halves of them), not {self.shadows}"
-            )
-        if not 20 <= self.points <= self.pool:
-            raise ValueError(f"points must be from 20 to {self.pool:,}, the pool, not {self.points}")
-        if self.queries < 1:
-            raise ValueError(f"queries must be at least 1, not {self.queries}")
-        if self.architecture not in ARCHITECTURES:
-            raise ValueError(f"architecture must be one of {', '.join(ARCHITECTURES)}, not {self.architecture!r}")
+        check_field(
+            self,
+            "shadows",
+            self.shadows >= LEAST_SHADOWS and self.shadows % 4 == 0,
+            f"a multiple of 4 and at least {LEAST_SHADOWS} (each point is in half of the nets, in both halves of them)",
+        )
+        check_field(self, "points", 20 <= self.points <= self.pool, f"from 20 to {self.pool:,}, the pool")
+        check_field(self, "queries", self.queries >= 1, "at least 1")
+        check_field(self, "architecture", self.architecture in ARCHITECTURES, f"one of {', '.join(ARCHITECTURES)}")
         for level in self.levels:
             require_resolution(level, self.points // 2)
 
@@ -155,18 +152,13 @@ class PuzzleRecipe(ShadowRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.shadows < 6 or self.shadows % 2:
-            raise ValueError(
-                f"shadows must be even and at least 6 (each point is in half of the nets), not {self.shadows}"
-            )
-        if min(self.sizes, default=0) < 10 or list(self.sizes) != sorted(set(self.sizes)):
-            raise ValueError(f"sizes must be at least one, from 10 and increasing, not {list(self.sizes)}")
-        if self.max_iterations not in self.iterations or list(self.iterations) != sorted(set(self.iterations)):
-            raise ValueError(
-                f"iterations must increase and hold the {self.max_iterations} of training, not {list(self.iterations)}"
-            )
-        if self.fresh < 20:
-            raise ValueError(f"fresh must be at least 20, not {self.fresh}")
+        even = self.shadows >= 6 and self.shadows % 2 == 0
+        check_field(self, "shadows", even, "even and at least 6 (each point is in half of the nets)")
+        grows = list(self.sizes) == sorted(set(self.sizes))
+        check_field(self, "sizes", grows and min(self.sizes, default=0) >= 10, "at least one, from 10 and increasing")
+        held = self.max_iterations in self.iterations and list(self.iterations) == sorted(set(self.iterations))
+        check_field(self, "iterations", held, f"increasing and hold the {self.max_iterations} of training")
+        check_field(self, "fresh", self.fresh >= 20, "at least 20")
 
 
 _MNIST: Final = Augmentation(shift=2, mirror=False)

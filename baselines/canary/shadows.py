@@ -14,7 +14,7 @@ from easy_to_hard.baselines.kit.precision import Precision, autocast
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of, seed_of, seeded
 from easy_to_hard.baselines.kit.stacked import Stacked, descend
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 Optimizer = Literal["sgd", "adam"]
@@ -62,18 +62,12 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_integer_fields(self)
         for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.precision not in get_args(Precision):
-            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, not {self.precision!r}")
-        if self.optimizer not in get_args(Optimizer):
-            raise ValueError(f"optimizer must be one of sgd, adam, not {self.optimizer!r}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0 and finite, not {self.learning_rate}")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay must be at least 0, not {self.weight_decay}")
-        if self.gradient_clip is not None and self.gradient_clip <= 0:
-            raise ValueError(f"gradient_clip must be above 0, or None, not {self.gradient_clip}")
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        check_field(self, "precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
+        check_field(self, "optimizer", self.optimizer in get_args(Optimizer), "one of sgd, adam")
+        check_field(self, "learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite")
+        check_field(self, "weight_decay", self.weight_decay >= 0, "at least 0")
+        check_field(self, "gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
 
     def build_optimizer(self, weights: Sequence[Tensor]) -> torch.optim.Optimizer:
         """An optimizer, which treats a stack of weights as it would each of them alone."""

@@ -149,8 +149,8 @@ def test_offline_asks_only_nets_without_the_point(monkeypatch: pytest.MonkeyPatc
     ("changes", "message"),
     [
         ({"objective": "kl"}, "objective must be one of mse, log_odds, cross_entropy, margin, not 'kl'"),
-        ({"epsilon": -1.0}, "epsilon must be from 0 to 255, in 1/255 of a pixel's range, not -1"),
-        ({"steps": 0}, "canary steps must be at least 1, not 0"),
+        ({"epsilon": -1.0}, "epsilon must be from 0 to 255, in 1/255 of a pixel's range, not -1.0"),
+        ({"steps": 0}, "^steps must be at least 1, not 0"),
         ({"nets_a_step": 3}, "nets_a_step must be even and at least 2, not 3"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"batch_size": 0}, "batch_size must be at least 1, not 0"),

@@ -17,8 +17,8 @@ from easy_to_hard.baselines import canary
 from easy_to_hard.baselines.canary import on_images, on_puzzles
 from easy_to_hard.baselines.canary.attacks import THRESHOLD
 from easy_to_hard.baselines.canary.claims import LIRA, NEW_ITEMS, image_claims, puzzle_claims
-from easy_to_hard.baselines.canary.on_images import require_memory, run_on_images
-from easy_to_hard.baselines.canary.on_puzzles import FRESH_ATTACK, SolverKind, auc_of, run_on_puzzles, solver_kinds
+from easy_to_hard.baselines.canary.on_images import require_memory
+from easy_to_hard.baselines.canary.on_puzzles import FRESH_ATTACK, SolverKind, auc_of, solver_kinds
 from easy_to_hard.baselines.canary.queries import CanaryConfig
 from easy_to_hard.baselines.canary.recipes import (
     IMAGE_PRESETS,
@@ -133,8 +133,8 @@ def test_targets_make_no_canaries(cifar_root: Path, tmp_path: Path, monkeypatch:
         ({"architecture": "vit"}, "architecture must be one of small_cnn, wide_resnet, not 'vit'"),
         ({"levels": (0.01,)}, "needs at least 100 non-members a target, not 20"),
         ({"seeds": (-1,)}, r"each at least 0, not \[-1\]"),
-        ({"seeds": (0, 1)}, r"seeds must be one number, not \[0, 1\]"),
-        ({"at_once": -1}, "nets at once must be at least 1, or 0 for the default, not -1"),
+        ({"seeds": (0, 1)}, r"seeds must be one number, not \(0, 1\)"),
+        ({"at_once": -1}, "at_once must be at least 1, or 0 for the default, not -1"),
     ],
 )
 def test_image_settings_errors(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -146,10 +146,10 @@ def test_what_does_not_fit_is_said_before_training(cifar_root: Path, tmp_path: P
     with pytest.raises(ValueError, match="must be from 1 to 200, all that cifar10 has, not 300"):
         on_cpu(tiny(cifar_root, pool=300), tmp_path / "out")
     with pytest.raises(ValueError, match="device must be cpu"):
-        run_on_images(tiny(cifar_root), tmp_path / "out", device="tpu", progress=False)
+        on_images.run(tiny(cifar_root), tmp_path / "out", device="tpu", progress=False)
     with pytest.raises(ValueError, match=r"10,000,000,000 queries of each of 40 points need .* give at most [\d,]+ q"):
         require_memory(tiny(cifar_root, queries=10**10), 3072, torch.device("cpu"))
-    with pytest.raises(ValueError, match="recipe must be an ImageRecipe or a PuzzleRecipe of canary, not a Reference"):
+    with pytest.raises(ValueError, match="a PuzzleRecipe of canary, not ReferenceRecipe"):
         on_cpu(ReferenceRecipe(preset="smoke", data="cifar10"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -245,7 +245,7 @@ def test_tables_give_all_away_and_nothing_where_items_are_new(tmp_path: Path) ->
 
     def run(recipe: PuzzleRecipe) -> ReferenceResult:
         pairs = (("tables", "short"),)
-        return run_on_puzzles(recipe, tmp_path, device="cpu", progress=False, kinds=kinds, comparisons=pairs)
+        return on_puzzles.run(recipe, tmp_path, device="cpu", progress=False, kinds=kinds, comparisons=pairs)
 
     result = run(recipe)
     assert plain(run(recipe)) == plain(result)
@@ -302,9 +302,9 @@ def test_kinds_of_solvers() -> None:
     ("changes", "message"),
     [
         ({"shadows": 7}, "shadows must be even and at least 6 .*, not 7"),
-        ({"sizes": (5,)}, r"sizes must be .*, not \[5\]"),
-        ({"sizes": (30, 20)}, r"increasing, not \[30, 20\]"),
-        ({"iterations": (5,)}, r"hold the 10 of training, not \[5\]"),
+        ({"sizes": (5,)}, r"sizes must be .*, not \(5,\)"),
+        ({"sizes": (30, 20)}, r"increasing, not \(30, 20\)"),
+        ({"iterations": (5,)}, r"hold the 10 of training, not \(5,\)"),
         ({"fresh": 1}, "fresh must be at least 20, not 1"),
         ({"seeds": (-1,)}, r"each at least 0, not \[-1\]"),
     ],
