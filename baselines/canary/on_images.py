@@ -169,7 +169,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     queries = _all_queries(prepared, parts)
     phi = {name: statistics_of(nets, task, values, recipe.canary.batch_size) for name, values in queries.items()}
     of_points = keep[:, : recipe.points]
-    attacks = all_attacks(phi, of_points, half, levels=recipe.told_levels, seed=recipe.seed)
+    attacks = all_attacks(phi, of_points, half, levels=recipe.reported_levels, seed=recipe.seed)
     save_picture(lambda: draw_roc(attacks, of_points[half:].numpy()), folder / ROC)
     save_picture(lambda: draw_queries(_shown_queries(queries, task)), folder / QUERIES)
     return result_of(
@@ -188,7 +188,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
         more={
             "nets_at_once": job.at_once,
             "parameters": count_parameters(task.build(0)),
-            "levels": list(recipe.told_levels),
+            "levels": list(recipe.reported_levels),
             "data_note": "; ".join(filter(None, (one.note for one in (train, test)))),
             "targets": half,
         },

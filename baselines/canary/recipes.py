@@ -57,12 +57,12 @@ class ShadowRecipe(ReferenceRecipe):
         return self.seeds[0]
 
     def settings_of(self, *names: str) -> dict[str, Any]:
-        """What decides all nets: the settings here, and those of these names."""
+        """The settings that decide every net: those here, and those of these names."""
         settings = self.settings()
         return {name: settings[name] for name in ("data", "seeds", "shadows", "train", *names)}
 
     def job(self, task: ShadowTask, members: Sequence[Tensor], device: torch.device) -> ShadowJob:
-        """A net for each set of members, which are as in `batch_streams`; as many at once as can be."""
+        """The training of one net for each set of members (see `batch_streams`), as many at once as is allowed."""
         train = self.train
         streams = batch_streams(members, steps=train.steps, batch_size=train.batch_size, seed=self.seed)
         count = self.at_once or (len(streams) if device.type == "cuda" else self.at_once_on_cpu)
@@ -114,7 +114,7 @@ class ImageRecipe(ShadowRecipe):
             require_resolution(level, self.points // 2)
 
     @property
-    def told_levels(self) -> tuple[float, ...]:
+    def reported_levels(self) -> tuple[float, ...]:
         """The false-positive rates, or those that the non-members of a target, half of the points, can show."""
         non_members = self.points // 2
         return self.levels or tuple(

@@ -334,11 +334,11 @@ def test_presets() -> None:
     names = {"smoke", "small", "paper"}
     assert {preset for preset, _ in IMAGE_PRESETS} == {preset for preset, _ in PUZZLE_PRESETS} == names
     paper = get_image_preset("paper", "cifar10")
-    assert (paper.shadows, paper.points, paper.told_levels) == (64, 5000, (0.01, 0.001))
+    assert (paper.shadows, paper.points, paper.reported_levels) == (64, 5000, (0.01, 0.001))
     # 100 epochs of 25,000 images in batches of 256.
     assert paper.train.steps == round(25_000 / 256 + 0.5) * 100
     assert (paper.canary.epsilon, paper.canary.steps, paper.canary.nets_a_step, paper.queries) == (1, 30, 2, 10)
-    assert get_image_preset("small", "cifar10").told_levels == (0.01,)
+    assert get_image_preset("small", "cifar10").reported_levels == (0.01,)
     for get in (get_image_preset, get_puzzle_preset):
         with pytest.raises(ValueError, match=r"unknown preset 'huge' of .*: choose one of smoke, small, paper"):
             get("huge", "mazes")
