@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from torch import Tensor
 
-from easy_to_hard.baselines.canary.metrics import AUC, Floats, Performance, judge
-from easy_to_hard.baselines.canary.scores import against_other_nets, leave_one_out
+from easy_to_hard.baselines.canary.lira import against_other_nets, leave_one_out
+from easy_to_hard.baselines.canary.metrics import AUC, Floats, Performance, measure_attack
 from easy_to_hard.baselines.kit.statistics import SHARE
 from easy_to_hard.scores.reference import Condition, Measurement
 
@@ -73,11 +73,13 @@ def all_attacks(
     """
     members = keep[half:].numpy()
 
-    def judged(scores: Tensor, condition: Condition) -> Attack:
+    def attacked(scores: Tensor, condition: Condition) -> Attack:
         values = scores.numpy()
-        return Attack(condition=condition, scores=values, performance=judge(values, members, levels=levels, seed=seed))
+        return Attack(
+            condition=condition, scores=values, performance=measure_attack(values, members, levels=levels, seed=seed)
+        )
 
-    found = {THRESHOLD: judged(phi["image"][half:, :, 0], {"attack": THRESHOLD})}
+    found = {THRESHOLD: attacked(phi["image"][half:, :, 0], {"attack": THRESHOLD})}
     for queries, values in phi.items():
         if queries == "image":
             continue
@@ -93,7 +95,7 @@ def all_attacks(
                 )
                 for score in _SCORES.get(queries, ("online",)):
                     condition = {"queries": queries, "score": score, "variance": variance, "fit": fit}
-                    found[attack_name(queries, score, variance, fit)] = judged(scores[score], condition)
+                    found[attack_name(queries, score, variance, fit)] = attacked(scores[score], condition)
     return found
 
 
@@ -144,7 +146,7 @@ def query_counts(phi: Mapping[str, Tensor], keep: Tensor, half: int, *, seed: in
         for count in _ENSEMBLES:
             if count < values.shape[2]:
                 scores = leave_one_out(values[half:, :, :count], keep[half:], fixed=True)["online"]
-                performance = judge(np.asarray(scores), members, seed=seed)[AUC]
+                performance = measure_attack(np.asarray(scores), members, seed=seed)[AUC]
                 condition = {"queries": queries, "score": "online", "number of queries": count}
                 found.append(performance.measured(AUC, condition, unit=SHARE))
     return found

@@ -6,11 +6,12 @@ from typing import Final
 from easy_to_hard.baselines.canary.attacks import AUGMENTED, CANARY, THRESHOLD, attack_name
 from easy_to_hard.baselines.canary.metrics import AUC, level_name
 from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Statement, judge
-from easy_to_hard.scores.reference import Claim, Condition, Measurement, look_up
+from easy_to_hard.baselines.kit.evaluation import IMAGES
+from easy_to_hard.scores.reference import Claim, Condition, Measurement, ReferenceResult, look_up
 
 SOURCE: Final = "arXiv 2210.10750, abstract"
 LIRA_SOURCE: Final = "arXiv 2112.03570"
-TASK_SOURCE: Final = "asked here of the benchmark's nets, with the attack of arXiv 2112.03570"
+PUZZLE_SOURCE: Final = "asked here of the benchmark's nets, with the attack of arXiv 2112.03570"
 # What the training set is called where there is none.
 NEW_ITEMS: Final = "new ones at each step"
 MEMBERS: Final = "members"
@@ -23,7 +24,15 @@ NOTHING: Final = 0.05
 _LEVEL: Final = 0.01
 
 
-def decide_image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
+def claims(result: ReferenceResult) -> tuple[Claim, ...]:
+    """Those on images or on puzzles, judged from a result's measurements and settings alone."""
+    if result.data in IMAGES:
+        return image_claims(result.measurements)
+    settings = result.settings
+    return puzzle_claims(result.measurements, sizes=settings["sizes"], trained_iterations=settings["max_iterations"])
+
+
+def image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
     """The papers' claims, judged by the figures, as far as these were measured.
 
     Attacks are not compared where the nets do not classify their members, or LiRA tells nothing.
@@ -80,7 +89,7 @@ def _image_needs() -> tuple[Criterion, ...]:
     )
 
 
-def decide_task_claims(
+def puzzle_claims(
     measurements: Sequence[Measurement], *, sizes: Sequence[int], trained_iterations: int
 ) -> tuple[Claim, ...]:
     """What was asked of nets that solve puzzles, by LiRA on the log odds: what differs, and what there is to tell.
@@ -88,11 +97,11 @@ def decide_task_claims(
     The null is tried with every attack. Nothing is tested of nets that do not solve half of their own training set,
     or, where that is new at each step, of the test split: they have nothing to give away.
     """
-    statements = list(_task_statements(measurements, sizes, trained_iterations))
+    statements = list(_puzzle_statements(measurements, sizes, trained_iterations))
     return judge(statements, measurements)
 
 
-def _task_statements(
+def _puzzle_statements(
     measurements: Sequence[Measurement], sizes: Sequence[int], trained_iterations: int
 ) -> Iterator[Statement]:
     asked = {(size, trained_iterations) for size in sizes}
@@ -107,7 +116,7 @@ def _task_statements(
             yield Statement(
                 text=f"{facts['attack']}: nets that see new items at each step give away nothing "
                 f"(AUC {CHANCE:g}, within {NOTHING:g}).",
-                source=TASK_SOURCE,
+                source=PUZZLE_SOURCE,
                 criteria=(nothing,),
                 needs=(_solves(facts["nets"], NEW_ITEMS, facts["iterations"]),),
             )
@@ -115,7 +124,7 @@ def _task_statements(
             yield Statement(
                 text=f"{facts['nets']}: members can be told from others at {facts['items']} items: "
                 f"the AUC is above {CHANCE:g}.",
-                source=TASK_SOURCE,
+                source=PUZZLE_SOURCE,
                 criteria=(Criterion(name=AUC, condition=one.condition, direction="greater", bound=CHANCE),),
                 needs=(_solves(facts["nets"], facts["items"], facts["iterations"]),),
             )
@@ -132,7 +141,7 @@ def _difference(one: Measurement, facts: dict[str, str | int | float], trained_i
         sides[nets, items] = _solves(nets, items, trained_iterations)
     return Statement(
         text=f"The AUC is higher with {of} than with {against} ({where}).",
-        source=TASK_SOURCE,
+        source=PUZZLE_SOURCE,
         criteria=(Criterion(name=one.name, condition=one.condition, direction="greater", bound=0.0),),
         needs=tuple(sides.values()),
     )

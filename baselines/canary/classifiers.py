@@ -1,43 +1,16 @@
 """Image classifiers: a small one without batch statistics, and the wide residual net of the paper."""
 
-from itertools import pairwise
 from typing import Final, Literal, get_args
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.kit.seeds import seed_of
+from easy_to_hard.baselines.kit.seeds import seeded
+from easy_to_hard.baselines.kit.small_nets import SmallConvNet
 
 Architecture = Literal["small_cnn", "wide_resnet"]
 ARCHITECTURES: Final = get_args(Architecture)
 NUM_CLASSES: Final = 10
-
-
-class SmallCnn(nn.Module):
-    """Three convolutions with ReLU, each followed by a max pooling that halves the side, and a linear layer.
-
-    It has no batch norm, so that a batch of queries cannot change the answer to another, and many of them can be
-    trained as one stack.
-
-    Args:
-        channels: of the images.
-        side: of the images in pixels, at least 8.
-        width: channels after the first convolution; twice as many after the others.
-    """
-
-    def __init__(self, *, channels: int, side: int, width: int) -> None:
-        super().__init__()
-        widths = (channels, width, 2 * width, 2 * width)
-        self.convolutions = nn.ModuleList(nn.Conv2d(before, after, 3, padding=1) for before, after in pairwise(widths))
-        self.linear = nn.Linear(2 * width * (side // 8) ** 2, NUM_CLASSES)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, 10) of normalised images (B, C, H, W)."""
-        for convolution in self.convolutions:
-            images = F.max_pool2d(F.relu(convolution(images)), 2)
-        logits: Tensor = self.linear(images.flatten(1))
-        return logits
 
 
 class _WideBlock(nn.Module):
@@ -87,7 +60,7 @@ class WideResNet(nn.Module):
         self.linear = nn.Linear(before, NUM_CLASSES)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, 10) of normalised images (B, C, H, W)."""
+        """Logits (B, 10) of normalized images (B, C, H, W)."""
         features = F.relu(self.norm(self.blocks(self.stem(images))))
         logits: Tensor = self.linear(features.mean(dim=(2, 3)))
         return logits
@@ -97,9 +70,10 @@ def build_classifier(architecture: str, *, channels: int, side: int, width: int,
     """A net whose weights are a function of the seed alone; the global random state is left as it was.
 
     Args:
-        architecture: "small_cnn", or "wide_resnet" for WRN-28-width.
-        channels, side: of the images.
-        width: of the small one, or the widening.
+        architecture: "small_cnn", three convolutions without batch norm, so that a batch of queries cannot change the
+            answer to another and many nets can be trained as one stack; or "wide_resnet" for WRN-28-width.
+        channels, side: of the images; the side is in pixels, at least 8.
+        width: channels after the small one's first convolution, twice as many after the others; or the widening.
         seed: at least 0.
 
     Raises:
@@ -107,8 +81,8 @@ def build_classifier(architecture: str, *, channels: int, side: int, width: int,
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture must be one of {', '.join(ARCHITECTURES)}, not {architecture!r}")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed_of("classifier", seed))
+    with seeded("classifier", seed):
         if architecture == "small_cnn":
-            return SmallCnn(channels=channels, side=side, width=width)
+            widths = width, 2 * width, 2 * width
+            return SmallConvNet(channels, NUM_CLASSES, widths=widths, halve=True, grid=side // 8)
         return WideResNet(channels=channels, widening=width)

@@ -1,4 +1,9 @@
-"""How well scores tell members from non-members, over many targets, with bootstrap intervals."""
+"""How well scores tell members from non-members, over many targets, with bootstrap intervals.
+
+The bootstrap is not the one of `kit.statistics`, which is of means of items that each net draws for itself. Here all
+targets are asked about the same points, which are drawn once for all of them; the figures are areas and rates at a
+threshold, not means of items; and attacks must see the same draws, so that their difference has an interval.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -112,7 +117,7 @@ class Performance:
         return of_draws(found, self.draws)
 
 
-def judge(
+def measure_attack(
     scores: Floats, members: NDArray[np.bool_], *, levels: Sequence[float] = (), seed: int = 0, draws: int = DRAWS
 ) -> dict[str, Performance]:
     """The metrics of an attack: of each target by itself, then their mean.

@@ -1,8 +1,7 @@
 """Pictures: ROC curves, queries, and what nets give away against training set and iterations."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,14 @@ from torch import Tensor
 from easy_to_hard.baselines.canary.attacks import AUGMENTED, CANARY, THRESHOLD, Attack, attack_name
 from easy_to_hard.baselines.canary.claims import NEW_ITEMS
 from easy_to_hard.baselines.canary.metrics import AUC, roc_points
-from easy_to_hard.plotting import new_figure, save_figure
+from easy_to_hard.plotting import new_figure
 from easy_to_hard.scores.reference import Measurement
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _INCH: Final = 0.85
-_GREY: Final = "0.55"
+_GRAY: Final = "0.55"
 _STYLES: Final = {
     "LiRA, online": (attack_name(AUGMENTED, "online"), "#1f5fbf", "-"),
     "canary, online": (attack_name(CANARY["online"], "online"), "#d1432b", "-"),
@@ -23,16 +25,15 @@ _STYLES: Final = {
     "canary, offline": (attack_name(CANARY["offline"], "offline"), "#d1432b", "--"),
     "global threshold": (THRESHOLD, "0.35", ":"),
 }
-_COLOURS: Final = ("#1f5fbf", "#d1432b", "#2a9d4a", "#8a4fbf", "#c98a00")
+_COLORS: Final = ("#1f5fbf", "#d1432b", "#2a9d4a", "#8a4fbf", "#c98a00")
 
 
-def save_roc(attacks: Mapping[str, Attack], members: NDArray[np.bool_], path: Path) -> Path:
+def draw_roc(attacks: Mapping[str, Attack], members: NDArray[np.bool_]) -> "Figure":
     """ROC curves of the main attacks, all decisions on all targets together, on logarithmic axes.
 
     Args:
         attacks: see `all_attacks`.
         members: (T, P) bool.
-        path: a picture: .png, .svg or .pdf.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -40,11 +41,11 @@ def save_roc(attacks: Mapping[str, Attack], members: NDArray[np.bool_], path: Pa
     figure = new_figure(5.4, 5.0)
     axes = figure.subplots()
     least = 1 / int((~members).sum())
-    for label, (name, colour, line) in _STYLES.items():
+    for label, (name, color, line) in _STYLES.items():
         fpr, tpr = roc_points(attacks[name].scores.reshape(-1), members.reshape(-1))
         auc = attacks[name].performance[AUC].value
         shown = np.maximum(fpr[0], least), np.maximum(tpr[0], least)
-        axes.plot(*shown, color=colour, linestyle=line, linewidth=1.6, label=f"{label} (AUC {auc:.3f})")
+        axes.plot(*shown, color=color, linestyle=line, linewidth=1.6, label=f"{label} (AUC {auc:.3f})")
     axes.plot([least, 1], [least, 1], color="0.8", linewidth=1, zorder=0)
     axes.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1.05))
     axes.set_xlabel("false-positive rate")
@@ -52,15 +53,14 @@ def save_roc(attacks: Mapping[str, Attack], members: NDArray[np.bool_], path: Pa
     axes.set_title(f"membership: {members.shape[0]} targets, {members.shape[1]} points", fontsize=10, loc="left")
     axes.grid(color="0.92")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
-    return save_figure(figure, path)
+    return figure
 
 
-def save_queries(rows: Mapping[str, Tensor], path: Path) -> Path:
+def draw_queries(rows: Mapping[str, Tensor]) -> "Figure":
     """Rows of pictures, one under another, each with its name.
 
     Args:
         rows: name -> (N, C, H, W) float in [0, 1], the same N in each; C is 1 or 3.
-        path: a picture.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -74,20 +74,19 @@ def save_queries(rows: Mapping[str, Tensor], path: Path) -> Path:
             ax.set_xticks([])
             ax.set_yticks([])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
-    return save_figure(figure, path)
+    return figure
 
 
-def save_memorisation(
-    measurements: Sequence[Measurement], *, kinds: Sequence[str], attack: str, trained_iterations: int, path: Path
-) -> Path:
+def draw_memorization(
+    measurements: Sequence[Measurement], *, kinds: Sequence[str], attack: str, trained_iterations: int
+) -> "Figure":
     """AUC against the size of the training set, and against iterations, one line for each kind of net.
 
     Args:
-        measurements: of `run_on_task`.
+        measurements: of a run on puzzles.
         kinds: names of the nets.
         attack: which one.
         trained_iterations: the most in training, marked.
-        path: a picture.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -96,17 +95,17 @@ def save_memorisation(
     sizes, iterations = figure.subplots(1, 2, sharey=True)
     known = sorted({int(one.condition["items"]) for kind in kinds for one in _aucs(measurements, kind, attack)})
     middle = known[len(known) // 2]
-    for kind, colour in zip(kinds, _COLOURS, strict=False):
+    for kind, color in zip(kinds, _COLORS, strict=False):
         found = _aucs(measurements, kind, attack)
         at_training = [one for one in found if one.condition["iterations"] == trained_iterations]
-        _line(sizes, at_training, "items", colour, kind)
-        _line(iterations, [one for one in found if one.condition["items"] == middle], "iterations", colour, kind)
-    iterations.axvline(trained_iterations, color=_GREY, linewidth=1, linestyle=":")
+        _line(sizes, at_training, "items", color, kind)
+        _line(iterations, [one for one in found if one.condition["items"] == middle], "iterations", color, kind)
+    iterations.axvline(trained_iterations, color=_GRAY, linewidth=1, linestyle=":")
     for one in measurements:
         if one.name == AUC and one.condition["items"] == NEW_ITEMS and one.condition["attack"] == attack:
             sizes.axhspan(one.low, one.high, color="0.9", zorder=0, label=NEW_ITEMS)
     for axes, label in ((sizes, "training items"), (iterations, f"iterations at test time ({middle} training items)")):
-        axes.axhline(0.5, color=_GREY, linewidth=1)
+        axes.axhline(0.5, color=_GRAY, linewidth=1)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()
@@ -116,7 +115,7 @@ def save_memorisation(
         axes.spines[["top", "right"]].set_visible(False)
     sizes.set_ylabel(f"AUC ({attack})")
     sizes.legend(frameon=False, fontsize=8)
-    return save_figure(figure, path)
+    return figure
 
 
 def _aucs(measurements: Sequence[Measurement], kind: str, attack: str) -> list[Measurement]:
@@ -130,8 +129,8 @@ def _aucs(measurements: Sequence[Measurement], kind: str, attack: str) -> list[M
     ]
 
 
-def _line(axes: Any, found: Sequence[Measurement], along: str, colour: str, label: str) -> None:
+def _line(axes: Any, found: Sequence[Measurement], along: str, color: str, label: str) -> None:
     """A curve with its intervals."""
     places, values = [one.condition[along] for one in found], np.array([one.value for one in found])
     ends = np.array([[one.value - (one.low or 0), (one.high or 0) - one.value] for one in found]).T
-    axes.errorbar(places, values, yerr=ends, color=colour, marker="o", markersize=4, capsize=2, label=label)
+    axes.errorbar(places, values, yerr=ends, color=color, marker="o", markersize=4, capsize=2, label=label)

@@ -1,4 +1,7 @@
-"""Canaries: queries that nets with and without a point answer differently (arXiv 2210.10750, algorithm 1)."""
+"""What nets are asked about a point: LiRA's augmentations of it, and canaries (arXiv 2210.10750, algorithm 1).
+
+Canaries are queries that nets with and without the point answer differently.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from easy_to_hard.baselines.canary.scores import class_log_odds
-from easy_to_hard.baselines.canary.shadows import Shadows
+from easy_to_hard.baselines.canary.lira import class_log_odds
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 Mode = Literal["online", "offline"]
 
@@ -51,6 +54,42 @@ OBJECTIVES: Final[Mapping[str, Objective]] = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """A random shift, the border filled with 0, and a random mirror image.
+
+    Attributes:
+        shift: most pixels in each direction, at least 0.
+        mirror: whether left and right may be swapped.
+    """
+
+    shift: int
+    mirror: bool
+
+    def __call__(self, images: Tensor, rng: torch.Generator, fill: Tensor) -> Tensor:
+        """Each image by a draw of its own.
+
+        Args:
+            images: (B, C, H, W) float, anywhere.
+            rng: on the CPU.
+            fill: (C,) float, the value of 0 in the images' units.
+
+        Returns:
+            (B, C, H, W) float.
+        """
+        count, _, height, width = images.shape
+        shifts = torch.randint(0, 2 * self.shift + 1, (2, count), generator=rng).to(images.device)
+        mirrored = (torch.rand(count, generator=rng) < 0.5).to(images.device) & self.mirror
+        # Around 0 the padding is black, whatever the normalization.
+        padded = F.pad(images - fill[:, None, None], (self.shift,) * 4)
+        rows = shifts[0][:, None] + torch.arange(height, device=images.device)
+        columns = torch.arange(width, device=images.device).expand(count, -1)
+        columns = shifts[1][:, None] + torch.where(mirrored[:, None], columns.flip(1), columns)
+        of_image = torch.arange(count, device=images.device)[:, None, None]
+        moved = padded.permute(0, 2, 3, 1)[of_image, rows[:, :, None], columns[:, None, :]]
+        return moved.permute(0, 3, 1, 2) + fill[:, None, None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CanaryConfig:
     """How canaries are made.
 
@@ -58,8 +97,8 @@ class CanaryConfig:
         objective: name in `OBJECTIVES`; "mse" is the paper's, on the right class's logit.
         epsilon: radius of the ball around the start, in 1/255 of a pixel's range; 0 for none but the box.
         steps: at least 1; 30 in the authors' code.
-        learning_rate: of AdamW (online) or Adam (offline), on normalised pixels.
-        weight_decay: on the normalised image, as the authors have it.
+        learning_rate: of AdamW (online) or Adam (offline), on normalized pixels.
+        weight_decay: on the normalized image, as the authors have it.
         nets_a_step: k, even: online half of them with the point and half without, offline all without.
         batch_size: most queries that a net is asked at a time; it only bounds memory.
 
@@ -77,26 +116,18 @@ class CanaryConfig:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        if self.objective not in OBJECTIVES:
-            raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, not {self.objective!r}")
-        if not 0 <= self.epsilon <= 255:
-            raise ValueError(f"epsilon must be from 0 to 255, in 1/255 of a pixel's range, not {self.epsilon:g}")
-        if self.steps < 1:
-            raise ValueError(f"canary steps must be at least 1, not {self.steps}")
-        if self.nets_a_step < 2 or self.nets_a_step % 2:
-            raise ValueError(f"nets_a_step must be even and at least 2, not {self.nets_a_step}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
-        if self.learning_rate <= 0 or self.weight_decay < 0:
-            raise ValueError(
-                "learning_rate must be above 0 and weight_decay at least 0, "
-                f"not {self.learning_rate} and {self.weight_decay}"
-            )
+        check_field(self, "objective", self.objective in OBJECTIVES, f"one of {', '.join(OBJECTIVES)}")
+        check_field(self, "epsilon", 0 <= self.epsilon <= 255, "from 0 to 255, in 1/255 of a pixel's range")
+        for name in ("steps", "batch_size"):
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        check_field(self, "nets_a_step", self.nets_a_step >= 2 and self.nets_a_step % 2 == 0, "even and at least 2")
+        check_field(self, "learning_rate", self.learning_rate > 0, "above 0")
+        check_field(self, "weight_decay", self.weight_decay >= 0, "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelBox:
-    """What pixels can be, in normalised units: black, white and 1/255 of the range, (C,) float32 each."""
+    """What pixels can be, in normalized units: black, white and 1/255 of the range, (C,) float32 each."""
 
     black: Tensor
     white: Tensor
@@ -135,7 +166,7 @@ def draw_nets(keep: Tensor, count: int, mode: str, rng: torch.Generator) -> Tens
 
 
 def make_canaries(
-    nets: Shadows,
+    nets: Stacked,
     keep: Tensor,
     starts: Tensor,
     labels: Tensor,
@@ -146,7 +177,7 @@ def make_canaries(
     num_classes: int,
     seed: int,
 ) -> Tensor:
-    """Optimise all queries of all points side by side; the nets are those that no target is among.
+    """Optimize all queries of all points side by side; the nets are those that no target is among.
 
     Deviates: the authors stop a point early once its loss is small (offline), here all steps are run. Which nets are
     drawn goes by point and step, the same for a point's queries.
@@ -154,7 +185,7 @@ def make_canaries(
     Args:
         nets: M shadow nets.
         keep: (M, P) bool, on the CPU.
-        starts: (P, Q, C, H, W) float32, the centres of the balls.
+        starts: (P, Q, C, H, W) float32, the centers of the balls.
         labels: (P,) int64.
         box, config, mode: see there.
         num_classes: of the nets.
@@ -169,7 +200,7 @@ def make_canaries(
     optimizer = adam([queries], lr=config.learning_rate, weight_decay=config.weight_decay)
     others = (labels.cpu() + torch.randint(1, num_classes, labels.shape, generator=rng)) % num_classes
     others = others.to(labels.device)
-    loaded = [nets[number] for number in range(len(nets))]
+    loaded = [nets.net(number) for number in range(len(nets))]
     for _ in range(config.steps):
         drawn = draw_nets(keep, config.nets_a_step, mode, rng)
         queries.grad = torch.zeros_like(queries)

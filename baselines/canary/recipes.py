@@ -1,15 +1,19 @@
 """Everything that decides a run, and the named ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+import torch
+from torch import Tensor
 
 from easy_to_hard.baselines.canary.classifiers import ARCHITECTURES
-from easy_to_hard.baselines.canary.image_task import Augmentation
-from easy_to_hard.baselines.canary.queries import CanaryConfig
-from easy_to_hard.baselines.canary.shadows import TrainConfig
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.baselines.canary.metrics import require_resolution
+from easy_to_hard.baselines.canary.queries import Augmentation, CanaryConfig
+from easy_to_hard.baselines.canary.shadows import ShadowJob, ShadowTask, TrainConfig, batch_streams, can_stack
+from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 # Nets that canaries are made with, and nets that take the role of the target in turn: of each at least so many, for
 # with one of them left out there must be two with and two without each point.
@@ -21,116 +25,140 @@ _NON_MEMBERS_FOR_LOWEST: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageRecipe:
-    """A run on images.
+class ShadowRecipe(ReferenceRecipe):
+    """What runs on images and on puzzles have in common.
 
     Attributes:
-        title: in words.
-        shadows: N, a multiple of 4 and at least 12: half of the nets make canaries, the other half are targets.
-        pool: images that memberships are drawn for; each net is trained on about half of them.
-        points: how many of them are attacked, at most all.
-        queries: of each point.
-        architecture, width: see `build_classifier`.
+        shadows: N, how many nets.
         train: how nets are trained.
-        augmentation: of training and of queries.
-        canary: how canaries are made.
-        variants: other objectives and epsilons to compare, online only.
-        at_once: nets that a CPU trains as one stack; a GPU trains all at once where it can.
+        at_once: nets trained as one stack, where they can be; 0 for all on a GPU and `at_once_on_cpu` on a CPU.
+        at_once_on_cpu: what is fast there, at least 1.
+        seeds: one: of memberships, weights and queries, each of which has draws of its own.
 
     Raises:
         ValueError: a number that is not allowed.
     """
 
-    title: str
     shadows: int
+    train: TrainConfig
+    at_once: int = 0
+    at_once_on_cpu: int = 1
+
+    def __post_init__(self) -> None:
+        check_integer_fields(self)
+        super().__post_init__()
+        check_field(self, "seeds", len(self.seeds) == 1, "one number")
+        check_field(self, "at_once", self.at_once >= 0, "at least 1, or 0 for the default")
+        check_field(self, "at_once_on_cpu", self.at_once_on_cpu >= 1, "at least 1")
+
+    @property
+    def seed(self) -> int:
+        """The one seed."""
+        return self.seeds[0]
+
+    def settings_of(self, *names: str) -> dict[str, Any]:
+        """The settings that decide every net: those here, and those of these names."""
+        settings = self.settings()
+        return {name: settings[name] for name in ("data", "seeds", "shadows", "train", *names)}
+
+    def job(self, task: ShadowTask, members: Sequence[Tensor], device: torch.device) -> ShadowJob:
+        """The training of one net for each set of members (see `batch_streams`), as many at once as is allowed."""
+        train = self.train
+        streams = batch_streams(members, steps=train.steps, batch_size=train.batch_size, seed=self.seed)
+        count = self.at_once or (len(streams) if device.type == "cuda" else self.at_once_on_cpu)
+        job = ShadowJob(task=task, config=train, streams=streams, seed=self.seed, at_once=count, device=device)
+        return job if count == 1 or can_stack(job) else replace(job, at_once=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecipe(ShadowRecipe):
+    """A run on images.
+
+    Attributes:
+        shadows: a multiple of 4 and at least 12: half of the nets make canaries, the other half are targets.
+        pool: images that memberships are drawn for; each net is trained on about half of them.
+        points: how many of them are attacked, at most all.
+        queries: of each point.
+        architecture, width: see `build_classifier`.
+        augmentation: of training and of queries.
+        canary: how canaries are made.
+        variants: other objectives and epsilons to compare, online only.
+        levels: false-positive rates; empty for those that the points can show.
+
+    Raises:
+        ValueError: a number that is not allowed.
+    """
+
     pool: int
     points: int
     queries: int = 10
     architecture: str
     width: int
-    train: TrainConfig
     augmentation: Augmentation
     canary: CanaryConfig
     variants: tuple[tuple[str, float], ...] = ()
-    at_once: int = 1
+    levels: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        check_integer_fields(self)
-        require_shadows(self.shadows)
-        if not 20 <= self.points <= self.pool:
-            raise ValueError(f"points must be from 20 to {self.pool:,}, the pool, not {self.points}")
-        if self.queries < 1:
-            raise ValueError(f"queries must be at least 1, not {self.queries}")
-        if self.architecture not in ARCHITECTURES:
-            raise ValueError(f"architecture must be one of {', '.join(ARCHITECTURES)}, not {self.architecture!r}")
+        super().__post_init__()
+        check_field(
+            self,
+            "shadows",
+            self.shadows >= LEAST_SHADOWS and self.shadows % 4 == 0,
+            f"a multiple of 4 and at least {LEAST_SHADOWS} (each point is in half of the nets, in both halves of them)",
+        )
+        check_field(self, "points", 20 <= self.points <= self.pool, f"from 20 to {self.pool:,}, the pool")
+        check_field(self, "queries", self.queries >= 1, "at least 1")
+        check_field(self, "architecture", self.architecture in ARCHITECTURES, f"one of {', '.join(ARCHITECTURES)}")
+        for level in self.levels:
+            require_resolution(level, self.points // 2)
 
     @property
-    def levels(self) -> tuple[float, ...]:
-        """The false-positive rates that the non-members of a target, half of the points, can show."""
+    def reported_levels(self) -> tuple[float, ...]:
+        """The false-positive rates, or those that the non-members of a target, half of the points, can show."""
         non_members = self.points // 2
-        return tuple(
+        return self.levels or tuple(
             level
             for level in TPR_LEVELS
             if non_members * level >= 1 and (level > min(TPR_LEVELS) or non_members >= _NON_MEMBERS_FOR_LOWEST)
         )
 
 
-def require_shadows(count: int) -> None:
-    """ValueError where the nets cannot be halved into two even parts, or are too few."""
-    if count < LEAST_SHADOWS or count % 4:
-        raise ValueError(
-            f"shadows must be a multiple of 4 and at least {LEAST_SHADOWS} (each point is in half of the nets, in both "
-            f"halves of them), not {count}"
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
-class TaskRecipe:
+class PuzzleRecipe(ShadowRecipe):
     """A run on a task of the benchmark.
 
     Attributes:
-        title: in words.
-        difficulty: size of the puzzles.
         shadows: nets of each kind and size; even and at least 6, all of them targets in turn.
+        difficulty: size of the puzzles.
         sizes: of training sets, increasing; the pool is twice the largest.
         width: of the nets.
         patch: of mazes.
         max_iterations: T, in training.
         iterations: at test time, increasing; T is among them.
-        train: how nets are trained.
         fresh: puzzles of the test split.
-        at_once: nets that a CPU trains as one stack.
 
     Raises:
         ValueError: a number that is not allowed.
     """
 
-    title: str
     difficulty: int
-    shadows: int
     sizes: tuple[int, ...]
     width: int
     patch: int = 1
     max_iterations: int
     iterations: tuple[int, ...]
-    train: TrainConfig
     fresh: int
-    at_once: int = 1
 
     def __post_init__(self) -> None:
-        check_integer_fields(self)
-        if self.shadows < 6 or self.shadows % 2:
-            raise ValueError(
-                f"shadows must be even and at least 6 (each point is in half of the nets), not {self.shadows}"
-            )
-        if min(self.sizes, default=0) < 10 or list(self.sizes) != sorted(set(self.sizes)):
-            raise ValueError(f"sizes must be at least one, from 10 and increasing, not {list(self.sizes)}")
-        if self.max_iterations not in self.iterations or list(self.iterations) != sorted(set(self.iterations)):
-            raise ValueError(
-                f"iterations must increase and hold the {self.max_iterations} of training, not {list(self.iterations)}"
-            )
-        if self.fresh < 20:
-            raise ValueError(f"fresh must be at least 20, not {self.fresh}")
+        super().__post_init__()
+        even = self.shadows >= 6 and self.shadows % 2 == 0
+        check_field(self, "shadows", even, "even and at least 6 (each point is in half of the nets)")
+        grows = list(self.sizes) == sorted(set(self.sizes))
+        check_field(self, "sizes", grows and min(self.sizes, default=0) >= 10, "at least one, from 10 and increasing")
+        held = self.max_iterations in self.iterations and list(self.iterations) == sorted(set(self.iterations))
+        check_field(self, "iterations", held, f"increasing and hold the {self.max_iterations} of training")
+        check_field(self, "fresh", self.fresh >= 20, "at least 20")
 
 
 _MNIST: Final = Augmentation(shift=2, mirror=False)
@@ -139,7 +167,8 @@ _SMALL_TRAIN: Final = TrainConfig(steps=600, batch_size=64, learning_rate=2e-3)
 _VARIANTS: Final = (("mse", 8.0), ("log_odds", 1.0), ("cross_entropy", 1.0))
 
 _SMALL_CIFAR: Final = ImageRecipe(
-    title="32 small CNNs",
+    preset="small",
+    data="cifar10",
     shadows=32,
     pool=1000,
     points=300,
@@ -152,7 +181,7 @@ _SMALL_CIFAR: Final = ImageRecipe(
 )
 _SMOKE_CIFAR: Final = replace(
     _SMALL_CIFAR,
-    title="16 small CNNs, briefly trained",
+    preset="smoke",
     shadows=16,
     pool=400,
     points=120,
@@ -164,7 +193,8 @@ _SMOKE_CIFAR: Final = replace(
 )
 # github.com/YuxinWenRick/canary-in-a-coalmine, README and train.py.
 _PAPER_CIFAR: Final = ImageRecipe(
-    title="64 WRN-28-10",
+    preset="paper",
+    data="cifar10",
     shadows=64,
     pool=50_000,
     points=5000,
@@ -177,19 +207,9 @@ _PAPER_CIFAR: Final = ImageRecipe(
     canary=CanaryConfig(batch_size=250),
 )
 
-IMAGE_PRESETS: Final[Mapping[tuple[str, str], ImageRecipe]] = MappingProxyType(
-    {
-        ("smoke", "cifar10"): _SMOKE_CIFAR,
-        ("small", "cifar10"): _SMALL_CIFAR,
-        ("paper", "cifar10"): _PAPER_CIFAR,
-        ("smoke", "mnist"): replace(_SMOKE_CIFAR, augmentation=_MNIST),
-        ("small", "mnist"): replace(_SMALL_CIFAR, augmentation=_MNIST),
-        ("paper", "mnist"): replace(_PAPER_CIFAR, augmentation=_MNIST, pool=60_000, train=_PAPER_CIFAR.train),
-    }
-)
-
-_STRINGS: Final = TaskRecipe(
-    title="12 nets of each kind and size",
+_SMALL_STRINGS: Final = PuzzleRecipe(
+    preset="small",
+    data="prefix_sums",
     difficulty=16,
     shadows=12,
     sizes=(50, 200, 1000),
@@ -198,86 +218,92 @@ _STRINGS: Final = TaskRecipe(
     iterations=(5, 10, 20, 40),
     train=TrainConfig(steps=300, batch_size=50, learning_rate=2e-3, gradient_clip=1.0),
     fresh=1000,
-    at_once=12,
+    at_once_on_cpu=12,
 )
 _SMOKE_STRINGS: Final = replace(
-    _STRINGS,
-    title="8 nets of each kind and size, briefly trained",
+    _SMALL_STRINGS,
+    preset="smoke",
     shadows=8,
     sizes=(20, 60),
     width=8,
     max_iterations=6,
     iterations=(3, 6, 12),
-    train=replace(_STRINGS.train, steps=60, batch_size=20),
+    train=replace(_SMALL_STRINGS.train, steps=60, batch_size=20),
     fresh=100,
 )
-
-TASK_PRESETS: Final[Mapping[tuple[str, str], TaskRecipe]] = MappingProxyType(
-    {
-        ("smoke", "prefix_sums"): _SMOKE_STRINGS,
-        ("small", "prefix_sums"): _STRINGS,
-        ("paper", "prefix_sums"): replace(
-            _STRINGS,
-            title="64 nets of each kind and size",
-            difficulty=32,
-            shadows=64,
-            sizes=(250, 1000, 5000),
-            width=400,
-            max_iterations=30,
-            iterations=(10, 20, 30, 60, 120),
-            train=replace(_STRINGS.train, steps=10_000, batch_size=100, learning_rate=1e-3),
-            fresh=10_000,
-        ),
-        ("smoke", "mazes"): replace(
-            _SMOKE_STRINGS,
-            title="6 nets of each kind and size, briefly trained",
-            difficulty=7,
-            shadows=6,
-            patch=2,
-            train=replace(_SMOKE_STRINGS.train, steps=40),
-            at_once=1,
-        ),
-        ("small", "mazes"): replace(
-            _STRINGS,
-            title="8 nets of each kind and size",
-            difficulty=7,
-            shadows=8,
-            sizes=(25, 100, 400),
-            patch=2,
-            train=replace(_STRINGS.train, steps=250, batch_size=25),
-            at_once=1,
-        ),
-        ("paper", "mazes"): replace(
-            _STRINGS,
-            title="64 nets of each kind and size",
-            difficulty=9,
-            shadows=64,
-            sizes=(250, 1000, 5000),
-            width=128,
-            max_iterations=30,
-            iterations=(10, 20, 30, 60, 120),
-            train=replace(_STRINGS.train, steps=10_000, batch_size=50, learning_rate=1e-3),
-            fresh=10_000,
-            at_once=1,
-        ),
-    }
+_PAPER_STRINGS: Final = replace(
+    _SMALL_STRINGS,
+    preset="paper",
+    difficulty=32,
+    shadows=64,
+    sizes=(250, 1000, 5000),
+    width=400,
+    max_iterations=30,
+    iterations=(10, 20, 30, 60, 120),
+    train=replace(_SMALL_STRINGS.train, steps=10_000, batch_size=100, learning_rate=1e-3),
+    fresh=10_000,
+)
+_SMOKE_MAZES: Final = replace(
+    _SMOKE_STRINGS,
+    data="mazes",
+    difficulty=7,
+    shadows=6,
+    patch=2,
+    train=replace(_SMOKE_STRINGS.train, steps=40),
+    at_once_on_cpu=1,
+)
+_SMALL_MAZES: Final = replace(
+    _SMALL_STRINGS,
+    data="mazes",
+    difficulty=7,
+    shadows=8,
+    sizes=(25, 100, 400),
+    patch=2,
+    train=replace(_SMALL_STRINGS.train, steps=250, batch_size=25),
+    at_once_on_cpu=1,
+)
+_PAPER_MAZES: Final = replace(
+    _PAPER_STRINGS,
+    data="mazes",
+    difficulty=9,
+    width=128,
+    train=replace(_PAPER_STRINGS.train, batch_size=50),
+    at_once_on_cpu=1,
 )
 
 
-_Recipe = TypeVar("_Recipe", ImageRecipe, TaskRecipe)
+_Recipe = TypeVar("_Recipe", ImageRecipe, PuzzleRecipe)
 
 
-def get_image_preset(preset: str, target: str) -> ImageRecipe:
+def _by_name(*recipes: _Recipe) -> Mapping[tuple[str, str], _Recipe]:
+    return MappingProxyType({(recipe.preset, recipe.data): recipe for recipe in recipes})
+
+
+IMAGE_PRESETS: Final = _by_name(
+    _SMOKE_CIFAR,
+    _SMALL_CIFAR,
+    _PAPER_CIFAR,
+    replace(_SMOKE_CIFAR, data="mnist", augmentation=_MNIST),
+    replace(_SMALL_CIFAR, data="mnist", augmentation=_MNIST),
+    replace(_PAPER_CIFAR, data="mnist", augmentation=_MNIST, pool=60_000),
+)
+
+PUZZLE_PRESETS: Final = _by_name(
+    _SMOKE_STRINGS, _SMALL_STRINGS, _PAPER_STRINGS, _SMOKE_MAZES, _SMALL_MAZES, _PAPER_MAZES
+)
+
+
+def get_image_preset(preset: str, data: str) -> ImageRecipe:
     """The recipe of that name; ValueError for another."""
-    return _get(IMAGE_PRESETS, preset, target)
+    return _get(IMAGE_PRESETS, preset, data)
 
 
-def get_task_preset(preset: str, target: str) -> TaskRecipe:
+def get_puzzle_preset(preset: str, data: str) -> PuzzleRecipe:
     """The recipe of that name; ValueError for another."""
-    return _get(TASK_PRESETS, preset, target)
+    return _get(PUZZLE_PRESETS, preset, data)
 
 
-def _get(presets: Mapping[tuple[str, str], _Recipe], preset: str, target: str) -> _Recipe:
-    if (preset, target) not in presets:
-        raise ValueError(f"unknown preset {preset!r} of {target}: choose one of smoke, small, paper")
-    return presets[preset, target]
+def _get(presets: Mapping[tuple[str, str], _Recipe], preset: str, data: str) -> _Recipe:
+    if (preset, data) not in presets:
+        raise ValueError(f"unknown preset {preset!r} of {data}: choose one of smoke, small, paper")
+    return presets[preset, data]

@@ -2,35 +2,29 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from tyro.conf import arg
 
-from easy_to_hard.commands.nets import Device, Quiet
-from easy_to_hard.commands.reference.method import begin, finish, require_known
+from easy_to_hard.commands.reference.method import MethodCommand, refuse_others, require_known
 
 if TYPE_CHECKING:
-    from easy_to_hard.baselines.canary.puzzle_task import SolverKind
-    from easy_to_hard.baselines.canary.recipes import TaskRecipe
-    from easy_to_hard.scores.reference import ReferenceResult
+    from easy_to_hard.baselines.canary.recipes import ImageRecipe, PuzzleRecipe
 
 _IMAGES: Final = ("mnist", "cifar10")
 _TASKS: Final = ("mazes", "prefix_sums")
-_COMPARISONS: Final = (
-    ("recall, progressive", "no recall, progressive"),
-    ("recall, progressive", "recall"),
-    ("recall", "feed-forward"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Canary:
-    """Canary in a Coalmine (arXiv 2210.10750): who was in the training set, asked with optimised queries.
+class Canary(MethodCommand):
+    """Canary in a Coalmine (arXiv 2210.10750): who was in the training set, asked with optimized queries.
 
     On images it trains shadow classifiers and compares canaries with LiRA's queries; on mazes and prefix sums it
     asks how much recurrent nets give away of their training puzzles. A run that was stopped goes on when the same
     command is given again.
     """
+
+    METHOD: ClassVar[str] = "canary"
 
     preset: Annotated[str, arg(help="smoke (a minute), small (minutes) or paper (weeks on a GPU)")] = "smoke"
     target: Annotated[str, arg(help="images: mnist or cifar10; tasks: mazes or prefix_sums")] = "cifar10"
@@ -56,103 +50,52 @@ class Canary:
         int, arg(help="nets trained as one stack; by default all on a GPU, on a CPU what is faster there")
     ] = 0
     seed: Annotated[int, arg(help="of memberships, weights and queries, each with draws of its own")] = 0
-    out: Annotated[Path | None, arg(help="the folder of the run; by default runs/canary-TARGET-PRESET")] = None
-    device: Device = "cpu"
-    threads: Annotated[int, arg(help="of a CPU; the small nets gain little by more than one")] = 1
-    quiet: Quiet = False
 
-    def run(self) -> int:
-        """Train, attack, write the result, say what came out."""
+    def recipe(self) -> "ImageRecipe | PuzzleRecipe":
+        """See `MethodCommand`."""
         require_known("target", self.target, (*_IMAGES, *_TASKS))
         for name in ("shadows", "points", "queries", "steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} must be at least 1, or 0 for the preset's, not {getattr(self, name)}")
-        self._require_fitting_flags()
-        with begin(self.out, "canary", self.target, self.preset, threads=self.threads) as out:
-            return finish(self._on_images(out) if self.target in _IMAGES else self._on_task(out), out)
+        if self.target in _IMAGES:
+            refuse_others("tasks", {"sizes": self.sizes or None})
+            return self._image_recipe()
+        of_images = {name: getattr(self, name) or None for name in ("points", "queries", "objective", "fpr")}
+        refuse_others("images", {**of_images, "epsilon": self.epsilon if self.epsilon >= 0 else None})
+        return self._puzzle_recipe()
 
-    def _require_fitting_flags(self) -> None:
-        """ValueError for a flag that the target would not heed."""
-        of_images = {
-            "points": self.points,
-            "queries": self.queries,
-            "epsilon": self.epsilon >= 0,
-            "objective": self.objective,
-            "fpr": self.fpr,
-        }
-        of_tasks = {"sizes": self.sizes}
-        others, kind = (of_tasks, "tasks") if self.target in _IMAGES else (of_images, "images")
-        for name, given in others.items():
-            if given:
-                raise ValueError(f"--{name} is for {kind}, not for {self.target}")
-
-    def _on_images(self, out: Path) -> "ReferenceResult":
-        from easy_to_hard.baselines.canary.images import CanaryRun, run_on_images
+    def _image_recipe(self) -> "ImageRecipe":
         from easy_to_hard.baselines.canary.recipes import get_image_preset
 
-        recipe = get_image_preset(self.preset, self.target)
+        preset = get_image_preset(self.preset, self.target)
         canary = replace(
-            recipe.canary,
-            epsilon=self.epsilon if self.epsilon >= 0 else recipe.canary.epsilon,
-            objective=self.objective or recipe.canary.objective,
+            preset.canary,
+            epsilon=self.epsilon if self.epsilon >= 0 else preset.canary.epsilon,
+            objective=self.objective or preset.canary.objective,
         )
-        recipe = replace(
-            recipe,
-            shadows=self.shadows or recipe.shadows,
-            points=self.points or recipe.points,
-            queries=self.queries or recipe.queries,
-            train=replace(recipe.train, steps=self.steps or recipe.train.steps),
-            canary=canary,
-        )
-        run = CanaryRun(
-            recipe=recipe,
-            preset=self.preset,
-            target=self.target,
+        return replace(
+            preset,
             data_root=self.data_root,
             download=self.download,
-            seed=self.seed,
+            seeds=(self.seed,),
+            shadows=self.shadows or preset.shadows,
+            points=self.points or preset.points,
+            queries=self.queries or preset.queries,
+            train=replace(preset.train, steps=self.steps or preset.train.steps),
             at_once=self.at_once,
+            canary=canary,
             levels=self.fpr,
-            device=self.device,
         )
-        return run_on_images(run, out, progress=not self.quiet)
 
-    def _on_task(self, out: Path) -> "ReferenceResult":
-        from easy_to_hard.baselines.canary.memorisation import TaskRun, run_on_task
-        from easy_to_hard.baselines.canary.recipes import get_task_preset
+    def _puzzle_recipe(self) -> "PuzzleRecipe":
+        from easy_to_hard.baselines.canary.recipes import get_puzzle_preset
 
-        recipe = get_task_preset(self.preset, self.target)
-        recipe = replace(
-            recipe,
-            shadows=self.shadows or recipe.shadows,
-            sizes=self.sizes or recipe.sizes,
-            train=replace(recipe.train, steps=self.steps or recipe.train.steps),
-        )
-        run = TaskRun(
-            recipe=recipe,
-            preset=self.preset,
-            task=self.target,
-            kinds=self._kinds(recipe),
-            comparisons=_COMPARISONS,
-            seed=self.seed,
+        preset = get_puzzle_preset(self.preset, self.target)
+        return replace(
+            preset,
+            seeds=(self.seed,),
+            shadows=self.shadows or preset.shadows,
+            sizes=self.sizes or preset.sizes,
+            train=replace(preset.train, steps=self.steps or preset.train.steps),
             at_once=self.at_once,
-            device=self.device,
         )
-        return run_on_task(run, out, progress=not self.quiet)
-
-    def _kinds(self, recipe: "TaskRecipe") -> "dict[str, SolverKind]":
-        """The nets that are compared."""
-        from easy_to_hard.baselines.canary.puzzle_task import SolverKind
-        from easy_to_hard.baselines.deep_thinking.solvers import StackableSolvers
-
-        first = StackableSolvers(
-            task=self.target, width=recipe.width, patch=recipe.patch, max_iterations=recipe.max_iterations
-        )
-        return {
-            "recall, progressive": SolverKind(solvers=first),
-            "no recall, progressive": SolverKind(solvers=replace(first, recall=False)),
-            "recall": SolverKind(solvers=replace(first, progressive_weight=0.0)),
-            "feed-forward": SolverKind(
-                solvers=replace(first, feed_forward=True), most_iterations=recipe.max_iterations
-            ),
-        }

@@ -1,14 +1,13 @@
 """`easy-to-hard reference judge`: intervals and verdicts of result files anew, from their own measurements."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
-    from easy_to_hard.scores.reference import Claim, Measurement, ReferenceResult
+    from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +42,15 @@ def judge_again(result: "ReferenceResult", path: Path) -> "ReferenceResult":
     Raises:
         ValueError: it is of a method that makes no claims, or lacks what its claims go by; the message names the file.
     """
+    from easy_to_hard.baselines import BASELINES, get_baseline
     from easy_to_hard.baselines.kit.statistics import restated
 
+    known = [name for name, method in BASELINES.items() if method.makes_claims]
+    if result.method not in known:
+        raise ValueError(f"{path}: method must be one that makes claims, {', '.join(known)}, not {result.method!r}")
     measurements = tuple(restated(one) for one in result.measurements)
     try:
-        claims = _claims_of(replace(result, measurements=measurements))
+        claims = get_baseline(result.method).claims(replace(result, measurements=measurements))
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"{path} lacks what {result.method}'s claims go by: {error!r}") from error
     except ValueError as error:
@@ -75,86 +78,3 @@ def _is_outside(measurement: "Measurement", unit: str) -> bool:
     if unit not in RANGES or measurement.low is None or measurement.high is None:
         return False
     return measurement.low < RANGES[unit][0] or measurement.high > RANGES[unit][1]
-
-
-_Claims: TypeAlias = "Callable[[ReferenceResult], tuple[Claim, ...]]"
-
-
-def _claims_of(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    """The claims of a result's method, asked of its measurements alone."""
-    from easy_to_hard.baselines import get_baseline
-    from easy_to_hard.tasks import TASKS
-
-    puzzles = result.data in TASKS
-    methods: dict[str, _Claims] = {
-        "augmentation_defense": _of_solvers if puzzles else _of_poisons,
-        "canary": _of_memorisation if puzzles else _of_canaries,
-        "cold_diffusion": get_baseline("cold_diffusion").claims,
-        "dp_instahide": _of_mixed_puzzles if puzzles else _of_mixed_images,
-        "parameter_saliency": _of_saliency,
-        "vit_visualization": _of_mazes if puzzles else _of_vits,
-    }
-    if result.method not in methods:
-        raise ValueError(f"method must be one that makes claims, {', '.join(methods)}, not {result.method!r}")
-    return methods[result.method](result)
-
-
-def _of_poisons(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.augmentation_defense.claims import image_claims
-
-    return image_claims(result.settings["attack"], result.settings["defenses"], result.measurements)
-
-
-def _of_solvers(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.augmentation_defense.solver_claims import solver_claims
-
-    names = ("defenses", "budget", "difficulty", "sizes", "iterations")
-    return solver_claims(result.measurements, **{name: result.settings[name] for name in names})
-
-
-def _of_canaries(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.canary.claims import decide_image_claims
-
-    return decide_image_claims(result.measurements)
-
-
-def _of_memorisation(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.canary.claims import decide_task_claims
-
-    settings = result.settings
-    return decide_task_claims(
-        result.measurements, sizes=settings["sizes"], trained_iterations=settings["max_iterations"]
-    )
-
-
-def _of_mixed_images(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.dp_instahide.claims import image_claims
-    from easy_to_hard.baselines.dp_instahide.measuring import reference_cell
-
-    cell = reference_cell(result.settings["mix_counts"], result.settings["noise_scales"])
-    return image_claims(result.measurements, cell)
-
-
-def _of_mixed_puzzles(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.dp_instahide.puzzle_claims import puzzle_claims
-
-    return puzzle_claims(result.measurements, result.settings["difficulty"])
-
-
-def _of_saliency(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.parameter_saliency.claims import decide_claims
-    from easy_to_hard.baselines.parameter_saliency.recipes import TASKS
-
-    return decide_claims(result.measurements, k=result.settings["k"], puzzles=result.data in TASKS)
-
-
-def _of_vits(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.vit_visualization.claims import decide_image_claims
-
-    return decide_image_claims(result.measurements)
-
-
-def _of_mazes(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.vit_visualization.claims import decide_maze_claims
-
-    return decide_maze_claims(result.measurements)

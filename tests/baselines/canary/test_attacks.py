@@ -18,17 +18,7 @@ from easy_to_hard.baselines.canary.attacks import (
     compare_attacks,
     query_counts,
 )
-from easy_to_hard.baselines.canary.membership import batch_streams, keep_matrix
-from easy_to_hard.baselines.canary.metrics import (
-    AUC,
-    BALANCED,
-    judge,
-    level_name,
-    require_resolution,
-    roc_metrics,
-    roc_points,
-)
-from easy_to_hard.baselines.canary.scores import (
+from easy_to_hard.baselines.canary.lira import (
     answer_log_odds,
     answer_margins,
     class_log_odds,
@@ -36,6 +26,16 @@ from easy_to_hard.baselines.canary.scores import (
     leave_one_out,
     lira_scores,
 )
+from easy_to_hard.baselines.canary.metrics import (
+    AUC,
+    BALANCED,
+    level_name,
+    measure_attack,
+    require_resolution,
+    roc_metrics,
+    roc_points,
+)
+from easy_to_hard.baselines.canary.shadows import batch_streams, keep_matrix
 from easy_to_hard.baselines.kit.puzzles import Puzzles
 from easy_to_hard.scores.reference import find_measurement
 
@@ -149,14 +149,14 @@ def test_lira_reaches_the_analytic_auc() -> None:
     phi, keep = synthetic(1.5)
     best = NormalDist().cdf(1.5 / math.sqrt(2))
     scores = leave_one_out(phi, keep, fixed=True)
-    auc = {name: judge(values.numpy(), keep.numpy(), draws=20)[AUC] for name, values in scores.items()}
+    auc = {name: measure_attack(values.numpy(), keep.numpy(), draws=20)[AUC] for name, values in scores.items()}
     # Medians of 15 nets cost a little.
     assert best - 0.04 < auc["online"].value < best + 0.005
     assert best - 0.06 < auc["offline"].value < best + 0.005
     # Two-sided, what is as far below the others counts as much.
     assert auc["offline, two-sided"].value < auc["offline"].value - 0.1
     # Without a level for each point there is little to see: Phi(1.5 / sqrt(2 * 26)).
-    threshold = judge(phi[..., 0].numpy(), keep.numpy(), draws=20)[AUC]
+    threshold = measure_attack(phi[..., 0].numpy(), keep.numpy(), draws=20)[AUC]
     assert threshold.value == pytest.approx(NormalDist().cdf(1.5 / math.sqrt(52)), abs=0.03)
 
 
@@ -165,7 +165,7 @@ def test_leaving_out_gives_nothing_away_of_its_own(fixed: bool) -> None:
     # The design is balanced: the other nets' memberships tell a target's, and the scores must not.
     phi, keep = synthetic(0.0, nets=8, points=3000)
     for name, values in leave_one_out(phi, keep, fixed=fixed).items():
-        one = judge(values.numpy(), keep.numpy())[AUC].measured(AUC, {})
+        one = measure_attack(values.numpy(), keep.numpy())[AUC].measured(AUC, {})
         assert one.low is not None, name
         assert one.low <= 0.5 <= one.high
         assert one.high - one.low < 0.05
@@ -194,7 +194,7 @@ def test_intervals_cover_as_they_say() -> None:
     for repeat in range(60):
         members = draw.random((4, 150)) < 0.5
         scores = draw.normal(size=members.shape) + members
-        one = judge(scores, members, seed=repeat)[AUC].measured(AUC, {})
+        one = measure_attack(scores, members, seed=repeat)[AUC].measured(AUC, {})
         assert one.low is not None
         assert one.high is not None
         within += one.low <= truth <= one.high
@@ -208,11 +208,11 @@ def test_intervals_cover_as_they_say() -> None:
 def test_differences_are_of_the_same_draws() -> None:
     phi, keep = synthetic(1.0, nets=8, points=60)
     scores = phi[..., 0].numpy()
-    one, same = (judge(scores, keep.numpy(), seed=5)[AUC] for _ in range(2))
+    one, same = (measure_attack(scores, keep.numpy(), seed=5)[AUC] for _ in range(2))
     measured = one.minus(same).measured("difference", {})
     assert (measured.value, measured.low, measured.high) == (0, 0, 0)
     assert one.draws.std() > 0
-    assert not np.array_equal(one.draws, judge(scores, keep.numpy(), seed=6)[AUC].draws)
+    assert not np.array_equal(one.draws, measure_attack(scores, keep.numpy(), seed=6)[AUC].draws)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.canary.membership import keep_matrix
 from easy_to_hard.baselines.canary.queries import (
     OBJECTIVES,
     CanaryConfig,
@@ -14,7 +13,8 @@ from easy_to_hard.baselines.canary.queries import (
     draw_nets,
     make_canaries,
 )
-from easy_to_hard.baselines.canary.shadows import Shadows
+from easy_to_hard.baselines.canary.shadows import keep_matrix
+from easy_to_hard.baselines.kit.stacked import Stacked
 
 
 class Linear(nn.Module):
@@ -33,9 +33,10 @@ BOX = PixelBox(black=torch.tensor([-1.0, -2.0, -1.0]), white=torch.tensor([1.0, 
 KEEP = keep_matrix(NETS, POINTS, seed=0)
 
 
-def setting() -> tuple[Shadows, Tensor, Tensor]:
+def setting() -> tuple[Stacked, Tensor, Tensor]:
     rng = torch.Generator().manual_seed(0)
-    nets = Shadows(template=Linear(), states={"weight": torch.randn(NETS, 3, 12, generator=rng)})
+    nets = Stacked([Linear()] * NETS, torch.device("cpu"))
+    nets.weights = {"weight": torch.randn(NETS, 3, 12, generator=rng)}
     starts = BOX.project(torch.randn(POINTS, 2, 3, 2, 2, generator=rng), torch.zeros(1), 0)
     return nets, starts, torch.randint(0, 3, (POINTS,), generator=rng)
 
@@ -78,7 +79,7 @@ def test_canaries_get_nearer_to_the_objective(objective: str) -> None:
         for number in range(NETS):
             for inside in (True, False):
                 chosen = KEEP[number] == inside
-                logits = nets[number](queries[chosen].flatten(0, 1))
+                logits = nets.net(number)(queries[chosen].flatten(0, 1))
                 right, other = (part[chosen].repeat_interleave(2) for part in (labels, others))
                 total += float(OBJECTIVES[objective](logits, right, other, inside).sum())
         return total
@@ -89,7 +90,7 @@ def test_canaries_get_nearer_to_the_objective(objective: str) -> None:
         inside = [KEEP[number] for number in range(NETS)]
         odds = [
             sum(
-                float(nets[n](q[inside[n]][:, 0]).log_softmax(1).gather(1, labels[inside[n]][:, None]).sum())
+                float(nets.net(n)(q[inside[n]][:, 0]).log_softmax(1).gather(1, labels[inside[n]][:, None]).sum())
                 for n in range(NETS)
             )
             for q in (starts, queries)
@@ -148,8 +149,8 @@ def test_offline_asks_only_nets_without_the_point(monkeypatch: pytest.MonkeyPatc
     ("changes", "message"),
     [
         ({"objective": "kl"}, "objective must be one of mse, log_odds, cross_entropy, margin, not 'kl'"),
-        ({"epsilon": -1.0}, "epsilon must be from 0 to 255, in 1/255 of a pixel's range, not -1"),
-        ({"steps": 0}, "canary steps must be at least 1, not 0"),
+        ({"epsilon": -1.0}, "epsilon must be from 0 to 255, in 1/255 of a pixel's range, not -1.0"),
+        ({"steps": 0}, "^steps must be at least 1, not 0"),
         ({"nets_a_step": 3}, "nets_a_step must be even and at least 2, not 3"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"batch_size": 0}, "batch_size must be at least 1, not 0"),

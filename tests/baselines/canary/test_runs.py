@@ -13,19 +13,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.canary import images, memorisation
-from easy_to_hard.baselines.canary.claims import LIRA, NEW_ITEMS, decide_image_claims, decide_task_claims
-from easy_to_hard.baselines.canary.images import CanaryRun, require_memory, run_on_images
-from easy_to_hard.baselines.canary.memorisation import FRESH_ATTACK, THRESHOLD_ATTACK, TaskRun, auc_of, run_on_task
-from easy_to_hard.baselines.canary.puzzle_task import SolverKind
+from easy_to_hard.baselines import canary
+from easy_to_hard.baselines.canary import on_images, on_puzzles
+from easy_to_hard.baselines.canary.attacks import THRESHOLD
+from easy_to_hard.baselines.canary.claims import LIRA, NEW_ITEMS, image_claims, puzzle_claims
+from easy_to_hard.baselines.canary.on_images import require_memory
+from easy_to_hard.baselines.canary.on_puzzles import FRESH_ATTACK, SolverKind, auc_of, solver_kinds
 from easy_to_hard.baselines.canary.queries import CanaryConfig
-from easy_to_hard.baselines.canary.recipes import IMAGE_PRESETS, TASK_PRESETS, get_image_preset, get_task_preset
+from easy_to_hard.baselines.canary.recipes import (
+    IMAGE_PRESETS,
+    PUZZLE_PRESETS,
+    ImageRecipe,
+    PuzzleRecipe,
+    get_image_preset,
+    get_puzzle_preset,
+)
 from easy_to_hard.baselines.canary.shadows import TrainConfig
 from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers, StackableSolvers
-from easy_to_hard.baselines.kit.puzzles import Puzzles, mean_loss
+from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
+from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles, mean_loss
 from easy_to_hard.scores.reference import Measurement, ReferenceResult, find_measurement
 
-RESULTS = Path(__file__).parents[3] / "leaderboard" / "results" / "reference"
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 
 
@@ -42,9 +50,10 @@ def cifar_root(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def tiny(root: Path, **changes: Any) -> CanaryRun:
+def tiny(root: Path, **changes: Any) -> ImageRecipe:
     recipe = replace(
         get_image_preset("smoke", "cifar10"),
+        data_root=root,
         shadows=12,
         pool=60,
         points=40,
@@ -54,8 +63,11 @@ def tiny(root: Path, **changes: Any) -> CanaryRun:
         canary=CanaryConfig(steps=2),
         variants=(("mse", 8.0),),
     )
-    recipe = replace(recipe, **changes.pop("recipe", {}))
-    return CanaryRun(**{"recipe": recipe, "preset": "smoke", "target": "cifar10", "data_root": root, **changes})
+    return replace(recipe, **changes)
+
+
+def on_cpu(recipe: ReferenceRecipe, folder: Path) -> ReferenceResult:
+    return canary.run(recipe, folder, progress=False)
 
 
 def plain(result: ReferenceResult) -> str:
@@ -65,8 +77,8 @@ def plain(result: ReferenceResult) -> str:
 def test_a_run_on_images_is_whole_and_goes_on(
     cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tiny(cifar_root, levels=(0.1,))
-    result = run_on_images(run, tmp_path / "a", progress=False)
+    recipe = tiny(cifar_root, levels=(0.1,))
+    result = on_cpu(recipe, tmp_path / "a")
     assert (result.method, result.data, result.seeds) == ("canary", "cifar10", (0,))
     assert len(result.measurements) < 150
     for name in ("roc.png", "queries.png"):
@@ -76,7 +88,7 @@ def test_a_run_on_images_is_whole_and_goes_on(
     assert one.num_items == 6 * 40
     assert "1 of 5 batches" in result.settings["data_note"]
     # What was killed after the first canaries goes on with them, and ends the same.
-    made, real = [], images.make_canaries
+    made, real = [], on_images.make_canaries
 
     def stopped(*given: Any, **settings: Any) -> Tensor:
         if made:
@@ -84,43 +96,45 @@ def test_a_run_on_images_is_whole_and_goes_on(
         made.append(settings["mode"])
         return real(*given, **settings)
 
-    monkeypatch.setattr(images, "make_canaries", stopped)
+    monkeypatch.setattr(on_images, "make_canaries", stopped)
     with pytest.raises(KeyboardInterrupt):
-        run_on_images(run, tmp_path / "b", progress=False)
+        on_cpu(recipe, tmp_path / "b")
     again: list[str] = []
-    monkeypatch.setattr(images, "make_canaries", lambda *a, **s: again.append(s["mode"]) or real(*a, **s))
-    assert plain(run_on_images(run, tmp_path / "b", progress=False)) == plain(result)
+    monkeypatch.setattr(on_images, "make_canaries", lambda *a, **s: again.append(s["mode"]) or real(*a, **s))
+    assert plain(on_cpu(recipe, tmp_path / "b")) == plain(result)
     assert (made, again) == (["online"], ["offline", "online"])
-    with pytest.raises(ValueError, match="it is of a run that differs in seed"):
-        run_on_images(replace(run, seed=1), tmp_path / "b", progress=False)
-    changed = replace(run.recipe, canary=CanaryConfig(steps=3))
-    with pytest.raises(ValueError, match="it is of a run that differs in canary"):
-        run_on_images(replace(run, recipe=changed), tmp_path / "b", progress=False)
+    with pytest.raises(ValueError, match="it is of a run that differs in seeds"):
+        on_cpu(replace(recipe, seeds=(1,)), tmp_path / "b")
+    with pytest.raises(ValueError, match=r"it is of a run that differs in canary\.steps"):
+        on_cpu(replace(recipe, canary=CanaryConfig(steps=3)), tmp_path / "b")
+    # What only the attacks go by may change: nets and canaries are taken as they are.
+    monkeypatch.setattr(on_images, "make_canaries", stopped)
+    assert on_cpu(replace(recipe, levels=(0.2,)), tmp_path / "b").settings["levels"] == [0.2]
 
 
 def test_targets_make_no_canaries(cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, real, trained = [], images.make_canaries, []
-    real_train = images.train_shadows
-    monkeypatch.setattr(images, "train_shadows", lambda *a, **s: trained.append(real_train(*a, **s)) or trained[0])
-    monkeypatch.setattr(images, "make_canaries", lambda nets, *a, **s: seen.append(nets) or real(nets, *a, **s))
-    run_on_images(tiny(cifar_root), tmp_path / "out", progress=False)
-    weights = trained[0].states["linear.weight"]
+    seen, real, trained = [], on_images.make_canaries, []
+    real_train = on_images.train_shadows
+    monkeypatch.setattr(on_images, "train_shadows", lambda *a, **s: trained.append(real_train(*a, **s)) or trained[0])
+    monkeypatch.setattr(on_images, "make_canaries", lambda nets, *a, **s: seen.append(nets) or real(nets, *a, **s))
+    on_cpu(tiny(cifar_root), tmp_path / "out")
+    weights = trained[0].weights["head.weight"]
     assert len(trained[0]) == 12
-    assert all(torch.equal(nets.states["linear.weight"], weights[:6]) for nets in seen)
+    assert all(torch.equal(nets.weights["head.weight"], weights[:6]) for nets in seen)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": {"shadows": 13}}, "shadows must be a multiple of 4 and at least 12 .*, not 13"),
-        ({"recipe": {"shadows": 8}}, "not 8"),
-        ({"recipe": {"points": 61}}, "points must be from 20 to 60, the pool, not 61"),
-        ({"recipe": {"queries": 0}}, "queries must be at least 1, not 0"),
-        ({"recipe": {"architecture": "vit"}}, "architecture must be one of small_cnn, wide_resnet, not 'vit'"),
+        ({"shadows": 13}, "shadows must be a multiple of 4 and at least 12 .*, not 13"),
+        ({"shadows": 8}, "not 8"),
+        ({"points": 61}, "points must be from 20 to 60, the pool, not 61"),
+        ({"queries": 0}, "queries must be at least 1, not 0"),
+        ({"architecture": "vit"}, "architecture must be one of small_cnn, wide_resnet, not 'vit'"),
         ({"levels": (0.01,)}, "needs at least 100 non-members a target, not 20"),
-        ({"seed": -1}, "seed must be at least 0, not -1"),
-        ({"at_once": -1}, "nets at once must be at least 1, or 0 for the default, not -1"),
-        ({"device": "tpu"}, "device must be cpu"),
+        ({"seeds": (-1,)}, r"each at least 0, not \[-1\]"),
+        ({"seeds": (0, 1)}, r"seeds must be one number, not \(0, 1\)"),
+        ({"at_once": -1}, "at_once must be at least 1, or 0 for the default, not -1"),
     ],
 )
 def test_image_settings_errors(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -130,10 +144,13 @@ def test_image_settings_errors(tmp_path: Path, changes: dict[str, Any], message:
 
 def test_what_does_not_fit_is_said_before_training(cifar_root: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must be from 1 to 200, all that cifar10 has, not 300"):
-        run_on_images(tiny(cifar_root, recipe={"pool": 300}), tmp_path / "out", progress=False)
-    recipe = replace(tiny(cifar_root).recipe, queries=10**10)
+        on_cpu(tiny(cifar_root, pool=300), tmp_path / "out")
+    with pytest.raises(ValueError, match="device must be cpu"):
+        on_images.run(tiny(cifar_root), tmp_path / "out", device="tpu", progress=False)
     with pytest.raises(ValueError, match=r"10,000,000,000 queries of each of 40 points need .* give at most [\d,]+ q"):
-        require_memory(recipe, 3072, torch.device("cpu"))
+        require_memory(tiny(cifar_root, queries=10**10), 3072, torch.device("cpu"))
+    with pytest.raises(ValueError, match="a PuzzleRecipe of canary, not ReferenceRecipe"):
+        on_cpu(ReferenceRecipe(preset="smoke", data="cifar10"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -147,13 +164,13 @@ def test_claims_are_decided_by_whole_intervals() -> None:
     able = [difference("accuracy of the nets", {"images": "members"}, 0.7, 0.8), difference("AUC", lira, 0.6, 0.7)]
     for (low, high), held in {(0.1, 0.2): True, (-0.2, -0.1): False, (-0.1, 0.2): None}.items():
         figures = [difference("AUC difference", pair, low, high), *able]
-        (claim,) = decide_image_claims(figures)
+        (claim,) = image_claims(figures)
         assert claim.held is held
         assert f"{low:g} to {high:g}" in claim.evidence
         # Where LiRA tells nothing, or the nets classify nothing, nothing is compared.
         for place, (low, high) in ((1, (0.05, 0.15)), (2, (0.4, 0.45))):
             poor = replace(figures[place], low=low, high=high, value=low)
-            (claim,) = decide_image_claims([*figures[:place], poor, *figures[place + 1 :]])
+            (claim,) = image_claims([*figures[:place], poor, *figures[place + 1 :]])
             assert claim.verdict == "not tested"
     facts = {"attack": LIRA, "nets": "a", "iterations": 5}
     ends = [
@@ -174,11 +191,11 @@ def test_claims_are_decided_by_whole_intervals() -> None:
         return difference("solve rate", {"of": of, "nets": nets, "items": items, "iterations": 5}, rate, rate + 0.1)
 
     able = [solves("a", NEW_ITEMS, 0.8), solves("a", 20, 0.8), solves("b", 20, 0.8), solves("a", 40, 0.1)]
-    claims = decide_task_claims([*ends, *able], sizes=(20,), trained_iterations=5)
+    claims = puzzle_claims([*ends, *able], sizes=(20,), trained_iterations=5)
     assert [claim.held for claim in claims] == [True, None, False, False, True, None, False, None]
     assert claims[-1].verdict == "not tested", "nets of 40 items solve a tenth of them"
     unable = [replace(one, value=0.1, low=0.05, high=0.2) for one in able]
-    claims = decide_task_claims([*ends, *unable], sizes=(20,), trained_iterations=5)
+    claims = puzzle_claims([*ends, *unable], sizes=(20,), trained_iterations=5)
     assert {claim.verdict for claim in claims} == {"not tested"}
 
 
@@ -204,9 +221,12 @@ class Tables:
         return torch.stack([torch.zeros_like(found), found], dim=1)
 
 
-def tiny_task(**changes: Any) -> TaskRun:
+TABLES = {"tables": SolverKind(solvers=Tables())}
+
+
+def tiny_puzzles(**changes: Any) -> PuzzleRecipe:
     recipe = replace(
-        get_task_preset("smoke", "prefix_sums"),
+        get_puzzle_preset("smoke", "prefix_sums"),
         difficulty=12,
         shadows=6,
         sizes=(10, 30),
@@ -216,24 +236,25 @@ def tiny_task(**changes: Any) -> TaskRun:
         at_once=1,
         fresh=50,
     )
-    recipe = replace(recipe, **changes.pop("recipe", {}))
-    kinds = changes.pop("kinds", {"tables": SolverKind(solvers=Tables())})
-    return TaskRun(**{"recipe": recipe, "preset": "smoke", "task": "prefix_sums", "kinds": kinds, **changes})
+    return replace(recipe, **changes)
 
 
 def test_tables_give_all_away_and_nothing_where_items_are_new(tmp_path: Path) -> None:
-    kinds = {"tables": SolverKind(solvers=Tables()), "short": SolverKind(solvers=Tables(), most_iterations=10)}
-    run = tiny_task(
-        kinds=kinds, comparisons=(("tables", "short"),), recipe={"max_iterations": 5, "iterations": (5, 20)}
-    )
-    result = run_on_task(run, tmp_path / "a", progress=False)
-    assert plain(run_on_task(run, tmp_path / "a", progress=False)) == plain(result)
+    kinds = {**TABLES, "short": SolverKind(solvers=Tables(), most_iterations=10)}
+    recipe = tiny_puzzles(max_iterations=5, iterations=(5, 20))
+
+    def run(recipe: PuzzleRecipe) -> ReferenceResult:
+        pairs = (("tables", "short"),)
+        return on_puzzles.run(recipe, tmp_path, device="cpu", progress=False, kinds=kinds, comparisons=pairs)
+
+    result = run(recipe)
+    assert plain(run(recipe)) == plain(result)
     facts = {"nets": "tables", "iterations": 5}
-    for attack in (THRESHOLD_ATTACK, LIRA, FRESH_ATTACK):
+    for attack in (THRESHOLD, LIRA, FRESH_ATTACK):
         for size in (10, 30):
             found = find_measurement(result.measurements, "AUC", {"attack": attack, "items": size, **facts})
             assert found.value > 0.95
-    null = find_measurement(result.measurements, "AUC", {"attack": THRESHOLD_ATTACK, "items": NEW_ITEMS, **facts})
+    null = find_measurement(result.measurements, "AUC", {"attack": THRESHOLD, "items": NEW_ITEMS, **facts})
     assert null.low is not None
     assert null.low <= 0.5 <= null.high
     rates = {
@@ -247,50 +268,54 @@ def test_tables_give_all_away_and_nothing_where_items_are_new(tmp_path: Path) ->
     assert names == {("tables", "short"), ("10 items", "30 items"), ("20 iterations", "5 iterations")}
     same = {"attack": LIRA, "of": "tables", "against": "short", "items": 30, "iterations": 5}
     assert find_measurement(result.measurements, "AUC difference", same).value == 0
-    assert (tmp_path / "a" / "memorisation.png").is_file()
+    assert (tmp_path / "memorization.png").is_file()
     with pytest.raises(ValueError, match="it is of a run that differs in seed"):
-        run_on_task(replace(run, seed=1), tmp_path / "a", progress=False)
+        run(replace(recipe, seeds=(1,)))
 
 
-def test_no_net_of_the_null_has_seen_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = tiny_task()
-    prepared = memorisation._prepare(run)
-    job = memorisation._job(run, prepared, "tables", with_null=True)
+def test_no_net_of_the_null_has_seen_the_pool() -> None:
+    recipe, cpu = tiny_puzzles(), torch.device("cpu")
+    sets = on_puzzles._make_sets(recipe, cpu)
+    job = on_puzzles._shadow_job(recipe, sets, Tables(), cpu, with_null=True)
     assert job.streams.shape == (18, 12, 10)
     null = job.streams[12:].flatten(1)
-    assert null.min() >= prepared.pool == 60
+    assert null.min() >= sets.pool == 60
     assert all(len(row.unique()) == 120 for row in null)
     for size, first in ((10, 0), (30, 6)):
-        for keep, stream in zip(prepared.keeps[size], job.streams[first : first + 6], strict=True):
+        for keep, stream in zip(sets.keeps[size], job.streams[first : first + 6], strict=True):
             assert keep[stream.unique()].all()
-    inputs = prepared.items.inputs.flatten(1)
+    inputs = sets.items.inputs.flatten(1)
     assert len(inputs.unique(dim=0)) == len(inputs)
-    together = torch.cat([inputs, prepared.fresh.inputs.flatten(1)])
+    together = torch.cat([inputs, sets.fresh.inputs.flatten(1)])
     assert len(together.unique(dim=0)) == len(together)
+
+
+def test_kinds_of_solvers() -> None:
+    kinds = solver_kinds(get_puzzle_preset("smoke", "mazes"))
+    assert {name for pair in on_puzzles.COMPARISONS for name in pair} <= kinds.keys()
+    assert [name for name, kind in kinds.items() if not kind.allows(12)] == ["feed-forward"]
+    solvers: Any = kinds["feed-forward"].solvers
+    assert (solvers.task, solvers.width, solvers.patch, solvers.max_iterations) == ("mazes", 8, 2, 6)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": {"shadows": 7}}, "shadows must be even and at least 6 .*, not 7"),
-        ({"recipe": {"sizes": (5,)}}, r"sizes must be .*, not \[5\]"),
-        ({"recipe": {"sizes": (30, 20)}}, r"increasing, not \[30, 20\]"),
-        ({"recipe": {"iterations": (5,)}}, r"hold the 10 of training, not \[5\]"),
-        ({"recipe": {"fresh": 1}}, "fresh must be at least 20, not 1"),
-        ({"kinds": {}}, "at least one kind"),
-        ({"comparisons": (("tables", "x"),)}, "unknown kind of net 'x': choose one of tables"),
-        ({"seed": -1}, "must be at least 0, not -1"),
+        ({"shadows": 7}, "shadows must be even and at least 6 .*, not 7"),
+        ({"sizes": (5,)}, r"sizes must be .*, not \(5,\)"),
+        ({"sizes": (30, 20)}, r"increasing, not \(30, 20\)"),
+        ({"iterations": (5,)}, r"hold the 10 of training, not \(5,\)"),
+        ({"fresh": 1}, "fresh must be at least 20, not 1"),
+        ({"seeds": (-1,)}, r"each at least 0, not \[-1\]"),
     ],
 )
-def test_task_settings_errors(changes: dict[str, Any], message: str) -> None:
+def test_puzzle_settings_errors(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        tiny_task(**changes)
+        tiny_puzzles(**changes)
 
 
 @pytest.mark.parametrize("task", ["mazes", "prefix_sums"])
 def test_stackable_solvers_have_the_same_loss(task: str) -> None:
-    from easy_to_hard.baselines.kit.puzzles import make_puzzles
-
     items = make_puzzles(task, 7 if task == "mazes" else 8, 5)
     settings: dict[str, Any] = {"task": task, "width": 4, "max_iterations": 3, "progressive_weight": 0.5}
     ours, theirs = StackableSolvers(**settings), RecurrentSolvers(**settings)
@@ -306,30 +331,20 @@ def test_auc_of_two_samples() -> None:
 
 
 def test_presets() -> None:
-    assert (
-        {preset for preset, _ in IMAGE_PRESETS}
-        == {preset for preset, _ in TASK_PRESETS}
-        == {
-            "smoke",
-            "small",
-            "paper",
-        }
-    )
+    names = {"smoke", "small", "paper"}
+    assert {preset for preset, _ in IMAGE_PRESETS} == {preset for preset, _ in PUZZLE_PRESETS} == names
     paper = get_image_preset("paper", "cifar10")
-    assert (paper.shadows, paper.points, paper.levels) == (64, 5000, (0.01, 0.001))
+    assert (paper.shadows, paper.points, paper.reported_levels) == (64, 5000, (0.01, 0.001))
     # 100 epochs of 25,000 images in batches of 256.
     assert paper.train.steps == round(25_000 / 256 + 0.5) * 100
     assert (paper.canary.epsilon, paper.canary.steps, paper.canary.nets_a_step, paper.queries) == (1, 30, 2, 10)
-    assert get_image_preset("small", "cifar10").levels == (0.01,)
-    for get in (get_image_preset, get_task_preset):
+    assert get_image_preset("small", "cifar10").reported_levels == (0.01,)
+    for get in (get_image_preset, get_puzzle_preset):
         with pytest.raises(ValueError, match=r"unknown preset 'huge' of .*: choose one of smoke, small, paper"):
             get("huge", "mazes")
 
 
 @pytest.mark.skipif(not (SHARED / "MNIST").is_dir(), reason="no MNIST here")
 def test_real_images(tmp_path: Path) -> None:
-    run = replace(
-        tiny(SHARED), recipe=replace(tiny(SHARED).recipe, augmentation=get_image_preset("small", "mnist").augmentation)
-    )
-    result = run_on_images(replace(run, target="mnist"), tmp_path / "out", progress=False)
-    assert result.data == "mnist"
+    recipe = tiny(SHARED, data="mnist", augmentation=get_image_preset("small", "mnist").augmentation)
+    assert on_cpu(recipe, tmp_path / "out").data == "mnist"

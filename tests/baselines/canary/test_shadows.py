@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from easy_to_hard.baselines.canary import shadows
 from easy_to_hard.baselines.canary.classifiers import WideResNet, build_classifier
-from easy_to_hard.baselines.canary.image_task import Augmentation, augmented_queries, build_image_task
-from easy_to_hard.baselines.canary.membership import batch_streams
-from easy_to_hard.baselines.canary.shadows import ShadowJob, TrainConfig, can_stack, train_shadows
+from easy_to_hard.baselines.canary.on_images import augmented_queries, build_image_task
+from easy_to_hard.baselines.canary.queries import Augmentation
+from easy_to_hard.baselines.canary.recipes import get_image_preset
+from easy_to_hard.baselines.canary.shadows import ShadowJob, TrainConfig, batch_streams, can_stack, train_shadows
 from easy_to_hard.baselines.kit.image_data import ImageSet
+from easy_to_hard.baselines.kit.run_folder import RunFolder
+from easy_to_hard.baselines.kit.stacked import Stacked
 
 CPU = torch.device("cpu")
 
@@ -27,68 +30,57 @@ def images(count: int = 40, side: int = 8) -> ImageSet:
 
 
 def job(**changes: Any) -> ShadowJob:
-    task = build_image_task(
-        images(),
-        40,
+    recipe = replace(
+        get_image_preset("smoke", "cifar10"),
+        pool=40,
+        points=20,
         augmentation=changes.pop("augmentation", Augmentation(shift=1, mirror=True)),
         architecture=changes.pop("architecture", "small_cnn"),
         width=changes.pop("width", 4),
-        seed=0,
-        device=CPU,
     )
     config = TrainConfig(**{"steps": 6, "batch_size": 4, "learning_rate": 0.01, **changes.pop("train", {})})
     members = [torch.arange(number, 40, 4) for number in range(4)]
-    values = {"at_once": 4, "described": {"about": "noise"}, "seed": 0, **changes}
     return ShadowJob(
-        task=task,
+        task=build_image_task(images(), recipe, CPU),
         config=config,
         streams=batch_streams(members, steps=config.steps, batch_size=config.batch_size, seed=0),
         device=CPU,
-        **values,
+        **{"at_once": 4, "seed": 0, **changes},
     )
+
+
+def trained(run: ShadowJob, path: Path, about: str = "noise") -> Stacked:
+    return train_shadows(run, RunFolder(path, {"about": about}), "nets", progress=False)
 
 
 @pytest.mark.parametrize(
     "train", [{}, {"optimizer": "sgd", "weight_decay": 0.1, "learning_rate": 0.1}, {"gradient_clip": 0.05}]
 )
-def test_a_stack_trains_as_its_nets_would_alone(train: dict[str, Any]) -> None:
-    alone, stacked = (train_shadows(job(at_once=count, train=train), None, progress=False) for count in (1, 4))
+def test_a_stack_trains_as_its_nets_would_alone(train: dict[str, Any], tmp_path: Path) -> None:
+    alone, stacked = (trained(job(at_once=count, train=train), tmp_path / str(count)) for count in (1, 4))
     assert len(alone) == len(stacked) == 4
-    for name, values in alone.states.items():
+    for name, values in alone.weights.items():
         # Adam's steps go by signs where gradients are next to nothing.
-        torch.testing.assert_close(stacked.states[name], values, atol=2e-4, rtol=1e-3)
-    assert not torch.equal(alone.states["linear.weight"][0], alone.states["linear.weight"][1])
+        torch.testing.assert_close(stacked.weights[name], values, atol=2e-4, rtol=1e-3)
+    assert not torch.equal(alone.weights["head.weight"][0], alone.weights["head.weight"][1])
 
 
-def test_clipping_goes_by_net() -> None:
-    weights = [nn.Parameter(torch.zeros(2, 3)), nn.Parameter(torch.zeros(2))]
-    weights[0].grad, weights[1].grad = torch.tensor([[3.0, 0, 0], [0.1, 0, 0]]), torch.tensor([4.0, 0.0])
-    shadows._clip(weights, 1.0, stacked=True)
-    torch.testing.assert_close(weights[0].grad, torch.tensor([[0.6, 0, 0], [0.1, 0, 0]]))
-    torch.testing.assert_close(weights[1].grad, torch.tensor([0.8, 0.0]))
-    # One net alone, its kernel with channels last.
-    kernel = nn.Parameter(torch.zeros(2, 3, 2, 2))
-    kernel.grad = torch.ones(2, 3, 2, 2).contiguous(memory_format=torch.channels_last)
-    shadows._clip([kernel], 1.0, stacked=False)
-    torch.testing.assert_close(kernel.grad, torch.full((2, 3, 2, 2), 24**-0.5))
-
-
-def test_nets_learn_their_own_members_by_heart() -> None:
+def test_nets_learn_their_own_members_by_heart(tmp_path: Path) -> None:
     run = job(
         augmentation=Augmentation(shift=0, mirror=False),
         width=16,
         train={"steps": 150, "batch_size": 10, "learning_rate": 0.005},
     )
-    nets = train_shadows(run, None, progress=False)
+    nets = trained(run, tmp_path)
     task: Any = run.task
-    right = torch.stack([nets[number](task.images).argmax(1) == task.labels for number in range(4)])
+    right = torch.stack([nets.net(number)(task.images).argmax(1) == task.labels for number in range(4)])
     own = torch.stack([torch.arange(40) % 4 == number for number in range(4)])
     assert right[own].float().mean() > 0.95
     assert right[~own].float().mean() < 0.4
 
 
 def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = train_shadows(job(at_once=2), tmp_path / "whole", progress=False)
+    whole = trained(job(at_once=2), tmp_path / "whole")
     real, seen = shadows._train_chunk, []
 
     def stopped(run: ShadowJob, first: int, last: int, bar: Any) -> dict[str, Tensor]:
@@ -99,49 +91,49 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(shadows, "_train_chunk", stopped)
     with pytest.raises(KeyboardInterrupt):
-        train_shadows(job(at_once=2), tmp_path / "stopped", progress=False)
-    trained = []
+        trained(job(at_once=2), tmp_path / "stopped")
+    again = []
     monkeypatch.setattr(
-        shadows, "_train_chunk", lambda run, first, *rest: trained.append(first) or real(run, first, *rest)
+        shadows, "_train_chunk", lambda run, first, *rest: again.append(first) or real(run, first, *rest)
     )
-    resumed = train_shadows(job(at_once=2), tmp_path / "stopped", progress=False)
-    assert (seen, trained) == ([0], [2])
-    assert all(torch.equal(values, whole.states[name]) for name, values in resumed.states.items())
-    with pytest.raises(ValueError, match="it is of a run that differs in about; remove it") as failure:
-        train_shadows(job(at_once=2, described={"about": "x"}), tmp_path / "stopped", progress=False)
+    resumed = trained(job(at_once=2), tmp_path / "stopped")
+    assert (seen, again) == ([0], [2])
+    assert all(torch.equal(values, whole.weights[name]) for name, values in resumed.weights.items())
+    with pytest.raises(ValueError, match=r"it is of a run that differs in about; .* remove it") as failure:
+        trained(job(at_once=2), tmp_path / "stopped", "x")
     assert "\n" not in str(failure.value)
     with pytest.raises(ValueError, match="it is of a run that differs in nets"):
-        train_shadows(job(at_once=4), tmp_path / "stopped", progress=False)
-    (tmp_path / "stopped" / "nets-0000.pt").write_bytes(b"none")
+        trained(job(at_once=4), tmp_path / "stopped")
+    (tmp_path / "stopped" / "nets" / "0000.pt").write_bytes(b"none")
     with pytest.raises(ValueError, match="cannot go on from"):
-        train_shadows(job(at_once=2), tmp_path / "stopped", progress=False)
+        trained(job(at_once=2), tmp_path / "stopped")
 
 
-def test_weights_have_seeds_of_their_own() -> None:
-    first, second = (train_shadows(job(seed=seed), None, progress=False).states["linear.bias"] for seed in (0, 1))
+def test_weights_have_seeds_of_their_own(tmp_path: Path) -> None:
+    first, second = (trained(job(seed=seed), tmp_path / str(seed)).weights["head.bias"] for seed in (0, 1))
     assert not torch.equal(first, second)
-    before = [build_classifier("small_cnn", channels=1, side=8, width=4, seed=seed).linear.bias for seed in (0, 0, 1)]
-    assert torch.equal(before[0], before[1])
-    assert not torch.equal(before[0], before[2])
+    nets: list[Any] = [build_classifier("small_cnn", channels=1, side=8, width=4, seed=seed) for seed in (0, 0, 1)]
+    assert torch.equal(nets[0].head.bias, nets[1].head.bias)
+    assert not torch.equal(nets[0].head.bias, nets[2].head.bias)
 
 
-def test_batch_norm_is_trained_one_net_after_another() -> None:
+def test_batch_norm_is_trained_one_net_after_another(tmp_path: Path) -> None:
     assert can_stack(job())
     run = job(at_once=1, architecture="wide_resnet", width=1, train={"steps": 1})
     assert not can_stack(run)
-    nets = train_shadows(run, None, progress=False)
-    assert int(nets.states["norm.num_batches_tracked"][0]) == 1
+    nets = trained(run, tmp_path)
+    assert int(nets.weights["norm.num_batches_tracked"][0]) == 1
     # In eval mode an answer does not go by the others of the batch.
     task: Any = run.task
-    torch.testing.assert_close(nets[0](task.images[:1]), nets[0](task.images[:5])[:1])
+    torch.testing.assert_close(nets.net(0)(task.images[:1]), nets.net(0)(task.images[:5])[:1])
     assert sum(weights.numel() for weights in WideResNet(channels=3).parameters()) == 36_479_194
     with pytest.raises(ValueError, match="depth must be 6 n"):
         WideResNet(channels=3, depth=27)
 
 
-def test_a_loss_that_is_no_number_is_said() -> None:
+def test_a_loss_that_is_no_number_is_said(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="the loss is nan at step"):
-        train_shadows(job(train={"optimizer": "sgd", "learning_rate": 1e30, "steps": 10}), None, progress=False)
+        trained(job(train={"optimizer": "sgd", "learning_rate": 1e30, "steps": 10}), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from easy_to_hard.baselines.canary.recipes import IMAGE_PRESETS, TASK_PRESETS
+from easy_to_hard.baselines.canary.recipes import IMAGE_PRESETS, PUZZLE_PRESETS
 from easy_to_hard.baselines.cold_diffusion.recipes import IMAGE_RECIPES, PUZZLE_RECIPES
 from easy_to_hard.baselines.deep_thinking import run
 from easy_to_hard.baselines.deep_thinking.recipes import RECIPES, Recipe
@@ -31,7 +31,7 @@ def _recipes(value: Any) -> Iterator[Any]:
             yield from _recipes(getattr(value, one.name))
 
 
-@pytest.mark.parametrize("registry", [RECIPES, IMAGE_RECIPES, PUZZLE_RECIPES, IMAGE_PRESETS, TASK_PRESETS])
+@pytest.mark.parametrize("registry", [RECIPES, IMAGE_RECIPES, PUZZLE_RECIPES, IMAGE_PRESETS, PUZZLE_PRESETS])
 def test_no_preset_asks_for_bfloat16_wherever_it_runs(registry: Any) -> None:
     chosen = [one.precision for one in _recipes(registry) if hasattr(one, "precision")]
     assert set(chosen) <= {"auto", "float32"}

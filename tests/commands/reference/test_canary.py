@@ -26,9 +26,9 @@ def command(*arguments: str) -> Canary:
         (("--epsilon", "300"), "epsilon must be from 0 to 255"),
         (("--objective", "kl"), "objective must be one of mse, log_odds, cross_entropy, margin, not 'kl'"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
-        (("--sizes", "20"), "--sizes is for tasks, not for cifar10"),
-        (("--target", "mazes", "--points", "20"), "--points is for images, not for mazes"),
-        (("--target", "mazes", "--epsilon", "8"), "--epsilon is for images, not for mazes"),
+        (("--sizes", "20"), "--sizes is for tasks: it cannot be given here"),
+        (("--target", "mazes", "--points", "20"), "--points is for images: it cannot be given here, not even as 20"),
+        (("--target", "mazes", "--epsilon", "8"), "--epsilon is for images: it cannot be given here, not even as 8.0"),
         (("--target", "prefix_sums", "--shadows", "9"), "shadows must be even and at least 6 .*, not 9"),
         (("--target", "mazes", "--preset", "huge"), "unknown preset 'huge' of mazes"),
         (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
@@ -52,4 +52,4 @@ def test_a_task_of_the_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "canary, smoke, on prefix_sums (seeds 0; " in shown
     assert "new ones at each step" in shown
     assert (tmp_path / "result.json").is_file()
-    assert (tmp_path / "memorisation.png").is_file()
+    assert (tmp_path / "memorization.png").is_file()
