@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.chess.plots import plot_chess_puzzle
-from easy_to_hard.plotting import new_figure, plot_maze
+from easy_to_hard.plotting import new_figure
+from easy_to_hard.tasks import get_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ class Frame:
 
 def _draw_maze(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
     """A maze, the deeper blue the likelier on the path."""
-    plot_maze(image, None, axes)
+    get_task("mazes").plot(image, ax=axes)
     overlay = np.zeros((*image.shape[1:], 4))
     overlay[..., :3] = _PATH
     # Neither on walls, nor on start and goal, which keep their colors.

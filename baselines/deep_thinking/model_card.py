@@ -12,7 +12,6 @@ from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet
 from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
-from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.tasks import config_name, get_task
 
 _CARD: Final = """\
@@ -145,7 +144,7 @@ def model_card(
     _check_results(model, facts, results)
     task = get_task(facts.task)
     channels, dimensions = input_shape(facts.task)
-    ladder = answer_rules(facts.task).ladder
+    ladder = task.ladder
     arguments = [f'"{task.name}"', str(next((d for d in ladder if d > facts.difficulty), facts.difficulty))]
     arguments += ['split="test"', "num_samples=100"]
     if facts.variant not in ("", *task.variants[:1]):

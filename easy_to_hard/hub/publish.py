@@ -7,7 +7,7 @@ from typing import Any, Final
 from easy_to_hard.cards.benchmark import EVAL
 from easy_to_hard.environment import __version__
 from easy_to_hard.hub.content import LocalFile
-from easy_to_hard.hub.published import IDENTITY, PICTURES, REJECTS, check_overwriting, published_before
+from easy_to_hard.hub.published import IDENTITY, REJECTS, card_pictures, check_overwriting, published_before
 from easy_to_hard.hub.repo import Repo
 from easy_to_hard.hub.retrying import HUB_PATIENCE, HubError
 from easy_to_hard.hub.upload import PublishReport, Upload, upload
@@ -17,7 +17,6 @@ from easy_to_hard.storage.manifest import MANIFEST, README, SHARD, read_manifest
 from easy_to_hard.storage.verification import verify
 
 _NEEDED: Final = (README, MANIFEST)
-_OPTIONAL: Final = (EVAL, REJECTS, *PICTURES)
 _SHOWN_PROBLEMS: Final = 3
 
 
@@ -103,7 +102,11 @@ def publish(
 
 def is_of_layout(path: str) -> bool:
     """Whether a path in a repo is one that `publish` writes."""
-    return path in (*_NEEDED, *_OPTIONAL) or SHARD.fullmatch(path) is not None
+    return path in (*_NEEDED, *_optional()) or SHARD.fullmatch(path) is not None
+
+
+def _optional() -> tuple[str, ...]:
+    return EVAL, REJECTS, *card_pictures()
 
 
 def published_files(root: Path, manifest: dict[str, Any]) -> dict[str, Path]:
@@ -113,7 +116,7 @@ def published_files(root: Path, manifest: dict[str, Any]) -> dict[str, Path]:
         UnsoundFolderError: a file is missing, or leads elsewhere.
     """
     shards = [str(entry["path"]) for entry in manifest["files"]]
-    optional = [path for path in _OPTIONAL if (root / path).is_file()]
+    optional = [path for path in _optional() if (root / path).is_file()]
     files = {path: root / path for path in (*_NEEDED, *optional, *shards)}
     problems = [f"{path}: missing" for path, file in files.items() if not file.is_file()]
     # What a link leads to was perhaps never meant for others.

@@ -25,8 +25,9 @@ from torch import Tensor
 from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import EvaluationConfig, TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.batches import draw_batches
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, exact_items, train
-from easy_to_hard.datasets.answers import answer_rules, corridor_mask, most_likely_class
+from easy_to_hard.datasets.answers import answer_rules, most_likely_class
 from easy_to_hard.storage.writing import WriteError
+from easy_to_hard.tasks.mazes import corridor_mask
 
 # Settings
 

@@ -18,9 +18,10 @@ from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.net import ConvolutionalNet, Iteration
 from easy_to_hard.baselines.deep_thinking.recipes import NetConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
-from easy_to_hard.datasets.answers import Mask, corridor_mask
+from easy_to_hard.datasets.answers import Mask
 from easy_to_hard.datasets.items import Items
 from easy_to_hard.tasks import DataSpec
+from easy_to_hard.tasks.mazes import corridor_mask
 
 KINDS: Final = ("recurrent", "feed_forward", "lipschitz")
 
