@@ -12,6 +12,8 @@ from typing import Any, Final, TypeAlias
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.stacked import Stacked
+
 ORDERS: Final = (*range(2, 64), 72, 80, 96, 128, 160, 192, 256, 320, 384, 512)
 
 Weights: TypeAlias = Mapping[str, Tensor]
@@ -166,3 +168,35 @@ def add_noise(
         noise = torch.stack([torch.randn(total.shape[1:], generator=one) for one in generators])
         noisy[name] = (total + scale * noise.to(total.device)) / expected
     return noisy
+
+
+def set_private_gradients(
+    stacked: Stacked,
+    loss_of: Callable[..., Tensor],
+    items: Sequence[Tensor],
+    taken: Tensor,
+    config: PrivacyConfig,
+    *,
+    expected: float,
+    generators: Sequence[torch.Generator],
+) -> Tensor:
+    """Leave the private mean gradients of a batch in the weights of a stack.
+
+    Args:
+        stacked: S nets.
+        loss_of: as in `clipped_sum`.
+        items: tensors (S, B, ...).
+        taken: (S, B) as of `draw_poisson`.
+        config, expected, generators: as in `add_noise`.
+
+    Returns:
+        the sum of all weights (), which is finite as long as training goes well: a private loss must not be looked at.
+    """
+
+    def sums_of(weights: Weights, taken: Tensor, *items: Tensor) -> dict[str, Tensor]:
+        return clipped_sum(loss_of, weights, items, taken, config.clip)
+
+    sums = stacked.map(sums_of, taken.to(items[0].device), *items)
+    for name, gradient in add_noise(sums, config, expected, generators).items():
+        stacked.weights[name].grad = gradient.detach()
+    return torch.stack([weights.detach().sum() for weights in stacked.weights.values()]).sum()

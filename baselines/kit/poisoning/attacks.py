@@ -1,8 +1,8 @@
-"""Poisoned sets of images, and how far an attack got: what evaluations of defences against poisoning share.
+"""Poisoned sets of images, and how far an attack got: what evaluations of defenses against poisoning share.
 
-Patch backdoors are here, attacks that optimise their poisons in `poison_crafting`, the nets that fall victim in
-`victims`, and private training with its accountant in `private_training`. Images are uint8 throughout: a poison is
-always one that can be stored as an image.
+Patch backdoors are here, attacks that optimize their poisons in `crafting`, the nets that fall victim in `kit.victims`,
+and private training with its accountant in `kit.private_training`. Images are uint8 throughout: a poison is always one
+that can be stored as an image.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Poisons that are optimised: gradient matching and feature collision, as arXiv 2011.09527 attacks its defences.
+"""Poisons that are optimized: gradient matching and feature collision, as arXiv 2011.09527 attacks its defenses.
 
 Both take items of the class that the target is to be given, leave their labels, and change their pixels by no more
 than a bound, so that a net which is trained on them from scratch takes the one target item for that class.
@@ -25,7 +25,7 @@ _DROPS: Final = (1 / 2.667, 1 / 1.6, 1 / 1.142)
 
 @dataclass(frozen=True, kw_only=True)
 class CraftConfig:
-    """How poisons are optimised: signed Adam, as in gradient matching (arXiv 2009.02276).
+    """How poisons are optimized: signed Adam, as in gradient matching (arXiv 2009.02276).
 
     Attributes:
         method: "gradient_matching" or "feature_collision".
@@ -110,7 +110,7 @@ def craft_poisons(
     base = train.images[chosen].to(device).float() / 255
     objective = OBJECTIVES[config.method](surrogate, image.to(device).float() / 255, intended)
     loss, best = min(
-        (_optimise(objective, base, config, generator_of("craft", seed, number)) for number in range(config.restarts)),
+        (_optimize(objective, base, config, generator_of("craft", seed, number)) for number in range(config.restarts)),
         key=lambda found: found[0],
     )
     images = train.images.clone()
@@ -121,7 +121,7 @@ def craft_poisons(
     return Targeted(train=changed, image=image[None], intended=intended, loss=loss)
 
 
-def _optimise(
+def _optimize(
     objective: Objective, base: Tensor, config: CraftConfig, generator: torch.Generator
 ) -> tuple[float, Tensor]:
     """The loss at the end, and poisons (P, C, H, W) within the bound and in [0, 1]."""
