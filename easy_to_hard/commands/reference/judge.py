@@ -82,33 +82,21 @@ _Claims: TypeAlias = "Callable[[ReferenceResult], tuple[Claim, ...]]"
 
 def _claims_of(result: "ReferenceResult") -> "tuple[Claim, ...]":
     """The claims of a result's method, asked of its measurements alone."""
+    from easy_to_hard.baselines import get_baseline
     from easy_to_hard.tasks import TASKS
 
     puzzles = result.data in TASKS
     methods: dict[str, _Claims] = {
-        "augmentation_defense": _of_solvers if puzzles else _of_poisons,
+        "augmentation_defense": get_baseline("augmentation_defense").claims,
         "canary": _of_memorisation if puzzles else _of_canaries,
         "cold_diffusion": _of_solutions if puzzles else _of_images,
-        "dp_instahide": _of_mixed_puzzles if puzzles else _of_mixed_images,
+        "dp_instahide": get_baseline("dp_instahide").claims,
         "parameter_saliency": _of_saliency,
         "vit_visualization": _of_mazes if puzzles else _of_vits,
     }
     if result.method not in methods:
         raise ValueError(f"method must be one that makes claims, {', '.join(methods)}, not {result.method!r}")
     return methods[result.method](result)
-
-
-def _of_poisons(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.augmentation_defense.claims import image_claims
-
-    return image_claims(result.settings["attack"], result.settings["defenses"], result.measurements)
-
-
-def _of_solvers(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.augmentation_defense.solver_claims import solver_claims
-
-    names = ("defenses", "budget", "difficulty", "sizes", "iterations")
-    return solver_claims(result.measurements, **{name: result.settings[name] for name in names})
 
 
 def _of_canaries(result: "ReferenceResult") -> "tuple[Claim, ...]":
@@ -137,20 +125,6 @@ def _of_solutions(result: "ReferenceResult") -> "tuple[Claim, ...]":
     from easy_to_hard.baselines.cold_diffusion.solver_recipes import NetRun
 
     return claims_of(NetRun(**result.settings["nets"][0]), result.settings["trained_steps"], result.measurements)
-
-
-def _of_mixed_images(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.dp_instahide.claims import image_claims
-    from easy_to_hard.baselines.dp_instahide.measuring import reference_cell
-
-    cell = reference_cell(result.settings["mix_counts"], result.settings["noise_scales"])
-    return image_claims(result.measurements, cell)
-
-
-def _of_mixed_puzzles(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.dp_instahide.puzzle_claims import puzzle_claims
-
-    return puzzle_claims(result.measurements, result.settings["difficulty"])
 
 
 def _of_saliency(result: "ReferenceResult") -> "tuple[Claim, ...]":
