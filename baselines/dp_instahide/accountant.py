@@ -2,7 +2,7 @@
 
 The mechanism draws k of n records uniformly without replacement, averages them with weights 1/k and adds independent
 Laplace(b) noise to every coordinate, those of the label included (arXiv 2103.02079, theorem 1). Adjacency is
-replace-one: two data sets of n records are neighbours when one record differs. Laplace's b is its scale; its standard
+replace-one: two data sets of n records are neighbors when one record differs. Laplace's b is its scale; its standard
 deviation is b times the square root of 2.
 
 The guarantee is that of real numbers. Noise drawn in floating point has gaps that a determined attacker can use.
@@ -22,7 +22,7 @@ _LARGE: Final = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mixing:
+class MixingMechanism:
     """The mechanism on a set of records.
 
     Attributes:
@@ -63,7 +63,7 @@ class Mixing:
 
     @property
     def epsilon(self) -> float:
-        """Of one release: log(1 + q (exp(e0) - 1)), which the worst neighbours attain.
+        """Of one release: log(1 + q (exp(e0) - 1)), which the worst neighbors attain.
 
         It is the larger of the paper's two terms, A; the product of the arguments of A and B is at least 1.
         """
@@ -127,7 +127,7 @@ class Account:
         ValueError: a value outside its range.
     """
 
-    mixing: Mixing
+    mixing: MixingMechanism
     releases: int
     delta: float = 1e-5
 
@@ -210,7 +210,7 @@ def noise_for(epsilon: float, *, records: int, mix_count: int, diameter: float, 
     low, high = math.log(diameter) - 40, math.log(diameter) + 40
     for _ in range(100):
         middle = (low + high) / 2
-        mixing = Mixing(records=records, mix_count=mix_count, noise_scale=math.exp(middle), diameter=diameter)
+        mixing = MixingMechanism(records=records, mix_count=mix_count, noise_scale=math.exp(middle), diameter=diameter)
         enough = Account(mixing=mixing, releases=releases, delta=delta).total <= epsilon
         low, high = (low, middle) if enough else (middle, high)
     return math.exp(high)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.dp_instahide.accountant import Mixing
+from easy_to_hard.baselines.dp_instahide.accountant import MixingMechanism, noise_for
 from easy_to_hard.generators.integers import check_integer_fields
 
 
@@ -37,11 +37,13 @@ class Cell:
         if not 0 <= self.noise_scale < math.inf:
             raise ValueError(f"b, the scale of the noise, must be at least 0 and finite, not {self.noise_scale}")
 
-    def mixing(self, records: int, diameter: float) -> Mixing | None:
+    def mixing(self, records: int, diameter: float) -> MixingMechanism | None:
         """What it guarantees on so many records; None where there is no noise, and so no guarantee."""
         if not self.noise_scale:
             return None
-        return Mixing(records=records, mix_count=self.mix_count, noise_scale=self.noise_scale, diameter=diameter)
+        return MixingMechanism(
+            records=records, mix_count=self.mix_count, noise_scale=self.noise_scale, diameter=diameter
+        )
 
 
 def make_grid(mix_counts: Sequence[int], noise_scales: Sequence[float], records: int) -> tuple[Cell, ...]:
@@ -57,12 +59,37 @@ def make_grid(mix_counts: Sequence[int], noise_scales: Sequence[float], records:
     """
     for mix_count in mix_counts:
         for noise_scale in noise_scales or (1.0,):
-            Mixing(records=records, mix_count=mix_count, noise_scale=noise_scale, diameter=1.0)
+            MixingMechanism(records=records, mix_count=mix_count, noise_scale=noise_scale, diameter=1.0)
     return tuple(
         Cell(mix_count=mix_count, noise_scale=noise_scale)
         for mix_count in sorted({1, *mix_counts})
         for noise_scale in sorted({0.0, *noise_scales})
     )
+
+
+def grid_with_guarantee(
+    mix_counts: Sequence[int],
+    noise_scales: Sequence[float],
+    *,
+    records: int,
+    diameter: float,
+    epsilon: float,
+    delta: float,
+) -> tuple[Cell, ...]:
+    """The grid of `make_grid`, and last the largest k with so much noise that all releases have that epsilon.
+
+    Args:
+        mix_counts, noise_scales, records: as in `make_grid`; there are as many releases as records.
+        diameter: L1, of a record.
+        epsilon, delta: the guarantee.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+    grid = make_grid(mix_counts, noise_scales, records)
+    most = max(cell.mix_count for cell in grid)
+    enough = noise_for(epsilon, records=records, mix_count=most, diameter=diameter, releases=records, delta=delta)
+    return (*grid, Cell(mix_count=most, noise_scale=enough))
 
 
 def choose_records(records: int, mix_count: int, releases: int, rng: torch.Generator) -> Tensor:

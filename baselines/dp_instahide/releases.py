@@ -1,8 +1,7 @@
 """Classifiers trained on what the mechanism gives away: a fixed set of releases, or fresh mixtures in each batch."""
 
-import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +9,15 @@ from torch import Tensor
 
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell, as_shares, choose_records, release
 from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned
-from easy_to_hard.baselines.kit.precision import autocast
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.stacked import Stacked
-from easy_to_hard.baselines.kit.training import require_finite
-from easy_to_hard.baselines.kit.victims import VictimConfig, crop_and_flip, soft_losses
+from easy_to_hard.baselines.kit.victims import (
+    VictimConfig,
+    crop_and_flip,
+    descend_victims,
+    generators_by_epoch,
+    set_gradients,
+)
 from easy_to_hard.progress import progress_bar
 
 
@@ -147,40 +150,13 @@ def train_on(
         RuntimeError: a loss is no longer finite.
     """
     stacked = Stacked([config.build(source.channels, seed) for seed in source.seeds], device)
-    weights = list(stacked.weights.values())
-    for one in weights:
-        one.requires_grad_()
-    optimizer = torch.optim.SGD(
-        weights,
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.momentum > 0,
-    )
-    per_epoch = math.ceil(source.count / config.batch_size)
-    with progress_bar(total=config.epochs * per_epoch, desc=title, show=progress) as bar:
-        for epoch in range(config.epochs):
-            optimizer.param_groups[0]["lr"] = config.rate_at(epoch)
-            draws = [generator_of("crops", seed, epoch) for seed in source.seeds]
-            for number in range(per_epoch):
-                images, labels = source.batch(epoch, number, config.batch_size)
-                losses = _losses(stacked, crop_and_flip(images, config.crop, config.flip, draws), labels)
-                optimizer.zero_grad()
-                losses.sum().backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                bar.update()
-            require_finite("loss", float(losses.detach().sum()), (epoch + 1) * per_epoch - 1)
-    for one in weights:
-        one.requires_grad_(False)
+    draws = generators_by_epoch("crops", source.seeds)
+
+    def backward(epoch: int, number: int) -> Tensor:
+        images, labels = source.batch(epoch, number, config.batch_size)
+        images = crop_and_flip(images, config.crop, config.flip, draws(epoch))
+        return set_gradients(stacked, images[:, None], labels[:, None])
+
+    with progress_bar(total=config.steps(source.count), desc=title, show=progress) as bar:
+        descend_victims(stacked, config, source.count, backward, on_step=bar.update)
     return stacked
-
-
-def _losses(stacked: Stacked, images: Tensor, labels: Tensor) -> Tensor:
-    """The mean loss of each net on its own batch, (S,)."""
-
-    def loss_of(weights: Any, images: Tensor, labels: Tensor) -> Tensor:
-        return soft_losses(stacked.call(weights, images), labels).mean()
-
-    with autocast(images.device, "auto" if images.device.type == "cuda" else "float32"):
-        losses: Tensor = stacked.map(loss_of, images, labels)
-    return losses
