@@ -76,7 +76,7 @@ def _lines(axes: "Axes", found: Sequence[Measurement]) -> None:
 
 
 def _title(one: Measurement) -> str:
-    """Of a case: the defense, and how it differs from that at the run's budget."""
+    """The name of a group of nets: the defense, and how it differs from that at the run's budget."""
     where = one.condition
     if where["recall"] == "no":
         return "none, without recall"

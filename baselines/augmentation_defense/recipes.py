@@ -189,7 +189,7 @@ class PuzzleRecipe(ReferenceRecipe):
         return replace(self.training, private=self.private) if defense == "dp_sgd" else self.training
 
     def epsilon(self) -> float:
-        """Of training with DP-SGD, for adding or removing one puzzle."""
+        """Epsilon of training with DP-SGD, for adding or removing one puzzle."""
         return epsilon_of(
             sampling_rate=min(1.0, self.training.batch_size / self.train_items),
             noise_multiplier=self.private.noise_multiplier,

@@ -10,7 +10,7 @@ The guarantee is that of real numbers. Noise drawn in floating point has gaps th
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from easy_to_hard.generators.integers import check_integer_fields
 
@@ -63,7 +63,7 @@ class MixingMechanism:
 
     @property
     def epsilon(self) -> float:
-        """Of one release: log(1 + q (exp(e0) - 1)), which the worst neighbors attain.
+        """Epsilon of one release: log(1 + q (exp(e0) - 1)), which the worst neighbors attain.
 
         It is the larger of the paper's two terms, A; the product of the arguments of A and B is at least 1.
         """
@@ -75,7 +75,7 @@ class MixingMechanism:
 
     @property
     def epoch_epsilon(self) -> float:
-        """Of the n releases of k permutations: each record is in k of them, once in each permutation: at most D1 / b.
+        """Epsilon of the n releases of k permutations, in k of which each record is: at most D1 / b.
 
         Draws by permutation are not independent, so that the amplification by q cannot be counted on. All n releases
         together are one vector that moves by at most k times D1 / k in L1 when a record changes.
@@ -156,11 +156,6 @@ class Account:
         return "basic" if self.basic <= self.advanced else "advanced"
 
     @property
-    def naive(self) -> float:
-        """Basic composition of as many noisy releases of single records, without amplification: M D1 / b."""
-        return self.releases * self.mixing.epoch_epsilon
-
-    @property
     def vacuous(self) -> bool:
         """Whether the total is above `VACUOUS_ABOVE`."""
         return self.total > VACUOUS_ABOVE
@@ -180,23 +175,6 @@ class Account:
             f"an epoch of n releases by k permutations instead: {mixing.epoch_epsilon:.4g}, without amplification",
         ]
         return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able; an infinite figure is None."""
-        return {
-            "adjacency": ADJACENCY,
-            "n": self.mixing.records,
-            "k": self.mixing.mix_count,
-            "b": self.mixing.noise_scale,
-            "diameter": self.mixing.diameter,
-            "releases": self.releases,
-            "delta": self.delta,
-            "epsilon_of_release": self.mixing.epsilon,
-            "basic": self.basic,
-            "advanced": self.advanced if math.isfinite(self.advanced) else None,
-            "rule": self.rule,
-            "vacuous": self.vacuous,
-        }
 
 
 def noise_for(epsilon: float, *, records: int, mix_count: int, diameter: float, releases: int, delta: float) -> float:

@@ -65,7 +65,7 @@ def largest_log_ratio(records: Sequence[float], neighbor: Sequence[float], mix_c
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What is attacked.
+    """An attack on released numbers.
 
     Attributes:
         records: the set, numbers in [0, 1].
@@ -100,7 +100,7 @@ class Audit:
 
     @property
     def mixing(self) -> MixingMechanism:
-        """What the accountant is told: numbers of [0, 1] have an L1 diameter of 1."""
+        """The mechanism as the accountant is told of it: numbers of [0, 1] have an L1 diameter of 1."""
         return MixingMechanism(
             records=len(self.records), mix_count=self.mix_count, noise_scale=self.noise_scale, diameter=1.0
         )
@@ -117,7 +117,7 @@ class Audit:
 
     @property
     def condition(self) -> dict[str, Any]:
-        """Of the measurement."""
+        """The attack as a measurement's condition."""
         spread = "worst case" if len(set(self.records)) == 1 else "random records"
         facts: dict[str, Any] = {"records": spread, "n": len(self.records), "k": self.mix_count}
         return facts | {"b": self.noise_scale, "releases": self.releases, "weights": self.weights}
@@ -242,7 +242,7 @@ def audits(trials: int) -> tuple[Audit, ...]:
 
 
 def audit_rows(trials: int) -> list[Row]:
-    """Of each attack what is claimed, what is so (of one release, exactly), and what the attack proves."""
+    """Claimed, exact (of one release) and refuted epsilon of each attack."""
     rows = []
     for audit in audits(trials):
         found = run_audit(audit, seed=0)

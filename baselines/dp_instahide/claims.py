@@ -63,7 +63,7 @@ def claims(result: ReferenceResult) -> tuple[Claim, ...]:
 
 
 def _stronger(measurements: Sequence[Measurement]) -> Claim:
-    """Of every release in the grid, with the diameter of its data."""
+    """That every release in the grid is k times better than a naive one, with the diameter of its data."""
     ratios = []
     for one in measurements:
         if one.name != TOTAL_EPSILON or "diameter" not in one.condition:

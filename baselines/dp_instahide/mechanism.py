@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.dp_instahide.accountant import MixingMechanism, noise_for
+from easy_to_hard.baselines.dp_instahide.accountant import MixingMechanism
 from easy_to_hard.generators.integers import check_integer_fields
 
 
@@ -65,31 +65,6 @@ def make_grid(mix_counts: Sequence[int], noise_scales: Sequence[float], records:
         for mix_count in sorted({1, *mix_counts})
         for noise_scale in sorted({0.0, *noise_scales})
     )
-
-
-def grid_with_guarantee(
-    mix_counts: Sequence[int],
-    noise_scales: Sequence[float],
-    *,
-    records: int,
-    diameter: float,
-    epsilon: float,
-    delta: float,
-) -> tuple[Cell, ...]:
-    """The grid of `make_grid`, and last the largest k with so much noise that all releases have that epsilon.
-
-    Args:
-        mix_counts, noise_scales, records: as in `make_grid`; there are as many releases as records.
-        diameter: L1, of a record.
-        epsilon, delta: the guarantee.
-
-    Raises:
-        ValueError: a value outside its range.
-    """
-    grid = make_grid(mix_counts, noise_scales, records)
-    most = max(cell.mix_count for cell in grid)
-    enough = noise_for(epsilon, records=records, mix_count=most, diameter=diameter, releases=records, delta=delta)
-    return (*grid, Cell(mix_count=most, noise_scale=enough))
 
 
 def choose_records(records: int, mix_count: int, releases: int, rng: torch.Generator) -> Tensor:

@@ -23,10 +23,10 @@ from easy_to_hard.baselines.dp_instahide.measurements import (
     image_measurements,
     reference_cell,
 )
-from easy_to_hard.baselines.dp_instahide.mechanism import Cell, grid_with_guarantee
+from easy_to_hard.baselines.dp_instahide.mechanism import Cell
 from easy_to_hard.baselines.dp_instahide.pictures import draw_images
 from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe
-from easy_to_hard.baselines.dp_instahide.releases import FixedReleases, FreshReleases, train_on
+from easy_to_hard.baselines.dp_instahide.releases import Releases, train_on
 from easy_to_hard.baselines.kit.evaluation import result_of, save_picture
 from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
 from easy_to_hard.baselines.kit.poisoning.attacks import (
@@ -53,57 +53,21 @@ PICTURE: Final = "grid.png"
 
 @dataclass(frozen=True, kw_only=True)
 class _Study:
-    """Data and settings of a run.
-
-    Attributes:
-        recipe: how.
-        train, test: images.
-        classes: how many.
-        device: where.
-        progress: whether to show bars.
-    """
+    """Data and settings of a run; what is of the recipe fits the data here."""
 
     recipe: ImageRecipe
     train: ImageSet
     test: ImageSet
-    classes: int
+    victim: VictimConfig
+    diameter: float
+    cells: tuple[Cell, ...]
     device: torch.device
     progress: bool
 
-    @property
-    def diameter(self) -> float:
-        """D1 of an image in [0, 1] with its one-hot label."""
-        channels, height, width = self.train.images.shape[1:]
-        return image_diameter(channels, height, width, self.classes)
-
-    @property
-    def victim(self) -> VictimConfig:
-        """The recipe's, for as many classes as there are."""
-        return replace(self.recipe.victim, classes=self.classes)
-
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """The grid, and last the largest k with so much noise that the guarantee is one."""
-        recipe = self.recipe
-        return grid_with_guarantee(
-            recipe.mix_counts,
-            recipe.noise_scales,
-            records=len(self.train),
-            diameter=self.diameter,
-            epsilon=recipe.epsilon,
-            delta=recipe.delta,
-        )
-
     def backdoor(self, seed: int) -> Backdoor:
-        """Of that seed."""
-        recipe = self.recipe
+        recipe, train = self.recipe, self.train
         return patch_backdoor(
-            self.train.images,
-            self.train.labels,
-            source=recipe.source,
-            target=recipe.target,
-            share=recipe.budget,
-            seed=seed,
+            train.images, train.labels, source=recipe.source, target=recipe.target, share=recipe.budget, seed=seed
         )
 
 
@@ -149,12 +113,21 @@ def _prepare(recipe: ImageRecipe, device: torch.device, progress: bool) -> _Stud
     train = train.first(recipe.train_images or len(train))
     test = test.first(min(len(test), recipe.test_images or len(test)))
     classes = int(train.labels.max()) + 1
-    study = _Study(recipe=recipe, train=train, test=test, classes=classes, device=device, progress=progress)
+    channels, height, width = train.images.shape[1:]
+    diameter = image_diameter(channels, height, width, classes)
+    study = _Study(
+        recipe=recipe,
+        train=train,
+        test=test,
+        victim=replace(recipe.victim, classes=classes),
+        diameter=diameter,
+        cells=recipe.cells(len(train), diameter),
+        device=device,
+        progress=progress,
+    )
     # What does not fit is said before anything is trained.
-    backdoor = study.backdoor(0)
-    if not len(backdoor.attacked(test.images, test.labels)):
+    if not len(study.backdoor(0).attacked(test.images, test.labels)):
         raise ValueError(f"no test image of class {recipe.source}, the source of the backdoor")
-    study.cells  # noqa: B018  # it checks k and b
     return study
 
 
@@ -196,14 +169,14 @@ def _undefended(study: _Study, backdoor: Backdoor, pair: Sequence[Poisoned], see
 def _released(
     study: _Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: int, cells: Sequence[Cell], kind: str
 ) -> list[Row]:
-    make = FixedReleases if kind == RELEASED else FreshReleases
-    source = make(
+    source = Releases(
         [one for _ in cells for one in pair],
         [cell for cell in cells for _ in pair],
         [seed] * len(cells) * len(pair),
-        releases=len(study.train),
-        classes=study.classes,
+        count=len(study.train),
+        classes=study.victim.classes,
         device=study.device,
+        fresh=kind == FRESH,
     )
     nets = train_on(source, study.victim, device=study.device, progress=study.progress, title=f"{kind}, seed {seed}")
     facts = [{"defence": kind, "k": cell.mix_count, "b": cell.noise_scale} for cell in cells]

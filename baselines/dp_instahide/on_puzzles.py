@@ -26,7 +26,7 @@ from easy_to_hard.baselines.dp_instahide.measurements import (
     grouped,
     guarantee,
 )
-from easy_to_hard.baselines.dp_instahide.mechanism import Cell, choose_records, grid_with_guarantee, release
+from easy_to_hard.baselines.dp_instahide.mechanism import Cell, choose_records, release
 from easy_to_hard.baselines.dp_instahide.pictures import draw_puzzles
 from easy_to_hard.baselines.dp_instahide.recipes import PuzzleRecipe
 from easy_to_hard.baselines.kit.evaluation import result_of, save_picture
@@ -92,14 +92,7 @@ def run_on_puzzles(recipe: PuzzleRecipe, folder: Path, *, device: str, progress:
     where = get_device(device)
     items = make_puzzles(recipe.data, recipe.difficulty, recipe.train_items)
     diameter = puzzle_diameter(items.inputs.shape[1], items.targets[0].numel())
-    cells = grid_with_guarantee(
-        recipe.mix_counts,
-        recipe.noise_scales,
-        records=recipe.train_items,
-        diameter=diameter,
-        epsilon=recipe.epsilon,
-        delta=recipe.delta,
-    )
+    cells = recipe.cells(recipe.train_items, diameter)
     tests = [
         (difficulty, iterations, make_puzzles(recipe.data, difficulty, recipe.test_items, split="test").to(where))
         for difficulty, iterations in recipe.test

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from easy_to_hard.baselines.dp_instahide.accountant import compose_advanced
-from easy_to_hard.baselines.dp_instahide.mechanism import make_grid
+from easy_to_hard.baselines.dp_instahide.accountant import compose_advanced, noise_for
+from easy_to_hard.baselines.dp_instahide.mechanism import Cell, make_grid
 from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.baselines.kit.poisoning.attacks import check_budget
 from easy_to_hard.baselines.kit.victims import VictimConfig
@@ -15,7 +15,54 @@ PAPER_NOISE: Final = 16 / 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageRecipe(ReferenceRecipe):
+class MixingRecipe(ReferenceRecipe):
+    """A grid of k and b: what recipes for images and for puzzles share.
+
+    Attributes:
+        mix_counts: k; 1 is always among them.
+        noise_scales: b, above 0, in units of data in [0, 1]; 0 is always among them.
+        epsilon: at which b is chosen so that the largest k has a guarantee at all, above 0.
+        delta: of the guarantees, in (0, 1).
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    mix_counts: tuple[int, ...] = (1, 2, 4)
+    noise_scales: tuple[float, ...]
+    epsilon: float = 20.0
+    delta: float = 1e-5
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+    def __post_init__(self) -> None:
+        check_integer_fields(self)
+        super().__post_init__()
+        compose_advanced(0.0, 1, self.delta)
+
+    def cells(self, records: int, diameter: float) -> tuple[Cell, ...]:
+        """The grid, and last the largest k with so much noise that as many releases as records have that epsilon.
+
+        Args:
+            records: n.
+            diameter: L1, of a record.
+
+        Raises:
+            ValueError: k or b outside its range.
+        """
+        grid = make_grid(self.mix_counts, self.noise_scales, records)
+        most = max(cell.mix_count for cell in grid)
+        enough = noise_for(
+            self.epsilon, records=records, mix_count=most, diameter=diameter, releases=records, delta=self.delta
+        )
+        return (*grid, Cell(mix_count=most, noise_scale=enough))
+
+    def of_any_seed(self) -> dict[str, Any]:
+        """The settings that decide a single seed's figures: JSON-able."""
+        return {name: value for name, value in self.settings().items() if name != "seeds"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecipe(MixingRecipe):
     """A run on images.
 
     Attributes:
@@ -25,11 +72,7 @@ class ImageRecipe(ReferenceRecipe):
         private_rate: learning rate of DP-SGD; private_batch: its batch size; private_clip: its C.
         budget: share of the training set that is poisoned, in (0, 1].
         source, target: classes of the backdoor.
-        mix_counts: k; 1 is always among them.
-        noise_scales: b, above 0, in units of pixels in [0, 1]; 0 is always among them.
         online: whether fresh mixtures in each batch are tried too, at the reference setting.
-        epsilon: at which b is chosen so that the largest k has a guarantee at all, above 0.
-        delta: of the guarantees, in (0, 1).
         trials: of the attack on released numbers.
 
     Raises:
@@ -46,29 +89,18 @@ class ImageRecipe(ReferenceRecipe):
     budget: float = 0.02
     source: int = 3
     target: int = 5
-    mix_counts: tuple[int, ...] = (1, 2, 4)
-    noise_scales: tuple[float, ...] = (PAPER_NOISE, 64 / 255)
     online: bool = True
-    epsilon: float = 20.0
-    delta: float = 1e-5
-    seeds: tuple[int, ...] = (0, 1, 2)
     trials: int = 40_000
 
     def __post_init__(self) -> None:
-        check_integer_fields(self)
         super().__post_init__()
         check_budget(self.budget)
-        compose_advanced(0.0, 1, self.delta)
         if self.train_images:
             make_grid(self.mix_counts, self.noise_scales, self.train_images)
 
-    def of_any_seed(self) -> dict[str, Any]:
-        """The settings that decide a single seed's figures: JSON-able."""
-        return {name: value for name, value in self.settings().items() if name != "seeds"}
-
 
 @dataclass(frozen=True, kw_only=True)
-class PuzzleRecipe(ReferenceRecipe):
+class PuzzleRecipe(MixingRecipe):
     """A run on the benchmark's puzzles; `data` is "mazes" or "prefix_sums".
 
     Attributes:
@@ -78,7 +110,6 @@ class PuzzleRecipe(ReferenceRecipe):
         test: pairs of difficulty and iterations.
         width: of the nets; max_iterations: T in training; patch: of mazes.
         steps, batch_size, learning_rate: of Adam.
-        mix_counts, noise_scales, epsilon, delta: as of images.
 
     Raises:
         ValueError: a value outside its range.
@@ -94,21 +125,10 @@ class PuzzleRecipe(ReferenceRecipe):
     steps: int
     batch_size: int
     learning_rate: float
-    mix_counts: tuple[int, ...] = (1, 2, 4)
-    noise_scales: tuple[float, ...] = (PAPER_NOISE, 0.25, 1.0)
-    epsilon: float = 20.0
-    delta: float = 1e-5
-    seeds: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
-        check_integer_fields(self)
         super().__post_init__()
-        compose_advanced(0.0, 1, self.delta)
         make_grid(self.mix_counts, self.noise_scales, self.train_items)
-
-    def of_any_seed(self) -> dict[str, Any]:
-        """The settings that decide a single seed's figures: JSON-able."""
-        return {name: value for name, value in self.settings().items() if name != "seeds"}
 
 
 _SMALL_IMAGES: Final = ImageRecipe(
@@ -118,6 +138,7 @@ _SMALL_IMAGES: Final = ImageRecipe(
     test_images=2000,
     victim=VictimConfig(epochs=8, learning_rate=0.05),
     private=(0.5, 1.0, 2.0),
+    noise_scales=(PAPER_NOISE, 64 / 255),
 )
 _SMOKE_IMAGES: Final = replace(
     _SMALL_IMAGES,
@@ -157,6 +178,7 @@ _SMALL_SUMS: Final = PuzzleRecipe(
     steps=500,
     batch_size=64,
     learning_rate=3e-3,
+    noise_scales=(PAPER_NOISE, 0.25, 1.0),
 )
 _SMALL_MAZES: Final = PuzzleRecipe(
     preset="small",

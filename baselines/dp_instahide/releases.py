@@ -1,7 +1,6 @@
 """Classifiers trained on what the mechanism gives away: a fixed set of releases, or fresh mixtures in each batch."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -19,17 +18,6 @@ from easy_to_hard.baselines.kit.victims import (
     set_gradients,
 )
 from easy_to_hard.progress import progress_bar
-
-
-class Source(Protocol):
-    """Where S nets get their batches from."""
-
-    seeds: Sequence[int]
-    count: int
-    channels: int
-
-    def batch(self, epoch: int, number: int, size: int) -> tuple[Tensor, Tensor]:
-        """Images (S, B, C, H, W) float32 in [0, 1] and soft labels (S, B, K) that sum to 1."""
 
 
 def release_items(
@@ -52,16 +40,20 @@ def release_items(
     return noisy.round().clamp(0, 255).byte(), as_shares(release(labels, chosen, noise_scale, rng))
 
 
-class FixedReleases:
-    """A set of M releases for each net, drawn once: what is trained on it is post-processing.
+class Releases:
+    """What S nets learn from: a set of M releases for each, drawn once, or new ones in each batch.
+
+    What is trained on a fixed set is post-processing. With fresh releases, as augmentation is done, their number grows
+    with every epoch.
 
     Args:
-        sets: the private sets of the S nets, of the same shape.
+        sets: the private sets of the nets, of the same shape.
         cells: k and b of each.
         seeds: of each net's releases and batches.
-        releases: M.
+        count: M, of an epoch.
         classes: K.
         device: where.
+        fresh: whether each batch has new ones.
     """
 
     def __init__(
@@ -70,77 +62,49 @@ class FixedReleases:
         cells: Sequence[Cell],
         seeds: Sequence[int],
         *,
-        releases: int,
+        count: int,
         classes: int,
         device: torch.device,
+        fresh: bool = False,
     ) -> None:
-        self.seeds, self.count, self.channels = seeds, releases, sets[0].images.shape[1]
-        self._device = device
-        images, labels = [], []
-        for one, cell, seed in zip(sets, cells, seeds, strict=True):
-            # The same for a poisoned set and its clean one: they are compared with one another.
-            rng = generator_of("releases", seed, cell.mix_count, repr(cell.noise_scale))
-            chosen = choose_records(len(one), cell.mix_count, releases, rng)
-            one_hot = F.one_hot(one.labels, classes).float()
-            made = release_items(one.images.to(device), one_hot.to(device), chosen, cell.noise_scale, rng)
-            images.append(made[0])
-            labels.append(made[1])
-        self._images, self._labels = torch.stack(images), torch.stack(labels)
-
-    def batch(self, epoch: int, number: int, size: int) -> tuple[Tensor, Tensor]:
-        """See `Source`."""
-        orders = [
-            torch.randperm(self.count, generator=generator_of("order", seed, epoch))[
-                number * size : (number + 1) * size
-            ]
-            for seed in self.seeds
-        ]
-        chosen = torch.stack(orders).to(self._device)
-        nets = torch.arange(len(chosen), device=self._device)[:, None]
-        return self._images[nets, chosen].float() / 255, self._labels[nets, chosen]
-
-
-class FreshReleases:
-    """New releases in each batch, as augmentation is done: M grows with every epoch.
-
-    Args: as of `FixedReleases`; an epoch is of `releases` items.
-    """
-
-    def __init__(
-        self,
-        sets: Sequence[Poisoned],
-        cells: Sequence[Cell],
-        seeds: Sequence[int],
-        *,
-        releases: int,
-        classes: int,
-        device: torch.device,
-    ) -> None:
-        self.seeds, self.count, self.channels = seeds, releases, sets[0].images.shape[1]
-        self._cells = cells
+        self.seeds, self.count, self.channels = seeds, count, sets[0].images.shape[1]
+        self._cells, self._device = cells, device
         self._images = [one.images.to(device) for one in sets]
         self._labels = [F.one_hot(one.labels, classes).float().to(device) for one in sets]
+        self._fixed = None if fresh else self._make(count, "releases")
 
-    def batch(self, epoch: int, number: int, size: int) -> tuple[Tensor, Tensor]:
-        """See `Source`."""
-        size = min(size, self.count - number * size)
+    def _make(self, size: int, purpose: str, *batch: int) -> tuple[Tensor, Tensor]:
+        """Images (S, M, C, H, W) uint8 and labels (S, M, K)."""
         images, labels = [], []
         for own, targets, cell, seed in zip(self._images, self._labels, self._cells, self.seeds, strict=True):
-            rng = generator_of("fresh", seed, epoch, number, cell.mix_count, repr(cell.noise_scale))
+            # The same for a poisoned set and its clean one: they are compared with one another.
+            rng = generator_of(purpose, seed, *batch, cell.mix_count, repr(cell.noise_scale))
             chosen = choose_records(len(own), cell.mix_count, size, rng)
             made = release_items(own, targets, chosen, cell.noise_scale, rng)
             images.append(made[0])
             labels.append(made[1])
-        return torch.stack(images).float() / 255, torch.stack(labels)
+        return torch.stack(images), torch.stack(labels)
+
+    def batch(self, epoch: int, number: int, size: int) -> tuple[Tensor, Tensor]:
+        """Images (S, B, C, H, W) float32 in [0, 1] and soft labels (S, B, K) that sum to 1."""
+        first, last = number * size, min((number + 1) * size, self.count)
+        if self._fixed is None:
+            images, labels = self._make(last - first, "fresh", epoch, number)
+            return images.float() / 255, labels
+        images, labels = self._fixed
+        orders = [torch.randperm(self.count, generator=generator_of("order", seed, epoch)) for seed in self.seeds]
+        chosen = torch.stack(orders)[:, first:last].to(self._device)
+        nets = torch.arange(len(chosen), device=self._device)[:, None]
+        return images[nets, chosen].float() / 255, labels[nets, chosen]
 
 
 def train_on(
-    source: Source, config: VictimConfig, *, device: torch.device, progress: bool = False, title: str = "releases"
+    source: Releases, config: VictimConfig, *, device: torch.device, progress: bool = False, title: str = "releases"
 ) -> Stacked:
     """Train a net for each of the source's seeds, from scratch, by SGD as `VictimConfig` says.
 
     Args:
-        source: of batches.
+        source: what they learn from.
         config: how; `private` is not for releases.
         device: where; on a GPU that has it forward passes run in bfloat16.
         progress: whether to show a bar.

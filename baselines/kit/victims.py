@@ -115,7 +115,7 @@ class VictimConfig:
         return self.epochs * math.ceil(count / self.batch_size)
 
     def epsilon(self, count: int) -> float:
-        """Of private training on so many items (add or remove one); infinite where it is not private."""
+        """Epsilon of private training on so many items (add or remove one); infinite where it is not private."""
         if self.private is None:
             return math.inf
         return epsilon_of(
@@ -139,7 +139,7 @@ class Classifier(nn.Module):
         self.head = head
 
     def features(self, images: Tensor) -> Tensor:
-        """What the last layer sees: (B, width)."""
+        """The features (B, width) that the last layer sees."""
         found: Tensor = self.body(2 * images - 1)
         return found
 

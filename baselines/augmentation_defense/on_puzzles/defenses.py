@@ -36,7 +36,7 @@ class Term:
 
 
 Versions: TypeAlias = Sequence[Sequence[Term]]
-"""Of each draw its terms: an item's loss is the highest over the draws of the weighted sum over the terms."""
+"""The terms of each draw: an item's loss is the highest over the draws of the weighted sum over the terms."""
 
 PuzzleDefense: TypeAlias = Callable[[Puzzles, Generators], Versions]
 """(batches of S nets, a generator for each net) -> what is learned from."""

@@ -46,12 +46,12 @@ class VictimGroup:
 
     @property
     def condition(self) -> dict[str, str | float]:
-        """As measurements state it."""
+        """The group as a measurement's condition."""
         return {"defense": self.defense, "recall": "yes" if self.recall else "no", "budget": self.budget}
 
     @property
     def name(self) -> str:
-        """Of its file."""
+        """The name of the file that holds its nets."""
         return f"nets-{self.defense}-{'recall' if self.recall else 'no-recall'}-{self.budget:g}"
 
 
@@ -145,7 +145,7 @@ def _score(nets: SolverNets, recipe: PuzzleRecipe, device: torch.device) -> Scor
 
 
 def _solve_rates(logits: Tensor, items: Puzzles) -> list[float]:
-    """Of each net, from logits (S, N, 2, *size)."""
+    """Share of the items that each net solves, from logits (S, N, 2, *size)."""
     return [float(solved(one, items).double().mean()) for one in logits]
 
 

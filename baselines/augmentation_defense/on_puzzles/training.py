@@ -53,7 +53,7 @@ class SolverNets:
 
     @torch.no_grad()
     def logits(self, inputs: Tensor, iterations: int) -> Tensor:
-        """Of all nets on the same inputs (N, C, *size): (S, N, 2, *size)."""
+        """Logits (S, N, 2, *size) of all nets on the same inputs (N, C, *size)."""
 
         def run(weights: Any, inputs: Tensor) -> Any:
             return self.stacked.call(weights, inputs, iterations=iterations)

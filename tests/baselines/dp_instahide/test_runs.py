@@ -14,7 +14,7 @@ from easy_to_hard.baselines.dp_instahide.mechanism import Cell
 from easy_to_hard.baselines.dp_instahide.on_images import membership_auc
 from easy_to_hard.baselines.dp_instahide.on_puzzles import ReleasedPuzzles, release_puzzles
 from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe, PuzzleRecipe, get_image_recipe, get_puzzle_recipe
-from easy_to_hard.baselines.dp_instahide.releases import FixedReleases, FreshReleases, release_items, train_on
+from easy_to_hard.baselines.dp_instahide.releases import Releases, release_items, train_on
 from easy_to_hard.baselines.kit.poisoning.attacks import clean_set
 from easy_to_hard.baselines.kit.puzzles import make_puzzles
 from easy_to_hard.baselines.kit.seeds import generator_of
@@ -138,9 +138,9 @@ def test_released_items_are_the_averages() -> None:
 def test_fixed_releases_stay_and_fresh_ones_do_not() -> None:
     images = torch.randint(0, 256, (20, 1, 4, 4), generator=generator_of("images")).byte()
     private = clean_set(images, torch.arange(20) % 2)
-    options: dict[str, Any] = {"releases": 20, "classes": 2, "device": CPU}
+    options: dict[str, Any] = {"count": 20, "classes": 2, "device": CPU}
     cells = [Cell(mix_count=2, noise_scale=0.1)] * 2
-    fixed, fresh = (make([private] * 2, cells, [0, 1], **options) for make in (FixedReleases, FreshReleases))
+    fixed, fresh = (Releases([private] * 2, cells, [0, 1], fresh=one, **options) for one in (False, True))
     epochs = [
         torch.cat([source.batch(epoch, n, 8)[0] for n in range(3)], dim=1).flatten(2).sum(2)
         for source in (fixed, fresh)
@@ -151,9 +151,7 @@ def test_fixed_releases_stay_and_fresh_ones_do_not() -> None:
     assert not torch.allclose(epochs[2].sort(1).values, epochs[3].sort(1).values)
     # Another seed has other releases, and the same one has them again.
     assert not torch.allclose(epochs[0][0].sort().values, epochs[0][1].sort().values)
-    assert torch.equal(
-        FixedReleases([private] * 2, cells, [0, 1], **options).batch(0, 0, 8)[0], fixed.batch(0, 0, 8)[0]
-    )
+    assert torch.equal(Releases([private] * 2, cells, [0, 1], **options).batch(0, 0, 8)[0], fixed.batch(0, 0, 8)[0])
 
 
 def test_nets_learn_from_releases() -> None:
@@ -161,7 +159,7 @@ def test_nets_learn_from_releases() -> None:
     images = torch.zeros(64, 1, 8, 8, dtype=torch.uint8)
     images[labels == 1, :, :4] = 255
     cells = [Cell(mix_count=1, noise_scale=0.05), Cell(mix_count=2, noise_scale=0.05)]
-    source = FixedReleases([clean_set(images, labels)] * 2, cells, [0, 0], releases=64, classes=2, device=CPU)
+    source = Releases([clean_set(images, labels)] * 2, cells, [0, 0], count=64, classes=2, device=CPU)
     config = VictimConfig(epochs=15, batch_size=16, widths=(4,), classes=2)
     assert (train_on(source, config, device=CPU).predict(images) == labels).double().mean(1).tolist() == [1, 1]
 
