@@ -57,7 +57,7 @@ def _works() -> Statement:
         condition={"defense": "none"},
         direction="at least",
         bound=WORKS,
-        words="attack success without a defence",
+        words="attack success without a defense",
     )
     return Statement(
         text=f"The backdoor works on an undefended net: success of at least {WORKS:.0%}.",
@@ -74,7 +74,7 @@ def _falls(defense: str, *, useless: bool) -> Statement:
         condition={"defense": "none"},
         direction="greater",
         bound=0.0,
-        words="success above that of unpoisoned nets without a defence",
+        words="success above that of unpoisoned nets without a defense",
     )
     fall = Criterion(
         name="attack success less that of none",
@@ -84,7 +84,7 @@ def _falls(defense: str, *, useless: bool) -> Statement:
         words=f"success with {defense} less that with none",
     )
     return Statement(
-        text=f"{defense} is no defence against the backdoor: it does not lower its success."
+        text=f"{defense} is no defense against the backdoor: it does not lower its success."
         if useless
         else f"{defense} makes the attack succeed less often.",
         source=SOURCE,
@@ -128,7 +128,7 @@ def _on_puzzles(result: ReferenceResult) -> list[Statement]:
             "size": size,
             "iterations": steps,
         }
-        defended = "without a defence" if defense == "none" else f"with {defense}"
+        defended = "without a defense" if defense == "none" else f"with {defense}"
         words = f"{name} {defended}, size {size}, {steps} iterations"
         return Criterion(name=name, condition=condition, direction=direction, bound=bound, words=words)
 

@@ -125,12 +125,12 @@ def _attacked() -> Criterion:
         condition={"defence": UNDEFENDED},
         direction="greater",
         bound=0.0,
-        words="attack success without a defence less that of clean nets",
+        words="attack success without a defense less that of clean nets",
     )
 
 
 def _needs(here: Condition) -> tuple[Criterion, ...]:
-    return _attacked(), _classifies(here, "with the defence")
+    return _attacked(), _classifies(here, "with the defense")
 
 
 def _defends(here: Condition) -> Statement:
@@ -155,13 +155,13 @@ def _costs_little(here: Condition) -> Statement:
         condition={**here, "against": UNDEFENDED},
         direction="greater",
         bound=-SMALL_LOSS,
-        words="clean accuracy less that without defence",
+        words="clean accuracy less that without defense",
     )
     return Statement(
-        text=f"It costs little: clean accuracy is less than {SMALL_LOSS:.0%} below that without defence.",
+        text=f"It costs little: clean accuracy is less than {SMALL_LOSS:.0%} below that without defense.",
         source=f"{SOURCE}, abstract",
         criteria=(difference,),
-        needs=(_classifies({"defence": UNDEFENDED}, "without a defence"),),
+        needs=(_classifies({"defence": UNDEFENDED}, "without a defense"),),
     )
 
 

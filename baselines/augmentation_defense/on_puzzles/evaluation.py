@@ -25,7 +25,7 @@ from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 PICTURE: Final = "backdoor.png"
 _QUESTION: Final = (
-    "Does a backdoor that is planted in easy puzzles open on harder ones and after more iterations, and which defence "
+    "Does a backdoor that is planted in easy puzzles open on harder ones and after more iterations, and which defense "
     "stops it?"
 )
 

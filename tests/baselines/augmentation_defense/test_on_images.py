@@ -182,7 +182,7 @@ def test_claims_are_decided_by_the_figures() -> None:
     assert decided("backdoor", outcomes, found) == {
         "The backdoor works on an undefended net: success of at least 90%.": "held",
         # The seeds all differ by the same from those without a defense, which decides nothing.
-        "mixup is no defence against the backdoor: it does not lower its success.": "not decided",
+        "mixup is no defense against the backdoor: it does not lower its success.": "not decided",
         "mixup costs no clean accuracy: less than 1 point.": "not decided",
         "cutmix makes the attack succeed less often.": "held",
         "cutmix costs no clean accuracy: less than 1 point.": "did not hold",

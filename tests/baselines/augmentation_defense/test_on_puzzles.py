@@ -232,7 +232,7 @@ def test_claims_are_decided_by_the_figures() -> None:
     assert above.value == pytest.approx(0.92 - 0.04 / 3)
     scores[VictimGroup(defense="maxup", recall=True, budget=0.1)] = {key: (shut, shut) for key in where}
     found = list(measurements_of(recipe, scores))
-    assert decided() == ["held", "held", "held", "not tested"], "nets that solve nothing are no defence"
+    assert decided() == ["held", "held", "held", "not tested"], "nets that solve nothing are no defense"
     scores[VictimGroup(defense="maxup", recall=True, budget=0.1)] = {key: (shut, opened) for key in where}
     scores[VictimGroup(defense="none", recall=True, budget=0.1)] = {key: (shut, opened) for key in where}
     found = list(measurements_of(recipe, scores))
