@@ -11,6 +11,7 @@ import torch
 
 from easy_to_hard.baselines import get_baseline
 from easy_to_hard.baselines.augmentation_defense import claims, on_images
+from easy_to_hard.baselines.augmentation_defense.defenses import Cutout, MaxUp
 from easy_to_hard.baselines.augmentation_defense.on_images import Outcome, measurements_of
 from easy_to_hard.baselines.augmentation_defense.recipes import IMAGE_PRESETS, ImageRecipe, get_image_recipe
 from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
@@ -135,6 +136,22 @@ def test_private_victims_without_noise_or_clipping_take_the_gradient() -> None:
         assert torch.allclose(weights, exact.weights[name], atol=1e-5)
     noisy = train_victims(sets, [0], replace(config, private=PrivacyConfig(clip=1.0, noise_multiplier=1.0)), device=CPU)
     assert not torch.allclose(noisy.weights["head.weight"], exact.weights["head.weight"], atol=1e-3)
+
+
+def test_private_training_refuses_several_draws_of_an_item() -> None:
+    train = bars(12)
+    config = VictimConfig(epochs=1, widths=(4,), classes=3, private=PrivacyConfig(clip=1.0, noise_multiplier=1.0))
+    maxup = MaxUp(inner=Cutout(), begins=0.0)
+    with pytest.raises(ValueError, match="private training takes one draw of each item, not the highest loss of sev"):
+        train_victims([clean_set(train.images, train.labels)], [0], config, augment=maxup, device=CPU)
+
+
+def test_weights_are_those_of_the_seed_and_drawn_for_relus() -> None:
+    config = VictimConfig(epochs=1, widths=(16, 64))
+    weights = config.build(3, 0).body.state_dict()["2.weight"]
+    assert float(weights.std()) == pytest.approx((2 / (16 * 9)) ** 0.5, rel=0.05)
+    assert torch.equal(config.build(3, 0).body.state_dict()["2.weight"], weights)
+    assert not torch.equal(config.build(3, 1).body.state_dict()["2.weight"], weights)
 
 
 def test_learning_rate_falls() -> None:
