@@ -110,7 +110,7 @@ def run_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: b
     )
     train, test = train.first(recipe.train_images or len(train)), test.first(recipe.test_images or len(test))
     facts = {"device": where.type, "images": [len(train), len(test)]}
-    kept = RunFolder(folder, recipe.of_any_net() | facts)
+    kept = RunFolder(folder, recipe.net_settings() | facts)
     run = _Run(recipe=recipe, folder=kept, device=where, progress=progress, train=train, test=test)
     threats, unattacked = (_crafted if recipe.crafted else _backdoors)(run)
     outcomes = {defense: _try_defense(run, defense, threats, unattacked) for defense in recipe.defenses}

@@ -13,7 +13,7 @@ from easy_to_hard.baselines.kit.poisoning.attacks import PATCH_SIDE, check_budge
 from easy_to_hard.baselines.kit.poisoning.crafting import CraftConfig, Crafting
 from easy_to_hard.baselines.kit.private_training import PrivacyConfig, epsilon_of
 from easy_to_hard.baselines.kit.victims import VictimConfig
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 ATTACKS: Final = ("backdoor", "clean_label_backdoor", "gradient_matching", "feature_collision")
 CRAFTED: Final[Mapping[str, Crafting]] = {
@@ -75,8 +75,7 @@ class ImageRecipe(ReferenceRecipe):
         _check_defenses(self.defenses, DEFENSES)
         check_budget(self.budget)
         for name, least in (("train_images", 0), ("test_images", 0), ("keys", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+            check_field(self, name, getattr(self, name) >= least, f"at least {least}")
 
     @property
     def crafted(self) -> bool:
@@ -90,9 +89,9 @@ class ImageRecipe(ReferenceRecipe):
         # The crops, flips and decay of the others would cost a private net more than they give.
         return replace(self.victim, private=self.private, learning_rate=self.private_rate, momentum=0.0, drops=())
 
-    def of_any_net(self) -> dict[str, Any]:
+    def net_settings(self) -> dict[str, Any]:
         """The settings that decide a net besides its seed and defense: JSON-able."""
-        return {name: value for name, value in self.settings().items() if name not in ("seeds", "defenses")}
+        return {name: value for name, value in self.seed_settings().items() if name != "defenses"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +117,9 @@ class SolverTraining:
     def __post_init__(self) -> None:
         check_integer_fields(self)
         for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("learning_rate", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+            check_field(self, name, getattr(self, name) > 0, "above 0")
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step, from 0."""
@@ -197,10 +194,10 @@ class PuzzleRecipe(ReferenceRecipe):
             delta=self.private.delta,
         )
 
-    def of_any_net(self) -> dict[str, Any]:
+    def net_settings(self) -> dict[str, Any]:
         """The settings that decide a net besides its seed, defense, budget and recall: JSON-able."""
-        others = ("seeds", "defenses", "budget", "other_budgets", "recall", "sizes", "iterations", "test_items")
-        return {name: value for name, value in self.settings().items() if name not in others}
+        others = ("defenses", "budget", "other_budgets", "recall", "sizes", "iterations", "test_items")
+        return {name: value for name, value in self.seed_settings().items() if name not in others}
 
 
 # The paper poisons 1 %. Small nets that see a few thousand images for a few epochs do not take in so few poisons.

@@ -84,7 +84,7 @@ def run_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: b
         "releases": len(study.train),
         "data_note": "; ".join(filter(None, (study.train.note, study.test.note))),
     }
-    kept = RunFolder(folder, {**recipe.of_any_seed(), **facts, "device": study.device.type})
+    kept = RunFolder(folder, {**recipe.seed_settings(), **facts, "device": study.device.type})
     rows = [row for seed in recipe.seeds for row in _rows_of_seed(study, seed, kept)]
     measurements = (
         *image_measurements(

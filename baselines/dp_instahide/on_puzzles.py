@@ -97,7 +97,7 @@ def run_on_puzzles(recipe: PuzzleRecipe, folder: Path, *, device: str, progress:
         (difficulty, iterations, make_puzzles(recipe.data, difficulty, recipe.test_items, split="test").to(where))
         for difficulty, iterations in recipe.test
     ]
-    kept = RunFolder(folder, {**recipe.of_any_seed(), "device": where.type})
+    kept = RunFolder(folder, {**recipe.seed_settings(), "device": where.type})
     rows: list[Row] = []
     for seed, cell in product(recipe.seeds, cells):
         job = _Job(recipe=recipe, cell=cell, seed=seed, device=where, folder=kept, progress=progress)

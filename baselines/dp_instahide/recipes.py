@@ -56,10 +56,6 @@ class MixingRecipe(ReferenceRecipe):
         )
         return (*grid, Cell(mix_count=most, noise_scale=enough))
 
-    def of_any_seed(self) -> dict[str, Any]:
-        """The settings that decide a single seed's figures: JSON-able."""
-        return {name: value for name, value in self.settings().items() if name != "seeds"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecipe(MixingRecipe):

@@ -56,6 +56,10 @@ class ReferenceRecipe:
         """Whatever decides the figures, JSON-able: every field but the preset's name and where data are."""
         return {name: value for name, value in asdict(self).items() if name not in _NOT_SETTINGS}
 
+    def seed_settings(self) -> dict[str, Any]:
+        """Whatever decides what one seed gives: with these a run's folder takes more seeds later."""
+        return {name: value for name, value in self.settings().items() if name != "seeds"}
+
 
 def result_of(
     method: str,

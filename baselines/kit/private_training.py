@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.generators.integers import check_field
 
 ORDERS: Final = (*range(2, 64), 72, 80, 96, 128, 160, 192, 256, 320, 384, 512)
 
@@ -37,12 +38,9 @@ class PrivacyConfig:
     delta: float = 1e-5
 
     def __post_init__(self) -> None:
-        if not 0 < self.clip < math.inf:
-            raise ValueError(f"clip must be above 0 and finite, not {self.clip}")
-        if not 0 <= self.noise_multiplier < math.inf:
-            raise ValueError(f"noise_multiplier must be at least 0 and finite, not {self.noise_multiplier}")
-        if not 0 < self.delta < 1:
-            raise ValueError(f"delta must be between 0 and 1, not {self.delta}")
+        check_field(self, "clip", 0 < self.clip < math.inf, "above 0 and finite")
+        check_field(self, "noise_multiplier", 0 <= self.noise_multiplier < math.inf, "at least 0 and finite")
+        check_field(self, "delta", 0 < self.delta < 1, "between 0 and 1")
 
 
 def renyi_divergence(sampling_rate: float, noise_multiplier: float, order: int) -> float:

@@ -22,7 +22,7 @@ from easy_to_hard.baselines.kit.private_training import PrivacyConfig, draw_pois
 from easy_to_hard.baselines.kit.seeds import generator_of, seeded
 from easy_to_hard.baselines.kit.small_nets import SmallConvNet
 from easy_to_hard.baselines.kit.stacked import Stacked, descend, join
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 Architecture = Literal["small", "resnet18"]
@@ -86,20 +86,14 @@ class VictimConfig:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        if self.architecture not in get_args(Architecture):
-            raise ValueError(f"architecture must be one of small, resnet18, not {self.architecture!r}")
-        if not self.widths or min(self.widths) < 1:
-            raise ValueError(f"widths must be at least one, each at least 1, not {list(self.widths)}")
+        check_field(self, "architecture", self.architecture in get_args(Architecture), "one of small, resnet18")
+        check_field(self, "widths", bool(self.widths) and min(self.widths) >= 1, "at least one, each at least 1")
         for name, least in (("classes", 2), ("epochs", 1), ("batch_size", 1), ("crop", 0), ("at_once", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0 and finite, not {self.learning_rate}")
-        if any(not 0 < share < 1 for share in self.drops):
-            raise ValueError(f"drops must be between 0 and 1, not {list(self.drops)}")
+            check_field(self, name, getattr(self, name) >= least, f"at least {least}")
+        check_field(self, "learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite")
+        check_field(self, "drops", all(0 < share < 1 for share in self.drops), "between 0 and 1")
         for name in ("momentum", "weight_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be from 0 to below 1, not {getattr(self, name)}")
+            check_field(self, name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
 
     def build(self, channels: int, seed: int) -> "Classifier":
         """A net before training; its weights are a function of the seed."""

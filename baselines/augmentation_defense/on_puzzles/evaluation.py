@@ -75,7 +75,7 @@ def run_on_puzzles(recipe: PuzzleRecipe, folder: Path, *, device: str, progress:
     The folder gets a file for each group's nets and, where matplotlib is installed, the picture `PICTURE`.
     """
     where = get_device(device)
-    kept = RunFolder(folder, recipe.of_any_net() | {"device": where.type})
+    kept = RunFolder(folder, recipe.net_settings() | {"device": where.type})
     clean = make_puzzles(recipe.data, recipe.difficulty, recipe.train_items)
     scores = {
         group: _score(_nets_of(group, recipe, clean, kept, where, progress), recipe, where)

@@ -15,7 +15,7 @@ from torch import Tensor
 from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned, check_budget, choose_items
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.stacked import Stacked
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 Crafting = Literal["gradient_matching", "feature_collision"]
 
@@ -46,15 +46,11 @@ class CraftConfig:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        if self.method not in get_args(Crafting):
-            raise ValueError(f"method must be one of {', '.join(get_args(Crafting))}, not {self.method!r}")
-        if not 1 <= self.bound <= 255:
-            raise ValueError(f"bound must be from 1 to 255, not {self.bound}")
+        check_field(self, "method", self.method in get_args(Crafting), f"one of {', '.join(get_args(Crafting))}")
+        check_field(self, "bound", 1 <= self.bound <= 255, "from 1 to 255")
         for name in ("steps", "restarts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not self.step_size > 0:
-            raise ValueError(f"step_size must be above 0, not {self.step_size}")
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        check_field(self, "step_size", self.step_size > 0, "above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
