@@ -1,39 +1,48 @@
-"""What the paper says of its defences."""
+"""What the paper says of its defenses, and what the benchmark asks of backdoors in easy puzzles."""
 
-from collections.abc import Sequence
 from typing import Final
 
-from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, Criterion, Statement, judge
-from easy_to_hard.scores.reference import Claim, Condition, Measurement
+from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Direction, Statement, judge
+from easy_to_hard.baselines.kit.evaluation import IMAGES
+from easy_to_hard.scores.reference import Claim, Condition, ReferenceResult
+
+SUCCESS: Final = "backdoor success"
+CLEAN: Final = "clean solve rate"
 
 SOURCE: Final = "arXiv 2011.09527"
+PUZZLE_SOURCE: Final = "a question of this benchmark, not of arXiv 2011.09527"
+
 # The paper's attack on an undefended net works always; the share that counts as such here.
 WORKS: Final = 0.9
 # "No accuracy cost" is taken as less than a point.
 NO_COST: Final = 0.01
+# A backdoor in puzzles counts as open where it works on most of them, as stopped where on fewer than a tenth.
+OPEN: Final = 0.5
+STOPPED: Final = 0.1
 
 _MIXING: Final = ("mixup", "mixup4", "cutmix")
 
 
-def image_claims(attack: str, defenses: Sequence[str], measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
-    """The paper's claims of an attack on images, judged by the figures.
+def claims(result: ReferenceResult) -> tuple[Claim, ...]:
+    """The claims that a result decides, by its measurements and settings alone.
 
-    What a defence does to an attack is not tested where the attack does nothing without one, or where the defended
-    nets do not classify.
-
-    Args:
-        attack: one of `ATTACKS`.
-        defenses: that were tried; claims of others are left out.
-        measurements: of the run.
+    What a defense does to an attack is not tested where the attack does nothing without one, or where the defended nets
+    cannot do the task.
     """
-    backdoor = attack.endswith("backdoor")
+    return judge(_on_images(result) if result.data in IMAGES else _on_puzzles(result), result.measurements)
+
+
+def _on_images(result: ReferenceResult) -> list[Statement]:
+    """The paper's claims of an attack; claims of defenses that were not tried are left out."""
+    defenses = result.settings["defenses"]
+    backdoor = result.settings["attack"].endswith("backdoor")
     statements = [_works()] if backdoor else []
     for defense in (name for name in _MIXING if name in defenses):
         useless = backdoor and defense.startswith("mixup")
         statements += [_falls(defense, useless=useless), _cost(defense)]
     if "dp_sgd" in defenses:
         statements.append(_cost("dp_sgd", costs=True))
-    return judge(statements, measurements)
+    return statements
 
 
 def _classifies(defense: str) -> Criterion:
@@ -48,7 +57,7 @@ def _works() -> Statement:
         condition={"defense": "none"},
         direction="at least",
         bound=WORKS,
-        words="attack success without a defence",
+        words="attack success without a defense",
     )
     return Statement(
         text=f"The backdoor works on an undefended net: success of at least {WORKS:.0%}.",
@@ -59,13 +68,13 @@ def _works() -> Statement:
 
 
 def _falls(defense: str, *, useless: bool) -> Statement:
-    """That a defence makes an attack succeed less often, or that it is useless."""
+    """That a defense makes an attack succeed less often, or that it is useless."""
     made = Criterion(
         name="attack success above unpoisoned",
         condition={"defense": "none"},
         direction="greater",
         bound=0.0,
-        words="success above that of unpoisoned nets without a defence",
+        words="success above that of unpoisoned nets without a defense",
     )
     fall = Criterion(
         name="attack success less that of none",
@@ -75,7 +84,7 @@ def _falls(defense: str, *, useless: bool) -> Statement:
         words=f"success with {defense} less that with none",
     )
     return Statement(
-        text=f"{defense} is no defence against the backdoor: it does not lower its success."
+        text=f"{defense} is no defense against the backdoor: it does not lower its success."
         if useless
         else f"{defense} makes the attack succeed less often.",
         source=SOURCE,
@@ -85,7 +94,7 @@ def _falls(defense: str, *, useless: bool) -> Statement:
 
 
 def _cost(defense: str, *, costs: bool = False) -> Statement:
-    """That a defence costs no clean accuracy, or that it does."""
+    """That a defense costs no clean accuracy, or that it does."""
     cost = Criterion(
         name="clean accuracy less that of none",
         condition={"defense": defense},
@@ -101,3 +110,58 @@ def _cost(defense: str, *, costs: bool = False) -> Statement:
         criteria=(cost,),
         needs=(_classifies("none"),),
     )
+
+
+def _on_puzzles(result: ReferenceResult) -> list[Statement]:
+    """The answers to the benchmark's questions."""
+    settings = result.settings
+    difficulty, hard = settings["difficulty"], settings["sizes"][-1]
+    few, many = settings["iterations"][0], settings["iterations"][-1]
+
+    def criterion(
+        name: str, size: int, steps: int, direction: Direction, bound: float, defense: str = "none"
+    ) -> Criterion:
+        condition: Condition = {
+            "defense": defense,
+            "recall": "yes",
+            "budget": settings["budget"],
+            "size": size,
+            "iterations": steps,
+        }
+        defended = "without a defense" if defense == "none" else f"with {defense}"
+        words = f"{name} {defended}, size {size}, {steps} iterations"
+        return Criterion(name=name, condition=condition, direction=direction, bound=bound, words=words)
+
+    def solves(size: int, steps: int, defense: str = "none") -> Criterion:
+        return criterion(CLEAN, size, steps, "at least", CAN_SOLVE, defense)
+
+    opens = {
+        f"A backdoor planted in puzzles of size {difficulty} opens on most of that size after {few} iterations.": (
+            difficulty,
+            few,
+        ),
+        f"It still does after {many} iterations.": (difficulty, many),
+        f"It opens on most puzzles of size {hard}, which are harder than any that were poisoned.": (hard, many),
+    }
+    statements = [
+        Statement(
+            text=text,
+            source=PUZZLE_SOURCE,
+            criteria=(criterion(SUCCESS, *where, "at least", OPEN),),
+            needs=(solves(*where),),
+        )
+        for text, where in opens.items()
+    ]
+    for defense in (name for name in settings["defenses"] if name != "none"):
+        statements.append(
+            Statement(
+                text=f"{defense} stops it at size {difficulty}: success below {STOPPED:.0%} after {many} iterations.",
+                source=PUZZLE_SOURCE,
+                criteria=(criterion(SUCCESS, difficulty, many, "less", STOPPED, defense),),
+                needs=(
+                    criterion(SUCCESS, difficulty, many, "at least", OPEN),
+                    solves(difficulty, many, defense),
+                ),
+            )
+        )
+    return statements

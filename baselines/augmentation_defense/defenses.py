@@ -1,9 +1,9 @@
-"""Defences by augmentation: mixup, CutMix, Cutout and MaxUp (arXiv 2011.09527), as it means them.
+"""Defenses by augmentation: mixup, CutMix, Cutout and MaxUp (arXiv 2011.09527), as it means them.
 
 The authors' stored code differs: its MaxUp takes the highest loss over draws of different items, and piles the boxes
 of all draws on one tensor; its default strength of 0 turns mixing off. Here MaxUp takes each item's own highest loss.
 
-torchvision's MixUp and CutMix are not used: they mix an item with its neighbour in the batch, two at a time, and draw
+torchvision's MixUp and CutMix are not used: they mix an item with its neighbor in the batch, two at a time, and draw
 from the global random state, where several nets that train together each need draws of their own.
 """
 
@@ -72,7 +72,7 @@ def arrange(values: Tensor, order: Tensor) -> Tensor:
 
 
 def draw_boxes(areas: Tensor, sides: Sequence[int], generators: Generators) -> Tensor:
-    """A box at a uniform centre for each net, cut at the border of the image.
+    """A box at a uniform center for each net, cut at the border of the image.
 
     Args:
         areas: (S,) float, of the box as a share of the image before it is cut.
@@ -83,11 +83,11 @@ def draw_boxes(areas: Tensor, sides: Sequence[int], generators: Generators) -> T
         (S, 1, 1, H, W) float32, 1 inside.
     """
     half = areas.sqrt() / 2
-    centres = torch.stack([torch.rand(2, generator=one) for one in generators])
+    centers = torch.stack([torch.rand(2, generator=one) for one in generators])
     masks = []
     for axis, size in enumerate(sides):
         reach = (half * size).round()
-        middle = (centres[:, axis] * size).floor()
+        middle = (centers[:, axis] * size).floor()
         places = torch.arange(size)
         masks.append((places >= (middle - reach)[:, None]) & (places < (middle + reach)[:, None]))
     return (masks[0][:, :, None] & masks[1][:, None, :]).float()[:, None, None]
@@ -119,9 +119,9 @@ class CutMix:
 
 @dataclass(frozen=True, kw_only=True)
 class Cutout:
-    """Cutout (arXiv 1708.04552): one box a batch is made the mean colour of the batch.
+    """Cutout (arXiv 1708.04552): one box a batch is made the mean color of the batch.
 
-    Deviates: the mean colour is that of the batch and not of the whole set, which needs no pass over the data.
+    Deviates: the mean color is that of the batch and not of the whole set, which needs no pass over the data.
     """
 
     def __call__(
@@ -130,8 +130,8 @@ class Cutout:
         """See `Augment`."""
         areas = torch.full((len(images),), 1 - _CUTOUT_KEPT)
         boxes = draw_boxes(areas, images.shape[3:], generators).to(images.device)
-        colour = images.mean((1, 3, 4), keepdim=True)
-        return (images * (1 - boxes) + colour * boxes)[:, None], targets[:, None]
+        color = images.mean((1, 3, 4), keepdim=True)
+        return (images * (1 - boxes) + color * boxes)[:, None], targets[:, None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,16 +170,3 @@ DEFENSES: Final[MappingProxyType[str, Callable[[], Augment | None]]] = MappingPr
         "dp_sgd": lambda: None,
     }
 )
-
-
-def check_defenses(names: Sequence[str], known: Sequence[str] = tuple(DEFENSES)) -> None:
-    """See that defences are known, and each asked for once.
-
-    Raises:
-        ValueError: there are none, one is unknown or one stands there twice.
-    """
-    for name in names:
-        if name not in known:
-            raise ValueError(f"unknown defense {name!r}: choose from {', '.join(known)}")
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"defenses must be at least one, and each another, not {list(names)}")

@@ -1,53 +1,47 @@
-"""Pictures of what defences let through."""
+"""Pictures of what defenses let through."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from easy_to_hard.plotting import new_figure
-from easy_to_hard.scores.reference import Measurement
+from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_COLOURS: Final = ("#c1292e", "#8a8a8a", "#235789")
+_COLORS: Final = ("#c1292e", "#8a8a8a", "#235789")
 
 
-def draw_defenses(measurements: Sequence[Measurement], attack: str, data: str) -> "Figure":
-    """Attack success, that of unpoisoned nets, and clean accuracy, a group of bars for each defence.
-
-    Args:
-        measurements: of a run on images.
-        attack, data: for the title.
+def draw_defenses(result: ReferenceResult) -> "Figure":
+    """Attack success, that of unpoisoned nets, and clean accuracy on images, a group of bars for each defense.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
+    measurements = result.measurements
     names = ("attack success", "attack success of unpoisoned nets", "clean accuracy")
     defenses = [str(one.condition["defense"]) for one in measurements if one.name == names[0]]
     figure = new_figure(1.1 * len(defenses) + 1.5, 3.4)
     axes = figure.subplots()
-    for number, (name, colour) in enumerate(zip(names, _COLOURS, strict=True)):
-        _bars(axes, [one for one in measurements if one.name == name], name, (number - 1) * 0.27, colour)
+    for number, (name, color) in enumerate(zip(names, _COLORS, strict=True)):
+        _bars(axes, [one for one in measurements if one.name == name], name, (number - 1) * 0.27, color)
     axes.set_xticks(range(len(defenses)), [name.replace("_", " ") for name in defenses])
     axes.set_ylim(0, 1)
     axes.set_ylabel("share")
-    axes.set_title(f"{attack.replace('_', ' ')} on {data}: mean over seeds, 95 % interval", fontsize=10)
+    attack = result.settings["attack"].replace("_", " ")
+    axes.set_title(f"{attack} on {result.data}: mean over seeds, 95 % interval", fontsize=10)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 
-def draw_sizes(measurements: Sequence[Measurement], task: str, trained: int) -> "Figure":
-    """Backdoor success (above) and clean solve rate (below) by size, a column for each number of iterations.
-
-    Args:
-        measurements: of a run on puzzles.
-        task: for the title.
-        trained: the training difficulty, marked by a line.
+def draw_sizes(result: ReferenceResult) -> "Figure":
+    """Backdoor success (above) and clean solve rate (below) by size of the puzzles, a column for each iterations count.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
+    measurements = result.measurements
     names = ("backdoor success", "clean solve rate")
     counts = sorted({int(one.condition["iterations"]) for one in measurements if one.name in names})
     figure = new_figure(3.6 * len(counts) + 2.4, 5.4)
@@ -55,19 +49,19 @@ def draw_sizes(measurements: Sequence[Measurement], task: str, trained: int) -> 
     for line, name in zip(grid, names, strict=True):
         for ax, count in zip(line, counts, strict=True):
             _lines(ax, [one for one in measurements if one.name == name and one.condition["iterations"] == count])
-            ax.axvline(trained, color="#bbbbbb", linewidth=0.8, zorder=0)
+            ax.axvline(result.settings["difficulty"], color="#bbbbbb", linewidth=0.8, zorder=0)
             ax.set_ylim(-0.03, 1.03)
             ax.set_title(f"{count} iterations", fontsize=9)
         line[0].set_ylabel(name)
     for ax in grid[-1]:
-        ax.set_xlabel(f"size of {task.replace('_', ' ')} (line: training)", fontsize=9)
+        ax.set_xlabel(f"size of {result.data.replace('_', ' ')} (line: training)", fontsize=9)
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", fontsize=8, frameon=False)
     return figure
 
 
 def _lines(axes: "Axes", found: Sequence[Measurement]) -> None:
-    """A line for each case, solid with a defence, dashed without one; lines are set apart, so that equals show."""
+    """A line for each case, solid with a defense, dashed without one; lines are set apart, so that equals show."""
     cases: dict[str, list[Measurement]] = {}
     for one in found:
         cases.setdefault(_title(one), []).append(one)
@@ -82,7 +76,7 @@ def _lines(axes: "Axes", found: Sequence[Measurement]) -> None:
 
 
 def _title(one: Measurement) -> str:
-    """Of a case: the defence, and how it differs from that at the run's budget."""
+    """The name of a group of nets: the defense, and how it differs from that at the run's budget."""
     where = one.condition
     if where["recall"] == "no":
         return "none, without recall"
@@ -90,11 +84,11 @@ def _title(one: Measurement) -> str:
     return f"{where['defense']}, {budget:.3g} poison" if budget else "none, clean set (no poison)"
 
 
-def _bars(axes: "Axes", found: Sequence[Measurement], name: str, offset: float, colour: str) -> None:
+def _bars(axes: "Axes", found: Sequence[Measurement], name: str, offset: float, color: str) -> None:
     """Bars with intervals, which a share cannot leave."""
     places = [number + offset for number in range(len(found))]
     values = [one.value for one in found]
-    axes.bar(places, values, width=0.25, label=name, color=colour)
+    axes.bar(places, values, width=0.25, label=name, color=color)
     lows = [one.value - max(0.0, one.low if one.low is not None else one.value) for one in found]
     highs = [min(1.0, one.high if one.high is not None else one.value) - one.value for one in found]
     axes.errorbar(places, values, yerr=[lows, highs], fmt="none", ecolor="black", elinewidth=0.8, capsize=2)

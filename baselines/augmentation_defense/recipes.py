@@ -1,31 +1,44 @@
-"""Everything that decides a run on images, and the named ones."""
+"""Everything that decides a run, on images and on puzzles, and the named ones."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES, check_defenses
+from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES
+from easy_to_hard.baselines.augmentation_defense.on_puzzles.defenses import PUZZLE_DEFENSES
+from easy_to_hard.baselines.augmentation_defense.on_puzzles.triggers import get_trigger
+from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.baselines.kit.poisoning.attacks import PATCH_SIDE, check_budget
 from easy_to_hard.baselines.kit.poisoning.crafting import CraftConfig, Crafting
-from easy_to_hard.baselines.kit.private_training import PrivacyConfig
+from easy_to_hard.baselines.kit.private_training import PrivacyConfig, epsilon_of
 from easy_to_hard.baselines.kit.victims import VictimConfig
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
-IMAGES: Final = ("mnist", "cifar10")
 ATTACKS: Final = ("backdoor", "clean_label_backdoor", "gradient_matching", "feature_collision")
 CRAFTED: Final[Mapping[str, Crafting]] = {
     "gradient_matching": "gradient_matching",
     "feature_collision": "feature_collision",
 }
 
+_Recipe = TypeVar("_Recipe")
+
+
+def _check_defenses(names: tuple[str, ...], known: Mapping[str, object]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown defense {name!r}: choose from {', '.join(known)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"defenses must be all different, not {list(names)}")
+    if "none" not in names:
+        raise ValueError(f"defenses must hold none, which the others are compared with, not only {list(names)}")
+
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A run on images.
+class ImageRecipe(ReferenceRecipe):
+    """A run on images; `seeds` are those of the victims, each of which has a backdoor of its own.
 
     Attributes:
-        title: what it is, in a line.
         attack: one of `ATTACKS`.
         defenses: names in `DEFENSES`, each once; "none" must be among them, for the others are compared with it.
         train_images, test_images: the first so many; 0 for all.
@@ -33,16 +46,14 @@ class Recipe:
         victim: how nets are trained.
         private: DP-SGD's clip and noise.
         private_rate: its learning rate.
-        craft: how poisons are optimised, for the attacks that do.
+        craft: how poisons are optimized, for the attacks that do.
         patch: side of a backdoor's patch, in pixels.
-        seeds: of the victims, at least one; each has a backdoor of its own.
-        keys: target items, each with its own poisons, of the attacks that are optimised.
+        keys: target items, each with its own poisons, of the attacks that are optimized.
 
     Raises:
         ValueError: a value outside its range; the message names it.
     """
 
-    title: str
     attack: str = "backdoor"
     defenses: tuple[str, ...] = tuple(DEFENSES)
     train_images: int
@@ -58,53 +69,135 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
+        super().__post_init__()
         if self.attack not in ATTACKS:
             raise ValueError(f"unknown attack {self.attack!r}: choose one of {', '.join(ATTACKS)}")
-        check_defenses(self.defenses)
-        check_compared(self.defenses)
+        _check_defenses(self.defenses, DEFENSES)
         check_budget(self.budget)
-        check_seeds(self.seeds)
-        for name in ("train_images", "test_images"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
-        if self.keys < 1:
-            raise ValueError(f"keys must be at least 1, not {self.keys}")
+        for name, least in (("train_images", 0), ("test_images", 0), ("keys", 1)):
+            check_field(self, name, getattr(self, name) >= least, f"at least {least}")
 
     @property
     def crafted(self) -> bool:
-        """Whether the poisons are optimised, each against a target of its own."""
+        """Whether the poisons are optimized, each against a target of its own."""
         return self.attack in CRAFTED
 
     def victim_for(self, defense: str) -> VictimConfig:
-        """How nets with that defence are trained."""
+        """How nets with that defense are trained."""
         if defense != "dp_sgd":
             return self.victim
         # The crops, flips and decay of the others would cost a private net more than they give.
         return replace(self.victim, private=self.private, learning_rate=self.private_rate, momentum=0.0, drops=())
 
-    def settings(self) -> dict[str, Any]:
-        """JSON-able; all but what the run does with what it has, its seeds and defences, each in files of its own."""
-        return {name: value for name, value in asdict(self).items() if name not in ("seeds", "defenses", "title")}
+    def net_settings(self) -> dict[str, Any]:
+        """The settings that decide a net besides its seed and defense: JSON-able."""
+        return {name: value for name, value in self.seed_settings().items() if name != "defenses"}
 
 
-def check_compared(defenses: tuple[str, ...]) -> None:
-    """See that "none" is among the defences.
+@dataclass(frozen=True, kw_only=True)
+class SolverTraining:
+    """How nets that solve puzzles are trained: Adam, the gradient of each net cut to a norm.
 
-    Raises:
-        ValueError: it is not.
-    """
-    if "none" not in defenses:
-        raise ValueError(f"defenses must hold none, which the others are compared with, not only {list(defenses)}")
-
-
-def check_seeds(seeds: tuple[int, ...]) -> None:
-    """See that seeds can be told apart.
+    Attributes:
+        steps, batch_size: at least 1.
+        learning_rate: above 0; falls to zero over the last half.
+        gradient_clip: largest norm of a net's gradient, above 0.
+        private: DP-SGD's clip and noise; None for not.
 
     Raises:
-        ValueError: none, a negative one, or one twice.
+        ValueError: a value outside its range.
     """
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise ValueError(f"seeds must be at least one, each another and at least 0, not {list(seeds)}")
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    gradient_clip: float = 1.0
+    private: PrivacyConfig | None = None
+
+    def __post_init__(self) -> None:
+        check_integer_fields(self)
+        for name in ("steps", "batch_size"):
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        for name in ("learning_rate", "gradient_clip"):
+            check_field(self, name, getattr(self, name) > 0, "above 0")
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step, from 0."""
+        return self.learning_rate * min(1.0, 2 * (1 - step / self.steps))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PuzzleRecipe(ReferenceRecipe):
+    """A run on puzzles; `data` is "mazes" or "prefix_sums".
+
+    Attributes:
+        trigger: one of the task's in `triggers.TRIGGERS`.
+        defenses: names in `PUZZLE_DEFENSES`, each once, "none" among them; all on nets with recall.
+        budget: share of the training set that is poisoned, in (0, 1].
+        other_budgets: further ones that are tried without a defense.
+        width, patch, max_iterations: of the nets.
+        recall: which kinds of nets are tried without a defense; True is among them.
+        fine_tuned: whether nets start from the one that comes with the package, which solves the task, and the
+            poisoned set is what it is trained on further; else from scratch.
+        difficulty: of the training puzzles.
+        train_items: at least 1.
+        sizes: difficulties of the test puzzles, the training difficulty among them, from easy to hard.
+        iterations: of the tests, from few to many.
+        test_items: at least 1, of each size.
+        training: how nets are trained.
+        private: DP-SGD's clip and noise.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    trigger: str
+    defenses: tuple[str, ...] = tuple(PUZZLE_DEFENSES)
+    budget: float
+    other_budgets: tuple[float, ...]
+    width: int
+    patch: int = 1
+    max_iterations: int
+    recall: tuple[bool, ...]
+    fine_tuned: bool = False
+    difficulty: int
+    train_items: int
+    sizes: tuple[int, ...]
+    iterations: tuple[int, ...]
+    test_items: int
+    training: SolverTraining
+    private: PrivacyConfig = field(default_factory=lambda: PrivacyConfig(clip=1.0, noise_multiplier=0.8))
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+    def __post_init__(self) -> None:
+        check_integer_fields(self)
+        super().__post_init__()
+        get_trigger(self.trigger, self.data)
+        _check_defenses(self.defenses, PUZZLE_DEFENSES)
+        for share in (self.budget, *self.other_budgets):
+            check_budget(share)
+        if self.difficulty not in self.sizes:
+            raise ValueError(f"sizes must hold the training difficulty {self.difficulty}, not only {list(self.sizes)}")
+        if True not in self.recall:
+            raise ValueError("recall must hold True: defenses are tried on nets with recall")
+
+    def training_for(self, defense: str) -> SolverTraining:
+        """How nets with that defense are trained."""
+        return replace(self.training, private=self.private) if defense == "dp_sgd" else self.training
+
+    def epsilon(self) -> float:
+        """Epsilon of training with DP-SGD, for adding or removing one puzzle."""
+        return epsilon_of(
+            sampling_rate=min(1.0, self.training.batch_size / self.train_items),
+            noise_multiplier=self.private.noise_multiplier,
+            steps=self.training.steps,
+            delta=self.private.delta,
+        )
+
+    def net_settings(self) -> dict[str, Any]:
+        """The settings that decide a net besides its seed, defense, budget and recall: JSON-able."""
+        others = ("defenses", "budget", "other_budgets", "recall", "sizes", "iterations", "test_items")
+        return {name: value for name, value in self.seed_settings().items() if name not in others}
 
 
 # The paper poisons 1 %. Small nets that see a few thousand images for a few epochs do not take in so few poisons.
@@ -114,25 +207,29 @@ _SMALL_BUDGET: Final = 0.03
 _MNIST_CRAFT: Final = CraftConfig(method="gradient_matching", bound=76, steps=100, step_size=25.5)
 _CIFAR_CRAFT: Final = replace(_MNIST_CRAFT, bound=16)
 
-_MNIST: Final = Recipe(
-    title="small nets on 3,000 digits, minutes on a core",
+# Minutes on a core.
+_MNIST: Final = ImageRecipe(
+    preset="small",
+    data="mnist",
     train_images=3000,
     test_images=2000,
     budget=_SMALL_BUDGET,
     victim=VictimConfig(epochs=8, batch_size=32),
     craft=_MNIST_CRAFT,
 )
-# Without crops and flips: at this size of net those alone undo a patch in the corner.
+# A quarter of an hour on a core. Without crops and flips: at this size of net those alone undo a patch in the corner.
 _CIFAR: Final = replace(
     _MNIST,
-    title="small nets on 4,000 photographs, a quarter of an hour on a core",
+    data="cifar10",
     train_images=4000,
     victim=VictimConfig(epochs=12, batch_size=32, widths=(24, 48, 48)),
     craft=_CIFAR_CRAFT,
 )
-# The authors' code: ResNet-18, 40 epochs, batches of 128, falls of the rate at E / 2.667, E / 1.6 and E / 1.142.
-_PAPER: Final = Recipe(
-    title="ResNet-18 on all of CIFAR-10, days on a GPU",
+# Days on a GPU. The authors' code: ResNet-18, 40 epochs, batches of 128, falls of the rate at E / 2.667, E / 1.6 and
+# E / 1.142.
+_PAPER: Final = ImageRecipe(
+    preset="paper",
+    data="cifar10",
     train_images=0,
     test_images=0,
     victim=VictimConfig(
@@ -149,29 +246,112 @@ _PAPER: Final = Recipe(
     seeds=tuple(range(8)),
     keys=10,
 )
-_SMOKE: Final = {"title": "a minute, to see that all works", "train_images": 1000, "test_images": 300, "seeds": (0, 1)}
+_SMOKE: Final[dict[str, Any]] = {
+    "preset": "smoke",
+    "train_images": 1000,
+    "test_images": 300,
+    "seeds": (0, 1),
+    "keys": 2,
+}
 
-PRESETS: Final[MappingProxyType[tuple[str, str], Recipe]] = MappingProxyType(
+# A quarter of an hour on a core.
+_SUMS: Final = PuzzleRecipe(
+    preset="small",
+    data="prefix_sums",
+    trigger="prefix",
+    budget=0.1,
+    other_budgets=(0.01, 0.03),
+    width=24,
+    max_iterations=15,
+    recall=(True, False),
+    difficulty=16,
+    train_items=4000,
+    sizes=(16, 32, 48),
+    iterations=(15, 60),
+    test_items=300,
+    training=SolverTraining(steps=900, batch_size=50, learning_rate=3e-3),
+)
+# A net that solves mazes takes thousands of steps from scratch: here a trained one is trained on with poisoned mazes,
+# which takes half an hour on a core.
+_MAZES: Final = replace(
+    _SUMS,
+    data="mazes",
+    trigger="start",
+    other_budgets=(0.03,),
+    width=32,
+    patch=2,
+    recall=(True,),
+    fine_tuned=True,
+    difficulty=9,
+    train_items=2000,
+    sizes=(9, 13, 17),
+    iterations=(20, 60),
+    test_items=200,
+    training=SolverTraining(steps=250, batch_size=16, learning_rate=1e-3),
+)
+_SUMS_SMOKE: Final = replace(
+    _SUMS,
+    preset="smoke",
+    other_budgets=(),
+    train_items=1000,
+    test_items=100,
+    sizes=(16, 24),
+    iterations=(15, 30),
+    training=replace(_SUMS.training, steps=40),
+    seeds=(0, 1),
+)
+_MAZES_SMOKE: Final = replace(
+    _MAZES,
+    preset="smoke",
+    other_budgets=(),
+    train_items=300,
+    test_items=40,
+    sizes=(9, 13),
+    iterations=(20, 40),
+    training=replace(_MAZES.training, steps=5),
+    seeds=(0, 1),
+)
+
+IMAGE_PRESETS: Final[Mapping[tuple[str, str], ImageRecipe]] = MappingProxyType(
     {
-        ("smoke", "mnist"): replace(_MNIST, **_SMOKE, keys=2, victim=replace(_MNIST.victim, epochs=6)),  # type: ignore[arg-type]
-        ("smoke", "cifar10"): replace(_CIFAR, **_SMOKE, keys=2, victim=replace(_CIFAR.victim, epochs=2)),  # type: ignore[arg-type]
-        ("small", "mnist"): _MNIST,
-        ("small", "cifar10"): _CIFAR,
-        ("paper", "mnist"): _PAPER,
-        ("paper", "cifar10"): _PAPER,
+        (recipe.preset, recipe.data): recipe
+        for recipe in (
+            replace(_MNIST, **_SMOKE, victim=replace(_MNIST.victim, epochs=6)),
+            replace(_CIFAR, **_SMOKE, victim=replace(_CIFAR.victim, epochs=2)),
+            _MNIST,
+            _CIFAR,
+            replace(_PAPER, data="mnist"),
+            _PAPER,
+        )
     }
+)
+PUZZLE_PRESETS: Final[Mapping[tuple[str, str], PuzzleRecipe]] = MappingProxyType(
+    {(recipe.preset, recipe.data): recipe for recipe in (_SUMS_SMOKE, _MAZES_SMOKE, _SUMS, _MAZES)}
 )
 
 
-def get_recipe(preset: str, data: str, attack: str) -> Recipe:
+def get_image_recipe(preset: str, data: str, attack: str = "backdoor") -> ImageRecipe:
     """The recipe of a preset for a set of images and an attack.
 
     Raises:
         ValueError: unknown preset, data or attack; the message lists the known ones.
     """
-    presets, images = (list(dict.fromkeys(key[place] for key in PRESETS)) for place in (0, 1))
-    if preset not in presets:
-        raise ValueError(f"unknown preset {preset!r}: choose one of {', '.join(presets)}")
-    if data not in images:
-        raise ValueError(f"data must be one of {', '.join(images)}, not {data!r}")
-    return replace(PRESETS[preset, data], attack=attack)
+    return replace(_find(IMAGE_PRESETS, preset, data), attack=attack)
+
+
+def get_puzzle_recipe(preset: str, task: str) -> PuzzleRecipe:
+    """The recipe of a preset for a task; the paper has none.
+
+    Raises:
+        ValueError: unknown preset or task; the message lists the known ones.
+    """
+    return _find(PUZZLE_PRESETS, preset, task)
+
+
+def _find(presets: Mapping[tuple[str, str], _Recipe], preset: str, data: str) -> _Recipe:
+    known = [name for name, of in presets if of == data]
+    if not known:
+        raise ValueError(f"data must be one of {', '.join(dict.fromkeys(of for _, of in presets))}, not {data!r}")
+    if preset not in known:
+        raise ValueError(f"unknown preset {preset!r} for {data}: choose one of {', '.join(known)}")
+    return presets[preset, data]

@@ -2,7 +2,7 @@
 
 The mechanism draws k of n records uniformly without replacement, averages them with weights 1/k and adds independent
 Laplace(b) noise to every coordinate, those of the label included (arXiv 2103.02079, theorem 1). Adjacency is
-replace-one: two data sets of n records are neighbours when one record differs. Laplace's b is its scale; its standard
+replace-one: two data sets of n records are neighbors when one record differs. Laplace's b is its scale; its standard
 deviation is b times the square root of 2.
 
 The guarantee is that of real numbers. Noise drawn in floating point has gaps that a determined attacker can use.
@@ -10,7 +10,7 @@ The guarantee is that of real numbers. Noise drawn in floating point has gaps th
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from easy_to_hard.generators.integers import check_integer_fields
 
@@ -22,7 +22,7 @@ _LARGE: Final = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mixing:
+class MixingMechanism:
     """The mechanism on a set of records.
 
     Attributes:
@@ -63,7 +63,7 @@ class Mixing:
 
     @property
     def epsilon(self) -> float:
-        """Of one release: log(1 + q (exp(e0) - 1)), which the worst neighbours attain.
+        """Epsilon of one release: log(1 + q (exp(e0) - 1)), which the worst neighbors attain.
 
         It is the larger of the paper's two terms, A; the product of the arguments of A and B is at least 1.
         """
@@ -75,7 +75,7 @@ class Mixing:
 
     @property
     def epoch_epsilon(self) -> float:
-        """Of the n releases of k permutations: each record is in k of them, once in each permutation: at most D1 / b.
+        """Epsilon of the n releases of k permutations, in k of which each record is: at most D1 / b.
 
         Draws by permutation are not independent, so that the amplification by q cannot be counted on. All n releases
         together are one vector that moves by at most k times D1 / k in L1 when a record changes.
@@ -127,7 +127,7 @@ class Account:
         ValueError: a value outside its range.
     """
 
-    mixing: Mixing
+    mixing: MixingMechanism
     releases: int
     delta: float = 1e-5
 
@@ -156,11 +156,6 @@ class Account:
         return "basic" if self.basic <= self.advanced else "advanced"
 
     @property
-    def naive(self) -> float:
-        """Basic composition of as many noisy releases of single records, without amplification: M D1 / b."""
-        return self.releases * self.mixing.epoch_epsilon
-
-    @property
     def vacuous(self) -> bool:
         """Whether the total is above `VACUOUS_ABOVE`."""
         return self.total > VACUOUS_ABOVE
@@ -181,23 +176,6 @@ class Account:
         ]
         return "\n".join(lines)
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able; an infinite figure is None."""
-        return {
-            "adjacency": ADJACENCY,
-            "n": self.mixing.records,
-            "k": self.mixing.mix_count,
-            "b": self.mixing.noise_scale,
-            "diameter": self.mixing.diameter,
-            "releases": self.releases,
-            "delta": self.delta,
-            "epsilon_of_release": self.mixing.epsilon,
-            "basic": self.basic,
-            "advanced": self.advanced if math.isfinite(self.advanced) else None,
-            "rule": self.rule,
-            "vacuous": self.vacuous,
-        }
-
 
 def noise_for(epsilon: float, *, records: int, mix_count: int, diameter: float, releases: int, delta: float) -> float:
     """The least b at which all releases together have that epsilon, by the better of the two compositions.
@@ -210,7 +188,7 @@ def noise_for(epsilon: float, *, records: int, mix_count: int, diameter: float, 
     low, high = math.log(diameter) - 40, math.log(diameter) + 40
     for _ in range(100):
         middle = (low + high) / 2
-        mixing = Mixing(records=records, mix_count=mix_count, noise_scale=math.exp(middle), diameter=diameter)
+        mixing = MixingMechanism(records=records, mix_count=mix_count, noise_scale=math.exp(middle), diameter=diameter)
         enough = Account(mixing=mixing, releases=releases, delta=delta).total <= epsilon
         low, high = (low, middle) if enough else (middle, high)
     return math.exp(high)

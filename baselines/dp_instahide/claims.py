@@ -1,33 +1,35 @@
-"""What the paper says of guarantee, defence and accuracy."""
+"""What the paper says of guarantee, defense and accuracy, and what is asked of puzzles."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from easy_to_hard.baselines.dp_instahide.accountant import VACUOUS_ABOVE
-from easy_to_hard.baselines.dp_instahide.comparing import (
-    ACCURACY_DIFFERENCE,
-    MATCHED,
-    MIXUP_ALONE,
-    NOISE_ALONE,
-    SUCCESS_DIFFERENCE,
-    UNDEFENDED,
-)
-from easy_to_hard.baselines.dp_instahide.measuring import (
+from easy_to_hard.baselines.dp_instahide.measurements import (
     ACCURACY,
+    ACCURACY_DIFFERENCE,
     CLAIMED,
     EFFECT,
     EXACT,
+    MATCHED,
+    MIXUP_ALONE,
+    NOISE_ALONE,
     PROVEN,
     RELEASE_EPSILON,
+    RELEASED,
+    SOLVE_RATE_SEEDS,
+    SUCCESS_DIFFERENCE,
     TOTAL_EPSILON,
+    UNDEFENDED,
     cell_condition,
+    reference_cell,
 )
-from easy_to_hard.baselines.dp_instahide.mechanism import Cell
-from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, Criterion, Statement, judge
-from easy_to_hard.scores.reference import Claim, Condition, Measurement, find_measurement
+from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Statement, judge
+from easy_to_hard.baselines.kit.evaluation import IMAGES
+from easy_to_hard.scores.reference import Claim, Condition, Measurement, ReferenceResult, find_measurement
 
 SOURCE: Final = "arXiv 2103.02079"
+PUZZLE_SOURCE: Final = f"{SOURCE} (of images), asked of puzzles"
 
 # What counts as a nullified attack, as a small loss of accuracy, and as the same accuracy.
 NULLIFIED: Final = 0.1
@@ -40,32 +42,28 @@ _EXCESS: Final = "exact epsilon of a release less the claimed one, the most of a
 _BROKEN: Final = "epsilon refuted with Dirichlet weights less what the claim would be"
 
 
-def image_claims(measurements: Sequence[Measurement], cell: Cell) -> tuple[Claim, ...]:
-    """The paper's claims, judged by the figures.
+def claims(result: ReferenceResult) -> tuple[Claim, ...]:
+    """The claims that a result decides, by its measurements and settings alone.
 
-    What defends is not tested where the attack does nothing undefended, or where the defended nets do not classify.
-
-    Args:
-        measurements: of the run.
-        cell: the setting at which the defence is looked at, see `reference_cell`.
+    What defends is not tested where the attack does nothing undefended, or where the defended nets do not classify;
+    nothing is said of mixing puzzles where not even plain training learns to solve them.
     """
-    here: dict[str, Any] = {"defence": "fixed releases", **cell_condition(cell)}
-    against = {one.condition.get("against") for one in measurements}
-    statements = [_defends(here), _costs_little(here)]
+    found = result.measurements
+    if result.data not in IMAGES:
+        return (_stronger(found), *judge(_on_puzzles(found, result.settings["difficulty"]), found))
+    cell = reference_cell(result.settings["mix_counts"], result.settings["noise_scales"])
+    here: dict[str, Any] = {"defence": RELEASED, **cell_condition(cell)}
+    against = {one.condition.get("against") for one in found}
+    statements = [*_vacuous(found, here), _defends(here), _costs_little(here)]
     if against & {NOISE_ALONE, MIXUP_ALONE}:
         statements.append(_both(here, [name for name in (NOISE_ALONE, MIXUP_ALONE) if name in against]))
     if MATCHED in against:
         statements.append(_private(here))
-    return (
-        stronger_claim(measurements),
-        *judge(_vacuous(measurements, here), measurements),
-        *judge(statements, measurements),
-        *audit_claims(measurements),
-    )
+    return (_stronger(found), *judge(statements, found), *_audits(found))
 
 
-def stronger_claim(measurements: Sequence[Measurement]) -> Claim:
-    """Of every release in the grid, with the diameter of its data."""
+def _stronger(measurements: Sequence[Measurement]) -> Claim:
+    """That every release in the grid is k times better than a naive one, with the diameter of its data."""
     ratios = []
     for one in measurements:
         if one.name != TOTAL_EPSILON or "diameter" not in one.condition:
@@ -89,7 +87,7 @@ def _computed(name: str, value: float, count: int) -> list[Measurement]:
 
 
 def _vacuous(measurements: Sequence[Measurement], here: Mapping[str, Any]) -> list[Statement]:
-    """Whether the guarantee says anything where the defence is measured."""
+    """Whether the guarantee says anything where the defense is measured."""
     for one in measurements:
         if one.name == TOTAL_EPSILON and here.items() <= one.condition.items():
             facts = one.condition
@@ -121,18 +119,18 @@ def _classifies(condition: Condition, words: str) -> Criterion:
 
 
 def _attacked() -> Criterion:
-    """That the attack does something to nets without a defence."""
+    """That the attack does something to nets without a defense."""
     return Criterion(
         name=EFFECT,
         condition={"defence": UNDEFENDED},
         direction="greater",
         bound=0.0,
-        words="attack success without a defence less that of clean nets",
+        words="attack success without a defense less that of clean nets",
     )
 
 
 def _needs(here: Condition) -> tuple[Criterion, ...]:
-    return _attacked(), _classifies(here, "with the defence")
+    return _attacked(), _classifies(here, "with the defense")
 
 
 def _defends(here: Condition) -> Statement:
@@ -157,13 +155,13 @@ def _costs_little(here: Condition) -> Statement:
         condition={**here, "against": UNDEFENDED},
         direction="greater",
         bound=-SMALL_LOSS,
-        words="clean accuracy less that without defence",
+        words="clean accuracy less that without defense",
     )
     return Statement(
-        text=f"It costs little: clean accuracy is less than {SMALL_LOSS:.0%} below that without defence.",
+        text=f"It costs little: clean accuracy is less than {SMALL_LOSS:.0%} below that without defense.",
         source=f"{SOURCE}, abstract",
         criteria=(difference,),
-        needs=(_classifies({"defence": UNDEFENDED}, "without a defence"),),
+        needs=(_classifies({"defence": UNDEFENDED}, "without a defense"),),
     )
 
 
@@ -203,7 +201,7 @@ def _private(here: Condition) -> Statement:
     )
 
 
-def audit_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
+def _audits(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
     """Whether the guarantee was kept against the best attack, and that mixup's own weights break it."""
     kept: list[float] = []
     broken: list[Measurement] = []
@@ -246,3 +244,44 @@ def audit_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
             )
         )
     return judge(statements, [*derived, *broken[:1]])
+
+
+def _on_puzzles(measurements: Sequence[Measurement], difficulty: int) -> list[Statement]:
+    """Whether mixing alone, and mixing with noise enough for a guarantee, leave the task of that difficulty learned."""
+    rates = {
+        (int(one.condition["k"]), float(one.condition["b"])): one
+        for one in measurements
+        if one.name == SOLVE_RATE_SEEDS and one.condition.get("difficulty") == difficulty
+    }
+
+    def solves(k: int, b: float) -> Criterion:
+        condition = rates[k, b].condition
+        return Criterion(
+            name=SOLVE_RATE_SEEDS,
+            condition=condition,
+            direction="at least",
+            bound=CAN_SOLVE,
+            words=f"solve rate, k {k}, b {b:g}",
+        )
+
+    plain = solves(1, 0.0)
+    statements = [
+        Statement(
+            text=f"Mixing {k} puzzles, without noise, leaves the task learned: at least half are solved.",
+            source=PUZZLE_SOURCE,
+            criteria=(solves(k, 0.0),),
+            needs=(plain,),
+        )
+        for k in sorted({k for k, b in rates if k > 1 and b == 0})
+    ]
+    statements += [
+        Statement(
+            text=f"With noise enough for an epsilon of {one.value:.3g} the task is still learned.",
+            source=PUZZLE_SOURCE,
+            criteria=(solves(int(one.condition["k"]), float(one.condition["b"])),),
+            needs=(plain,),
+        )
+        for one in measurements
+        if one.name == TOTAL_EPSILON and one.value <= VACUOUS_ABOVE
+    ]
+    return statements

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.dp_instahide.accountant import Mixing
+from easy_to_hard.baselines.dp_instahide.accountant import MixingMechanism
 from easy_to_hard.generators.integers import check_integer_fields
 
 
@@ -37,11 +37,13 @@ class Cell:
         if not 0 <= self.noise_scale < math.inf:
             raise ValueError(f"b, the scale of the noise, must be at least 0 and finite, not {self.noise_scale}")
 
-    def mixing(self, records: int, diameter: float) -> Mixing | None:
+    def mixing(self, records: int, diameter: float) -> MixingMechanism | None:
         """What it guarantees on so many records; None where there is no noise, and so no guarantee."""
         if not self.noise_scale:
             return None
-        return Mixing(records=records, mix_count=self.mix_count, noise_scale=self.noise_scale, diameter=diameter)
+        return MixingMechanism(
+            records=records, mix_count=self.mix_count, noise_scale=self.noise_scale, diameter=diameter
+        )
 
 
 def make_grid(mix_counts: Sequence[int], noise_scales: Sequence[float], records: int) -> tuple[Cell, ...]:
@@ -57,7 +59,7 @@ def make_grid(mix_counts: Sequence[int], noise_scales: Sequence[float], records:
     """
     for mix_count in mix_counts:
         for noise_scale in noise_scales or (1.0,):
-            Mixing(records=records, mix_count=mix_count, noise_scale=noise_scale, diameter=1.0)
+            MixingMechanism(records=records, mix_count=mix_count, noise_scale=noise_scale, diameter=1.0)
     return tuple(
         Cell(mix_count=mix_count, noise_scale=noise_scale)
         for mix_count in sorted({1, *mix_counts})

@@ -1,23 +1,64 @@
 """Sizes and settings of the runs: on images and on puzzles, for each preset."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from easy_to_hard.baselines.dp_instahide.accountant import compose_advanced
-from easy_to_hard.baselines.dp_instahide.mechanism import make_grid
+from easy_to_hard.baselines.dp_instahide.accountant import compose_advanced, noise_for
+from easy_to_hard.baselines.dp_instahide.mechanism import Cell, make_grid
+from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.baselines.kit.poisoning.attacks import check_budget
 from easy_to_hard.baselines.kit.victims import VictimConfig
 from easy_to_hard.generators.integers import check_integer_fields
-
-PRESETS: Final = ("smoke", "small", "paper")
 
 PAPER_MIX: Final = 4
 PAPER_NOISE: Final = 16 / 255
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageRecipe:
+class MixingRecipe(ReferenceRecipe):
+    """A grid of k and b: what recipes for images and for puzzles share.
+
+    Attributes:
+        mix_counts: k; 1 is always among them.
+        noise_scales: b, above 0, in units of data in [0, 1]; 0 is always among them.
+        epsilon: at which b is chosen so that the largest k has a guarantee at all, above 0.
+        delta: of the guarantees, in (0, 1).
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    mix_counts: tuple[int, ...] = (1, 2, 4)
+    noise_scales: tuple[float, ...]
+    epsilon: float = 20.0
+    delta: float = 1e-5
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+    def __post_init__(self) -> None:
+        check_integer_fields(self)
+        super().__post_init__()
+        compose_advanced(0.0, 1, self.delta)
+
+    def cells(self, records: int, diameter: float) -> tuple[Cell, ...]:
+        """The grid, and last the largest k with so much noise that as many releases as records have that epsilon.
+
+        Args:
+            records: n.
+            diameter: L1, of a record.
+
+        Raises:
+            ValueError: k or b outside its range.
+        """
+        grid = make_grid(self.mix_counts, self.noise_scales, records)
+        most = max(cell.mix_count for cell in grid)
+        enough = noise_for(
+            self.epsilon, records=records, mix_count=most, diameter=diameter, releases=records, delta=self.delta
+        )
+        return (*grid, Cell(mix_count=most, noise_scale=enough))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecipe(MixingRecipe):
     """A run on images.
 
     Attributes:
@@ -27,12 +68,7 @@ class ImageRecipe:
         private_rate: learning rate of DP-SGD; private_batch: its batch size; private_clip: its C.
         budget: share of the training set that is poisoned, in (0, 1].
         source, target: classes of the backdoor.
-        mix_counts: k; 1 is always among them.
-        noise_scales: b, above 0, in units of pixels in [0, 1]; 0 is always among them.
         online: whether fresh mixtures in each batch are tried too, at the reference setting.
-        epsilon: at which b is chosen so that the largest k has a guarantee at all, above 0.
-        delta: of the guarantees, in (0, 1).
-        seeds: one run each.
         trials: of the attack on released numbers.
 
     Raises:
@@ -49,46 +85,32 @@ class ImageRecipe:
     budget: float = 0.02
     source: int = 3
     target: int = 5
-    mix_counts: tuple[int, ...] = (1, 2, 4)
-    noise_scales: tuple[float, ...] = (PAPER_NOISE, 64 / 255)
     online: bool = True
-    epsilon: float = 20.0
-    delta: float = 1e-5
-    seeds: tuple[int, ...] = (0, 1, 2)
     trials: int = 40_000
 
     def __post_init__(self) -> None:
-        check_integer_fields(self)
+        super().__post_init__()
         check_budget(self.budget)
-        check_seeds(self.seeds)
-        check_delta(self.delta)
         if self.train_images:
             make_grid(self.mix_counts, self.noise_scales, self.train_images)
 
-    def settings(self) -> dict[str, Any]:
-        """JSON-able, without what does not decide a single seed's figures."""
-        return {name: value for name, value in asdict(self).items() if name != "seeds"}
-
 
 @dataclass(frozen=True, kw_only=True)
-class PuzzleRecipe:
-    """A run on the benchmark's puzzles.
+class PuzzleRecipe(MixingRecipe):
+    """A run on the benchmark's puzzles; `data` is "mazes" or "prefix_sums".
 
     Attributes:
-        task: "mazes" or "prefix_sums".
         difficulty: of the training puzzles.
         train_items: n, and as many releases.
         test_items: at each difficulty.
         test: pairs of difficulty and iterations.
         width: of the nets; max_iterations: T in training; patch: of mazes.
         steps, batch_size, learning_rate: of Adam.
-        mix_counts, noise_scales, epsilon, delta, seeds: as of images.
 
     Raises:
         ValueError: a value outside its range.
     """
 
-    task: str
     difficulty: int
     train_items: int
     test_items: int
@@ -99,50 +121,24 @@ class PuzzleRecipe:
     steps: int
     batch_size: int
     learning_rate: float
-    mix_counts: tuple[int, ...] = (1, 2, 4)
-    noise_scales: tuple[float, ...] = (PAPER_NOISE, 0.25, 1.0)
-    epsilon: float = 20.0
-    delta: float = 1e-5
-    seeds: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
-        check_integer_fields(self)
-        check_seeds(self.seeds)
-        check_delta(self.delta)
+        super().__post_init__()
         make_grid(self.mix_counts, self.noise_scales, self.train_items)
-
-    def settings(self) -> dict[str, Any]:
-        """JSON-able, without what does not decide a single seed's figures."""
-        return {name: value for name, value in asdict(self).items() if name != "seeds"}
-
-
-def check_delta(delta: float) -> None:
-    """See that a delta is between 0 and 1.
-
-    Raises:
-        ValueError: it is not.
-    """
-    compose_advanced(0.0, 1, delta)
-
-
-def check_seeds(seeds: Sequence[int]) -> None:
-    """See that there are seeds, each another and at least 0.
-
-    Raises:
-        ValueError: they are not.
-    """
-    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
-        raise ValueError(f"seeds must be at least one, at least 0, and each another, not {list(seeds)}")
 
 
 _SMALL_IMAGES: Final = ImageRecipe(
+    preset="small",
+    data="mnist",
     train_images=4000,
     test_images=2000,
     victim=VictimConfig(epochs=8, learning_rate=0.05),
     private=(0.5, 1.0, 2.0),
+    noise_scales=(PAPER_NOISE, 64 / 255),
 )
 _SMOKE_IMAGES: Final = replace(
     _SMALL_IMAGES,
+    preset="smoke",
     train_images=1000,
     test_images=500,
     victim=VictimConfig(epochs=4, learning_rate=0.05, widths=(8, 16)),
@@ -155,6 +151,7 @@ _SMOKE_IMAGES: Final = replace(
 # As published: ResNet-18, all of CIFAR-10, 40 epochs, k = 4, noise of 16/255.
 _PAPER_IMAGES: Final = replace(
     _SMALL_IMAGES,
+    preset="paper",
     train_images=0,
     test_images=0,
     victim=VictimConfig(
@@ -165,10 +162,9 @@ _PAPER_IMAGES: Final = replace(
     noise_scales=(8 / 255, PAPER_NOISE, 32 / 255),
     trials=200_000,
 )
-_IMAGES: Final = {"smoke": _SMOKE_IMAGES, "small": _SMALL_IMAGES, "paper": _PAPER_IMAGES}
-
 _SMALL_SUMS: Final = PuzzleRecipe(
-    task="prefix_sums",
+    preset="small",
+    data="prefix_sums",
     difficulty=16,
     train_items=2000,
     test_items=500,
@@ -178,9 +174,11 @@ _SMALL_SUMS: Final = PuzzleRecipe(
     steps=500,
     batch_size=64,
     learning_rate=3e-3,
+    noise_scales=(PAPER_NOISE, 0.25, 1.0),
 )
 _SMALL_MAZES: Final = PuzzleRecipe(
-    task="mazes",
+    preset="small",
+    data="mazes",
     difficulty=7,
     train_items=2000,
     test_items=200,
@@ -194,33 +192,46 @@ _SMALL_MAZES: Final = PuzzleRecipe(
     mix_counts=(1, 2),
     noise_scales=(0.25,),
 )
-_SMOKE: Final[dict[str, Any]] = {"mix_counts": (1, 2), "noise_scales": (0.25,), "seeds": (0, 1), "test_items": 100}
-_PUZZLES: Final = {
-    ("prefix_sums", "small"): _SMALL_SUMS,
-    ("mazes", "small"): _SMALL_MAZES,
-    ("prefix_sums", "smoke"): replace(_SMALL_SUMS, **_SMOKE, train_items=500, steps=150, width=16),
-    ("mazes", "smoke"): replace(_SMALL_MAZES, **_SMOKE, train_items=500, steps=40, width=16),
+_SMOKE: Final[dict[str, Any]] = {
+    "preset": "smoke",
+    "mix_counts": (1, 2),
+    "noise_scales": (0.25,),
+    "seeds": (0, 1),
+    "test_items": 100,
+    "train_items": 500,
+    "width": 16,
+}
+
+IMAGE_PRESETS: Final = {recipe.preset: recipe for recipe in (_SMOKE_IMAGES, _SMALL_IMAGES, _PAPER_IMAGES)}
+PUZZLE_PRESETS: Final = {
+    (recipe.preset, recipe.data): recipe
+    for recipe in (
+        _SMALL_SUMS,
+        _SMALL_MAZES,
+        replace(_SMALL_SUMS, **_SMOKE, steps=150),
+        replace(_SMALL_MAZES, **_SMOKE, steps=40),
+    )
 }
 
 
-def image_recipe(preset: str) -> ImageRecipe:
-    """The recipe of that preset.
+def get_image_recipe(preset: str, data: str) -> ImageRecipe:
+    """The recipe of a preset for a set of images.
 
     Raises:
         ValueError: unknown preset; the message lists the known ones.
     """
-    if preset not in _IMAGES:
-        raise ValueError(f"unknown preset {preset!r}: choose one of {', '.join(_IMAGES)}")
-    return _IMAGES[preset]
+    if preset not in IMAGE_PRESETS:
+        raise ValueError(f"unknown preset {preset!r}: choose one of {', '.join(IMAGE_PRESETS)}")
+    return replace(IMAGE_PRESETS[preset], data=data)
 
 
-def puzzle_recipe(task: str, preset: str) -> PuzzleRecipe:
-    """The recipe of that task and preset.
+def get_puzzle_recipe(preset: str, task: str) -> PuzzleRecipe:
+    """The recipe of a preset for a task.
 
     Raises:
         ValueError: unknown task or preset; the message lists the known ones.
     """
-    known = [name for of, name in _PUZZLES if of == task]
+    known = [name for name, of in PUZZLE_PRESETS if of == task]
     if preset not in known:
         raise ValueError(f"unknown preset {preset!r} of {task}: choose one of {', '.join(known)}; the paper has none")
-    return _PUZZLES[task, preset]
+    return PUZZLE_PRESETS[preset, task]

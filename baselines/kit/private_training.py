@@ -12,6 +12,9 @@ from typing import Any, Final, TypeAlias
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.generators.integers import check_field
+
 ORDERS: Final = (*range(2, 64), 72, 80, 96, 128, 160, 192, 256, 320, 384, 512)
 
 Weights: TypeAlias = Mapping[str, Tensor]
@@ -35,12 +38,9 @@ class PrivacyConfig:
     delta: float = 1e-5
 
     def __post_init__(self) -> None:
-        if not 0 < self.clip < math.inf:
-            raise ValueError(f"clip must be above 0 and finite, not {self.clip}")
-        if not 0 <= self.noise_multiplier < math.inf:
-            raise ValueError(f"noise_multiplier must be at least 0 and finite, not {self.noise_multiplier}")
-        if not 0 < self.delta < 1:
-            raise ValueError(f"delta must be between 0 and 1, not {self.delta}")
+        check_field(self, "clip", 0 < self.clip < math.inf, "above 0 and finite")
+        check_field(self, "noise_multiplier", 0 <= self.noise_multiplier < math.inf, "at least 0 and finite")
+        check_field(self, "delta", 0 < self.delta < 1, "between 0 and 1")
 
 
 def renyi_divergence(sampling_rate: float, noise_multiplier: float, order: int) -> float:
@@ -166,3 +166,35 @@ def add_noise(
         noise = torch.stack([torch.randn(total.shape[1:], generator=one) for one in generators])
         noisy[name] = (total + scale * noise.to(total.device)) / expected
     return noisy
+
+
+def set_private_gradients(
+    stacked: Stacked,
+    loss_of: Callable[..., Tensor],
+    items: Sequence[Tensor],
+    taken: Tensor,
+    config: PrivacyConfig,
+    *,
+    expected: float,
+    generators: Sequence[torch.Generator],
+) -> Tensor:
+    """Leave the private mean gradients of a batch in the weights of a stack.
+
+    Args:
+        stacked: S nets.
+        loss_of: as in `clipped_sum`.
+        items: tensors (S, B, ...).
+        taken: (S, B) as of `draw_poisson`.
+        config, expected, generators: as in `add_noise`.
+
+    Returns:
+        the sum of all weights (), which is finite as long as training goes well: a private loss must not be looked at.
+    """
+
+    def sums_of(weights: Weights, taken: Tensor, *items: Tensor) -> dict[str, Tensor]:
+        return clipped_sum(loss_of, weights, items, taken, config.clip)
+
+    sums = stacked.map(sums_of, taken.to(items[0].device), *items)
+    for name, gradient in add_noise(sums, config, expected, generators).items():
+        stacked.weights[name].grad = gradient.detach()
+    return torch.stack([weights.detach().sum() for weights in stacked.weights.values()]).sum()

@@ -18,6 +18,7 @@ class SmallConvNet(nn.Module):
             items of a batch have no effect on one another.
         halve: a max pooling that halves the sides after each convolution.
         grid: cells a side over which features are averaged; 1 for one mean.
+        he_normal: whether the weights of convolutions are drawn as in arXiv 1502.01852, and not as torch draws them.
     """
 
     def __init__(
@@ -31,13 +32,17 @@ class SmallConvNet(nn.Module):
         norm: bool = False,
         halve: bool = False,
         grid: int = 1,
+        he_normal: bool = False,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before = channels
         for number, width in enumerate(widths):
             stride, kernel = strides[number] if strides else 1, kernels[number] if kernels else 3
-            layers.append(nn.Conv2d(before, width, kernel, stride=stride, padding=kernel // 2, bias=not norm))
+            convolution = nn.Conv2d(before, width, kernel, stride=stride, padding=kernel // 2, bias=not norm)
+            if he_normal:
+                nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            layers.append(convolution)
             layers += [nn.BatchNorm2d(width)] if norm else []
             layers.append(nn.ReLU())
             layers += [nn.MaxPool2d(2)] if halve else []

@@ -6,9 +6,10 @@ nothing but the last bits of a sum.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import torch
 import torch.nn.functional as F
@@ -17,21 +18,19 @@ from torch import Tensor, nn
 from easy_to_hard.baselines.kit.image_data import import_torchvision
 from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned
 from easy_to_hard.baselines.kit.precision import autocast
-from easy_to_hard.baselines.kit.private_training import PrivacyConfig, add_noise, clipped_sum, draw_poisson, epsilon_of
-from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
-from easy_to_hard.baselines.kit.stacked import Stacked, join
-from easy_to_hard.baselines.kit.training import require_finite
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.baselines.kit.private_training import PrivacyConfig, draw_poisson, epsilon_of, set_private_gradients
+from easy_to_hard.baselines.kit.seeds import generator_of, seeded
+from easy_to_hard.baselines.kit.small_nets import SmallConvNet
+from easy_to_hard.baselines.kit.stacked import Stacked, descend, join
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 Architecture = Literal["small", "resnet18"]
 Generators: TypeAlias = Sequence[torch.Generator]
 
-_GRID: Final = 4
-
 
 class Augment(Protocol):
-    """A defence by augmentation, applied to the batches of S nets at once."""
+    """A defense by augmentation, applied to the batches of S nets at once."""
 
     def __call__(
         self, images: Tensor, targets: Tensor, *, generators: Generators, progress: float
@@ -54,7 +53,7 @@ class VictimConfig:
     """How a victim is built and trained: SGD with Nesterov's momentum, from scratch.
 
     Attributes:
-        architecture: "small", convolutions of stride 2 without normalisation, or torchvision's "resnet18" with a first
+        architecture: "small", convolutions of stride 2 without normalization, or torchvision's "resnet18" with a first
             layer for small images and GroupNorm in place of BatchNorm, which has no per-example gradients.
         widths: channels of the layers of a small one, at least one layer.
         classes: at least 2.
@@ -87,35 +86,30 @@ class VictimConfig:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        if self.architecture not in get_args(Architecture):
-            raise ValueError(f"architecture must be one of small, resnet18, not {self.architecture!r}")
-        if not self.widths or min(self.widths) < 1:
-            raise ValueError(f"widths must be at least one, each at least 1, not {list(self.widths)}")
+        check_field(self, "architecture", self.architecture in get_args(Architecture), "one of small, resnet18")
+        check_field(self, "widths", bool(self.widths) and min(self.widths) >= 1, "at least one, each at least 1")
         for name, least in (("classes", 2), ("epochs", 1), ("batch_size", 1), ("crop", 0), ("at_once", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0 and finite, not {self.learning_rate}")
-        if any(not 0 < share < 1 for share in self.drops):
-            raise ValueError(f"drops must be between 0 and 1, not {list(self.drops)}")
+            check_field(self, name, getattr(self, name) >= least, f"at least {least}")
+        check_field(self, "learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite")
+        check_field(self, "drops", all(0 < share < 1 for share in self.drops), "between 0 and 1")
         for name in ("momentum", "weight_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be from 0 to below 1, not {getattr(self, name)}")
+            check_field(self, name, 0 <= getattr(self, name) < 1, "from 0 to below 1")
 
     def build(self, channels: int, seed: int) -> "Classifier":
         """A net before training; its weights are a function of the seed."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed_of("victim", seed))
-            body = _resnet18(channels) if self.architecture == "resnet18" else _small_body(channels, self.widths)
-            width = 512 if self.architecture == "resnet18" else self.widths[-1] * _GRID**2
-            return Classifier(body, width, self.classes)
+        with seeded("victim", seed):
+            if self.architecture == "resnet18":
+                return Classifier(_resnet18(channels), nn.Linear(512, self.classes))
+            strides = [2] * len(self.widths)
+            net = SmallConvNet(channels, self.classes, widths=self.widths, strides=strides, grid=4, he_normal=True)
+            return Classifier(net.body, net.head)
 
     def steps(self, count: int) -> int:
         """Batches in all, for a set of so many items."""
         return self.epochs * math.ceil(count / self.batch_size)
 
     def epsilon(self, count: int) -> float:
-        """Of private training on so many items (add or remove one); infinite where it is not private."""
+        """Epsilon of private training on so many items (add or remove one); infinite where it is not private."""
         if self.private is None:
             return math.inf
         return epsilon_of(
@@ -133,13 +127,13 @@ class VictimConfig:
 class Classifier(nn.Module):
     """Classes from images (B, C, H, W) float in [0, 1]: logits (B, classes)."""
 
-    def __init__(self, body: nn.Module, width: int, classes: int) -> None:
+    def __init__(self, body: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.body = body
-        self.head = nn.Linear(width, classes)
+        self.head = head
 
     def features(self, images: Tensor) -> Tensor:
-        """What the last layer sees: (B, width)."""
+        """The features (B, width) that the last layer sees."""
         found: Tensor = self.body(2 * images - 1)
         return found
 
@@ -150,15 +144,6 @@ class Classifier(nn.Module):
         return logits
 
 
-def _small_body(channels: int, widths: tuple[int, ...]) -> nn.Module:
-    layers: list[nn.Module] = []
-    for before, width in zip((channels, *widths), widths, strict=False):
-        convolution = nn.Conv2d(before, width, 3, stride=2, padding=1)
-        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-        layers += [convolution, nn.ReLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_GRID), nn.Flatten())
-
-
 def _resnet18(channels: int) -> nn.Module:
     net = import_torchvision().models.resnet18(norm_layer=lambda width: nn.GroupNorm(32, width))
     # Images of 32 pixels keep their size in the first layer, as in the usual ResNet for CIFAR.
@@ -166,29 +151,6 @@ def _resnet18(channels: int) -> nn.Module:
     net.maxpool, net.fc = nn.Identity(), nn.Identity()
     body: nn.Module = net
     return body
-
-
-@dataclass(kw_only=True)
-class _Job:
-    """The nets that are trained together, and what they are trained with."""
-
-    stacked: Stacked
-    sets: Sequence[Poisoned]
-    seeds: Sequence[int]
-    config: VictimConfig
-    augment: Augment | None
-    device: torch.device
-    images: dict[int, Tensor] = field(default_factory=dict)
-
-    def gather(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Items (S, B) of each net's own set: images float32 in [0, 1] and one-hot targets."""
-        rows = []
-        for one, indices in zip(self.sets, chosen.to(self.device), strict=True):
-            if id(one.images) not in self.images:
-                self.images[id(one.images)] = one.images.to(self.device)
-            rows.append(self.images[id(one.images)][indices])
-        labels = torch.stack([one.labels[indices] for one, indices in zip(self.sets, chosen, strict=True)])
-        return torch.stack(rows).float() / 255, F.one_hot(labels.to(self.device), self.config.classes).float()
 
 
 def train_victims(
@@ -208,7 +170,7 @@ def train_victims(
         seeds: of initial weights, batches and augmentation; nets with the same seed start from the same weights and
             see the same batches.
         config: how.
-        augment: a defence that changes batches; None for none. Private training takes one with M of 1 only.
+        augment: a defense that changes batches; None for none. Private training takes one with M of 1 only.
         device: where; on a GPU that has it forward passes run in bfloat16, except in private training.
         progress: whether to show a bar.
         title: of the bar.
@@ -221,28 +183,38 @@ def train_victims(
         raise ValueError(f"there must be a set of the same shape for each seed, not {len(sets)} for {len(seeds)}")
     parts = []
     cuts = range(0, len(sets), config.at_once)
-    total = len(cuts) * config.steps(len(sets[0]))
-    with progress_bar(total=total, desc=title, show=progress) as bar:
+    count, channels = sets[0].images.shape[:2]
+    with progress_bar(total=len(cuts) * config.steps(count), desc=title, show=progress) as bar:
         for start in cuts:
             chosen = slice(start, start + config.at_once)
-            nets = [config.build(sets[0].images.shape[1], seed) for seed in seeds[chosen]]
-            job = _Job(
-                stacked=Stacked(nets, device),
-                sets=sets[chosen],
-                seeds=seeds[chosen],
-                config=config,
-                augment=augment,
-                device=device,
-            )
-            _train(job, bar)
-            parts.append(job.stacked)
+            stacked = Stacked([config.build(channels, seed) for seed in seeds[chosen]], device)
+            gradients = _Gradients(stacked, sets[chosen], seeds[chosen], config, augment, device)
+            descend_victims(stacked, config, count, gradients.set, on_step=bar.update)
+            parts.append(stacked)
     return join(parts)
 
 
-def _train(job: _Job, bar: Any) -> None:
-    config, stacked = job.config, job.stacked
-    for weights in stacked.weights.values():
-        weights.requires_grad_()
+def descend_victims(
+    stacked: Stacked,
+    config: VictimConfig,
+    count: int,
+    backward: Callable[[int, int], Tensor],
+    *,
+    on_step: Callable[[], object],
+) -> None:
+    """Train a stack in place by SGD as `VictimConfig` says.
+
+    Args:
+        stacked: victims.
+        config: how.
+        count: items of an epoch.
+        backward: (epoch, number of the batch in it) -> as in `descend`.
+        on_step: called after each step.
+
+    Raises:
+        RuntimeError: a loss is no longer finite.
+    """
+    per_epoch = math.ceil(count / config.batch_size)
     optimizer = torch.optim.SGD(
         stacked.weights.values(),
         lr=config.learning_rate,
@@ -250,49 +222,103 @@ def _train(job: _Job, bar: Any) -> None:
         weight_decay=config.weight_decay,
         nesterov=config.momentum > 0,
     )
-    count = len(job.sets[0])
-    per_epoch = math.ceil(count / config.batch_size)
-    for epoch in range(config.epochs):
-        batches = [generator_of("batches", seed, epoch) for seed in job.seeds]
-        draws = [generator_of("augment", seed, epoch) for seed in job.seeds]
-        orders = torch.stack([torch.randperm(count, generator=one) for one in batches])
-        optimizer.param_groups[0]["lr"] = config.rate_at(epoch)
-        for number in range(per_epoch):
-            optimizer.zero_grad()
-            share = (epoch + number / per_epoch) / config.epochs
-            if config.private is None:
-                chosen = orders[:, number * config.batch_size : (number + 1) * config.batch_size]
-                loss = _backward(job, chosen, draws, share)
-            else:
-                loss = _private_backward(job, config.private, batches, draws, share)
-            optimizer.step()
-            bar.update()
-        require_finite("loss", float(loss), (epoch + 1) * per_epoch - 1)
-    for weights in stacked.weights.values():
-        weights.requires_grad_(False)
+    descend(
+        stacked.weights,
+        optimizer,
+        lambda step: backward(*divmod(step, per_epoch)),
+        steps=config.steps(count),
+        rate_at=lambda step: config.rate_at(step // per_epoch),
+        check_every=per_epoch,
+        on_step=on_step,
+    )
 
 
-def _batch(job: _Job, chosen: Tensor, draws: Generators, share: float) -> tuple[Tensor, Tensor]:
-    """Augmented images (S, M, B, C, H, W) and targets (S, M, B, K) of items (S, B)."""
-    images, targets = job.gather(chosen)
-    images = crop_and_flip(images, job.config.crop, job.config.flip, draws)
-    if job.augment is None:
-        return images[:, None], targets[:, None]
-    return job.augment(images, targets, generators=draws, progress=share)
+def set_gradients(stacked: Stacked, images: Tensor, targets: Tensor) -> Tensor:
+    """Leave the gradients of a batch in the weights of a stack; an item counts by its draw of the highest loss.
 
+    Args:
+        stacked: S victims.
+        images: (S, M, B, C, H, W) float32 in [0, 1], M draws of B items.
+        targets: (S, M, B, K) float32, soft.
 
-def _backward(job: _Job, chosen: Tensor, draws: Generators, share: float) -> Tensor:
-    images, targets = _batch(job, chosen, draws, share)
+    Returns:
+        the sum of the nets' losses, ().
+    """
 
     def loss_of(weights: Any, images: Tensor, targets: Tensor) -> Tensor:
-        logits = job.stacked.call(weights, images.flatten(0, 1))
+        logits = stacked.call(weights, images.flatten(0, 1))
         return worst_of_draws(soft_losses(logits, targets.flatten(0, 1)).view(targets.shape[:2]))
 
-    with autocast(job.device, "auto" if job.device.type == "cuda" else "float32"):
-        losses = job.stacked.map(loss_of, images, targets)
+    with autocast(images.device, "auto" if images.device.type == "cuda" else "float32"):
+        losses = stacked.map(loss_of, images, targets)
     losses.sum().backward()
     total: Tensor = losses.detach().sum()
     return total
+
+
+def generators_by_epoch(purpose: str, seeds: Sequence[int]) -> Callable[[int], Generators]:
+    """Epoch -> a generator for each seed, which goes on through the epoch; epochs are asked for in order."""
+    return lru_cache(maxsize=1)(lambda epoch: [generator_of(purpose, seed, epoch) for seed in seeds])
+
+
+class _Gradients:
+    """The steps of nets that are trained together, each on its own set."""
+
+    def __init__(
+        self,
+        stacked: Stacked,
+        sets: Sequence[Poisoned],
+        seeds: Sequence[int],
+        config: VictimConfig,
+        augment: Augment | None,
+        device: torch.device,
+    ) -> None:
+        self._stacked, self._config, self._augment = stacked, config, augment
+        self._device, self._count = device, len(sets[0])
+        moved = {id(one.images): one.images.to(device) for one in sets}
+        self._images = [moved[id(one.images)] for one in sets]
+        self._labels = [one.labels for one in sets]
+        self._draws = generators_by_epoch("augment", seeds)
+        self._choices = generators_by_epoch("batches", seeds)
+        self._order = lru_cache(maxsize=1)(self._shuffle)
+
+    def _shuffle(self, epoch: int) -> Tensor:
+        """Each net's items in its own order, (S, N) int64."""
+        return torch.stack([torch.randperm(self._count, generator=one) for one in self._choices(epoch)])
+
+    def set(self, epoch: int, number: int) -> Tensor:
+        """Leave the gradients of a batch in the weights; see `descend`."""
+        config = self._config
+        # Drawn before all else of an epoch, in private training too.
+        order = self._order(epoch)
+        if config.private is None:
+            chosen = order[:, number * config.batch_size : (number + 1) * config.batch_size]
+            return set_gradients(self._stacked, *self._take(chosen, epoch, number))
+        choices = self._choices(epoch)
+        chosen, taken = draw_poisson(self._count, min(1.0, config.batch_size / self._count), choices)
+        images, targets = self._take(chosen, epoch, number)
+        if images.shape[1] > 1:
+            raise ValueError("private training takes one draw of each item, not the highest loss of several")
+
+        def loss_of(weights: Any, image: Tensor, target: Tensor) -> Tensor:
+            return soft_losses(self._stacked.call(weights, image[None]), target[None]).sum()
+
+        items, expected = (images[:, 0], targets[:, 0]), config.batch_size
+        return set_private_gradients(
+            self._stacked, loss_of, items, taken, config.private, expected=expected, generators=choices
+        )
+
+    def _take(self, chosen: Tensor, epoch: int, number: int) -> tuple[Tensor, Tensor]:
+        """Items (S, B) of each net's set, augmented: images (S, M, B, C, H, W) and targets (S, M, B, K)."""
+        config, draws = self._config, self._draws(epoch)
+        rows = [own[indices] for own, indices in zip(self._images, chosen.to(self._device), strict=True)]
+        labels = torch.stack([own[indices] for own, indices in zip(self._labels, chosen, strict=True)])
+        targets = F.one_hot(labels.to(self._device), config.classes).float()
+        images = crop_and_flip(torch.stack(rows).float() / 255, config.crop, config.flip, draws)
+        if self._augment is None:
+            return images[:, None], targets[:, None]
+        done = (epoch + number / math.ceil(self._count / config.batch_size)) / config.epochs
+        return self._augment(images, targets, generators=draws, progress=done)
 
 
 def soft_losses(logits: Tensor, targets: Tensor) -> Tensor:
@@ -303,28 +329,6 @@ def soft_losses(logits: Tensor, targets: Tensor) -> Tensor:
 def worst_of_draws(losses: Tensor) -> Tensor:
     """MaxUp's loss (arXiv 2002.09024): (M, B) losses of M draws of B items -> the mean of each item's highest."""
     return losses.amax(0).mean()
-
-
-def _private_backward(
-    job: _Job, private: PrivacyConfig, batches: Generators, draws: Generators, share: float
-) -> Tensor:
-    """Set the gradients to private ones; gives the sum of what the nets' gradients weigh, to see that it is finite."""
-    count = len(job.sets[0])
-    chosen, taken = draw_poisson(count, min(1.0, job.config.batch_size / count), batches)
-    images, targets = _batch(job, chosen, draws, share)
-    if images.shape[1] > 1:
-        raise ValueError("private training takes one draw of each item, not the highest loss of several")
-
-    def loss_of(weights: Any, image: Tensor, target: Tensor) -> Tensor:
-        return soft_losses(job.stacked.call(weights, image[None]), target[None]).sum()
-
-    def sums_of(weights: Any, images: Tensor, targets: Tensor, taken: Tensor) -> dict[str, Tensor]:
-        return clipped_sum(loss_of, weights, (images, targets), taken, private.clip)
-
-    sums = job.stacked.map(sums_of, images[:, 0], targets[:, 0], taken.to(job.device))
-    for name, gradient in add_noise(sums, private, job.config.batch_size, batches).items():
-        job.stacked.weights[name].grad = gradient.detach()
-    return torch.stack([weights.detach().sum() for weights in job.stacked.weights.values()]).sum()
 
 
 def crop_and_flip(images: Tensor, crop: int, flip: bool, generators: Generators) -> Tensor:

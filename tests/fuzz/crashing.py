@@ -237,7 +237,7 @@ def main() -> None:
     """See the module."""
     way, cases, folder, points = sys.argv[1:]
     import easy_to_hard.baselines.deep_thinking.training_run
-    import easy_to_hard.baselines.dp_instahide.puzzles
+    import easy_to_hard.baselines.dp_instahide.on_puzzles
     import easy_to_hard.cli  # noqa: F401  # loaded once, before the forks
 
     for case in cases.split(","):

@@ -1,8 +1,8 @@
-"""Poisoned sets of images, and how far an attack got: what evaluations of defences against poisoning share.
+"""Poisoned sets of images, and how far an attack got: what evaluations of defenses against poisoning share.
 
-Patch backdoors are here, attacks that optimise their poisons in `poison_crafting`, the nets that fall victim in
-`victims`, and private training with its accountant in `private_training`. Images are uint8 throughout: a poison is
-always one that can be stored as an image.
+Patch backdoors are here, attacks that optimize their poisons in `crafting`, the nets that fall victim in `kit.victims`,
+and private training with its accountant in `kit.private_training`. Images are uint8 throughout: a poison is always one
+that can be stored as an image.
 """
 
 from collections.abc import Sequence
@@ -143,7 +143,7 @@ def patch_backdoor(
 
 
 def check_budget(share: float) -> None:
-    """See that a share of poisons is one.
+    """Check that a share of poisons is one.
 
     Raises:
         ValueError: it is not above 0 and at most 1.
@@ -179,11 +179,6 @@ class AttackSuccess:
     rates: tuple[float, ...]
     unpoisoned: tuple[float, ...]
     num_items: int
-
-    @property
-    def differences(self) -> tuple[float, ...]:
-        """Of each poisoned net the rate less that of the clean net of the same seed: what the poison did, [-1, 1]."""
-        return tuple(rate - other for rate, other in zip(self.rates, self.unpoisoned, strict=True))
 
 
 def attack_success(predicted: Tensor, unpoisoned: Tensor, target: int) -> AttackSuccess:

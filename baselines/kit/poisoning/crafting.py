@@ -1,4 +1,4 @@
-"""Poisons that are optimised: gradient matching and feature collision, as arXiv 2011.09527 attacks its defences.
+"""Poisons that are optimized: gradient matching and feature collision, as arXiv 2011.09527 attacks its defenses.
 
 Both take items of the class that the target is to be given, leave their labels, and change their pixels by no more
 than a bound, so that a net which is trained on them from scratch takes the one target item for that class.
@@ -15,7 +15,7 @@ from torch import Tensor
 from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned, check_budget, choose_items
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.stacked import Stacked
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 Crafting = Literal["gradient_matching", "feature_collision"]
 
@@ -25,7 +25,7 @@ _DROPS: Final = (1 / 2.667, 1 / 1.6, 1 / 1.142)
 
 @dataclass(frozen=True, kw_only=True)
 class CraftConfig:
-    """How poisons are optimised: signed Adam, as in gradient matching (arXiv 2009.02276).
+    """How poisons are optimized: signed Adam, as in gradient matching (arXiv 2009.02276).
 
     Attributes:
         method: "gradient_matching" or "feature_collision".
@@ -46,15 +46,11 @@ class CraftConfig:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        if self.method not in get_args(Crafting):
-            raise ValueError(f"method must be one of {', '.join(get_args(Crafting))}, not {self.method!r}")
-        if not 1 <= self.bound <= 255:
-            raise ValueError(f"bound must be from 1 to 255, not {self.bound}")
+        check_field(self, "method", self.method in get_args(Crafting), f"one of {', '.join(get_args(Crafting))}")
+        check_field(self, "bound", 1 <= self.bound <= 255, "from 1 to 255")
         for name in ("steps", "restarts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not self.step_size > 0:
-            raise ValueError(f"step_size must be above 0, not {self.step_size}")
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        check_field(self, "step_size", self.step_size > 0, "above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +106,7 @@ def craft_poisons(
     base = train.images[chosen].to(device).float() / 255
     objective = OBJECTIVES[config.method](surrogate, image.to(device).float() / 255, intended)
     loss, best = min(
-        (_optimise(objective, base, config, generator_of("craft", seed, number)) for number in range(config.restarts)),
+        (_optimize(objective, base, config, generator_of("craft", seed, number)) for number in range(config.restarts)),
         key=lambda found: found[0],
     )
     images = train.images.clone()
@@ -121,7 +117,7 @@ def craft_poisons(
     return Targeted(train=changed, image=image[None], intended=intended, loss=loss)
 
 
-def _optimise(
+def _optimize(
     objective: Objective, base: Tensor, config: CraftConfig, generator: torch.Generator
 ) -> tuple[float, Tensor]:
     """The loss at the end, and poisons (P, C, H, W) within the bound and in [0, 1]."""

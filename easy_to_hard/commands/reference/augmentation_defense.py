@@ -1,29 +1,32 @@
 """`easy-to-hard reference augmentation-defense`."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from tyro.conf import arg
 
-from easy_to_hard.commands.nets import Device, Quiet
-from easy_to_hard.commands.reference.method import begin, finish, require_known
+from easy_to_hard.commands.reference.method import MethodCommand, refuse_others, require_known
 
 if TYPE_CHECKING:
-    from easy_to_hard.scores.reference import ReferenceResult
+    from easy_to_hard.baselines.augmentation_defense.recipes import ImageRecipe, PuzzleRecipe
+    from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 
 _TASKS: Final = ("mazes", "prefix_sums")
 _IMAGES: Final = ("mnist", "cifar10")
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentationDefense:
+class AugmentationDefense(MethodCommand):
     """Strong augmentation against poisoning and backdoors (arXiv 2011.09527).
 
-    On images it poisons a training set, trains nets on it under each defence, and measures how often the attacker
-    gets what it wants and what the defence costs. On mazes and prefix sums a backdoor is planted in easy puzzles, and
+    On images it poisons a training set, trains nets on it under each defense, and measures how often the attacker
+    gets what it wants and what the defense costs. On mazes and prefix sums a backdoor is planted in easy puzzles, and
     tried on harder ones with more iterations. A run that was stopped goes on when the same command is given again.
     """
+
+    METHOD: ClassVar[str] = "augmentation_defense"
 
     preset: Annotated[
         str, arg(help="smoke (a minute or two), small (minutes) or, of images, paper (days on a GPU)")
@@ -59,67 +62,35 @@ class AugmentationDefense:
     out: Annotated[
         Path | None, arg(help="the folder of the run; by default runs/augmentation-defense-DATA[-ATTACK]-PRESET")
     ] = None
-    device: Device = "cpu"
-    threads: Annotated[int, arg(help="of a CPU; the small nets gain little by more than one")] = 1
-    quiet: Quiet = False
 
-    def run(self) -> int:
-        """Attack, defend, write the result, say what came out."""
+    def recipe(self) -> "ImageRecipe | PuzzleRecipe":
+        """See `MethodCommand`."""
         require_known("data", self.data, (*_IMAGES, *_TASKS))
-        attack = self.attack or ("backdoor" if self.data in _IMAGES else "")
-        with begin(self.out, "augmentation-defense", self.data, attack, self.preset, threads=self.threads) as out:
-            return finish(self._on_images(attack, out) if self.data in _IMAGES else self._on_task(out), out)
+        return self._image_recipe() if self.data in _IMAGES else self._puzzle_recipe()
 
-    def _on_images(self, attack: str, out: Path) -> "ReferenceResult":
-        from dataclasses import replace
+    def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:
+        """The attack too, where it was given or is of images."""
+        return recipe.data, self.attack or ("backdoor" if self.data in _IMAGES else ""), recipe.preset
 
-        from easy_to_hard.baselines.augmentation_defense.images import run_on_images
-        from easy_to_hard.baselines.augmentation_defense.recipes import get_recipe
+    def _image_recipe(self) -> "ImageRecipe":
+        from easy_to_hard.baselines.augmentation_defense.recipes import get_image_recipe
 
-        if self.steps is not None:
-            raise ValueError(f"--steps is of tasks, not of images, where it was given as {self.steps}")
-        changes = self._given("keys", "train_images")
-        return run_on_images(
-            replace(get_recipe(self.preset, self.data, attack), **changes),
-            self.preset,
-            self.data,
-            self.data_root,
-            out,
-            download=self.download,
-            device=self.device,
-            progress=not self.quiet,
+        refuse_others("tasks", {"steps": self.steps})
+        recipe = get_image_recipe(self.preset, self.data, self.attack or "backdoor")
+        return replace(recipe, data_root=self.data_root, download=self.download, **self._given("keys", "train_images"))
+
+    def _puzzle_recipe(self) -> "PuzzleRecipe":
+        from easy_to_hard.baselines.augmentation_defense.recipes import get_puzzle_recipe
+
+        refuse_others("images", {"keys": self.keys, "train-images": self.train_images})
+        recipe = get_puzzle_recipe(self.preset, self.data)
+        steps = recipe.training.steps if self.steps is None else self.steps
+        return replace(
+            recipe,
+            trigger=self.attack or recipe.trigger,
+            training=replace(recipe.training, steps=steps),
+            **self._given(),
         )
-
-    def _on_task(self, out: Path) -> "ReferenceResult":
-        from dataclasses import replace
-
-        from easy_to_hard.baselines.augmentation_defense.solver_recipes import get_solver_recipe
-        from easy_to_hard.baselines.augmentation_defense.solving import run_on_task
-        from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
-
-        for name in ("keys", "train_images"):
-            if getattr(self, name) is not None:
-                flag = name.replace("_", "-")
-                raise ValueError(f"--{flag} is of images, not of tasks, where it was given as {getattr(self, name)}")
-        recipe = get_solver_recipe(self.preset, self.data)
-        changes = self._given()
-        if self.attack:
-            changes["trigger"] = self.attack
-        if self.steps is not None:
-            changes["training"] = replace(recipe.training, steps=self.steps)
-        recipe = replace(recipe, **changes)
-        solvers = {
-            recall: RecurrentSolvers(
-                task=self.data,
-                width=recipe.width,
-                recall=recall,
-                max_iterations=recipe.max_iterations,
-                patch=recipe.patch,
-                shipped=recipe.fine_tuned,
-            )
-            for recall in recipe.recall
-        }
-        return run_on_task(recipe, self.preset, solvers, out, device=self.device, progress=not self.quiet)
 
     def _given(self, *names: str) -> dict[str, Any]:
         """Settings that stand in for the preset's."""

@@ -2,22 +2,21 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from tyro.conf import arg
 
-from easy_to_hard.commands.nets import Device, Quiet
-from easy_to_hard.commands.reference.method import begin, finish, require_known
+from easy_to_hard.commands.reference.method import MethodCommand, refuse_others, require_known
 
 if TYPE_CHECKING:
-    from easy_to_hard.scores.reference import ReferenceResult
+    from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe, PuzzleRecipe
 
 _PUZZLES: Final = ("mazes", "prefix_sums")
 _IMAGES: Final = ("mnist", "cifar10")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DpInstaHide:
+class DpInstaHide(MethodCommand):
     """DP-InstaHide (arXiv 2103.02079): mix k records, add Laplace noise of scale b, and count what it gives away.
 
     On images it measures what is left of a backdoor and of accuracy over the grid of k and b, beside noise alone,
@@ -25,6 +24,8 @@ class DpInstaHide:
     --account prints a guarantee and does nothing else. A run that was stopped goes on when the same command is given
     again.
     """
+
+    METHOD: ClassVar[str] = "dp_instahide"
 
     preset: Annotated[str, arg(help="smoke (under a minute), small (minutes) or paper (days on a GPU)")] = "smoke"
     data: Annotated[str, arg(help="images: mnist or cifar10; puzzles: mazes or prefix_sums")] = "mnist"
@@ -38,63 +39,37 @@ class DpInstaHide:
     seeds: Annotated[tuple[int, ...], arg(help="one run each, by default the preset's")] = ()
     budget: Annotated[float | None, arg(help="share of the images that is poisoned, by default the preset's")] = None
     out: Annotated[Path | None, arg(help="the folder of the run; by default runs/dp-instahide-DATA-PRESET")] = None
-    device: Device = "cpu"
-    threads: Annotated[int, arg(help="of a CPU; the small nets gain nothing by more than one")] = 1
     account: Annotated[bool, arg(help="print epsilon for one --k and --b, --n, --diameter and --releases")] = False
     n: Annotated[int, arg(help="of --account: records")] = 50_000
     diameter: Annotated[float, arg(help="of --account: largest L1 distance of two records with their labels")] = 1.0
     releases: Annotated[int | None, arg(help="of --account: M, by default as many as records")] = None
     delta: Annotated[float, arg(help="of advanced composition")] = 1e-5
-    quiet: Quiet = False
 
     def run(self) -> int:
         """Print a guarantee; or train, attack, write the result and say what came out."""
-        if self.account:
-            return self._account()
+        return self._account() if self.account else super().run()
+
+    def recipe(self) -> "ImageRecipe | PuzzleRecipe":
+        """See `MethodCommand`."""
+        from easy_to_hard.baselines.dp_instahide.recipes import get_image_recipe, get_puzzle_recipe
+
         require_known("data", self.data, (*_IMAGES, *_PUZZLES))
-        with begin(self.out, "dp-instahide", self.data, self.preset, threads=self.threads) as out:
-            return finish(self._on_images(out) if self.data in _IMAGES else self._on_puzzles(out), out)
+        given = {"mix_counts": self.k, "noise_scales": self.b, "seeds": self.seeds}
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value} | {"delta": self.delta}
+        if self.data in _PUZZLES:
+            refuse_others("images", {"budget": self.budget})
+            return replace(get_puzzle_recipe(self.preset, self.data), **changes)
+        if self.budget is not None:
+            changes["budget"] = self.budget
+        recipe = get_image_recipe(self.preset, self.data)
+        return replace(recipe, data_root=self.data_root, download=self.download, **changes)
 
     def _account(self) -> int:
-        from easy_to_hard.baselines.dp_instahide.accountant import Account, Mixing
+        from easy_to_hard.baselines.dp_instahide.accountant import Account, MixingMechanism
 
         if len(self.k) != 1 or len(self.b) != 1:
             raise ValueError(f"--account needs one --k and one --b, not {list(self.k)} and {list(self.b)}")
-        mixing = Mixing(records=self.n, mix_count=self.k[0], noise_scale=self.b[0], diameter=self.diameter)
+        mixing = MixingMechanism(records=self.n, mix_count=self.k[0], noise_scale=self.b[0], diameter=self.diameter)
         releases = self.n if self.releases is None else self.releases
         print(Account(mixing=mixing, releases=releases, delta=self.delta).describe())
         return 0
-
-    def _changes(self) -> dict[str, Any]:
-        """What was given in place of the preset's."""
-        given = {"mix_counts": self.k, "noise_scales": self.b, "seeds": self.seeds}
-        return {name: value for name, value in given.items() if value} | {"delta": self.delta}
-
-    def _on_images(self, out: Path) -> "ReferenceResult":
-        from easy_to_hard.baselines.dp_instahide.images import run_on_images
-        from easy_to_hard.baselines.dp_instahide.recipes import image_recipe
-
-        budget: dict[str, Any] = {} if self.budget is None else {"budget": self.budget}
-        return run_on_images(
-            replace(image_recipe(self.preset), **self._changes(), **budget),
-            preset=self.preset,
-            data=self.data,
-            data_root=self.data_root,
-            download=self.download,
-            device=self.device,
-            out=out,
-            progress=not self.quiet,
-        )
-
-    def _on_puzzles(self, out: Path) -> "ReferenceResult":
-        from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
-        from easy_to_hard.baselines.dp_instahide.puzzles import run_on_puzzles
-        from easy_to_hard.baselines.dp_instahide.recipes import puzzle_recipe
-
-        if self.budget is not None:
-            raise ValueError(f"--budget is of poisoned images; {self.data} are not poisoned here, so not {self.budget}")
-        recipe = replace(puzzle_recipe(self.data, self.preset), **self._changes())
-        solvers = RecurrentSolvers(
-            task=self.data, width=recipe.width, max_iterations=recipe.max_iterations, patch=recipe.patch
-        )
-        return run_on_puzzles(recipe, solvers, preset=self.preset, device=self.device, out=out, progress=not self.quiet)

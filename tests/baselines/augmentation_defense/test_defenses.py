@@ -9,7 +9,6 @@ from easy_to_hard.baselines.augmentation_defense.defenses import (
     Cutout,
     MaxUp,
     Mixup,
-    check_defenses,
 )
 from easy_to_hard.baselines.kit.victims import crop_and_flip, soft_losses, worst_of_draws
 
@@ -61,7 +60,7 @@ def test_cutmix_shares_the_label_by_the_area_that_was_pasted() -> None:
     assert torch.equal(same[:, 0], targets)
 
 
-def test_cutout_hides_the_mean_colour() -> None:
+def test_cutout_hides_the_mean_color() -> None:
     images, targets = a_batch(side=32)
     cut, same = Cutout()(images, targets, generators=generators(0, 5), progress=0.0)
     assert torch.equal(same[:, 0], targets)
@@ -112,10 +111,3 @@ def test_crops_shift_and_flips_mirror() -> None:
     for one, other in zip(cropped.flatten(0, 1), (images + 1).flatten(0, 1), strict=True):
         padded = torch.nn.functional.pad(other, (2, 2, 2, 2))
         assert any(torch.equal(one, padded[:, i : i + 12, j : j + 12]) for i in range(5) for j in range(5))
-
-
-def test_defenses_are_checked() -> None:
-    with pytest.raises(ValueError, match="unknown defense 'prayer': choose from none, mixup"):
-        check_defenses(("none", "prayer"))
-    with pytest.raises(ValueError, match="defenses must be at least one, and each another"):
-        check_defenses(("none", "none"))

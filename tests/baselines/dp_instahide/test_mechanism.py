@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from easy_to_hard.baselines.dp_instahide.auditing import (
+from easy_to_hard.baselines.dp_instahide.audit import (
     Audit,
     clopper_pearson_lower,
     epsilon_bound,

@@ -4,30 +4,38 @@ A prefix sum of an average is no average of prefix sums, and a maze under anothe
 fixed set of releases and tested on puzzles as they are, of the trained difficulty and a harder one.
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.dp_instahide.accountant import noise_for, puzzle_diameter
-from easy_to_hard.baselines.dp_instahide.measuring import METHOD, grouped, guarantee, result_of
-from easy_to_hard.baselines.dp_instahide.mechanism import Cell, choose_records, make_grid, release
+from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
+from easy_to_hard.baselines.dp_instahide.accountant import puzzle_diameter
+from easy_to_hard.baselines.dp_instahide.claims import claims
+from easy_to_hard.baselines.dp_instahide.measurements import (
+    POSITIONS,
+    SOLVE_RATE,
+    SOLVE_RATE_SEEDS,
+    cell_condition,
+    grouped,
+    guarantee,
+)
+from easy_to_hard.baselines.dp_instahide.mechanism import Cell, choose_records, release
 from easy_to_hard.baselines.dp_instahide.pictures import draw_puzzles
-from easy_to_hard.baselines.dp_instahide.puzzle_claims import puzzle_claims
 from easy_to_hard.baselines.dp_instahide.recipes import PuzzleRecipe
-from easy_to_hard.baselines.dp_instahide.stages import Row, Stages
+from easy_to_hard.baselines.kit.evaluation import result_of, save_picture
 from easy_to_hard.baselines.kit.precision import get_device
-from easy_to_hard.baselines.kit.puzzles import Puzzles, Solvers, make_puzzles, position_accuracy, solved
+from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles, position_accuracy, solved
+from easy_to_hard.baselines.kit.run_folder import Row, RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.statistics import SHARE, of_share, over_seeds
 from easy_to_hard.baselines.kit.training import Loop, LoopConfig
-from easy_to_hard.plotting import save_figure
 from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 QUESTION: Final = (
@@ -35,9 +43,6 @@ QUESTION: Final = (
     "puzzles with noise of scale b, and what epsilon is that?"
 )
 PICTURE: Final = "grid.png"
-SOLVE_RATE: Final = "solve rate"
-SOLVE_RATE_SEEDS: Final = "solve rate over seeds"
-POSITIONS: Final = "position accuracy"
 
 _SCORED_AT_ONCE: Final = 100
 
@@ -79,62 +84,36 @@ def release_puzzles(items: Puzzles, cell: Cell, *, releases: int, seed: int) -> 
     return ReleasedPuzzles(inputs=inputs, answers=answers)
 
 
-def run_on_puzzles(
-    recipe: PuzzleRecipe, solvers: Solvers, *, preset: str, device: str, out: Path, progress: bool
-) -> ReferenceResult:
-    """Train a net on the releases of each cell and seed, and test it.
+def run_on_puzzles(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+    """Train a net on the releases of each cell and seed, and test it; see `Baseline.run`.
 
-    A run that was stopped goes on in its folder `out`, which also gets the picture `PICTURE` where matplotlib is
-    installed. Writing the result is the caller's; `solvers` makes nets of the recipe's width and so on.
-
-    Raises:
-        ValueError, RuntimeError, OSError: one line on what is wrong with settings or folder.
+    The folder gets a file for each net's figures, the nets and, where matplotlib is installed, the picture `PICTURE`.
     """
     where = get_device(device)
-    items = make_puzzles(recipe.task, recipe.difficulty, recipe.train_items)
+    items = make_puzzles(recipe.data, recipe.difficulty, recipe.train_items)
     diameter = puzzle_diameter(items.inputs.shape[1], items.targets[0].numel())
-    stages = Stages(out, {**recipe.settings(), "device": device, "method": METHOD})
+    cells = recipe.cells(recipe.train_items, diameter)
     tests = [
-        (difficulty, iterations, make_puzzles(recipe.task, difficulty, recipe.test_items, split="test").to(where))
+        (difficulty, iterations, make_puzzles(recipe.data, difficulty, recipe.test_items, split="test").to(where))
         for difficulty, iterations in recipe.test
     ]
+    kept = RunFolder(folder, {**recipe.seed_settings(), "device": where.type})
     rows: list[Row] = []
-    cells = puzzle_cells(recipe, diameter)
     for seed, cell in product(recipe.seeds, cells):
-        name = f"seed{seed}-k{cell.mix_count}-b{cell.noise_scale:.4f}"
-        job = _Job(recipe=recipe, solvers=solvers, cell=cell, seed=seed, device=where, folder=out / "nets" / name)
-        rows += stages.get(name, partial(_rows_of_net, job, items.to(where), tests, progress))
-    measurements = tuple(puzzle_measurements(rows, recipe, diameter))
+        job = _Job(recipe=recipe, cell=cell, seed=seed, device=where, folder=kept, progress=progress)
+        rows += kept.rows(job.name, partial(_rows_of_net, job, items.to(where), tests))
     result = result_of(
+        "dp_instahide",
+        recipe,
+        kept,
         question=QUESTION,
-        preset=preset,
-        data=recipe.task,
-        seeds=recipe.seeds,
         device=device,
-        seconds=stages.seconds,
-        settings={**recipe.settings(), "diameter": diameter, "releases": recipe.train_items},
-        measurements=measurements,
-        claims=puzzle_claims(measurements, recipe.difficulty),
+        measurements=puzzle_measurements(rows, recipe, cells, diameter),
+        claims=claims,
+        more={"diameter": diameter, "releases": recipe.train_items},
     )
-    # Pictures are an extra, and so is what draws them.
-    with contextlib.suppress(ImportError):
-        save_figure(draw_puzzles(result, SOLVE_RATE_SEEDS), out / PICTURE)
+    save_picture(lambda: draw_puzzles(result), folder / PICTURE)
     return result
-
-
-def puzzle_cells(recipe: PuzzleRecipe, diameter: float) -> tuple[Cell, ...]:
-    """The grid, and last the largest k with so much noise that the guarantee is one."""
-    grid = make_grid(recipe.mix_counts, recipe.noise_scales, recipe.train_items)
-    most = max(cell.mix_count for cell in grid)
-    enough = noise_for(
-        recipe.epsilon,
-        records=recipe.train_items,
-        mix_count=most,
-        diameter=diameter,
-        releases=recipe.train_items,
-        delta=recipe.delta,
-    )
-    return (*grid, Cell(mix_count=most, noise_scale=enough))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,16 +121,27 @@ class _Job:
     """A net to train."""
 
     recipe: PuzzleRecipe
-    solvers: Solvers
     cell: Cell
     seed: int
     device: torch.device
-    folder: Path
+    folder: RunFolder
+    progress: bool
+
+    @property
+    def name(self) -> str:
+        return f"seed{self.seed}-k{self.cell.mix_count}-b{self.cell.noise_scale:.4f}"
+
+    @property
+    def solvers(self) -> RecurrentSolvers:
+        recipe = self.recipe
+        return RecurrentSolvers(
+            task=recipe.data, width=recipe.width, max_iterations=recipe.max_iterations, patch=recipe.patch
+        )
 
 
-def _rows_of_net(job: _Job, items: Puzzles, tests: Sequence[tuple[int, int, Puzzles]], progress: bool) -> list[Row]:
+def _rows_of_net(job: _Job, items: Puzzles, tests: Sequence[tuple[int, int, Puzzles]]) -> list[Row]:
     released = release_puzzles(items, job.cell, releases=job.recipe.train_items, seed=job.seed)
-    net = _train(job, released, progress)
+    net = _train(job, released)
     rows = []
     for difficulty, iterations, puzzles in tests:
         right, positions = score(job.solvers, net, puzzles, iterations)
@@ -161,13 +151,13 @@ def _rows_of_net(job: _Job, items: Puzzles, tests: Sequence[tuple[int, int, Puzz
     return rows
 
 
-def _train(job: _Job, released: ReleasedPuzzles, progress: bool) -> nn.Module:
-    recipe, seed = job.recipe, job.seed
+def _train(job: _Job, released: ReleasedPuzzles) -> nn.Module:
+    recipe, seed, solvers = job.recipe, job.seed, job.solvers
 
     def loss_at(net: nn.Module, step: int) -> Tensor:
         rng = generator_of("puzzle batch", seed, step)
         rows = torch.randint(len(released), (recipe.batch_size,), generator=rng)
-        return job.solvers.training_loss(net, released.draw(rows, rng), seed=seed, step=step)
+        return solvers.training_loss(net, released.draw(rows, rng), seed=seed, step=step)
 
     config = LoopConfig(
         steps=recipe.steps,
@@ -177,14 +167,16 @@ def _train(job: _Job, released: ReleasedPuzzles, progress: bool) -> nn.Module:
         ema_decay=0.0,
         seed=seed,
     )
-    settings: Mapping[str, Any] = {**recipe.settings(), "k": job.cell.mix_count, "b": repr(job.cell.noise_scale)}
-    loop = Loop(job.solvers.build(seed).to(job.device), loss_at, config, settings)
-    loop.run(job.folder, progress=progress)
+    settings = {**job.folder.settings, "k": job.cell.mix_count, "b": repr(job.cell.noise_scale)}
+    loop = Loop(solvers.build(seed).to(job.device), loss_at, config, settings)
+    started = time.perf_counter()
+    report = loop.run(job.folder.path / "nets" / job.name, progress=job.progress)
+    job.folder.credit(max(0.0, report.seconds - (time.perf_counter() - started)))
     return loop.net.eval()
 
 
 @torch.no_grad()
-def score(solvers: Solvers, net: nn.Module, puzzles: Puzzles, iterations: int) -> tuple[int, float]:
+def score(solvers: RecurrentSolvers, net: nn.Module, puzzles: Puzzles, iterations: int) -> tuple[int, float]:
     """How many puzzles are solved whole, and the mean share of positions that are right."""
     right, positions = 0, 0.0
     for start in range(0, len(puzzles), _SCORED_AT_ONCE):
@@ -195,7 +187,9 @@ def score(solvers: Solvers, net: nn.Module, puzzles: Puzzles, iterations: int) -
     return right, positions / len(puzzles)
 
 
-def puzzle_measurements(rows: Sequence[Row], recipe: PuzzleRecipe, diameter: float) -> Iterator[Measurement]:
+def puzzle_measurements(
+    rows: Sequence[Row], recipe: PuzzleRecipe, cells: Sequence[Cell], diameter: float
+) -> Iterator[Measurement]:
     """Solve rate and position accuracy of each cell at each difficulty, and each cell's guarantee."""
     for condition, found in grouped(rows, ("k", "b", "difficulty", "iterations")).values():
         total, count = sum(row["items"] for row in found), found[0]["items"]
@@ -205,6 +199,5 @@ def puzzle_measurements(rows: Sequence[Row], recipe: PuzzleRecipe, diameter: flo
         yield over_seeds(SOLVE_RATE_SEEDS, rates, unit=SHARE, condition=condition, num_items=count)
         positions = [row["positions"] for row in found]
         yield over_seeds(POSITIONS, positions, unit=SHARE, condition=condition, num_items=count)
-    for cell in puzzle_cells(recipe, diameter):
-        condition = {"k": cell.mix_count, "b": round(cell.noise_scale, 4)}
-        yield from guarantee(cell, condition, recipe.train_items, diameter, recipe.train_items, recipe.delta)
+    for cell in cells:
+        yield from guarantee(cell, cell_condition(cell), recipe.train_items, diameter, recipe.train_items, recipe.delta)

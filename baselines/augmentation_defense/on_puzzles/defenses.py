@@ -1,4 +1,4 @@
-"""Defences by augmentation where the answer is a class at each position of a puzzle.
+"""Defenses by augmentation where the answer is a class at each position of a puzzle.
 
 They are label-safe where they can be: a version of a puzzle is learned with an answer that is right for it. Mixup is
 not: the prefix sums of an average are no average of prefix sums.
@@ -36,7 +36,7 @@ class Term:
 
 
 Versions: TypeAlias = Sequence[Sequence[Term]]
-"""Of each draw its terms: an item's loss is the highest over the draws of the weighted sum over the terms."""
+"""The terms of each draw: an item's loss is the highest over the draws of the weighted sum over the terms."""
 
 PuzzleDefense: TypeAlias = Callable[[Puzzles, Generators], Versions]
 """(batches of S nets, a generator for each net) -> what is learned from."""
@@ -47,7 +47,7 @@ def _whole(items: Puzzles) -> Sequence[Term]:
 
 
 def learn_as_is(items: Puzzles, generators: Generators) -> Versions:
-    """No defence."""
+    """No defense."""
     return (_whole(items),)
 
 
@@ -129,13 +129,13 @@ def maxup(items: Puzzles, generators: Generators) -> Versions:
     return tuple(_whole(symmetries(items, generators)) for _ in range(_MAXUP_DRAWS))
 
 
-SOLVER_DEFENSES: Final[MappingProxyType[str, PuzzleDefense]] = MappingProxyType(
+PUZZLE_DEFENSES: Final[MappingProxyType[str, PuzzleDefense]] = MappingProxyType(
     {
         "none": learn_as_is,
         "mixup": mixup,
         "cutout": cutout,
         "maxup": maxup,
-        # Its noise is in the training: see `solver_training`.
+        # Its noise is in the training: see `SolverTraining.private`.
         "dp_sgd": learn_as_is,
     }
 )

@@ -1,6 +1,7 @@
 """The whole evaluation on images, in small, and its victims."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,17 @@ from typing import Any
 import pytest
 import torch
 
-from easy_to_hard.baselines.augmentation_defense import images as module
-from easy_to_hard.baselines.augmentation_defense.claims import image_claims
-from easy_to_hard.baselines.augmentation_defense.measuring import Outcome, measurements_of
-from easy_to_hard.baselines.augmentation_defense.recipes import PRESETS, Recipe, get_recipe
+from easy_to_hard.baselines import get_baseline
+from easy_to_hard.baselines.augmentation_defense import claims, on_images
+from easy_to_hard.baselines.augmentation_defense.defenses import Cutout, MaxUp
+from easy_to_hard.baselines.augmentation_defense.on_images import Outcome, measurements_of
+from easy_to_hard.baselines.augmentation_defense.recipes import IMAGE_PRESETS, ImageRecipe, get_image_recipe
 from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
 from easy_to_hard.baselines.kit.poisoning.attacks import accuracies, clean_set, patch_backdoor
 from easy_to_hard.baselines.kit.private_training import PrivacyConfig
 from easy_to_hard.baselines.kit.stacked import Stacked
 from easy_to_hard.baselines.kit.victims import VictimConfig, train_victims
-from easy_to_hard.scores.reference import ReferenceResult, find_measurement
+from easy_to_hard.scores.reference import Measurement, ReferenceResult, find_measurement
 
 CPU = torch.device("cpu")
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
@@ -35,8 +37,8 @@ def bars(count: int, *, seed: int = 0) -> ImageSet:
     return ImageSet(name="mnist", images=images, labels=labels)
 
 
-def tiny(**changes: Any) -> Recipe:
-    recipe = get_recipe("smoke", "mnist", changes.pop("attack", "backdoor"))
+def tiny(**changes: Any) -> ImageRecipe:
+    recipe = get_image_recipe("smoke", "mnist", changes.pop("attack", "backdoor"))
     settings = {
         "train_images": 0,
         "test_images": 0,
@@ -50,10 +52,12 @@ def tiny(**changes: Any) -> Recipe:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(module, "load_images", lambda *_, train, download: bars(90 if train else 30, seed=int(train)))
+    monkeypatch.setattr(
+        on_images, "load_images", lambda *_, train, download: bars(90 if train else 30, seed=int(train))
+    )
 
-    def start(recipe: Recipe, out: Path) -> ReferenceResult:
-        return module.run_on_images(recipe, "smoke", "mnist", Path("nowhere"), out, progress=False)
+    def start(recipe: ImageRecipe, out: Path) -> ReferenceResult:
+        return get_baseline("augmentation_defense").run(recipe, out, progress=False)
 
     return start
 
@@ -88,7 +92,7 @@ def test_a_run_that_was_stopped_goes_on(run: Any, tmp_path: Path) -> None:
     (tmp_path / "nets-mixup.pt").unlink()
     assert plain(run(recipe, tmp_path)) == plain(result)
     assert (tmp_path / "nets-none.pt").stat().st_mtime_ns == before
-    with pytest.raises(ValueError, match=r"cannot go on from .*: it is of a run with other settings; remove it"):
+    with pytest.raises(ValueError, match=r"cannot go on from .*: it is of a run that differs in budget"):
         run(replace(recipe, budget=0.5), tmp_path)
     (tmp_path / "nets-none.pt").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"cannot go on from .*nets-none\.pt"):
@@ -134,6 +138,22 @@ def test_private_victims_without_noise_or_clipping_take_the_gradient() -> None:
     assert not torch.allclose(noisy.weights["head.weight"], exact.weights["head.weight"], atol=1e-3)
 
 
+def test_private_training_refuses_several_draws_of_an_item() -> None:
+    train = bars(12)
+    config = VictimConfig(epochs=1, widths=(4,), classes=3, private=PrivacyConfig(clip=1.0, noise_multiplier=1.0))
+    maxup = MaxUp(inner=Cutout(), begins=0.0)
+    with pytest.raises(ValueError, match="private training takes one draw of each item, not the highest loss of sev"):
+        train_victims([clean_set(train.images, train.labels)], [0], config, augment=maxup, device=CPU)
+
+
+def test_weights_are_those_of_the_seed_and_drawn_for_relus() -> None:
+    config = VictimConfig(epochs=1, widths=(16, 64))
+    weights = config.build(3, 0).body.state_dict()["2.weight"]
+    assert float(weights.std()) == pytest.approx((2 / (16 * 9)) ** 0.5, rel=0.05)
+    assert torch.equal(config.build(3, 0).body.state_dict()["2.weight"], weights)
+    assert not torch.equal(config.build(3, 1).body.state_dict()["2.weight"], weights)
+
+
 def test_learning_rate_falls() -> None:
     config = VictimConfig(epochs=40, learning_rate=0.1, drops=(1 / 2.667, 1 / 1.6, 1 / 1.142))
     rates = [config.rate_at(epoch) for epoch in range(40)]
@@ -155,44 +175,61 @@ def outcome(success: float, accuracy: float, wide: float = 0.005) -> Outcome:
     )
 
 
+def decided(attack: str, defenses: Iterable[str], measurements: Sequence[Measurement]) -> dict[str, str | None]:
+    """Text of each claim of such a run to its verdict."""
+    result = ReferenceResult(
+        method="augmentation_defense",
+        preset="smoke",
+        data="mnist",
+        question="?",
+        commit=None,
+        package_version="0",
+        seeds=(0, 1, 2),
+        device="CPU",
+        seconds=0,
+        settings={"attack": attack, "defenses": [*defenses]},
+        measurements=measurements,
+    )
+    return {claim.text: claim.verdict for claim in claims(result)}
+
+
 def test_claims_are_decided_by_the_figures() -> None:
     outcomes = {"none": outcome(0.95, 0.9), "mixup": outcome(0.95, 0.9), "cutmix": outcome(0.3, 0.8, 0.01)}
     found = measurements_of(outcomes | {"dp_sgd": outcome(0.1, 0.5, 0.01)}, {"dp_sgd": 3.0}, num_train=100)
-    decided = {claim.text: claim.verdict for claim in image_claims("backdoor", tuple(outcomes), found)}
-    assert decided == {
+    assert decided("backdoor", outcomes, found) == {
         "The backdoor works on an undefended net: success of at least 90%.": "held",
-        # The seeds all differ by the same from those without a defence, which decides nothing.
-        "mixup is no defence against the backdoor: it does not lower its success.": "not decided",
+        # The seeds all differ by the same from those without a defense, which decides nothing.
+        "mixup is no defense against the backdoor: it does not lower its success.": "not decided",
         "mixup costs no clean accuracy: less than 1 point.": "not decided",
         "cutmix makes the attack succeed less often.": "held",
         "cutmix costs no clean accuracy: less than 1 point.": "did not hold",
     }
-    assert image_claims("backdoor", (*outcomes, "dp_sgd"), found)[-1].held is True
-    # Where nothing is to be defended against, or nothing is learned, a defence is not judged.
+    assert [*decided("backdoor", (*outcomes, "dp_sgd"), found).values()][-1] == "held"
+    # Where nothing is to be defended against, or nothing is learned, a defense is not judged.
     nothing = {"none": replace(outcome(0.0, 0.9), success=[0.0, 0.0, 0.0]), "cutmix": outcome(0.3, 0.9)}
     found = measurements_of(nothing, {}, num_train=100)
-    decided = {claim.text: claim.verdict for claim in image_claims("gradient_matching", tuple(nothing), found)}
-    assert decided["cutmix makes the attack succeed less often."] == "not tested"
+    assert decided("gradient_matching", nothing, found)["cutmix makes the attack succeed less often."] == "not tested"
     useless = {"none": outcome(0.95, 0.9), "cutmix": outcome(0.3, 0.1)}
     found = measurements_of(useless, {}, num_train=100)
-    decided = {claim.text: claim.verdict for claim in image_claims("gradient_matching", tuple(useless), found)}
-    assert decided["cutmix makes the attack succeed less often."] == "not tested"
+    assert decided("gradient_matching", useless, found)["cutmix makes the attack succeed less often."] == "not tested"
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"budget": 0.0}, "budget must be a share of the training set above 0 and at most 1, not 0.0"),
-        ({"seeds": (1, 1)}, "seeds must be at least one, each another and at least 0"),
+        ({"seeds": (1, 1)}, "seeds must be at least one, all different, each at least 0"),
         ({"keys": 0}, "keys must be at least 1, not 0"),
         ({"train_images": -1}, "train_images must be at least 0, not -1"),
         ({"defenses": ("mixup",)}, "defenses must hold none"),
+        ({"defenses": ("none", "prayer")}, "unknown defense .prayer.: choose from none, mixup"),
+        ({"defenses": ("none", "none")}, "defenses must be all different"),
         ({"attack": "bribery"}, "unknown attack 'bribery': choose one of backdoor"),
     ],
 )
 def test_recipes_are_checked(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(get_recipe("smoke", "mnist", "backdoor"), **changes)
+        replace(get_image_recipe("smoke", "mnist"), **changes)
 
 
 def test_victims_are_checked() -> None:
@@ -211,7 +248,7 @@ def test_victims_are_checked() -> None:
 
 
 def test_the_papers_net_takes_small_images() -> None:
-    paper = PRESETS["paper", "cifar10"].victim
+    paper = IMAGE_PRESETS["paper", "cifar10"].victim
     nets = Stacked([paper.build(3, 0)], CPU)
     assert nets.logits(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (1, 2, 10)
 

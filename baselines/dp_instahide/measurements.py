@@ -1,18 +1,21 @@
-"""Rows of a run as measurements with intervals, and the guarantees that belong to them."""
+"""Rows of a run as measurements with intervals, the guarantees that belong to them, and what defenses differ by."""
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from easy_to_hard.baselines.dp_instahide.accountant import VACUOUS_ABOVE, Account
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell, make_grid
-from easy_to_hard.baselines.dp_instahide.recipes import PAPER_MIX, PAPER_NOISE
-from easy_to_hard.baselines.dp_instahide.stages import Row
-from easy_to_hard.baselines.dp_instahide.study import Study
-from easy_to_hard.baselines.kit.statistics import SHARE, SHARE_DIFFERENCE, over_seeds
-from easy_to_hard.environment import __version__, source_commit
-from easy_to_hard.scores.reference import Claim, Measurement, ReferenceResult
+from easy_to_hard.baselines.dp_instahide.recipes import PAPER_MIX, PAPER_NOISE, ImageRecipe
+from easy_to_hard.baselines.kit.run_folder import Row
+from easy_to_hard.baselines.kit.statistics import EFFECT_DIFFERENCE, SHARE, SHARE_DIFFERENCE, over_seeds
+from easy_to_hard.scores.reference import Measurement
 
-METHOD: Final = "dp_instahide"
+# The values of the condition "defence".
+UNDEFENDED: Final = "none"
+RELEASED: Final = "fixed releases"
+FRESH: Final = "fresh mixing"
+PRIVATE: Final = "DP-SGD"
 
 ACCURACY: Final = "clean accuracy"
 SUCCESS: Final = "attack success"
@@ -23,6 +26,17 @@ TOTAL_EPSILON: Final = "epsilon of all releases"
 CLAIMED: Final = "claimed epsilon"
 PROVEN: Final = "refuted epsilon"
 EXACT: Final = "exact epsilon"
+SOLVE_RATE: Final = "solve rate"
+SOLVE_RATE_SEEDS: Final = "solve rate over seeds"
+POSITIONS: Final = "position accuracy"
+ACCURACY_DIFFERENCE: Final = "clean accuracy difference"
+SUCCESS_DIFFERENCE: Final = "attack success difference"
+
+NOISE_ALONE: Final = "noise alone"
+MIXUP_ALONE: Final = "mixup alone"
+MATCHED: Final = "DP-SGD at the nearest accuracy"
+
+_Group: TypeAlias = tuple[dict[str, Any], list[Row]]
 
 
 def reference_cell(mix_counts: Sequence[int], noise_scales: Sequence[float]) -> Cell:
@@ -44,35 +58,6 @@ def rounded(noise_scale: float) -> float:
     return round(noise_scale, 4)
 
 
-def result_of(
-    *,
-    question: str,
-    preset: str,
-    data: str,
-    seeds: Sequence[int],
-    device: str,
-    seconds: float,
-    settings: Mapping[str, Any],
-    measurements: Sequence[Measurement],
-    claims: Sequence[Claim],
-) -> ReferenceResult:
-    """The result of a run of this package, as it is."""
-    return ReferenceResult(
-        method=METHOD,
-        preset=preset,
-        data=data,
-        question=question,
-        commit=source_commit(),
-        package_version=__version__,
-        seeds=seeds,
-        device=device,
-        seconds=round(seconds, 1),
-        settings=settings,
-        measurements=measurements,
-        claims=claims,
-    )
-
-
 def grouped(rows: Sequence[Row], names: Sequence[str]) -> dict[str, tuple[dict[str, Any], list[Row]]]:
     """Rows of all seeds under one condition, which is made of those of the names that a row has."""
     groups: dict[str, tuple[dict[str, Any], list[Row]]] = {}
@@ -82,9 +67,10 @@ def grouped(rows: Sequence[Row], names: Sequence[str]) -> dict[str, tuple[dict[s
     return groups
 
 
-def image_measurements(rows: Sequence[Row], study: Study) -> Iterator[Measurement]:
-    """Accuracy, success, membership AUC and epsilon of each defence."""
-    num_test, num_train = len(study.test), len(study.train)
+def image_measurements(
+    rows: Sequence[Row], recipe: ImageRecipe, *, num_train: int, num_test: int, diameter: float
+) -> Iterator[Measurement]:
+    """Accuracy, success, membership AUC and epsilon of each defense, and differences between defenses."""
     for condition, found in grouped(rows, ("defence", "k", "b", "noise multiplier")).values():
         attacked = found[0]["attacked"]
         values = {
@@ -99,14 +85,15 @@ def image_measurements(rows: Sequence[Row], study: Study) -> Iterator[Measuremen
             yield Measurement(
                 name=TOTAL_EPSILON,
                 value=found[0]["epsilon"],
-                condition={**condition, "adjacency": "add or remove one", "delta": study.recipe.delta},
+                condition={**condition, "adjacency": "add or remove one", "delta": recipe.delta},
                 num_items=num_train,
             )
         if found[0].get("b"):
-            online = condition["defence"] != "fixed releases"
-            releases = num_train * (study.recipe.victim.epochs if online else 1)
+            online = condition["defence"] != RELEASED
+            releases = num_train * (recipe.victim.epochs if online else 1)
             cell = Cell(mix_count=found[0]["k"], noise_scale=found[0]["b"])
-            yield from guarantee(cell, condition, num_train, study.diameter, releases, study.recipe.delta)
+            yield from guarantee(cell, condition, num_train, diameter, releases, recipe.delta)
+    yield from _comparisons(rows, recipe)
 
 
 def effect_of(row: Row) -> float:
@@ -141,3 +128,46 @@ def audit_measurements(rows: Sequence[Row]) -> Iterator[Measurement]:
         for name, key in ((CLAIMED, "claimed"), (EXACT, "exact"), (PROVEN, "proven")):
             if row[key] is not None:
                 yield Measurement(name=name, value=row[key], condition=row["condition"], num_items=row["trials"])
+
+
+def _comparisons(rows: Sequence[Row], recipe: ImageRecipe) -> Iterator[Measurement]:
+    """Both (k, b) at the setting nearest to the paper's, less no defense, each half of it, and DP-SGD."""
+    groups = [*grouped(rows, ("defence", "k", "b", "noise multiplier")).values()]
+    cell = reference_cell(recipe.mix_counts, recipe.noise_scales)
+    here = cell_condition(cell)
+    released = {(one["k"], one["b"]): found for one, found in groups if one["defence"] == RELEASED}
+    ours = released[here["k"], here["b"]]
+    others: dict[str, list[Row]] = {UNDEFENDED: _of(groups, UNDEFENDED)[0][1]}
+    if here["b"] and here["k"] > 1:
+        others |= {NOISE_ALONE: released[1, here["b"]], MIXUP_ALONE: released[here["k"], 0.0]}
+    if private := _of(groups, PRIVATE):
+        others[MATCHED] = nearest_accuracy(ours, private)[1]
+    for name, theirs in others.items():
+        yield from _differences(ours, theirs, {"defence": RELEASED, **here, "against": name})
+    for condition, found in _of(groups, FRESH):
+        yield from _differences(found, others[UNDEFENDED], {**condition, "against": UNDEFENDED})
+
+
+def nearest_accuracy(ours: Sequence[Row], others: Sequence[_Group]) -> _Group:
+    """That of the others whose mean clean accuracy is nearest to ours."""
+    wanted = _mean_accuracy(ours)
+    return min(others, key=lambda one: abs(_mean_accuracy(one[1]) - wanted))
+
+
+def _mean_accuracy(rows: Sequence[Row]) -> float:
+    return statistics.fmean(row["accuracy"] for row in rows)
+
+
+def _of(groups: Sequence[_Group], defense: str) -> list[_Group]:
+    return [one for one in groups if one[0]["defence"] == defense]
+
+
+def _differences(ours: Sequence[Row], theirs: Sequence[Row], condition: Mapping[str, Any]) -> Iterator[Measurement]:
+    pairs = [*zip(ours, theirs, strict=True)]
+    lost = [one["accuracy"] - other["accuracy"] for one, other in pairs]
+    gained = [effect_of(one) - effect_of(other) for one, other in pairs]
+    for name, values, unit in (
+        (ACCURACY_DIFFERENCE, lost, SHARE_DIFFERENCE),
+        (SUCCESS_DIFFERENCE, gained, EFFECT_DIFFERENCE),
+    ):
+        yield over_seeds(name, values, unit=unit, condition=condition, num_items=ours[0]["attacked"])

@@ -1,4 +1,4 @@
-"""Backdoors, optimised poisons, and how their success is counted."""
+"""Backdoors, optimized poisons, and how their success is counted."""
 
 from typing import Any
 
@@ -87,7 +87,7 @@ def test_backdoors_are_checked(changes: dict[str, Any], message: str) -> None:
 def test_success_is_counted_against_unpoisoned_nets() -> None:
     success = attack_success(torch.tensor([[2, 2, 2, 0], [1, 2, 0, 0]]), torch.tensor([[2, 0, 0, 0], [2, 2, 0, 0]]), 2)
     assert success.rates == (0.75, 0.25)
-    assert success.differences == (0.5, -0.25)
+    assert success.unpoisoned == (0.25, 0.5)
     with pytest.raises(ValueError, match="predictions must be"):
         attack_success(torch.zeros(1, 0), torch.zeros(1, 0), 2)
 

@@ -1,35 +1,34 @@
-"""Attacks on nets that classify images, under each defence."""
+"""Attacks on nets that classify images, under each defense."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.augmentation_defense.checkpoints import made_before
-from easy_to_hard.baselines.augmentation_defense.claims import image_claims
+from easy_to_hard.baselines.augmentation_defense.claims import claims
 from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES
-from easy_to_hard.baselines.augmentation_defense.measuring import Outcome, measurements_of
 from easy_to_hard.baselines.augmentation_defense.pictures import draw_defenses
-from easy_to_hard.baselines.augmentation_defense.recipes import CRAFTED, Recipe
+from easy_to_hard.baselines.augmentation_defense.recipes import CRAFTED, ImageRecipe
+from easy_to_hard.baselines.kit.evaluation import result_of, save_picture
 from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
 from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned, accuracies, attack_success, clean_set, patch_backdoor
 from easy_to_hard.baselines.kit.poisoning.crafting import craft_poisons
 from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
 from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.baselines.kit.statistics import SHARE, of_differences, of_share, over_seeds
 from easy_to_hard.baselines.kit.victims import train_victims
-from easy_to_hard.environment import __version__, source_commit
-from easy_to_hard.plotting import save_figure
-from easy_to_hard.scores.reference import ReferenceResult
+from easy_to_hard.scores.reference import Condition, Measurement, ReferenceResult
 
 PICTURE: Final = "defenses.png"
 _QUESTION: Final = (
-    "How often does a poisoned net do what the attacker wants, under each defence by augmentation and under DP-SGD, "
-    "and what does the defence cost in clean accuracy?"
+    "How often does a poisoned net do what the attacker wants, under each defense by augmentation and under DP-SGD, "
+    "and what does the defense cost in clean accuracy?"
 )
 
 
@@ -50,23 +49,42 @@ class Threat:
     target: int
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of attacks under one defense; the lists have one value a seed, in [0, 1].
+
+    Attributes:
+        success: share of attacked items that a poisoned net gives the attacker's class, a mean over the keys.
+        unpoisoned: the same of nets trained alike on the clean set.
+        accuracy: of poisoned nets on clean test items.
+        clean_accuracy: of nets trained on the clean set.
+        hits, attacked: successes, and what they are of, of all seeds and keys together.
+        num_test: clean test items.
+    """
+
+    success: Sequence[float]
+    unpoisoned: Sequence[float]
+    accuracy: Sequence[float]
+    clean_accuracy: Sequence[float]
+    hits: int
+    attacked: int
+    num_test: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Run:
     """What a run has at hand."""
 
-    recipe: Recipe
-    data: str
-    out: Path
+    recipe: ImageRecipe
+    folder: RunFolder
     device: torch.device
     progress: bool
     train: ImageSet
     test: ImageSet
-    seconds: list[float] = field(default_factory=list)
 
     def nets(self, sets: Sequence[Poisoned], seeds: Sequence[int], defense: str, name: str) -> Stacked:
-        """Victims under a defence, trained or from their file."""
+        """Victims under a defense, trained or from their file."""
         config = self.recipe.victim_for(defense)
-        settings = self.recipe.settings() | self.described() | {"defense": defense, "nets": list(seeds)}
 
         def train() -> Mapping[str, Tensor]:
             augment = DEFENSES[defense]()
@@ -75,80 +93,39 @@ class _Run:
             )
             return trained.weights
 
-        weights, seconds = made_before(self.out / f"{name}.pt", settings, train, self.device)
-        self.seconds.append(seconds)
         stacked = Stacked([config.build(sets[0].images.shape[1], 0)], self.device)
-        stacked.weights = weights
+        settings = {"defense": defense, "nets": list(seeds)}
+        stacked.weights = self.folder.tensors(name, train, settings=settings, device=self.device)
         return stacked
 
-    def described(self) -> dict[str, Any]:
-        """The data and the device, which decide a checkpoint as the recipe does."""
-        return {"data": self.data, "device": self.device.type, "images": [len(self.train), len(self.test)]}
 
+def run_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+    """Attack and defend, and measure both; see `Baseline.run`.
 
-def run_on_images(
-    recipe: Recipe,
-    preset: str,
-    data: str,
-    data_root: Path,
-    out: Path,
-    *,
-    download: bool = False,
-    device: str = "cpu",
-    progress: bool = True,
-) -> ReferenceResult:
-    """Attack and defend, and measure both.
-
-    Args:
-        recipe: what.
-        preset: its name, for the result.
-        data: "mnist" or "cifar10".
-        data_root: the folder that holds the data.
-        out: the folder of the run, with a file for each defence's nets, from which a run that was stopped goes on,
-            and, where matplotlib is installed, the picture `PICTURE`.
-        download: fetch images that are missing.
-        device: "cpu" or "cuda".
-        progress: whether to show bars.
-
-    Returns:
-        the result; writing it is the caller's.
-
-    Raises:
-        ValueError, FileNotFoundError, RuntimeError, OSError, ImportError: one line on what is wrong.
+    The folder gets a file for each defense's nets and, where matplotlib is installed, the picture `PICTURE`.
     """
     where = get_device(device)
-    train, test = (load_images(data, data_root, train=part, download=download) for part in (True, False))
-    run = _Run(
-        recipe=recipe,
-        data=data,
-        out=out,
-        device=where,
-        progress=progress,
-        train=train.first(recipe.train_images or len(train)),
-        test=test.first(recipe.test_images or len(test)),
+    train, test = (
+        load_images(recipe.data, recipe.data_root, train=part, download=recipe.download) for part in (True, False)
     )
-    out.mkdir(parents=True, exist_ok=True)
-    threats, kept = (_crafted if recipe.crafted else _backdoors)(run)
-    outcomes = {defense: _try_defense(run, defense, threats, kept) for defense in recipe.defenses}
-    epsilons = {name: recipe.victim_for(name).epsilon(len(run.train)) for name in recipe.defenses if name == "dp_sgd"}
-    measurements = measurements_of(outcomes, epsilons, num_train=len(run.train))
-    result = ReferenceResult(
-        method="augmentation_defense",
-        preset=preset,
-        data=data,
+    train, test = train.first(recipe.train_images or len(train)), test.first(recipe.test_images or len(test))
+    facts = {"device": where.type, "images": [len(train), len(test)]}
+    kept = RunFolder(folder, recipe.net_settings() | facts)
+    run = _Run(recipe=recipe, folder=kept, device=where, progress=progress, train=train, test=test)
+    threats, unattacked = (_crafted if recipe.crafted else _backdoors)(run)
+    outcomes = {defense: _try_defense(run, defense, threats, unattacked) for defense in recipe.defenses}
+    epsilons = {name: recipe.victim_for(name).epsilon(len(train)) for name in recipe.defenses if name == "dp_sgd"}
+    result = result_of(
+        "augmentation_defense",
+        recipe,
+        kept,
         question=_QUESTION,
-        commit=source_commit(),
-        package_version=__version__,
-        seeds=recipe.seeds,
-        device=torch.cuda.get_device_name() if where.type == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)",
-        seconds=sum(run.seconds),
-        settings=asdict(recipe) | run.described() | {"note": train.note},
-        measurements=measurements,
-        claims=image_claims(recipe.attack, recipe.defenses, measurements),
+        device=device,
+        measurements=measurements_of(outcomes, epsilons, num_train=len(train)),
+        claims=claims,
+        more=facts | {"note": train.note},
     )
-    # Pictures are an extra, and so is what draws them.
-    with contextlib.suppress(ImportError):
-        save_figure(draw_defenses(result.measurements, recipe.attack, data), out / PICTURE)
+    save_picture(lambda: draw_defenses(result), folder / PICTURE)
     return result
 
 
@@ -186,7 +163,7 @@ def _two_classes(labels: Tensor, *parts: int | str) -> tuple[int, int]:
 def _crafted(run: _Run) -> tuple[list[Threat], Tensor]:
     """Poisons for each key, tried on a victim of each seed; accuracy is of the test items that are no key's target.
 
-    They are optimised once for a key, on a net that was trained on the clean set without a defence.
+    They are optimized once for a key, on a net that was trained on the clean set without a defense.
     """
     recipe = run.recipe
     if recipe.keys >= len(run.test):
@@ -207,9 +184,7 @@ def _crafted(run: _Run) -> tuple[list[Threat], Tensor]:
             made = craft_poisons(clean, image, intended, surrogate, config, share=recipe.budget, seed=key)
             return {"images": made.train.images, "poisoned": made.train.poisoned}
 
-        settings = recipe.settings() | run.described() | {"key": key}
-        made, seconds = made_before(run.out / f"poisons-{key}.pt", settings, craft, torch.device("cpu"))
-        run.seconds.append(seconds)
+        made = run.folder.tensors(f"poisons-{key}", craft, settings={"key": key})
         train = Poisoned(images=made["images"], labels=run.train.labels, poisoned=made["poisoned"])
         threats += [Threat(train=train, seed=seed, attacked=image[None], target=intended) for seed in recipe.seeds]
     return threats, kept
@@ -246,3 +221,48 @@ def _try_defense(run: _Run, defense: str, threats: Sequence[Threat], kept: Tenso
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def measurements_of(
+    outcomes: Mapping[str, Outcome], epsilons: Mapping[str, float], *, num_train: int
+) -> list[Measurement]:
+    """Figures of each defense, and its differences from none, seed by seed.
+
+    Args:
+        outcomes: by defense, with "none" among them.
+        epsilons: of the defenses that have one; an infinite one, of training without noise, is left out.
+        num_train: items that epsilon is of.
+    """
+    found = []
+    bare = outcomes["none"]
+    for defense, outcome in outcomes.items():
+        condition: Condition = {"defense": defense}
+        items = max(1, outcome.attacked // len(outcome.success))
+        shares = {
+            "attack success": (outcome.success, items),
+            "attack success of unpoisoned nets": (outcome.unpoisoned, items),
+            "clean accuracy": (outcome.accuracy, outcome.num_test),
+            "clean accuracy of unpoisoned nets": (outcome.clean_accuracy, outcome.num_test),
+        }
+        differences = {"attack success above unpoisoned": (outcome.success, outcome.unpoisoned, items)}
+        if defense != "none":
+            differences |= {
+                "attack success less that of none": (outcome.success, bare.success, items),
+                "clean accuracy less that of none": (outcome.accuracy, bare.accuracy, outcome.num_test),
+            }
+        for name, (values, count) in shares.items():
+            found.append(over_seeds(name, values, unit=SHARE, condition=condition, num_items=count))
+        for name, (values, others, count) in differences.items():
+            found.append(of_differences(name, values, others, condition=condition, num_items=count))
+        num_seeds = len(outcome.success)
+        # Attacked items of one net are no independent draws: this interval is of items, that above of nets.
+        share = of_share(
+            "attacked items given the target", outcome.hits, outcome.attacked, condition=condition, num_seeds=num_seeds
+        )
+        found.append(share)
+    for defense, epsilon in epsilons.items():
+        if isfinite(epsilon):
+            found.append(
+                Measurement(name="epsilon", value=epsilon, condition={"defense": defense}, num_items=num_train)
+            )
+    return found

@@ -1,4 +1,4 @@
-"""Backdoors of puzzles: triggers, defences, nets, and the whole evaluation in small."""
+"""Backdoors of puzzles: triggers, defenses, nets, and the whole evaluation in small."""
 
 import json
 from dataclasses import replace
@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 import torch
 
-from easy_to_hard.baselines.augmentation_defense.solver_claims import solver_claims
-from easy_to_hard.baselines.augmentation_defense.solver_defenses import (
-    SOLVER_DEFENSES,
+from easy_to_hard.baselines import get_baseline
+from easy_to_hard.baselines.augmentation_defense import claims
+from easy_to_hard.baselines.augmentation_defense.on_puzzles.defenses import (
+    PUZZLE_DEFENSES,
     cutout,
     mixup,
     symmetries,
     turn,
 )
-from easy_to_hard.baselines.augmentation_defense.solver_recipes import SolverRecipe, get_solver_recipe
-from easy_to_hard.baselines.augmentation_defense.solver_training import SolverNets, SolverTraining, train_solvers
-from easy_to_hard.baselines.augmentation_defense.solving import Case, measurements_of, run_on_task
-from easy_to_hard.baselines.augmentation_defense.triggers import TRIGGERS, get_trigger, plant
+from easy_to_hard.baselines.augmentation_defense.on_puzzles.evaluation import VictimGroup, measurements_of
+from easy_to_hard.baselines.augmentation_defense.on_puzzles.training import SolverNets, train_solvers
+from easy_to_hard.baselines.augmentation_defense.on_puzzles.triggers import TRIGGERS, get_trigger, plant
+from easy_to_hard.baselines.augmentation_defense.recipes import PuzzleRecipe, SolverTraining, get_puzzle_recipe
 from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
 from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles
 from easy_to_hard.scores.reference import ReferenceResult, find_measurement
@@ -150,7 +151,7 @@ def test_nets_learn_and_do_not_depend_on_their_neighbours() -> None:
             [items] * len(seeds),
             seeds,
             config,
-            defense=SOLVER_DEFENSES["none"],
+            defense=PUZZLE_DEFENSES["none"],
             device=CPU,
             progress=False,
             title="",
@@ -161,8 +162,8 @@ def test_nets_learn_and_do_not_depend_on_their_neighbours() -> None:
     assert losses[0] < 0.6
 
 
-def tiny(task: str, **changes: Any) -> SolverRecipe:
-    recipe = get_solver_recipe("smoke", task)
+def tiny(task: str, **changes: Any) -> PuzzleRecipe:
+    recipe = get_puzzle_recipe("smoke", task)
     settings = {
         "width": 8,
         "max_iterations": 4,
@@ -176,9 +177,8 @@ def tiny(task: str, **changes: Any) -> SolverRecipe:
     return replace(recipe, **{**settings, **sizes, **changes})  # type: ignore[arg-type]
 
 
-def start(recipe: SolverRecipe, out: Path) -> ReferenceResult:
-    kinds = {recall: solvers(recipe.task, recall=recall) for recall in recipe.recall}
-    return run_on_task(recipe, "smoke", kinds, out, progress=False)
+def start(recipe: PuzzleRecipe, out: Path) -> ReferenceResult:
+    return get_baseline("augmentation_defense").run(recipe, out, progress=False)
 
 
 @pytest.mark.parametrize("task", ["prefix_sums", "mazes"])
@@ -195,7 +195,7 @@ def test_run_is_whole_goes_on_and_is_the_same_again(tmp_path: Path, task: str) -
         assert find_measurement(result.measurements, "backdoor success", condition).num_items == 6
     assert find_measurement(result.measurements, "epsilon", {"defense": "dp_sgd"}).value > 0
     assert len(result.claims) == 3 + len(recipe.defenses) - 1
-    with pytest.raises(ValueError, match=r"it is of a run with other settings"):
+    with pytest.raises(ValueError, match=r"it is of a run that differs in train_items"):
         start(replace(recipe, budget=0.1, train_items=21), tmp_path)
 
 
@@ -204,25 +204,37 @@ def test_claims_are_decided_by_the_figures() -> None:
     opened, shut = [0.9, 0.92, 0.94], [0.01, 0.02, 0.01]
     where = [(size, iterations) for size in recipe.sizes for iterations in recipe.iterations]
     scores = {
-        Case(defense="none", recall=True, budget=0.1): {key: (opened, opened) for key in where},
-        Case(defense="maxup", recall=True, budget=0.1): {key: (shut, opened) for key in where},
-        Case(defense="none", recall=True, budget=0.0): {key: (shut, opened) for key in where},
+        VictimGroup(defense="none", recall=True, budget=0.1): {key: (opened, opened) for key in where},
+        VictimGroup(defense="maxup", recall=True, budget=0.1): {key: (shut, opened) for key in where},
+        VictimGroup(defense="none", recall=True, budget=0.0): {key: (shut, opened) for key in where},
     }
 
-    def decided() -> list[str]:
-        asked = {name: getattr(recipe, name) for name in ("defenses", "budget", "difficulty", "sizes", "iterations")}
-        return [claim.verdict for claim in solver_claims(found, **asked)]
+    def decided() -> list[str | None]:
+        return [claim.verdict for claim in claims(replace(blank, measurements=found))]
 
     found = list(measurements_of(recipe, scores))
+    blank = ReferenceResult(
+        method="augmentation_defense",
+        preset="smoke",
+        data="prefix_sums",
+        question="?",
+        commit=None,
+        package_version="0",
+        seeds=recipe.seeds,
+        device="CPU",
+        seconds=0,
+        settings=recipe.settings(),
+        measurements=found,
+    )
     assert decided() == ["held"] * 4
     condition = {"defense": "none", "recall": "yes", "budget": 0.1, "size": 24, "iterations": 8}
     above = find_measurement(found, "backdoor success above unpoisoned", condition)
     assert above.value == pytest.approx(0.92 - 0.04 / 3)
-    scores[Case(defense="maxup", recall=True, budget=0.1)] = {key: (shut, shut) for key in where}
+    scores[VictimGroup(defense="maxup", recall=True, budget=0.1)] = {key: (shut, shut) for key in where}
     found = list(measurements_of(recipe, scores))
-    assert decided() == ["held", "held", "held", "not tested"], "nets that solve nothing are no defence"
-    scores[Case(defense="maxup", recall=True, budget=0.1)] = {key: (shut, opened) for key in where}
-    scores[Case(defense="none", recall=True, budget=0.1)] = {key: (shut, opened) for key in where}
+    assert decided() == ["held", "held", "held", "not tested"], "nets that solve nothing are no defense"
+    scores[VictimGroup(defense="maxup", recall=True, budget=0.1)] = {key: (shut, opened) for key in where}
+    scores[VictimGroup(defense="none", recall=True, budget=0.1)] = {key: (shut, opened) for key in where}
     found = list(measurements_of(recipe, scores))
     assert decided() == ["did not hold"] * 3 + ["not tested"]
 
@@ -238,6 +250,6 @@ def test_recipes_are_checked() -> None:
         with pytest.raises(ValueError, match=message):
             tiny("prefix_sums", **changes)
     with pytest.raises(ValueError, match="unknown preset 'paper' for mazes: choose one of smoke, small"):
-        get_solver_recipe("paper", "mazes")
+        get_puzzle_recipe("paper", "mazes")
     with pytest.raises(ValueError, match="steps must be at least 1, not 0"):
         SolverTraining(steps=0, batch_size=1, learning_rate=1.0)

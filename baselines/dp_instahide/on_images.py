@@ -1,9 +1,8 @@
 """The evaluation on images: what mixing, noise, both, and DP-SGD leave of a backdoor, of accuracy and of secrecy."""
 
-import contextlib
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -12,29 +11,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from easy_to_hard.baselines.dp_instahide.audits import audit_rows
-from easy_to_hard.baselines.dp_instahide.claims import image_claims
-from easy_to_hard.baselines.dp_instahide.comparing import comparisons
-from easy_to_hard.baselines.dp_instahide.measuring import (
-    METHOD,
+from easy_to_hard.baselines.dp_instahide.accountant import image_diameter
+from easy_to_hard.baselines.dp_instahide.audit import audit_rows
+from easy_to_hard.baselines.dp_instahide.claims import claims
+from easy_to_hard.baselines.dp_instahide.measurements import (
+    FRESH,
+    PRIVATE,
+    RELEASED,
+    UNDEFENDED,
     audit_measurements,
     image_measurements,
     reference_cell,
-    result_of,
 )
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell
 from easy_to_hard.baselines.dp_instahide.pictures import draw_images
 from easy_to_hard.baselines.dp_instahide.recipes import ImageRecipe
-from easy_to_hard.baselines.dp_instahide.stages import Row, Stages
-from easy_to_hard.baselines.dp_instahide.study import Study
-from easy_to_hard.baselines.dp_instahide.training import FixedReleases, FreshReleases, train_on
-from easy_to_hard.baselines.kit.image_data import load_images
-from easy_to_hard.baselines.kit.poisoning.attacks import Backdoor, Poisoned, accuracies, attack_success, clean_set
+from easy_to_hard.baselines.dp_instahide.releases import Releases, train_on
+from easy_to_hard.baselines.kit.evaluation import result_of, save_picture
+from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
+from easy_to_hard.baselines.kit.poisoning.attacks import (
+    Backdoor,
+    Poisoned,
+    accuracies,
+    attack_success,
+    clean_set,
+    patch_backdoor,
+)
 from easy_to_hard.baselines.kit.precision import get_device
 from easy_to_hard.baselines.kit.private_training import PrivacyConfig
+from easy_to_hard.baselines.kit.run_folder import Row, RunFolder
 from easy_to_hard.baselines.kit.stacked import Stacked
-from easy_to_hard.baselines.kit.victims import train_victims
-from easy_to_hard.plotting import save_figure
+from easy_to_hard.baselines.kit.victims import VictimConfig, train_victims
 from easy_to_hard.scores.reference import ReferenceResult
 
 QUESTION: Final = (
@@ -43,137 +50,140 @@ QUESTION: Final = (
 )
 PICTURE: Final = "grid.png"
 
-UNDEFENDED: Final = "none"
-RELEASED: Final = "fixed releases"
-ONLINE: Final = "fresh mixing"
-PRIVATE: Final = "DP-SGD"
+
+@dataclass(frozen=True, kw_only=True)
+class _Study:
+    """Data and settings of a run; what is of the recipe fits the data here."""
+
+    recipe: ImageRecipe
+    train: ImageSet
+    test: ImageSet
+    victim: VictimConfig
+    diameter: float
+    cells: tuple[Cell, ...]
+    device: torch.device
+    progress: bool
+
+    def backdoor(self, seed: int) -> Backdoor:
+        recipe, train = self.recipe, self.train
+        return patch_backdoor(
+            train.images, train.labels, source=recipe.source, target=recipe.target, share=recipe.budget, seed=seed
+        )
 
 
-def run_on_images(
-    recipe: ImageRecipe,
-    *,
-    preset: str,
-    data: str,
-    data_root: Path,
-    download: bool,
-    device: str,
-    out: Path,
-    progress: bool,
-) -> ReferenceResult:
-    """Train nets under each defence for each seed, with and without poison, attack the releases, and measure.
+def run_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+    """Train nets under each defense for each seed, with and without poison, attack the releases; see `Baseline.run`.
 
-    A run that was stopped goes on in its folder `out`, which also gets the picture `PICTURE` where matplotlib is
-    installed. Writing the result is the caller's; `data` is "mnist" or "cifar10" under `data_root`.
-
-    Raises:
-        ValueError, RuntimeError, OSError, ImportError: one line on what is wrong with data, settings or folder.
+    The folder gets a file for each part and, where matplotlib is installed, the picture `PICTURE`.
     """
-    study = _prepare(recipe, data, data_root, download, device, progress)
-    stages = Stages(out, {**_settings(study), "data": data, "device": device, "method": METHOD})
-    rows = [row for seed in recipe.seeds for row in _rows_of_seed(study, seed, stages)]
-    audited = stages.get("audit", partial(audit_rows, recipe.trials))
-    measurements = (
-        *image_measurements(rows, study),
-        *comparisons(rows, recipe),
-        *audit_measurements(audited),
-    )
-    result = result_of(
-        question=QUESTION,
-        preset=preset,
-        data=data,
-        seeds=recipe.seeds,
-        device=device,
-        seconds=stages.seconds,
-        settings=_settings(study),
-        measurements=measurements,
-        claims=image_claims(measurements, reference_cell(recipe.mix_counts, recipe.noise_scales)),
-    )
-    # Pictures are an extra, and so is what draws them.
-    with contextlib.suppress(ImportError):
-        save_figure(draw_images(result), out / PICTURE)
-    return result
-
-
-def _settings(study: Study) -> dict[str, Any]:
-    """What decides the numbers, JSON-able."""
-    return {
-        **study.recipe.settings(),
+    study = _prepare(recipe, get_device(device), progress)
+    facts = {
         "train_images": len(study.train),
         "test_images": len(study.test),
         "diameter": study.diameter,
         "releases": len(study.train),
         "data_note": "; ".join(filter(None, (study.train.note, study.test.note))),
     }
+    kept = RunFolder(folder, {**recipe.seed_settings(), **facts, "device": study.device.type})
+    rows = [row for seed in recipe.seeds for row in _rows_of_seed(study, seed, kept)]
+    measurements = (
+        *image_measurements(
+            rows, recipe, num_train=len(study.train), num_test=len(study.test), diameter=study.diameter
+        ),
+        *audit_measurements(kept.rows("audit", partial(audit_rows, recipe.trials))),
+    )
+    result = result_of(
+        "dp_instahide",
+        recipe,
+        kept,
+        question=QUESTION,
+        device=device,
+        measurements=measurements,
+        claims=claims,
+        more=facts,
+    )
+    save_picture(lambda: draw_images(result), folder / PICTURE)
+    return result
 
 
-def _prepare(recipe: ImageRecipe, data: str, root: Path, download: bool, device: str, progress: bool) -> Study:
-    where = get_device(device)
-    train, test = (load_images(data, root, train=split, download=download) for split in (True, False))
-    train = train.first(recipe.train_images) if recipe.train_images else train
-    test = test.first(min(len(test), recipe.test_images)) if recipe.test_images else test
+def _prepare(recipe: ImageRecipe, device: torch.device, progress: bool) -> _Study:
+    train, test = (
+        load_images(recipe.data, recipe.data_root, train=part, download=recipe.download) for part in (True, False)
+    )
+    train = train.first(recipe.train_images or len(train))
+    test = test.first(min(len(test), recipe.test_images or len(test)))
     classes = int(train.labels.max()) + 1
-    study = Study(recipe=recipe, train=train, test=test, classes=classes, device=where, progress=progress)
+    channels, height, width = train.images.shape[1:]
+    diameter = image_diameter(channels, height, width, classes)
+    study = _Study(
+        recipe=recipe,
+        train=train,
+        test=test,
+        victim=replace(recipe.victim, classes=classes),
+        diameter=diameter,
+        cells=recipe.cells(len(train), diameter),
+        device=device,
+        progress=progress,
+    )
     # What does not fit is said before anything is trained.
-    backdoor = study.backdoor(0)
-    if not len(backdoor.attacked(test.images, test.labels)):
+    if not len(study.backdoor(0).attacked(test.images, test.labels)):
         raise ValueError(f"no test image of class {recipe.source}, the source of the backdoor")
-    study.cells  # noqa: B018  # it checks k and b
     return study
 
 
-def _rows_of_seed(study: Study, seed: int, stages: Stages) -> list[Row]:
+def _rows_of_seed(study: _Study, seed: int, folder: RunFolder) -> list[Row]:
     backdoor = study.backdoor(seed)
     clean = clean_set(study.train.images, study.train.labels)
     pair = backdoor.train, clean
     made = []
-    made += stages.get(f"undefended-seed{seed}", partial(_undefended, study, backdoor, pair, seed))
+    made += folder.rows(f"undefended-seed{seed}", partial(_undefended, study, backdoor, pair, seed))
     # The nets of one call share the machine's memory: their releases are made and dropped together.
     at_once = max(1, study.recipe.victim.at_once // 2)
     for start in range(0, len(study.cells), at_once):
         some = study.cells[start : start + at_once]
-        made += stages.get(
+        made += folder.rows(
             f"released-seed{seed}-{start}", partial(_released, study, backdoor, pair, seed, some, RELEASED)
         )
     if study.recipe.online:
-        some = online_cells(study)
-        made += stages.get(f"online-seed{seed}", partial(_released, study, backdoor, pair, seed, some, ONLINE))
+        some = _online_cells(study)
+        made += folder.rows(f"online-seed{seed}", partial(_released, study, backdoor, pair, seed, some, FRESH))
     for multiplier in study.recipe.private:
-        made += stages.get(
+        made += folder.rows(
             f"private-seed{seed}-{multiplier:g}", partial(_private, study, backdoor, pair, seed, multiplier)
         )
     return made
 
 
-def online_cells(study: Study) -> tuple[Cell, ...]:
+def _online_cells(study: _Study) -> tuple[Cell, ...]:
     """Where fresh mixing is tried: the reference setting, and the same without noise."""
     cell = reference_cell(study.recipe.mix_counts, study.recipe.noise_scales)
     return Cell(mix_count=cell.mix_count, noise_scale=0.0), cell
 
 
-def _undefended(study: Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: int) -> list[Row]:
+def _undefended(study: _Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: int) -> list[Row]:
     title = f"undefended, seed {seed}"
     nets = train_victims(pair, [seed] * 2, study.victim, device=study.device, progress=study.progress, title=title)
     return _judge(study, backdoor, nets, [{"defence": UNDEFENDED}], seed)
 
 
 def _released(
-    study: Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: int, cells: Sequence[Cell], kind: str
+    study: _Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: int, cells: Sequence[Cell], kind: str
 ) -> list[Row]:
-    make = FixedReleases if kind == RELEASED else FreshReleases
-    source = make(
+    source = Releases(
         [one for _ in cells for one in pair],
         [cell for cell in cells for _ in pair],
         [seed] * len(cells) * len(pair),
-        releases=len(study.train),
-        classes=study.classes,
+        count=len(study.train),
+        classes=study.victim.classes,
         device=study.device,
+        fresh=kind == FRESH,
     )
     nets = train_on(source, study.victim, device=study.device, progress=study.progress, title=f"{kind}, seed {seed}")
     facts = [{"defence": kind, "k": cell.mix_count, "b": cell.noise_scale} for cell in cells]
     return _judge(study, backdoor, nets, facts, seed)
 
 
-def _private(study: Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: int, multiplier: float) -> list[Row]:
+def _private(study: _Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: int, multiplier: float) -> list[Row]:
     recipe = study.recipe
     config = replace(
         study.victim,
@@ -193,7 +203,7 @@ def _private(study: Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: i
     return [{**row, "epsilon": epsilon if math.isfinite(epsilon) else None} for row in rows]
 
 
-def _judge(study: Study, backdoor: Backdoor, nets: Stacked, facts: Sequence[dict[str, Any]], seed: int) -> list[Row]:
+def _judge(study: _Study, backdoor: Backdoor, nets: Stacked, facts: Sequence[dict[str, Any]], seed: int) -> list[Row]:
     """A row for each pair of nets, the poisoned one before the clean one."""
     attacked = nets.predict(backdoor.attacked(study.test.images, study.test.labels))
     success = attack_success(attacked[::2], attacked[1::2], backdoor.target)

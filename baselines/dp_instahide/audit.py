@@ -1,6 +1,10 @@
-"""Whether the guarantee is kept: the best attack on released numbers, and the epsilon that it proves.
+"""Whether the guarantee is kept: the smallest epsilon that is true, exactly, and the one that the best attack proves.
 
-The attacker knows both neighbouring sets and sees M releases of one of them. The likelihood ratio is the best test
+For numbers, the density of a release is a mean of Laplace densities, one for each subset. Between two of their peaks
+the ratio of two such densities is monotone (both are a e^y + c e^-y there), and beyond the outermost it is constant,
+so that its supremum is at a peak. Nothing is left to a grid.
+
+The attacker knows both neighboring sets and sees M releases of one of them. The likelihood ratio is the best test
 that there is (Neyman and Pearson 1933), and whatever it is, epsilon promises TPR <= exp(epsilon) FPR at each of its
 thresholds. Counts of trials bound the rates (Clopper and Pearson 1934), and so epsilon from below.
 """
@@ -8,28 +12,64 @@ thresholds. Counts of trials bound the rates (Clopper and Pearson 1934), and so 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.dp_instahide.accountant import Mixing, compose_basic
-from easy_to_hard.baselines.dp_instahide.brute_force import log_density
+from easy_to_hard.baselines.dp_instahide.accountant import MixingMechanism, compose_basic
 from easy_to_hard.baselines.dp_instahide.mechanism import choose_records, dirichlet_weights, laplace, mix
+from easy_to_hard.baselines.kit.run_folder import Row
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.generators.integers import check_integer_fields
 
+MOST_RECORDS: Final = 12
 _CONFIDENCE: Final = 0.95
 _THRESHOLDS: Final = 200
+_ZEROS: Final = (0.0,) * 6
+_SPREAD: Final = (0.1, 0.9, 0.3, 0.5, 0.7, 0.2)
+
+
+def subset_means(records: Sequence[float], mix_count: int) -> Tensor:
+    """The mean of each subset of that size: (C(n, k),) float64.
+
+    Raises:
+        ValueError: k not from 1 to n, or more records than `MOST_RECORDS`.
+    """
+    if not 1 <= mix_count <= len(records) <= MOST_RECORDS:
+        raise ValueError(f"k must be from 1 to n and n at most {MOST_RECORDS}, not k {mix_count} and n {len(records)}")
+    means = [math.fsum(subset) / mix_count for subset in combinations(records, mix_count)]
+    return torch.tensor(means, dtype=torch.float64)
+
+
+def log_density(values: Tensor, records: Sequence[float], mix_count: int, noise_scale: float) -> Tensor:
+    """Log-density of one release at values (...,) float64, whose shape it has."""
+    means = subset_means(records, mix_count)
+    exponents = -(values.double().unsqueeze(-1) - means.to(values.device)).abs() / noise_scale
+    return torch.logsumexp(exponents, dim=-1) - math.log(2 * noise_scale * len(means))
+
+
+def largest_log_ratio(records: Sequence[float], neighbor: Sequence[float], mix_count: int, noise_scale: float) -> float:
+    """The smallest epsilon that holds for one release of these two sets: the supremum of |log(p / p')|.
+
+    Args:
+        records, neighbor: two sets of as many numbers.
+        mix_count: k.
+        noise_scale: b.
+    """
+    peaks = torch.cat([subset_means(records, mix_count), subset_means(neighbor, mix_count)])
+    ours, theirs = (log_density(peaks, one, mix_count, noise_scale) for one in (records, neighbor))
+    return float((ours - theirs).abs().max())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What is attacked.
+    """An attack on released numbers.
 
     Attributes:
         records: the set, numbers in [0, 1].
-        replaced_by: what the first record is in the neighbouring set, in [0, 1].
+        replaced_by: what the first record is in the neighboring set, in [0, 1].
         mix_count: k.
         noise_scale: b, above 0.
         releases: M.
@@ -59,12 +99,14 @@ class Audit:
         compose_basic(self.mixing.epsilon, self.releases)
 
     @property
-    def mixing(self) -> Mixing:
-        """What the accountant is told: numbers of [0, 1] have an L1 diameter of 1."""
-        return Mixing(records=len(self.records), mix_count=self.mix_count, noise_scale=self.noise_scale, diameter=1.0)
+    def mixing(self) -> MixingMechanism:
+        """The mechanism as the accountant is told of it: numbers of [0, 1] have an L1 diameter of 1."""
+        return MixingMechanism(
+            records=len(self.records), mix_count=self.mix_count, noise_scale=self.noise_scale, diameter=1.0
+        )
 
     @property
-    def neighbour(self) -> tuple[float, ...]:
+    def neighbor(self) -> tuple[float, ...]:
         """The set with the first record replaced."""
         return (self.replaced_by, *self.records[1:])
 
@@ -75,7 +117,7 @@ class Audit:
 
     @property
     def condition(self) -> dict[str, Any]:
-        """Of the measurement."""
+        """The attack as a measurement's condition."""
         spread = "worst case" if len(set(self.records)) == 1 else "random records"
         facts: dict[str, Any] = {"records": spread, "n": len(self.records), "k": self.mix_count}
         return facts | {"b": self.noise_scale, "releases": self.releases, "weights": self.weights}
@@ -86,7 +128,7 @@ class Audited:
     """What the attack achieved at the threshold it chose.
 
     Attributes:
-        hits: trials of the neighbour that are taken for it, or of the set, whichever way proves more.
+        hits: trials of the neighbor that are taken for it, or of the set, whichever way proves more.
         false_alarms: trials of the other that are taken for it.
         trials: of each.
         epsilon: the largest epsilon that is refuted with 95 % confidence; 0 where none is.
@@ -101,7 +143,7 @@ class Audited:
 def run_audit(audit: Audit, seed: int) -> Audited:
     """Release both sets `trials` times and attack them."""
     rng = generator_of("audit", seed, repr(audit))
-    theirs, ours = (_statistics(audit, records, rng) for records in (audit.neighbour, audit.records))
+    theirs, ours = (_statistics(audit, records, rng) for records in (audit.neighbor, audit.records))
     both = []
     for yes, no in ((theirs, ours), (-ours, -theirs)):
         half = len(yes) // 2
@@ -115,7 +157,7 @@ def run_audit(audit: Audit, seed: int) -> Audited:
 
 
 def _statistics(audit: Audit, records: Sequence[float], rng: torch.Generator) -> Tensor:
-    """What the attacker computes of each trial, (trials,): high speaks for the neighbour."""
+    """What the attacker computes of each trial, (trials,): high speaks for the neighbor."""
     count = audit.trials * audit.releases
     values = torch.tensor(records)
     chosen = choose_records(len(records), audit.mix_count, count, rng)
@@ -127,7 +169,7 @@ def _statistics(audit: Audit, records: Sequence[float], rng: torch.Generator) ->
     parts = []
     for part in torch.split(released, 100_000):
         other, own = (
-            log_density(part, one, audit.mix_count, audit.noise_scale) for one in (audit.neighbour, audit.records)
+            log_density(part, one, audit.mix_count, audit.noise_scale) for one in (audit.neighbor, audit.records)
         )
         parts.append(other - own)
     return torch.cat(parts).view(audit.trials, audit.releases).sum(1)
@@ -182,3 +224,38 @@ def clopper_pearson_lower(successes: int, trials: int, error: float) -> float:
         tail = torch.logsumexp(ways + counts * math.log(middle) + (trials - counts) * math.log1p(-middle), dim=0)
         low, high = (middle, high) if float(tail) < math.log(error) else (low, middle)
     return low
+
+
+def audits(trials: int) -> tuple[Audit, ...]:
+    """One record among six that is 1 or 0: alone at each k, over many releases, among others, and with mixup's weights.
+
+    Args:
+        trials: of each.
+    """
+    worst = [Audit(records=_ZEROS, replaced_by=1.0, mix_count=k, noise_scale=0.2, trials=trials) for k in (1, 2, 4, 6)]
+    many = Audit(records=_ZEROS, replaced_by=1.0, mix_count=2, noise_scale=0.5, releases=8, trials=trials)
+    spread = Audit(records=_SPREAD, replaced_by=1.0, mix_count=2, noise_scale=0.2, releases=2, trials=trials)
+    uneven = Audit(
+        records=_ZEROS, replaced_by=1.0, mix_count=2, noise_scale=1 / 6, weights="dirichlet", trials=2 * trials
+    )
+    return *worst, many, spread, uneven
+
+
+def audit_rows(trials: int) -> list[Row]:
+    """Claimed, exact (of one release) and refuted epsilon of each attack."""
+    rows = []
+    for audit in audits(trials):
+        found = run_audit(audit, seed=0)
+        exact = None
+        if audit.weights == "equal" and audit.releases == 1:
+            exact = largest_log_ratio(audit.records, audit.neighbor, audit.mix_count, audit.noise_scale)
+        rows.append(
+            {
+                "condition": audit.condition,
+                "claimed": audit.claimed,
+                "exact": exact,
+                "proven": found.epsilon,
+                "trials": found.trials,
+            }
+        )
+    return rows
