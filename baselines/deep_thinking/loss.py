@@ -1,5 +1,6 @@
 """The progressive loss (Bansal et al. 2022, arXiv 2202.05826, algorithm 1)."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ class CellLoss:
 
 
 class Loss(NamedTuple):
-    """A loss () float to differentiate, and the logits (batch, 2, *size) float that it judged last."""
+    """A loss to differentiate, () or (batch,) float, and the logits (batch, 2, *size) float that it judged last."""
 
     value: Tensor
     logits: Tensor
@@ -68,7 +69,7 @@ class Loss(NamedTuple):
 def progressive_loss(
     model: ThinkingNet,
     inputs: Tensor,
-    cell_loss: CellLoss,
+    cell_loss: Callable[[Tensor], Tensor],
     stretch: Stretch,
     *,
     max_iterations: int,
@@ -85,7 +86,7 @@ def progressive_loss(
     Args:
         model: the net.
         inputs: (batch, channels, *size) float.
-        cell_loss: of logits.
+        cell_loss: of logits, such as a `CellLoss`; () or, for a loss of each item, (batch,).
         stretch: n and k.
         max_iterations: T, at least 1.
         progressive_weight: alpha in [0, 1].

@@ -1,18 +1,23 @@
-"""The deep-thinking nets as other baselines take them: the glue between baselines, none of which imports another.
-
-It is above the baselines, as commands are, and loads them when it is called.
-"""
+"""The recurrent nets as the methods of other papers take them: built, run and trained on the benchmark's puzzles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, cast
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+import torch
+from torch import Tensor, nn
 
-    from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
+from easy_to_hard.baselines.deep_thinking.data import input_shape
+from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
+from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.recipes import NetConfig
+from easy_to_hard.baselines.kit.puzzles import Puzzles, item_losses
+from easy_to_hard.datasets.answers import answer_rules
 
 SHIPPED_NETS: Final = {"mazes": "mazes-cpu", "prefix_sums": "prefix-sums-cpu"}
+# What the loss leaves out.
+_IGNORED: Final = -100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,7 @@ class RecurrentSolvers:
         max_iterations: T, the most iterations in training.
         patch: side of the patches of a maze that features stand for; 1 as published.
         feed_forward: a net of `max_iterations` untied blocks instead, without recall or progressive loss.
+        shipped: whether nets start from the one that comes with the package, and not from random weights.
     """
 
     task: str
@@ -36,12 +42,12 @@ class RecurrentSolvers:
     max_iterations: int = 20
     patch: int = 1
     feed_forward: bool = False
+    shipped: bool = False
 
-    def build(self, seed: int) -> "nn.Module":
+    def build(self, seed: int) -> nn.Module:
         """A net before training."""
-        from easy_to_hard.baselines.deep_thinking.data import input_shape
-        from easy_to_hard.baselines.deep_thinking.recipes import NetConfig
-
+        if self.shipped:
+            return shipped_solver(self.task).train().requires_grad_()
         in_channels, dimensions = input_shape(self.task)
         config = NetConfig(
             architecture="feed_forward" if self.feed_forward else "recurrent",
@@ -53,27 +59,49 @@ class RecurrentSolvers:
         )
         return config.build(in_channels=in_channels, dimensions=dimensions, seed=seed)
 
-    def logits(self, net: "nn.Module", inputs: "Tensor", iterations: int) -> "Tensor":
+    def logits(self, net: nn.Module, inputs: Tensor, iterations: int) -> Tensor:
         """The answer after so many iterations, (B, 2, *size)."""
         logits: Tensor = net(inputs, iterations)[0]
         return logits
 
-    def training_loss(self, net: "nn.Module", items: "Puzzles", *, seed: int, step: int) -> "Tensor":
-        """The progressive loss, or that of the last iteration of a feed-forward net."""
-        from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
+    def training_loss(self, net: nn.Module, items: Puzzles, *, seed: int, step: int) -> Tensor:
+        """The progressive loss (), or that of the last iteration of a feed-forward net."""
+        return self._progressive_loss(net, items, CellLoss(items.targets, items.mask), seed=seed, step=step)
 
-        alpha = 0.0 if self.feed_forward else self.progressive_weight
+    def item_training_losses(self, net: nn.Module, items: Puzzles, *, seed: int, step: int) -> Tensor:
+        """The training loss of each item, (B,): the mean over its own positions that count."""
+        return self._progressive_loss(net, items, lambda logits: item_losses(logits, items), seed=seed, step=step)
+
+    def _progressive_loss(
+        self, net: nn.Module, items: Puzzles, loss_of: Callable[[Tensor], Tensor], *, seed: int, step: int
+    ) -> Tensor:
         return progressive_loss(
-            net,  # type: ignore[arg-type]  # one of ours, by `build`
+            cast(ThinkingNet, net),
             items.inputs,
-            CellLoss(items.targets, items.mask),
+            loss_of,
             draw_stretch(self.max_iterations, seed=seed, step=step),
             max_iterations=self.max_iterations,
-            progressive_weight=alpha,
+            progressive_weight=0.0 if self.feed_forward else self.progressive_weight,
         ).value
 
 
-def shipped_solver(task: str, device: str = "cpu") -> "nn.Module":
+@dataclass(frozen=True, kw_only=True)
+class StackableSolvers(RecurrentSolvers):
+    """Recurrent nets whose loss can be computed for a stack of them, each with items of its own."""
+
+    def training_loss(self, net: nn.Module, items: Puzzles, *, seed: int, step: int) -> Tensor:
+        """The same loss; positions that do not count are left out by their target.
+
+        Their number, which differs between the nets of a stack, is then not asked for as a Python number, which
+        `torch.func.vmap` could not give.
+        """
+        everywhere = torch.ones(items.mask.shape, dtype=torch.bool, device=items.mask.device)
+        marked = Puzzles(inputs=items.inputs, targets=items.targets.masked_fill(~items.mask, _IGNORED), mask=everywhere)
+        share = items.mask.sum() / items.mask.numel()
+        return super().training_loss(net, marked, seed=seed, step=step) / share
+
+
+def shipped_solver(task: str, device: str = "cpu") -> ThinkingNet:
     """The recurrent net with recall that comes with the package, in eval mode.
 
     `net(inputs, iterations)` gives logits (B, 2, *size) and features (B, width, *grid).
@@ -82,14 +110,12 @@ def shipped_solver(task: str, device: str = "cpu") -> "nn.Module":
         ValueError: no net comes for that task.
         FileNotFoundError: the net is not there.
     """
-    from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-
     if task not in SHIPPED_NETS:
         raise ValueError(f"no net comes with the package for {task!r}: choose one of {', '.join(SHIPPED_NETS)}")
     return load_model(SHIPPED_NETS[task], device)[0]
 
 
-def shipped_maze_solver(device: str = "cpu") -> "Callable[[Tensor, int], Tensor]":
+def shipped_maze_solver(device: str = "cpu") -> Callable[[Tensor, int], Tensor]:
     """The recurrent net for mazes that comes with the package, as a function of pictures and iterations.
 
     Returns:
@@ -98,13 +124,9 @@ def shipped_maze_solver(device: str = "cpu") -> "Callable[[Tensor, int], Tensor]
     Raises:
         FileNotFoundError: the net is not there.
     """
-    import torch
-
-    from easy_to_hard.datasets.answers import answer_rules
-
     model, decode = shipped_solver("mazes", device), answer_rules("mazes").decode
 
-    def solve(pictures: "Tensor", iterations: int) -> "Tensor":
+    def solve(pictures: Tensor, iterations: int) -> Tensor:
         with torch.no_grad():
             logits, _ = model(pictures, iterations)
         return decode(logits, pictures)

@@ -6,49 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from tyro.conf import arg
 
-from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers, shipped_solver
 from easy_to_hard.commands.nets import Device, Quiet
 from easy_to_hard.commands.reference.method import begin, finish, require_known
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from easy_to_hard.baselines.kit.puzzles import Puzzles
     from easy_to_hard.scores.reference import ReferenceResult
 
 _TASKS: Final = ("mazes", "prefix_sums")
 _IMAGES: Final = ("mnist", "cifar10")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ItemSolvers(RecurrentSolvers):
-    """Recurrent nets whose training loss is known for each item, which defences weigh and compare.
-
-    See `baselines.augmentation_defense.solver_training.SolversByItem`.
-
-    Attributes:
-        shipped: whether nets start from the one that comes with the package, and not from random weights.
-    """
-
-    shipped: bool = False
-
-    def build(self, seed: int) -> "nn.Module":
-        """A net before training on poisoned puzzles."""
-        return shipped_solver(self.task).train().requires_grad_() if self.shipped else super().build(seed)
-
-    def item_training_losses(self, net: "nn.Module", items: "Puzzles", *, seed: int, step: int) -> "Tensor":
-        """The progressive loss of each item: (B,)."""
-        from easy_to_hard.baselines.deep_thinking.loss import draw_stretch, progressive_loss
-        from easy_to_hard.baselines.kit.puzzles import item_losses
-
-        return progressive_loss(
-            net,  # type: ignore[arg-type]  # one of ours, by `build`
-            items.inputs,
-            lambda logits: item_losses(logits, items),  # type: ignore[arg-type]  # a loss for each item
-            draw_stretch(self.max_iterations, seed=seed, step=step),
-            max_iterations=self.max_iterations,
-            progressive_weight=self.progressive_weight,
-        ).value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +95,7 @@ class AugmentationDefense:
 
         from easy_to_hard.baselines.augmentation_defense.solver_recipes import get_solver_recipe
         from easy_to_hard.baselines.augmentation_defense.solving import run_on_task
+        from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
 
         for name in ("keys", "train_images"):
             if getattr(self, name) is not None:
@@ -143,7 +109,7 @@ class AugmentationDefense:
             changes["training"] = replace(recipe.training, steps=self.steps)
         recipe = replace(recipe, **changes)
         solvers = {
-            recall: ItemSolvers(
+            recall: RecurrentSolvers(
                 task=self.data,
                 width=recipe.width,
                 recall=recall,

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from tyro.conf import arg
 
-from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
 from easy_to_hard.commands.nets import Device, Quiet
 from easy_to_hard.commands.reference.method import begin, finish, require_known
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from easy_to_hard.baselines.canary.puzzle_task import SolverKind
     from easy_to_hard.baselines.canary.recipes import TaskRecipe
-    from easy_to_hard.baselines.kit.puzzles import Puzzles
     from easy_to_hard.scores.reference import ReferenceResult
 
 _IMAGES: Final = ("mnist", "cifar10")
@@ -25,28 +21,6 @@ _COMPARISONS: Final = (
     ("recall, progressive", "recall"),
     ("recall", "feed-forward"),
 )
-# What the deep-thinking nets' loss leaves out.
-_IGNORED: Final = -100
-
-
-@dataclass(frozen=True, kw_only=True)
-class StackableSolvers(RecurrentSolvers):
-    """Recurrent nets whose loss can be computed for a stack of them, each with items of its own."""
-
-    def training_loss(self, net: "nn.Module", items: "Puzzles", *, seed: int, step: int) -> "Tensor":
-        """The same loss; positions that do not count are left out by their target.
-
-        Their number, which differs between the nets of a stack, is then not asked for as a Python number, which
-        `torch.func.vmap` could not give.
-        """
-        import torch
-
-        from easy_to_hard.baselines.kit.puzzles import Puzzles
-
-        everywhere = torch.ones(items.mask.shape, dtype=torch.bool, device=items.mask.device)
-        marked = Puzzles(inputs=items.inputs, targets=items.targets.masked_fill(~items.mask, _IGNORED), mask=everywhere)
-        share = items.mask.sum() / items.mask.numel()
-        return super().training_loss(net, marked, seed=seed, step=step) / share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +143,7 @@ class Canary:
     def _kinds(self, recipe: "TaskRecipe") -> "dict[str, SolverKind]":
         """The nets that are compared."""
         from easy_to_hard.baselines.canary.puzzle_task import SolverKind
+        from easy_to_hard.baselines.deep_thinking.solvers import StackableSolvers
 
         first = StackableSolvers(
             task=self.target, width=recipe.width, patch=recipe.patch, max_iterations=recipe.max_iterations

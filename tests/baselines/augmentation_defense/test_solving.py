@@ -20,8 +20,8 @@ from easy_to_hard.baselines.augmentation_defense.solver_recipes import SolverRec
 from easy_to_hard.baselines.augmentation_defense.solver_training import SolverNets, SolverTraining, train_solvers
 from easy_to_hard.baselines.augmentation_defense.solving import Case, measurements_of, run_on_task
 from easy_to_hard.baselines.augmentation_defense.triggers import TRIGGERS, get_trigger, plant
+from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
 from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles
-from easy_to_hard.commands.reference.augmentation_defense import ItemSolvers
 from easy_to_hard.scores.reference import ReferenceResult, find_measurement
 
 CPU = torch.device("cpu")
@@ -126,8 +126,8 @@ def test_mixup_weighs_both_answers() -> None:
             assert torch.allclose(sum(parts), one.items.inputs[net, row], atol=1e-6)
 
 
-def solvers(task: str = "prefix_sums", *, recall: bool = True) -> ItemSolvers:
-    return ItemSolvers(task=task, width=8, max_iterations=6, recall=recall, patch=2 if task == "mazes" else 1)
+def solvers(task: str = "prefix_sums", *, recall: bool = True) -> RecurrentSolvers:
+    return RecurrentSolvers(task=task, width=8, max_iterations=6, recall=recall, patch=2 if task == "mazes" else 1)
 
 
 def test_item_losses_are_those_of_the_items_alone() -> None:

@@ -21,9 +21,8 @@ from easy_to_hard.baselines.canary.puzzle_task import SolverKind
 from easy_to_hard.baselines.canary.queries import CanaryConfig
 from easy_to_hard.baselines.canary.recipes import IMAGE_PRESETS, TASK_PRESETS, get_image_preset, get_task_preset
 from easy_to_hard.baselines.canary.shadows import TrainConfig
-from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
+from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers, StackableSolvers
 from easy_to_hard.baselines.kit.puzzles import Puzzles, mean_loss
-from easy_to_hard.commands.reference.canary import StackableSolvers
 from easy_to_hard.scores.reference import Measurement, ReferenceResult, find_measurement
 
 RESULTS = Path(__file__).parents[3] / "leaderboard" / "results" / "reference"
