@@ -1,4 +1,4 @@
-"""Integers that users give: checked where they come in, and shown where something is wrong with them."""
+"""Values that users give, integers above all: checked where they come in, and shown where something is wrong."""
 
 from dataclasses import fields
 from functools import cache
@@ -55,6 +55,22 @@ def check_integer_fields(config: Any) -> None:
         if value is not None:
             for number in value if isinstance(value, (tuple, list)) else (value,):
                 check_integer(name, number)
+
+
+def check_field(config: Any, name: str, holds: bool, allowed: str) -> None:
+    """Refuse a dataclass with a field that is out of its range.
+
+    Args:
+        config: an instance, as its `__post_init__` gets it.
+        name: of the field.
+        holds: whether its value is allowed.
+        allowed: what is, in words that follow "must be": "at least 1", "above 0 and finite".
+
+    Raises:
+        ValueError: naming the field, what is allowed and what it holds.
+    """
+    if not holds:
+        raise ValueError(f"{name} must be {allowed}, not {getattr(config, name)!r}")
 
 
 @cache

@@ -16,7 +16,7 @@ from torch import Tensor
 from easy_to_hard.baselines.deep_thinking.evaluation import ItemSource
 from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
 from easy_to_hard.datasets.answers import AnswerRules
-from easy_to_hard.generators.integers import check_integer, check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer, check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 Kind = Literal["swap", "zero", "noise", "flip"]
@@ -55,20 +55,15 @@ class PerturbationConfig:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, not {self.kind!r}")
+        check_field(self, "kind", self.kind in get_args(Kind), f"one of {', '.join(get_args(Kind))}")
         least = 2 if self.kind == "swap" else 1
-        if self.batch_size < least:
-            raise ValueError(f"batch_size must be at least {least} for {self.kind!r}, not {self.batch_size}")
-        if self.iterations < HELD_ITERATIONS:
-            raise ValueError(f"iterations must be at least {HELD_ITERATIONS}, not {self.iterations}")
-        if not 0 <= self.at <= self.iterations - HELD_ITERATIONS:
-            last = self.iterations - HELD_ITERATIONS
-            raise ValueError(f"at must be from 0 to {last}, {HELD_ITERATIONS} before the end, not {self.at}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, not {self.seed}")
-        if self.position is not None and (self.kind != "flip" or self.position < 0):
-            raise ValueError(f"position must be at least 0, and is for 'flip' only, not {self.position}")
+        check_field(self, "batch_size", self.batch_size >= least, f"at least {least} for {self.kind!r}")
+        check_field(self, "iterations", self.iterations >= HELD_ITERATIONS, f"at least {HELD_ITERATIONS}")
+        last = self.iterations - HELD_ITERATIONS
+        check_field(self, "at", 0 <= self.at <= last, f"from 0 to {last}, {HELD_ITERATIONS} before the end")
+        check_field(self, "seed", self.seed >= 0, "at least 0")
+        fits = self.position is None or (self.kind == "flip" and self.position >= 0)
+        check_field(self, "position", fits, "at least 0, and is for 'flip' only")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
 from easy_to_hard.baselines.kit.precision import Settled
 from easy_to_hard.baselines.kit.seeds import seed_of
 from easy_to_hard.baselines.kit.training import require_finite
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 _BETAS: Final = (0.9, 0.95)
 # Damage, in cells.
@@ -94,22 +94,18 @@ class PoolConfig:
     def __post_init__(self) -> None:
         check_integer_fields(self)
         for name in ("steps", "iterations", "pool_size", "judged_every", "judged_from", "log_every", "patience"):
-            self._require(name, 1 <= getattr(self, name) < math.inf, "at least 1")
+            check_field(self, name, 1 <= getattr(self, name) < math.inf, "at least 1")
         for name in ("noise", "stillness_weight", "warmup_steps", "weight_decay", "seed"):
-            self._require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
+            check_field(self, name, 0 <= getattr(self, name) < math.inf, "at least 0")
         for name in ("learning_rate", "gradient_clip"):
-            self._require(name, 0 < getattr(self, name) < math.inf, "above 0 and finite")
-        self._require("seed", self.seed < 2**63, "below 2^63")
-        self._require("fresh_share", 0 < self.fresh_share <= 1, "above 0 and at most 1")
+            check_field(self, name, 0 < getattr(self, name) < math.inf, "above 0 and finite")
+        check_field(self, "seed", self.seed < 2**63, "below 2^63")
+        check_field(self, "fresh_share", 0 < self.fresh_share <= 1, "above 0 and at most 1")
         for name in ("damage_share", "noiseless_share"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
-        self._require("average_decay", 0 <= self.average_decay < 1, "from 0 to below 1")
-        self._require("quiet_iterations", 1 <= self.quiet_iterations <= self.iterations, "from 1 to iterations")
-        self._require("precision", self.precision == "float32", "float32")
-
-    def _require(self, name: str, holds: bool, allowed: str) -> None:
-        if not holds:
-            raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+            check_field(self, name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
+        check_field(self, "average_decay", 0 <= self.average_decay < 1, "from 0 to below 1")
+        check_field(self, "quiet_iterations", 1 <= self.quiet_iterations <= self.iterations, "from 1 to iterations")
+        check_field(self, "precision", self.precision == "float32", "float32")
 
     @property
     def max_iterations(self) -> int:

@@ -16,7 +16,7 @@ from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, Recurrent
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig
 from easy_to_hard.datasets.answers import answer_rules
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.tasks import DataSpec
 
 _DEFAULT_PRESET: Final = "cpu"
@@ -62,13 +62,11 @@ class NetConfig:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        if self.architecture not in get_args(Architecture):
-            known = ", ".join(get_args(Architecture))
-            raise ValueError(f"architecture must be one of {known}, not {self.architecture!r}")
+        known = get_args(Architecture)
+        check_field(self, "architecture", self.architecture in known, f"one of {', '.join(known)}")
         if self.architecture == "lipschitz" and not (self.recall and not self.recall_relu and not self.group_norm):
             raise ValueError("a lipschitz net has recall, no ReLU after it and no group norm")
-        if not self.init_gain > 0:
-            raise ValueError(f"init_gain must be above 0, not {self.init_gain!r}")
+        check_field(self, "init_gain", self.init_gain > 0, "above 0")
 
     def build(self, *, in_channels: int, dimensions: int, seed: int) -> ThinkingNet:
         """A net whose weights are a function of the seed alone; the global random state is left as it was."""
@@ -116,8 +114,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {self.batch_size}")
+        check_field(self, "batch_size", self.batch_size >= 1, "at least 1")
         if isinstance(self.training, PoolConfig) != (self.net.architecture == "cellular"):
             raise ValueError(
                 f"a cellular net, and no other, is trained on a pool of states, not {self.net.architecture}"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from easy_to_hard.baselines.kit.precision import Settled
-from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.generators.integers import check_field, check_integer
 
 Exit = Literal["settled", "max_confidence", "fixed"]
 
@@ -68,16 +68,12 @@ class EvaluationConfig:
         for name, count in counts.items():
             if count is not None:
                 check_integer(name, count, 1)
-        if self.max_iterations > _MOST_ITERATIONS:
-            raise ValueError(f"max_iterations must be at most {_MOST_ITERATIONS:,}, not {self.max_iterations}")
-        if self.exit_rule not in get_args(Exit):
-            raise ValueError(f"exit_rule must be one of {', '.join(get_args(Exit))}, not {self.exit_rule!r}")
-        if self.precision not in get_args(Settled):
-            raise ValueError(f"precision must be one of {', '.join(get_args(Settled))}, not {self.precision!r}")
-        if self.exit_iteration is not None and not 1 <= self.exit_iteration <= self.max_iterations:
-            raise ValueError(f"exit_iteration must be from 1 to {self.max_iterations}, not {self.exit_iteration}")
-        if not self.settled_change >= 0:
-            raise ValueError(f"settled_change must be at least 0, not {self.settled_change}")
+        check_field(self, "max_iterations", self.max_iterations <= _MOST_ITERATIONS, f"at most {_MOST_ITERATIONS:,}")
+        for name, known in (("exit_rule", get_args(Exit)), ("precision", get_args(Settled))):
+            check_field(self, name, getattr(self, name) in known, f"one of {', '.join(known)}")
+        in_time = self.exit_iteration is None or 1 <= self.exit_iteration <= self.max_iterations
+        check_field(self, "exit_iteration", in_time, f"from 1 to {self.max_iterations}")
+        check_field(self, "settled_change", self.settled_change >= 0, "at least 0")
 
     @property
     def iterations_rule(self) -> str:

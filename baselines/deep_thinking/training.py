@@ -24,7 +24,7 @@ from easy_to_hard.baselines.kit.precision import Precision, Settled, autocast, f
 from easy_to_hard.baselines.kit.run_folder import reason_of, save_state
 from easy_to_hard.baselines.kit.training import CHECKPOINT, require_finite
 from easy_to_hard.datasets.answers import Decode, Mask, most_likely_class
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.storage.writing import telling, write_atomically
 
@@ -87,27 +87,23 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         check_integer_fields(self)
         for name in ("steps", "max_iterations", "log_every"):
-            self._require(name, getattr(self, name) >= 1, "at least 1")
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("warmup_steps", "weight_decay", "seed", "hold_iterations", "hold_from_step"):
-            self._require(name, getattr(self, name) >= 0, "at least 0")
+            check_field(self, name, getattr(self, name) >= 0, "at least 0")
         for name in ("learning_rate", "recurrent_rate_scale"):
-            self._require(name, 0 < getattr(self, name) < math.inf, "above 0 and finite")
-        self._require("weight_decay", self.weight_decay < math.inf, "finite")
-        self._require("seed", self.seed < 2**63, "below 2^63")
+            check_field(self, name, 0 < getattr(self, name) < math.inf, "above 0 and finite")
+        check_field(self, "weight_decay", self.weight_decay < math.inf, "finite")
+        check_field(self, "seed", self.seed < 2**63, "below 2^63")
         for name in ("progressive_weight", "hold_share"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
-        self._require("gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
-        self._require("optimizer", self.optimizer in get_args(OptimizerName), "one of adam, sgd")
-        self._require("decay", self.decay in get_args(Decay), "one of none, linear, drops")
-        self._require("precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
-        self._require("drop_steps", not self.drop_steps or self.decay == "drops", "empty unless decay='drops'")
+            check_field(self, name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
+        check_field(self, "gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
+        check_field(self, "optimizer", self.optimizer in get_args(OptimizerName), "one of adam, sgd")
+        check_field(self, "decay", self.decay in get_args(Decay), "one of none, linear, drops")
+        check_field(self, "precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
+        check_field(self, "drop_steps", not self.drop_steps or self.decay == "drops", "empty unless decay='drops'")
         if self.hold_share > 0:
-            self._require("hold_iterations", self.hold_iterations >= 1, "at least 1 where hold_share is above 0")
-            self._require("progressive_weight", self.progressive_weight > 0, "above 0 where hold_share is")
-
-    def _require(self, name: str, holds: bool, allowed: str) -> None:
-        if not holds:
-            raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+            check_field(self, "hold_iterations", self.hold_iterations >= 1, "at least 1 where hold_share is above 0")
+            check_field(self, "progressive_weight", self.progressive_weight > 0, "above 0 where hold_share is")
 
     def learning_rate_factor(self, step: int) -> float:
         """What the learning rate is multiplied by at a step, counted from 0: in (0, 1]."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from easy_to_hard.baselines.kit.precision import Precision, autocast, fast_precision, settle
 from easy_to_hard.baselines.kit.run_folder import load_state, reason_of, save_state
 from easy_to_hard.baselines.kit.seeds import seed_of
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 Decay = Literal["none", "linear"]
@@ -70,18 +70,14 @@ class LoopConfig:
     def __post_init__(self) -> None:
         check_integer_fields(self)
         for name in ("steps", "micro_batches", "ema_every"):
-            self._require(name, getattr(self, name) >= 1, "at least 1")
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("ema_from", "seed"):
-            self._require(name, getattr(self, name) >= 0, "at least 0")
-        self._require("learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite")
-        self._require("decay", self.decay in get_args(Decay), "one of none, linear")
-        self._require("gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
-        self._require("ema_decay", 0 <= self.ema_decay < 1, "from 0 to below 1")
-        self._require("precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
-
-    def _require(self, name: str, holds: bool, allowed: str) -> None:
-        if not holds:
-            raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+            check_field(self, name, getattr(self, name) >= 0, "at least 0")
+        check_field(self, "learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite")
+        check_field(self, "decay", self.decay in get_args(Decay), "one of none, linear")
+        check_field(self, "gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
+        check_field(self, "ema_decay", 0 <= self.ema_decay < 1, "from 0 to below 1")
+        check_field(self, "precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step, from 0."""

@@ -1,11 +1,12 @@
 """Integers that users give: shown in messages however long they are, and refused where they are none."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from easy_to_hard.generators.integers import check_integer, shown
+from easy_to_hard.generators.integers import check_field, check_integer, shown
 
 SHOWN = {
     "0": 0,
@@ -41,3 +42,10 @@ def test_bounds() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             check_integer("count", value, *bounds)
+
+
+def test_fields_out_of_their_range_are_named() -> None:
+    config = SimpleNamespace(rate=-1.5)
+    check_field(config, "rate", True, "above 0")
+    with pytest.raises(ValueError, match=r"^rate must be above 0, not -1\.5$"):
+        check_field(config, "rate", config.rate > 0, "above 0")
