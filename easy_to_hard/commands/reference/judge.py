@@ -82,6 +82,7 @@ _Claims: TypeAlias = "Callable[[ReferenceResult], tuple[Claim, ...]]"
 
 def _claims_of(result: "ReferenceResult") -> "tuple[Claim, ...]":
     """The claims of a result's method, asked of its measurements alone."""
+    from easy_to_hard.baselines import get_baseline
     from easy_to_hard.tasks import TASKS
 
     puzzles = result.data in TASKS
@@ -90,8 +91,8 @@ def _claims_of(result: "ReferenceResult") -> "tuple[Claim, ...]":
         "canary": _of_memorisation if puzzles else _of_canaries,
         "cold_diffusion": _of_solutions if puzzles else _of_images,
         "dp_instahide": _of_mixed_puzzles if puzzles else _of_mixed_images,
-        "parameter_saliency": _of_saliency,
-        "vit_visualization": _of_mazes if puzzles else _of_vits,
+        "parameter_saliency": get_baseline("parameter_saliency").claims,
+        "vit_visualization": get_baseline("vit_visualization").claims,
     }
     if result.method not in methods:
         raise ValueError(f"method must be one that makes claims, {', '.join(methods)}, not {result.method!r}")
@@ -151,22 +152,3 @@ def _of_mixed_puzzles(result: "ReferenceResult") -> "tuple[Claim, ...]":
     from easy_to_hard.baselines.dp_instahide.puzzle_claims import puzzle_claims
 
     return puzzle_claims(result.measurements, result.settings["difficulty"])
-
-
-def _of_saliency(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.parameter_saliency.claims import decide_claims
-    from easy_to_hard.baselines.parameter_saliency.recipes import TASKS
-
-    return decide_claims(result.measurements, k=result.settings["k"], puzzles=result.data in TASKS)
-
-
-def _of_vits(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.vit_visualization.claims import decide_image_claims
-
-    return decide_image_claims(result.measurements)
-
-
-def _of_mazes(result: "ReferenceResult") -> "tuple[Claim, ...]":
-    from easy_to_hard.baselines.vit_visualization.claims import decide_maze_claims
-
-    return decide_maze_claims(result.measurements)
