@@ -18,27 +18,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tyro.conf import arg
 
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.batches import draw_batches
 from easy_to_hard.baselines.deep_thinking.checkpoint import save_model
-from easy_to_hard.baselines.deep_thinking.commands import make_facts
-from easy_to_hard.baselines.deep_thinking.data import draw_batches
-from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
-from easy_to_hard.baselines.deep_thinking.examination import Tested, format_scores, to_result
-from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
+from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
+from easy_to_hard.baselines.deep_thinking.scoring import Tested, to_result
 from easy_to_hard.baselines.deep_thinking.training import train
+from easy_to_hard.baselines.deep_thinking.training_run import make_facts
+from easy_to_hard.commands.net_tables import format_scores
 from easy_to_hard.commands.parsing import wide_enough
-from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.environment import check_device, describe_device
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.leaderboard.page import write_site
 from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
 from easy_to_hard.scores.results import Result, write_result
 from easy_to_hard.storage.building import build
 from easy_to_hard.storage.files import file_sha256
 from easy_to_hard.storage.manifest import MANIFEST
-from easy_to_hard.tasks import DataSpec
+from easy_to_hard.tasks import DataSpec, get_task
 
 _RECIPE: Final = "prefix-sums-cellular"
 TRAIN_BITS: Final = get_recipe(_RECIPE).difficulty
@@ -65,10 +65,8 @@ class DemoConfig:
     def __post_init__(self) -> None:
         check_integer_fields(self)
         for name in ("steps", "test_items", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, not {self.seed}")
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        check_field(self, "seed", self.seed >= 0, "at least 0")
         check_device(self.device)
 
     @property
@@ -117,7 +115,7 @@ def train_net(config: DemoConfig, data: Path, cache: Path) -> tuple[ThinkingNet,
     )
     batches = draw_batches(inputs, targets, batch_size=recipe.batch_size, seed=config.seed)
     report = train(model, batches, recipe.training, folder=config.out / "training")
-    facts = make_facts(_RECIPE, recipe, report, describe_device(config.device, 1))
+    facts = make_facts(recipe, report, describe_device(config.device, 1))
     save_model(model, config.out / "model", facts)
     return model, facts
 
@@ -135,7 +133,7 @@ def evaluate_net(model: ThinkingNet, config: DemoConfig, data: Path, cache: Path
             threads=config.threads,
         )
         items = TensorItems(inputs[:count], targets[:count])
-        rules = answer_rules("prefix_sums")
+        rules = get_task("prefix_sums").answers
         evaluation = evaluate(model, items, rules, settings, description=f"  {num_bits:>5,} bits")
         spec = DataSpec(task="prefix_sums", difficulty=num_bits, split="test")
         evaluations.append(Tested(spec=spec, evaluation=evaluation))

@@ -1,4 +1,4 @@
-"""Figures, and pictures of mazes, bit strings and accuracies, with matplotlib (``pip install "easy-to-hard[plot]"``).
+"""Figures, and pictures of bit strings and accuracies, with matplotlib (``pip install "easy-to-hard[plot]"``).
 
 It is imported when a picture is made, and not before.
 """
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WALL: Final = (0.16, 0.17, 0.20)
-_FREE: Final = (1.0, 1.0, 1.0)
-_PATH: Final = (0.27, 0.52, 0.95)
-_START: Final = (0.13, 0.65, 0.35)
-_GOAL: Final = (0.86, 0.20, 0.18)
 BITS_A_LINE: Final = 64
 # From easy to hard along one colour scale, without its palest end.
 _PALETTE: Final = "viridis"
@@ -45,44 +40,19 @@ def new_figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def plot_maze(image: Any, path: Any = None, ax: "Axes | None" = None) -> "Axes":
-    """Draw a maze, and its path in blue where one is given.
-
-    Args:
-        image: (3, H, W) array or tensor in {0, 1}, as `MazeDataset` gives it.
-        path: (H, W), 1 on the path; None to leave the maze unsolved.
-        ax: where to draw; None for a figure of its own.
-    """
-    pixels = np.asarray(image) > 0
-    if pixels.ndim != 3 or pixels.shape[0] != 3:
-        raise ValueError(f"image must be (3, H, W), not {pixels.shape}")
-    red, green, blue = pixels
-    drawing = np.empty((*blue.shape, 3))
-    drawing[:] = _WALL
-    drawing[blue] = _FREE
-    if path is not None:
-        drawing[blue & (np.asarray(path) > 0)] = _PATH
-    drawing[green & ~red] = _START
-    drawing[red & ~green] = _GOAL
-    axes = ax if ax is not None else new_figure(4, 4).subplots()
-    axes.imshow(drawing, interpolation="nearest")
-    axes.set_axis_off()
-    return axes
-
-
-def plot_prefix_sum(bits: Any, parities: Any = None, ax: "Axes | None" = None) -> "Axes":
-    """Draw a bit string, and below it the parity of every prefix, 64 positions a line; dark is 1.
+def plot_bits(bits: Any, answer: Any = None, ax: "Axes | None" = None) -> "Axes":
+    """Draw a bit string, and below it an answer of as many bits, 64 positions a line; dark is 1.
 
     Args:
         bits: (L,) or (1, L) array or tensor; above 0 is 1, so {0, 1} and {-0.5, 0.5} both do.
-        parities: (L,) in {0, 1}; None to leave them out.
+        answer: (L,) in {0, 1}; None to leave it out.
         ax: where to draw; None for a figure of its own.
     """
     rows = [np.asarray(bits).reshape(-1) > 0]
-    if parities is not None:
-        rows.append(np.asarray(parities).reshape(-1) > 0)
+    if answer is not None:
+        rows.append(np.asarray(answer).reshape(-1) > 0)
     if len({len(row) for row in rows}) > 1:
-        raise ValueError(f"{len(rows[0])} bits cannot have {len(rows[1])} parities")
+        raise ValueError(f"{len(rows[0])} bits cannot have {len(rows[1])} answers")
     length = len(rows[0])
     drawing = _lines_of_bits(rows)
     axes = ax if ax is not None else new_figure(0.5 + 0.12 * drawing.shape[1], 0.5 + 0.2 * len(drawing)).subplots()

@@ -1,39 +1,20 @@
 """Pictures of the instances of any task, with matplotlib (``pip install "easy-to-hard[plot]"``)."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from easy_to_hard.chess.plots import plot_chess_puzzle
-from easy_to_hard.plotting import BITS_A_LINE, new_figure, plot_maze, plot_prefix_sum
+from easy_to_hard.plotting import BITS_A_LINE, new_figure
 from easy_to_hard.tasks import DataSpec, generate, get_task
-from easy_to_hard.tasks.chess_mates import black_moves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def _plot_chess(planes: Any, target: Any, ax: "Axes | None", data: Any) -> "Axes":
-    return plot_chess_puzzle(planes, target, ax, who_moves=black_moves(data), perspective="mover")
-
-
-# (input, target, axes or None, data) of one instance, as `Task` has them, to axes.
-PLOTS: Final[Mapping[str, Callable[[Any, Any, "Axes | None", Any], "Axes"]]] = {
-    "prefix_sums": lambda bits, parities, ax, data: plot_prefix_sum(bits, parities, ax),
-    "mazes": lambda image, path, ax, data: plot_maze(image, path, ax),
-    "chess_mates": _plot_chess,
-    "chess_puzzles": _plot_chess,
-}
-
-
 def plot_item(spec: DataSpec, index: int, ax: "Axes | None" = None) -> "Axes":
     """Draw item `index` of a spec with its solution."""
     task = get_task(spec.task)
-    data = task.generate(spec, np.array([index]), None).data
-    inputs, targets = task.encode(data, spec.difficulty, None)
-    return PLOTS[spec.task](inputs[0], targets[0], ax, data[0])
+    return task.plot(*task.example(spec, index), ax)
 
 
 def plot_difficulties(
@@ -68,7 +49,7 @@ def plot_difficulties(
         _, instances = generate(spec, examples)
         inputs, targets = get_task(task).encode(instances.data, spec.difficulty, None)
         for axes, item, solution, data in zip(row, inputs, targets, instances.data, strict=True):
-            PLOTS[task](item, solution, axes, data)
+            get_task(task).plot(item, solution, data, axes)
             if flat:
                 axes.set_xlim(0, BITS_A_LINE)
                 axes.set_anchor("W")

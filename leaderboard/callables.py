@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.datasets.items import Items
 from easy_to_hard.leaderboard.submissions.checks import MOST_ITERATIONS
+from easy_to_hard.tasks import get_task
 
 Solver = Callable[[Tensor, int], Any]
 
@@ -78,7 +78,7 @@ class Asked:
         if values.is_floating_point() and bool(values.isnan().any()):
             raise ValueError(f"{where}: the answer has NaN in it")
         if tuple(values.shape) == logits:
-            decoded = answer_rules(self.items.spec.task).decode(values.float(), inputs)
+            decoded = get_task(self.items.spec.task).answers.decode(values.float(), inputs)
             return decoded.to(torch.uint8).numpy()
         if values.is_floating_point():
             raise ValueError(f"{where}: predictions of shape {size} must be integers or booleans, not floating-point")

@@ -21,7 +21,6 @@ from easy_to_hard.datasets.items import Items, manifest_sha256, slices
 from easy_to_hard.environment import __version__, describe_device, source_commit
 from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.leaderboard.callables import Asked, load_callable
-from easy_to_hard.leaderboard.fresh import FROZEN_ROWS
 from easy_to_hard.leaderboard.ranking import ladder
 from easy_to_hard.leaderboard.submissions import configs_in, read_submission
 from easy_to_hard.leaderboard.submissions.checks import MOST_ITERATIONS
@@ -29,10 +28,11 @@ from easy_to_hard.progress import progress_bar
 from easy_to_hard.scores.results import DifficultyScore, Provenance, Result, Submission
 from easy_to_hard.scores.scoring import Tally
 from easy_to_hard.storage.files import file_sha256
+from easy_to_hard.storage.presets import benchmark_tests
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
 
 if TYPE_CHECKING:
-    from easy_to_hard.baselines.deep_thinking.examination import Examination
+    from easy_to_hard.baselines.deep_thinking.scoring import Examination
 
 # Items whose positions are held at a time: inputs of some 50 MB.
 _CHUNK_POSITIONS: Final = 2**22
@@ -130,7 +130,8 @@ class Questions:
     def load(self, difficulty: int) -> Items:
         """Those that are asked."""
         spec = self.spec(difficulty)
-        held = get_task(self.task).sample_count(spec, FROZEN_ROWS.get(spec.config))
+        frozen = benchmark_tests().get(spec.config)
+        held = get_task(self.task).sample_count(spec, frozen.rows if frozen else None)
         return Items(spec, min(held, self._at(self.items, difficulty) or held), self.place)
 
     def most_iterations(self, difficulty: int) -> int:
@@ -155,7 +156,7 @@ def score_model(name: str, examination: "Examination", entry: Entry, *, progress
     """
     # Of all that is scored, only a net needs the baselines.
     from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-    from easy_to_hard.baselines.deep_thinking.examination import examine
+    from easy_to_hard.baselines.deep_thinking.scoring import examine
 
     model, facts = load_model(name, examination.device)
     *_, result = examine(model, facts, examination, progress=progress)

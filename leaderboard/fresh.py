@@ -3,27 +3,24 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.storage.presets import PRESETS
+from easy_to_hard.storage.presets import benchmark_tests
 from easy_to_hard.tasks import DataSpec, Instances, generate, get_task, parse_config
-
-# Test items of each config of the frozen benchmark.
-FROZEN_ROWS: Final = {part.config: part.rows for part in PRESETS["full"] if part.split == "test"}
 
 
 @lru_cache(maxsize=64)
 def seen_shares(spec: DataSpec, num_items: int) -> tuple[float, float]:
-    """Of the first `num_items` instances of a test spec, those that the frozen test set of its config holds.
+    """What share of the first `num_items` instances of a test spec the frozen test set of its config holds too.
 
     Returns:
         ``(same_layout, same_instance)``, shares from 0 to 1: equal up to symmetry to one of them (where the files have
         a hash that says so), and equal to one.
     """
-    known = generate(replace(spec, seed=0), FROZEN_ROWS[spec.config])[1]
+    known = generate(replace(spec, seed=0), benchmark_tests()[spec.config].rows)[1]
     asked = generate(spec, num_items)[1]
     return _share(_layouts(asked), _layouts(known)), _share(_rows(asked), _rows(known))
 
@@ -56,11 +53,11 @@ def seen_lines(result: Mapping[str, Any]) -> Iterator[str]:
         return
     for score in result["scores"]:
         _, variant, difficulty = parse_config(score["config"])
-        if difficulty >= task.new_from or score["config"] not in FROZEN_ROWS:
+        if difficulty >= task.new_from or score["config"] not in benchmark_tests():
             continue
         spec = DataSpec(task=task.name, difficulty=difficulty, variant=variant, split="test", seed=result["data_seed"])
         # As many as the frozen set has tell as much as more, whatever a file claims.
-        layout, instance = seen_shares(spec, min(score["num_items"], FROZEN_ROWS[score["config"]]))
+        layout, instance = seen_shares(spec, min(score["num_items"], benchmark_tests()[score["config"]].rows))
         yield (
             f"{score['config']}: of these fresh instances {100 * layout:.1f} % are in the frozen test set up to "
             f"symmetry, {100 * instance:.1f} % as they are; from {task.difficulty_name} {task.new_from} on hardly any"

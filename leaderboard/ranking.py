@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any, Final, Literal, TypeAlias
 
-from easy_to_hard.lichess.bands import DEFAULT_EDGES
 from easy_to_hard.scores.results import variant_of as variant_of
 from easy_to_hard.scores.scoring import wilson_interval
-from easy_to_hard.storage.presets import PRESETS
-from easy_to_hard.tasks import TASKS, get_task, parse_config
+from easy_to_hard.storage.presets import benchmark_tests
+from easy_to_hard.tasks import TASKS, config_name, get_task, parse_config
 
 ResultDict: TypeAlias = Mapping[str, Any]
 Mark: TypeAlias = Literal["self-reported", "re-scored", "re-scored on a fresh seed"]
@@ -43,17 +42,20 @@ def ladder(task: str, variant: str) -> tuple[int, ...]:
     facts = get_task(task)
     wanted = facts.check_variant(variant)
     if facts.imported:
-        return tuple(DEFAULT_EDGES[wanted])
-    tested = {
-        part.difficulty
-        for part in PRESETS["full"]
-        if part.task == task and part.split == "test" and facts.check_variant(part.variant) == wanted
-    }
-    scored = tested & set(facts.rungs) if facts.rungs else tested
-    rungs = tuple(sorted(difficulty for difficulty in scored if difficulty >= facts.train_difficulty))
+        return facts.rungs_of(wanted)
+    rungs = tuple(
+        difficulty
+        for difficulty in facts.rungs_of(wanted)
+        if difficulty >= facts.train_difficulty and config_name(task, difficulty, wanted) in benchmark_tests()
+    )
     if len(rungs) < 2:
         raise ValueError(f"a score needs two difficulties, and the benchmark tests {rungs} of {task} {wanted}".rstrip())
     return rungs
+
+
+def ranked_tasks() -> tuple[str, ...]:
+    """The tasks that a method's mean is over: those whose instances are made."""
+    return tuple(name for name, task in TASKS.items() if not task.imported)
 
 
 def area_score(accuracies: Mapping[int, float], task: str, variant: str) -> float:
@@ -357,7 +359,7 @@ def overview(ranking: Sequence[Standing]) -> list[Entry]:
     Returns:
         the best mean first.
     """
-    tasks = [name for name, task in TASKS.items() if not task.imported]
+    tasks = ranked_tasks()
     scores: dict[tuple[str, str], dict[str, list[float]]] = {}
     for standing in ranking:
         if standing.ranked and standing.task in tasks and standing.variant == get_task(standing.task).check_variant(""):

@@ -72,7 +72,7 @@ def score_again(
             raise ValueError(f"{path} is of the function {source['source']}: give --callable with it, {told} run")
         result = score_callable(source["source"], Questions(**asked, iterations=iterations), entry, progress=progress)
     elif kind == "model":
-        from easy_to_hard.baselines.deep_thinking.examination import Examination
+        from easy_to_hard.baselines.deep_thinking.scoring import Examination
 
         examination = Examination(**asked, iterations=next(iter(iterations), None))
         result = score_model(source["source"], examination, entry, progress=progress)

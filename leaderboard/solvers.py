@@ -52,19 +52,29 @@ def _fits(found: tuple[int, ...], shape: tuple[str | int, ...]) -> bool:
     return len(found) == len(shape) and all(isinstance(wanted, str) or size == wanted for size, wanted in sizes)
 
 
+def _all_shapes() -> list[tuple[str | int, ...]]:
+    """The shapes of the inputs of all tasks, with letters for what grows with the difficulty."""
+    shapes: dict[tuple[str | int, ...], None] = {}
+    for task in TASKS.values():
+        first, second = (task.shapes(difficulty)[1] for difficulty in task.difficulties[:2])
+        sizes = first if first == second else ("L",) if len(first) == 1 else ("H", "W")
+        shapes["B", task.input_channels, *sizes] = None
+    return list(shapes)
+
+
 def _once(predictions: NDArray[np.uint8]) -> Answer:
     return predictions, np.ones(len(predictions), dtype=np.int64)
 
 
 def zeros(inputs: Inputs, iterations: int) -> Answer:
     """Nothing: no position is 1."""
-    lit = _lit(inputs, iterations, _STRINGS, _MAZES, _BOARDS)
+    lit = _lit(inputs, iterations, *_all_shapes())
     return _once(np.zeros((len(lit), *lit.shape[2:]), dtype=np.uint8))
 
 
 def random(inputs: Inputs, iterations: int) -> Answer:
     """A fair coin for each position, from a generator whose seed is a hash of the item."""
-    lit = _lit(inputs, iterations, _STRINGS, _MAZES, _BOARDS)
+    lit = _lit(inputs, iterations, *_all_shapes())
     number, size = len(lit), lit.shape[2:]
     content = np.packbits(lit.reshape(number, prod(lit.shape[1:])), axis=1)
     content = np.pad(content, ((0, 0), (0, -content.shape[1] % 8))).view("<u8")

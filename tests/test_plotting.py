@@ -6,32 +6,52 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from easy_to_hard import DataSpec, MazeDataset, PrefixSumDataset
-from easy_to_hard.plotting import new_figure, plot_maze, plot_prefix_sum, save_figure
-from easy_to_hard.task_plots import PLOTS, plot_difficulties, plot_item
-from easy_to_hard.tasks import TASKS
+from easy_to_hard import MazeDataset, PrefixSumDataset
+from easy_to_hard.plotting import new_figure, plot_bits, save_figure
+from easy_to_hard.task_plots import plot_difficulties, plot_item
+from easy_to_hard.tasks import TASKS, DataSpec, Task, get_task
+
+MADE = [name for name, task in TASKS.items() if not task.imported]
 
 
-def test_every_task_can_be_drawn() -> None:
-    assert set(PLOTS) == set(TASKS)
+@pytest.mark.parametrize("name", MADE)
+def test_every_task_can_be_drawn(name: str) -> None:
+    spec = DataSpec(task=name, difficulty=get_task(name).train_difficulty)
+    item, target, data = get_task(name).example(spec)
+    figure = new_figure(2, 2)
+    axes = figure.subplots()
+    assert get_task(name).plot(item, target, data, axes) is axes
+    assert axes.has_data()
+    # The solution is not needed, nor what else is known.
+    assert get_task(name).plot(item).has_data()
+
+
+def test_the_plot_of_a_task_that_has_none_of_its_own() -> None:
+    item, target, data = get_task("mazes").example(DataSpec(task="mazes", difficulty=9))
+    image = Task.plot(get_task("mazes"), item, target, data).images[0].get_array()
+    assert image is not None
+    assert np.array_equal(np.asarray(image) >= 2, target > 0)
+    assert np.array_equal(np.asarray(image) % 2 == 1, item.any(axis=0))
+    strings = get_task("prefix_sums")
+    assert type(strings).plot is Task.plot
 
 
 def test_maze_picture_has_its_five_colours() -> None:
     image, path = MazeDataset("unused", num_samples=1)[0]
-    pixels = plot_maze(image, path).images[0].get_array()
+    pixels = get_task("mazes").plot(image, path).images[0].get_array()
     assert pixels is not None
     colours, numbers = np.unique(np.asarray(pixels).reshape(-1, 3), axis=0, return_counts=True)
     assert len(colours) == 5
     on_path = int(path.sum()) - 8
     free = int((image.sum(0) == 3).sum())
     assert sorted(numbers) == sorted([4, 4, on_path, free - on_path, 24 * 24 - free - 8])
-    unsolved = plot_maze(image).images[0].get_array()
+    unsolved = get_task("mazes").plot(image).images[0].get_array()
     assert len(np.unique(np.asarray(unsolved).reshape(-1, 3), axis=0)) == 4
 
 
 def test_prefix_sum_picture_has_a_cell_a_bit() -> None:
     bits, parities = PrefixSumDataset("unused", 100, num_samples=1)[0]
-    cells = np.asarray(plot_prefix_sum(bits, parities).collections[0].get_array())[::-1]
+    cells = np.asarray(plot_bits(bits, parities).collections[0].get_array())[::-1]
     assert cells.shape == (5, 64)
     assert np.array_equal(np.concatenate([cells[0], cells[3, :36]]), (bits[0] > 0).numpy())
     assert np.array_equal(np.concatenate([cells[1], cells[4, :36]]), parities.numpy())
@@ -53,9 +73,9 @@ def test_item_is_saved_as_its_ending_says(ending: str, tmp_path: Path) -> None:
 
 def test_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"image must be \(3, H, W\), not \(24, 24\)"):
-        plot_maze(np.zeros((24, 24)))
-    with pytest.raises(ValueError, match="5 bits cannot have 4 parities"):
-        plot_prefix_sum(np.zeros(5), np.zeros(4))
+        get_task("mazes").plot(np.zeros((24, 24)))
+    with pytest.raises(ValueError, match="5 bits cannot have 4 answers"):
+        plot_bits(np.zeros(5), np.zeros(4))
     with pytest.raises(ValueError, match="at least one difficulty and one example are needed"):
         plot_difficulties("mazes", [])
     with pytest.raises(ValueError, match=r"cannot write a picture as 'maze\.xyz': end it in one of .*png"):

@@ -1,4 +1,4 @@
-"""A neural cellular automaton: one small rule, by which every cell of a grid changes with its neighbours.
+"""A neural cellular automaton: one small rule, by which every cell of a grid changes with its neighbors.
 
 Sources: Mordvintsev et al. 2020 (distill.pub/2020/growing-ca) for the rule, the clean start and the pool of states it
 is trained on; arXiv 2609.36126 for automata that reason. Deviates: see `CellularNet`.
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.deep_thinking.model import NUM_CLASSES, Iteration, ThinkingNet, check_sizes
+from easy_to_hard.baselines.deep_thinking.net import NUM_CLASSES, Iteration, ThinkingNet, architecture, check_sizes
 from easy_to_hard.generators.integers import check_integer
 
 _REACH: Final = 3
@@ -22,13 +22,13 @@ class Cells(NamedTuple):
 
     Attributes:
         places: (batch, *grid) bool, where there is a cell.
-        neighbours: (num_cells, 3^dimensions) int64, the rows of the cells around each, itself in the middle;
+        neighbors: (num_cells, 3^dimensions) int64, the rows of the cells around each, itself in the middle;
             num_cells where there is none.
         told: (num_cells, hidden) float, what the input around a cell adds to the hidden layer.
     """
 
     places: Tensor
-    neighbours: Tensor
+    neighbors: Tensor
     told: Tensor
 
     def rows(self, grids: Tensor) -> Tensor:
@@ -60,8 +60,9 @@ class _Inwards(torch.autograd.Function):
         return gradient.masked_fill(outwards, 0)
 
 
+@architecture("cellular")
 class CellularNet(ThinkingNet):
-    """A cell sees itself, its neighbours and the input there through one hidden layer, and adds what comes of it.
+    """A cell sees itself, its neighbors and the input there through one hidden layer, and adds what comes of it.
 
     A state is bounded by -1 and 1 and a multiple of 1 / `levels`: it becomes exactly constant, and a cell around which
     nothing has changed need not be computed again (see `cellular_kernel`). Where the whole
@@ -120,13 +121,13 @@ class CellularNet(ThinkingNet):
         around = F.pad(numbers, (1, 1) * self.dimensions, value=num_cells)
         for axis in range(1, self.dimensions + 1):
             around = around.unfold(axis, _REACH, 1)
-        neighbours = around.flatten(-self.dimensions)[places]
-        told = self.recall(_gather(seen.movedim(1, -1)[places], neighbours))
-        return Cells(places, neighbours, told)
+        neighbors = around.flatten(-self.dimensions)[places]
+        told = self.recall(_gather(seen.movedim(1, -1)[places], neighbors))
+        return Cells(places, neighbors, told)
 
     def changed(self, rows: Tensor, cells: Cells) -> Tensor:
         """The states (num_cells, width) that the rule makes of these, neither bounded nor rounded."""
-        hidden = F.relu(self.look(_gather(rows, cells.neighbours)) + cells.told)
+        hidden = F.relu(self.look(_gather(rows, cells.neighbors)) + cells.told)
         following: Tensor = rows + self.change(hidden)
         return following
 
@@ -175,7 +176,7 @@ class CellularNet(ThinkingNet):
         return not name.endswith("bias")
 
 
-def _gather(rows: Tensor, neighbours: Tensor) -> Tensor:
-    """(num_cells, channels) and (num_cells, n) to (num_cells, n channels), 0 for a neighbour that is not there."""
+def _gather(rows: Tensor, neighbors: Tensor) -> Tensor:
+    """(num_cells, channels) and (num_cells, n) to (num_cells, n channels), 0 for a neighbor that is not there."""
     padded = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
-    return padded.index_select(0, neighbours.flatten()).view(len(neighbours), neighbours.shape[1] * rows.shape[1])
+    return padded.index_select(0, neighbors.flatten()).view(len(neighbors), neighbors.shape[1] * rows.shape[1])

@@ -19,7 +19,7 @@ class Rule(NamedTuple):
     """What every cell does.
 
     Attributes:
-        look: (neighbours, width, hidden) float64, from the states around to the hidden layer.
+        look: (neighbors, width, hidden) float64, from the states around to the hidden layer.
         change: (hidden, width) float64, from the hidden layer to what is added to the state.
         bias: (width,) float64, added to that.
         levels: states are rounded to multiples of 1 / levels; 0 for no rounding.
@@ -39,12 +39,12 @@ class Scene(NamedTuple):
     """The cells of one input.
 
     Attributes:
-        neighbours: (num_cells, n) int64, the cells around each, itself among them; num_cells where there is none.
+        neighbors: (num_cells, n) int64, the cells around each, itself among them; num_cells where there is none.
         told: (num_cells, hidden) float64, the share of input and bias in the hidden layer.
         targets: (num_cells, pixels) uint8, the right answers.
     """
 
-    neighbours: Array
+    neighbors: Array
     told: Array
     targets: Array
 
@@ -76,7 +76,7 @@ class Thought(NamedTuple):
 
 def begin(rule: Rule, scene: Scene) -> Thought:
     """All states 0, all cells due."""
-    num_cells, width = len(scene.neighbours), len(rule.bias)
+    num_cells, width = len(scene.neighbors), len(rule.bias)
     thought = Thought(
         states=np.zeros((num_cells, width)),
         wrong=np.zeros(num_cells, np.int64),
@@ -173,12 +173,12 @@ def _signature(cell: int, state: Array) -> int:
 def _follow(cell: int, following: Array, hidden: Array, states: Array, rule: Rule, scene: Scene) -> None:
     """The state of a cell after an iteration."""
     hidden[:] = scene.told[cell]
-    for side in range(scene.neighbours.shape[1]):
-        neighbour = scene.neighbours[cell, side]
-        if neighbour == len(states):
+    for side in range(scene.neighbors.shape[1]):
+        neighbor = scene.neighbors[cell, side]
+        if neighbor == len(states):
             continue
         for channel in range(states.shape[1]):
-            value = states[neighbour, channel]
+            value = states[neighbor, channel]
             for unit in range(len(hidden)):
                 hidden[unit] += value * rule.look[side, channel, unit]
     following[:] = rule.bias
@@ -217,10 +217,10 @@ def _spread(thought: Thought, num_moved: int, scene: Scene) -> int:
     """Make those due that see one of the cells that have moved; returns how many."""
     num_due = 0
     for place in range(num_moved):
-        for neighbour in scene.neighbours[thought.moved[place]]:
-            if neighbour < len(thought.marked) and not thought.marked[neighbour]:
-                thought.marked[neighbour] = True
-                thought.due[num_due] = neighbour
+        for neighbor in scene.neighbors[thought.moved[place]]:
+            if neighbor < len(thought.marked) and not thought.marked[neighbor]:
+                thought.marked[neighbor] = True
+                thought.due[num_due] = neighbor
                 num_due += 1
     for place in range(num_due):
         thought.marked[thought.due[place]] = False

@@ -2,23 +2,27 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from huggingface_hub import hf_hub_download
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
-from easy_to_hard.baselines.deep_thinking.model_card import model_card
-from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES
-from easy_to_hard.baselines.deep_thinking.weights import Net, check_types, make_net
-from easy_to_hard.hub.content import check_cached
-from easy_to_hard.hub.retrying import DOWNLOAD_PATIENCE, HubError, retrying, split_revision
+from easy_to_hard.baselines.deep_thinking.model import ARCHITECTURES
+from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts, model_card
+from easy_to_hard.baselines.deep_thinking.model_files import (
+    CONFIG,
+    WEIGHTS,
+    check_types,
+    files_from_hub,
+    files_in,
+    make_net,
+    net_arguments,
+    one_line,
+)
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
+from easy_to_hard.hub.retrying import split_revision
 from easy_to_hard.storage.json_files import read_json
 from easy_to_hard.storage.manifest import README
 from easy_to_hard.storage.writing import (
@@ -32,13 +36,8 @@ from easy_to_hard.storage.writing import (
     write_json,
 )
 
-CONFIG: Final = "config.json"
-WEIGHTS: Final = "model.safetensors"
-Fetch = Callable[..., str]
 # Where the files of a net are written before any of them is in its place.
 _PARTS: Final = "model"
-# What config.json and weights that are damaged, or of something else, lead to.
-_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, OverflowError, SafetensorError)
 _SHIPPED: Final = Path(__file__).parent / "checkpoints"
 
 
@@ -99,7 +98,7 @@ def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]
         ValueError: its files are damaged or are not such a net's.
     """
     source, paths = _locate(name)
-    with _one_line(source):
+    with one_line(source):
         config = read_json(paths[0])
         known = {field.name for field in fields(ModelFacts)}
         if not isinstance(config["facts"], dict):
@@ -107,48 +106,8 @@ def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]
         told = {name: value for name, value in config["facts"].items() if name in known}
         check_types(ModelFacts, told)
         facts = ModelFacts(**told)
-        model = make_net(ARCHITECTURES[config["architecture"]], _arguments(config), paths[1], strict=True)
+        model = make_net(ARCHITECTURES[config["architecture"]], net_arguments(config), paths[1], strict=True)
     return model.to(device), facts
-
-
-def read_net(kind: type[Net], name: str | Path, revision: str | None, fetch: Fetch, *, strict: bool) -> Net:
-    """What `ThinkingNet.from_pretrained` does.
-
-    Args:
-        kind: the class that is asked for; config.json may name one below it.
-        name: a folder, or "owner/name".
-        revision: tag, branch or commit of the repo.
-        fetch: (repo id, file, revision=...) to the path of the file.
-        strict: whether all weights must be there, and no others.
-
-    Raises:
-        FileNotFoundError: there is no such net, or it cannot be had.
-        ValueError: its files are damaged, or it is of another class.
-    """
-    folder = Path(name).expanduser()
-    paths = _files_in(folder) if folder.is_dir() else _from_hub(str(name), str(name), revision, fetch)
-    with _one_line(str(name)):
-        config = read_json(paths[0])
-        # A net that its own class saved does not say which it is.
-        named = ARCHITECTURES[config["architecture"]] if "architecture" in config else kind
-        if not issubclass(named, kind):
-            raise ValueError(f"it is a {named.__name__}, not a {kind.__name__}")
-        return make_net(named, _arguments(config), paths[1], strict=strict)
-
-
-def _arguments(config: dict[str, Any]) -> dict[str, Any]:
-    """Of the net's class."""
-    return {key: value for key, value in config.items() if key not in ("architecture", "facts")}
-
-
-@contextmanager
-def _one_line(source: str) -> Iterator[None]:
-    """Errors in the files of a net, as one ValueError."""
-    try:
-        yield
-    except _UNREADABLE as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{source} is not a net of deep_thinking: {type(error).__name__} {reason}") from error
 
 
 def local_files(name: str) -> tuple[str, tuple[Path, Path]] | None:
@@ -162,16 +121,8 @@ def local_files(name: str) -> tuple[str, tuple[Path, Path]] | None:
     """
     for folder in (Path(name).expanduser(), _SHIPPED / name):
         if folder.is_dir() and name:
-            return str(folder), _files_in(folder)
+            return str(folder), files_in(folder)
     return None
-
-
-def _files_in(folder: Path) -> tuple[Path, Path]:
-    paths = folder / CONFIG, folder / WEIGHTS
-    for path in paths:
-        if not path.is_file():
-            raise FileNotFoundError(f"{folder} holds no net: it has no {path.name}")
-    return paths
 
 
 def _locate(name: str) -> tuple[str, tuple[Path, Path]]:
@@ -188,29 +139,4 @@ def _locate(name: str) -> tuple[str, tuple[Path, Path]]:
         raise FileNotFoundError(
             f"no net {name!r}: give a folder, the id of a Hub repo (owner/name, owner/name@version) or one of {known}"
         )
-    return name, _from_hub(name, repo_id, revision, hf_hub_download)
-
-
-def _from_hub(name: str, repo_id: str, revision: str | None, fetch: Fetch) -> tuple[Path, Path]:
-    """The two files of a repo, from the cache or the Hub."""
-
-    def get(file: str, revision: str | None) -> Path:
-        for last in (False, True):
-            path = retrying(
-                lambda: Path(fetch(repo_id, file, revision=revision)),
-                what=f"get {file} of {name}",
-                patience=DOWNLOAD_PATIENCE,
-            )
-            try:
-                return check_cached(path, f"{file} of {name}")
-            except HubError:
-                if last:
-                    raise
-        raise AssertionError("the second attempt returns or raises")
-
-    try:
-        config = get(CONFIG, revision)
-        # The weights at the very commit of the configuration, whatever is pushed meanwhile.
-        return config, get(WEIGHTS, config.parent.name)
-    except (HubError, OSError) as error:
-        raise FileNotFoundError(f"{name!r} is neither a folder nor could it be had from the Hub: {error}") from error
+    return name, files_from_hub(name, repo_id, revision, hf_hub_download)

@@ -4,7 +4,6 @@ It needs matplotlib (``pip install "easy-to-hard[plot]"``), which is imported wh
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,44 +13,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
-from easy_to_hard.chess.plots import plot_chess_puzzle
-from easy_to_hard.datasets.answers import AnswerRules
-from easy_to_hard.plotting import new_figure, plot_maze, save_figure
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import Evaluation, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
+from easy_to_hard.baselines.deep_thinking.film_pictures import (
+    DRAWN_CHANNELS,
+    Frame,
+    draw_image_film,
+    draw_image_strip,
+    draw_sums,
+    rows_of,
+)
+from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.scoring import check_task, thinking_budget
+from easy_to_hard.datasets.items import one_item
+from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.plotting import new_figure, save_figure
 from easy_to_hard.storage.writing import replacing
+from easy_to_hard.tasks import AnswerRules, DataSpec, get_task
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PATH: Final = (0.12, 0.38, 0.90)
-_SOLVED: Final = (0.10, 0.58, 0.30)
-_UNSOLVED: Final = "0.93"
-_GREY: Final = "0.35"
-# Bits: pale is 0, dark is 1, as in the pictures of the data.
-_BITS: Final[dict[str, Any]] = {"cmap": "Blues", "vmin": -0.15, "vmax": 1.1, "interpolation": "nearest"}
-_PANELS_A_LINE: Final = 6
-_PANEL_INCHES: Final = 1.9
-_FILM_INCHES: Final = 3.4
-_FINEST_PIXELS_AN_INCH: Final = 40
-_MOST_ROWS: Final = 120
 _STRIP_KINDS: Final = (".png", ".svg", ".pdf")
 _FILM_DPI: Final = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """What the net would answer after an iteration.
-
-    Attributes:
-        iteration: from 0, before the first.
-        probabilities: (*size) float in [0, 1], of class 1: on the path, parity 1.
-        solved: whether the answer is right everywhere.
-    """
-
-    iteration: int
-    probabilities: NDArray[np.floating[Any]]
-    solved: bool
+_FILM_FRAMES: Final = 40
+_STRIP_FRAMES: Final = 12
 
 
 def choose_frames(last: int, count: int) -> list[int]:
@@ -123,157 +110,9 @@ def _plain(tensor: Tensor) -> NDArray[Any]:
     return array
 
 
-# ---- mazes and boards
-
-
-def _draw_maze(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
-    """A maze, the deeper blue the likelier on the path."""
-    plot_maze(image, None, axes)
-    overlay = np.zeros((*image.shape[1:], 4))
-    overlay[..., :3] = _PATH
-    # Neither on walls, nor on start and goal, which keep their colours.
-    overlay[..., 3] = np.where((image > 0).all(axis=0), frame.probabilities, 0)
-    axes.imshow(overlay, interpolation="nearest")
-    # The outermost wall is three pixels thick in the data: one is enough to see.
-    height, width = image.shape[1:]
-    axes.set_xlim(1.5, width - 2.5)
-    axes.set_ylim(height - 2.5, 1.5)
-
-
-def _draw_board(axes: "Axes", planes: NDArray[Any], frame: Frame) -> None:
-    """A chess board as the mover sees it, the deeper blue the likelier a square of the move."""
-    plot_chess_puzzle(planes, None, axes, perspective="mover")
-    overlay = np.zeros((8, 8, 4))
-    overlay[..., :3] = _PATH
-    overlay[..., 3] = frame.probabilities
-    # Above the squares and below the pieces.
-    axes.imshow(overlay, interpolation="nearest", origin="lower", zorder=2)
-
-
-# By the channels of the input.
-_DRAWINGS: Final = {3: _draw_maze, 12: _draw_board}
-
-
-def _draw_panel(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
-    _DRAWINGS[len(image)](axes, image, frame)
-    axes.set_title(f"iteration {frame.iteration}", loc="left", fontsize=9, color=_GREY, pad=4)
-    if frame.solved:
-        axes.set_title("✓ solved", loc="right", fontsize=9, color=_SOLVED, pad=4)
-
-
-def _panel_size(image: NDArray[Any], least_width: float) -> tuple[float, float]:
-    """Width and height in inches, with the title."""
-    _, height, width = image.shape
-    inches = max(least_width, width / _FINEST_PIXELS_AN_INCH)
-    return inches, inches * height / width + 0.28
-
-
-def _image_strip(image: NDArray[Any], frames: Sequence[Frame]) -> "Figure":
-    # Lines of about the same length: 8 panels are 4 + 4, not 6 + 2.
-    lines = -(-len(frames) // _PANELS_A_LINE)
-    columns = -(-len(frames) // lines)
-    width, height = _panel_size(image, _PANEL_INCHES)
-    figure = new_figure(width * columns, height * lines)
-    for number, frame in enumerate(frames, start=1):
-        _draw_panel(figure.add_subplot(lines, columns, number), image, frame)
-    return figure
-
-
-def _image_film(image: NDArray[Any], frames: Sequence[Frame]) -> "Iterator[Figure]":
-    for frame in frames:
-        figure = new_figure(*_panel_size(image, _FILM_INCHES))
-        _draw_panel(figure.add_subplot(), image, frame)
-        yield figure
-
-
-# ---- strings
-
-
-def _rows_of(last: int) -> list[int]:
-    """The iterations that are rows of the picture: all from 0 to the last, or evenly spread ones."""
-    return sorted({round(row) for row in np.linspace(0, last, min(last + 1, _MOST_ROWS))})
-
-
-def _hide_frame(axes: "Axes") -> None:
-    axes.tick_params(length=0, labelsize=8, labelcolor=_GREY)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def _draw_bits(axes: "Axes", bits: NDArray[Any], name: str) -> None:
-    axes.imshow(bits[None], aspect="auto", extent=(0.5, len(bits) + 0.5, 1, 0), **_BITS)
-    axes.set_yticks([0.5], [name])
-    axes.set_xticks([])
-    axes.set_xlim(0.5, len(bits) + 0.5)
-    _hide_frame(axes)
-
-
-def _draw_answers(axes: "Axes", frames: Sequence[Frame], last: int) -> Any:
-    """A row for each iteration up to the last frame's, in a picture with room for `last`."""
-    from matplotlib.ticker import MaxNLocator
-
-    probabilities = np.stack([frame.probabilities for frame in frames])
-    length, end = probabilities.shape[1], frames[-1].iteration + 0.5
-    drawing = axes.imshow(probabilities, aspect="auto", extent=(0.5, length + 0.5, end, -0.5), **_BITS)
-    axes.set_xlim(0.5, length + 0.5)
-    axes.set_ylim(last + 0.5, -0.5)
-    axes.set_xticks([])
-    axes.set_ylabel("iteration", fontsize=9, color=_GREY)
-    axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-    _hide_frame(axes)
-    return drawing
-
-
-def _draw_solved(axes: "Axes", frames: Sequence[Frame], last: int) -> None:
-    """A bar beside the rows, green where the answer is right everywhere."""
-    from matplotlib.colors import ListedColormap
-
-    solved = np.array([[float(frame.solved)] for frame in frames])
-    colours = ListedColormap([_UNSOLVED, _SOLVED])
-    extent = (0, 1, frames[-1].iteration + 0.5, -0.5)
-    axes.imshow(solved, aspect="auto", extent=extent, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xlim(0, 1)
-    axes.set_ylim(last + 0.5, -0.5)
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    first = next((frame.iteration for frame in frames if frame.solved), None)
-    # Unseen before, so that the picture keeps its place for it.
-    axes.set_yticks([first or 0], ["✓ solved"])
-    _hide_frame(axes)
-    axes.tick_params(labelcolor="none" if first is None else _SOLVED)
-
-
-def _sums_figure(bits: NDArray[Any], parities: NDArray[Any], frames: Sequence[Frame], last: int) -> "Figure":
-    """Bits on top, a row an iteration, the parities of the prefixes at the bottom."""
-    rows = min(last + 1, _MOST_ROWS)
-    middle = min(max(0.11 * rows, 1.6), 5.0)
-    figure = new_figure(min(max(0.16 * len(bits), 4.2), 8.5) + 1.6, middle + 1.1)
-    axes: dict[str, Axes] = figure.subplot_mosaic(
-        [["bits", "."], ["answers", "solved"], ["parities", "."]],
-        height_ratios=[0.22, middle, 0.22],
-        width_ratios=[1, 0.018],
-    )
-    _draw_bits(axes["bits"], bits, "input")
-    drawing = _draw_answers(axes["answers"], frames, last)
-    _draw_solved(axes["solved"], frames, last)
-    _draw_bits(axes["parities"], parities, "target")
-    axes["parities"].set_xlabel(f"position 1 to {len(bits)}", fontsize=9, color=_GREY)
-    bar = figure.colorbar(drawing, ax=list(axes.values()), fraction=0.03, shrink=0.5, aspect=18, pad=0.02)
-    bar.ax.set_ylim(0, 1)
-    bar.set_ticks([0, 0.5, 1])
-    bar.set_label("probability of parity 1", fontsize=8, color=_GREY)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(length=0, labelsize=8, labelcolor=_GREY)
-    return figure
-
-
-# ---- both
-
-
 def _check_drawable(model: ThinkingNet, inputs: Tensor, iterations: Sequence[int]) -> None:
     _check_iterations(iterations)
-    drawn = {1: (1,), 2: tuple(_DRAWINGS)}
-    if inputs.ndim - 2 == model.dimensions and inputs.shape[1] in drawn[model.dimensions]:
+    if inputs.ndim - 2 == model.dimensions and inputs.shape[1] in DRAWN_CHANNELS[model.dimensions]:
         return
     raise ValueError(
         "only strings (1, 1, length), mazes (1, 3, height, width) and boards (1, 12, 8, 8) are drawn, "
@@ -305,10 +144,10 @@ def film_strip(
     """
     _check_drawable(model, inputs, iterations)
     if model.dimensions == 2:
-        return _image_strip(_plain(inputs[0]), think_frames(model, inputs, targets, iterations, rules))
+        return draw_image_strip(_plain(inputs[0]), think_frames(model, inputs, targets, iterations, rules))
     last = max(iterations)
-    frames = think_frames(model, inputs, targets, _rows_of(last), rules)
-    return _sums_figure(_plain(inputs[0, 0] > 0), _plain(targets[0]), frames, last)
+    frames = think_frames(model, inputs, targets, rows_of(last), rules)
+    return draw_sums(_plain(inputs[0, 0] > 0), _plain(targets[0]), frames, last)
 
 
 def _film(
@@ -317,14 +156,14 @@ def _film(
     """A figure for each frame of the animation; a string's picture fills up row by row."""
     _check_drawable(model, inputs, iterations)
     if model.dimensions == 2:
-        yield from _image_film(_plain(inputs[0]), think_frames(model, inputs, targets, iterations, rules))
+        yield from draw_image_film(_plain(inputs[0]), think_frames(model, inputs, targets, iterations, rules))
         return
     last = max(iterations)
-    rows = sorted({*iterations, *_rows_of(last)})
+    rows = sorted({*iterations, *rows_of(last)})
     frames = think_frames(model, inputs, targets, rows, rules)
     for iteration in sorted(set(iterations)):
         shown = [frame for frame in frames if frame.iteration <= iteration]
-        yield _sums_figure(_plain(inputs[0, 0] > 0), _plain(targets[0]), shown, last)
+        yield draw_sums(_plain(inputs[0, 0] > 0), _plain(targets[0]), shown, last)
 
 
 def _pixels(figure: "Figure") -> NDArray[np.uint8]:
@@ -395,3 +234,53 @@ def write_film(
     path.parent.mkdir(parents=True, exist_ok=True)
     _write_gif(path, pictures, frame_seconds, last_seconds)
     return path
+
+
+def film_instance(
+    model: ThinkingNet,
+    facts: ModelFacts,
+    out: Path,
+    *,
+    spec: DataSpec,
+    index: int,
+    iterations: int | None = None,
+    frames: int | None = None,
+) -> Evaluation:
+    """Write a film or a strip of one instance being solved.
+
+    Args:
+        model, facts: the net.
+        out: .gif, .png, .svg or .pdf.
+        spec: of the instance; its task must be the net's.
+        index: its number.
+        iterations: the last one shown; None for where the features settle, as in an evaluation.
+        frames: pictures, at least 2; None for 12 in a strip, close together at first, and 40 in a film, evenly spread.
+
+    Returns:
+        How the net did at that one item.
+
+    Raises:
+        ValueError: numbers out of range, another ending, a task that is not the net's.
+        ImportError: matplotlib is not installed.
+    """
+    if frames is not None:
+        check_integer("frames", frames, 2)
+    if iterations is not None:
+        check_integer("iterations", iterations, 1)
+    check_task(facts, spec.task)
+    check_ending(out)
+    rules = get_task(spec.task).answers
+    item = one_item(spec, index)
+    if iterations is None:
+        most = thinking_budget(facts, spec.difficulty)
+        config = EvaluationConfig(max_iterations=min(most, model.depth or most), stop_when_settled=True)
+    else:
+        config = EvaluationConfig(max_iterations=iterations, exit_rule="fixed")
+    evaluation = evaluate(model, TensorItems(*item), rules, config, progress=False)
+    last = evaluation.last_iteration
+    if out.suffix.lower() == ".gif":
+        shown = sorted({round(number) for number in np.linspace(0, last, frames or _FILM_FRAMES)})
+    else:
+        shown = choose_frames(last, frames or _STRIP_FRAMES)
+    write_film(out, model, *item, shown, rules)
+    return evaluation

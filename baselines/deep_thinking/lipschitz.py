@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.deep_thinking.model import ConvolutionalNet, Iteration, convolution, convolve
+from easy_to_hard.baselines.deep_thinking.net import ConvolutionalNet, Iteration, architecture, convolution, convolve
 
 # On each axis; the more, the closer the bound: 0.1 % in 1-D and 4 % in 2-D.
 _FREQUENCIES: Final = {1: 64, 2: 16}
@@ -70,6 +70,7 @@ class SpectralNorm(nn.Module):
             return found / between
 
 
+@architecture("lipschitz")
 class LipschitzNet(ConvolutionalNet):
     """DT-L: an iteration changes two different states into closer ones, whatever the input.
 

@@ -1,303 +1,33 @@
-"""The nets of deep thinking: one family for strings (1-D), mazes and chess boards (2-D).
+"""The nets of deep thinking: published recurrent nets and their feed-forward controls, with all other architectures.
 
-All of them start from features, apply an iteration as often as wanted, and read an answer out of the features at any
-time. They differ in the iteration: `RecurrentNet` has one block with or without recall (Bansal et al. 2022, arXiv
-2202.05826; without recall it is the net of Schwarzschild et al. 2021, arXiv 2106.04537), `FeedForwardNet` a block of
-its own for every iteration; `LipschitzNet`, a contraction, and `CellularNet`, a rule for a cell and its neighbours,
-have files of their own.
+`RecurrentNet` has one block with or without recall (Bansal et al. 2022, arXiv 2202.05826; without recall it is the net
+of Schwarzschild et al. 2021, arXiv 2106.04537), `FeedForwardNet` a block of its own for every iteration;
+`LipschitzNet`, a contraction, and `CellularNet`, a rule for a cell and its neighbors, have files of their own.
 """
 
-import contextlib
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import pairwise
-from pathlib import Path
-from typing import Final, Self
+from collections.abc import Sequence
+from typing import Final
 
-import torch
 import torch.nn.functional as F
-from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from torch import Tensor, nn
 
-from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
+from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
+from easy_to_hard.baselines.deep_thinking.net import (
+    ARCHITECTURES,
+    ConvolutionalNet,
+    Iteration,
+    ThinkingNet,
+    architecture,
+    arranged,
+    check_sizes,
+    convolution,
+    convolve,
+)
 
-Iteration = Callable[[Tensor, int], Tensor]
+__all__ = ["ARCHITECTURES", "CellularNet", "FeedForwardNet", "LipschitzNet", "RecurrentNet", "ThinkingNet"]
 
-NUM_CLASSES: Final = 2
 _NORM_GROUPS: Final = 4
-_MODEL_CARD: Final = """---
-{{ card_data }}
----
-
-A net of the `deep_thinking` baseline of easy-to-hard (Bansal et al. 2022, {{ paper_url }}).
-
-```python
-from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-
-model, facts = load_model("path or name of this repo")
-logits, state = model(inputs, iterations=30)
-```
-
-From the command line: `easy-to-hard evaluate --model "path or name of this repo"`.
-"""
-
-
-_CONV_LAYERS: Final[dict[int, type[nn.Conv1d] | type[nn.Conv2d]]] = {1: nn.Conv1d, 2: nn.Conv2d}
-
-
-def convolution(dimensions: int, in_channels: int, out_channels: int, *, bias: bool = False) -> nn.Conv1d | nn.Conv2d:
-    """A convolution that is 3 wide and keeps the size; without bias, like every one in the papers' nets."""
-    layer = _CONV_LAYERS[dimensions](in_channels, out_channels, kernel_size=3, padding=1, bias=bias)
-    layer.weight.data = arranged(layer.weight.data)
-    return layer
-
-
-def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The same with a given kernel (out_channels, in_channels, 3) or (out_channels, in_channels, 3, 3)."""
-    return F.conv1d(x, kernel, bias, padding=1) if kernel.ndim == 3 else F.conv2d(x, kernel, bias, padding=1)
-
-
-def arranged(kernel: Tensor) -> Tensor:
-    """The same values, dense; in 2-D with channels last in memory, which is twice as fast on a CPU."""
-    if kernel.ndim == 4:
-        # vmap knows no such order.
-        with contextlib.suppress(RuntimeError):
-            return kernel.contiguous(memory_format=torch.channels_last)
-    return kernel.contiguous()
-
-
-def check_sizes(**sizes: int) -> None:
-    """ValueError that names the first of some numbers that is no integer, or below 1."""
-    for name, size in sizes.items():
-        check_integer(name, size, 1)
-
-
-class ThinkingNet(
-    nn.Module,
-    PyTorchModelHubMixin,
-    library_name="easy-to-hard",
-    tags=["easy-to-hard", "deep-thinking"],
-    license="mit",
-    paper_url="https://arxiv.org/abs/2202.05826",
-    model_card_template=_MODEL_CARD,
-):
-    """What the nets have in common: thinking from any state for any number of iterations, on inputs of any size.
-
-    With `patch` p > 1 the features stand for patches of p x p pixels, the grid moved p - 1 pixels up and left: a
-    maze, whose positions are 2 x 2 pixels inside a border of one, then has one feature vector a position at p = 2.
-    That is not in the papers; an iteration costs a quarter and reaches twice as far.
-
-    Args:
-        in_channels: channels of the input.
-        width: channels of the features.
-        dimensions: 1 for strings, 2 for images and boards.
-        patch: side of a patch in pixels; 1 as published, more only in 2-D.
-
-    Raises:
-        ValueError: a number below 1, dimensions other than 1 and 2, or patches in 1-D.
-    """
-
-    # How many iterations there are at most; None for any number.
-    depth: int | None = None
-
-    def __init__(self, *, in_channels: int, width: int, dimensions: int, patch: int = 1) -> None:
-        super().__init__()
-        if dimensions not in _CONV_LAYERS:
-            raise ValueError(f"dimensions must be 1 or 2, not {dimensions!r}")
-        check_sizes(in_channels=in_channels, width=width, patch=patch)
-        if patch > 1 and dimensions == 1:
-            raise ValueError(f"patch must be 1 with dimensions=1, not {patch}")
-        self.in_channels = in_channels
-        self.dimensions = dimensions
-        self.width = width
-        self.patch = patch
-
-    @classmethod
-    def from_pretrained(  # type: ignore[override]  # the mixin's takes any keyword
-        cls,
-        pretrained_model_name_or_path: str | Path,
-        *,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        cache_dir: str | Path | None = None,
-        local_files_only: bool = False,
-        force_download: bool = False,
-        map_location: str = "cpu",
-        strict: bool = True,
-    ) -> Self:
-        """Read a net of this class, or of one below it, from a folder or a Hub repo; it is in evaluation mode.
-
-        Args:
-            pretrained_model_name_or_path: the folder, or "owner/name".
-            revision: tag, branch or commit of the repo.
-            token, cache_dir, local_files_only, force_download: as huggingface_hub has them.
-            map_location: device of the weights.
-            strict: whether all weights must be there, and no others.
-
-        Raises:
-            FileNotFoundError: there is no such net, or it cannot be had.
-            ValueError: its files are damaged, or it is not of this class.
-        """
-        # The registry of architectures is above this module.
-        from easy_to_hard.baselines.deep_thinking.checkpoint import read_net
-
-        fetch = partial(
-            hf_hub_download,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-            force_download=force_download,
-        )
-        return read_net(cls, pretrained_model_name_or_path, revision, fetch, strict=strict).to(map_location)
-
-    @property
-    def _seen_channels(self) -> int:
-        """Channels of the input once its patches are channels."""
-        return self.in_channels * int(self.patch**self.dimensions)
-
-    def _see(self, x: Tensor) -> Tensor:
-        """The input with its patches as channels; checks its shape."""
-        if x.ndim != self.dimensions + 2 or x.shape[1] != self.in_channels:
-            sizes = ", ".join(("length",) if self.dimensions == 1 else ("height", "width"))
-            raise ValueError(
-                f"this net takes inputs of shape (batch, {self.in_channels}, {sizes}), not {tuple(x.shape)}"
-            )
-        if any(side % self.patch for side in x.shape[2:]):
-            raise ValueError(f"sides must be multiples of patch = {self.patch}, not {tuple(x.shape[2:])}")
-        return self.patches(x)
-
-    def patches(self, pixels: Tensor) -> Tensor:
-        """(batch, channels, *size) to (batch, channels patch^dimensions, *grid); 0 beyond the border."""
-        if self.patch == 1:
-            return pixels
-        return F.pixel_unshuffle(F.pad(pixels, (self.patch - 1, 1) * 2), self.patch)
-
-    def pixels(self, patches: Tensor) -> Tensor:
-        """The inverse of `patches`."""
-        if self.patch == 1:
-            return patches
-        first = self.patch - 1
-        return F.pixel_shuffle(patches, self.patch)[..., first:-1, first:-1]
-
-    @abstractmethod
-    def initial_state(self, x: Tensor) -> Tensor:
-        """Features before the first iteration.
-
-        Args:
-            x: (batch, in_channels, *size) float.
-
-        Returns:
-            (batch, width, *grid) float; the grid is the size, with patches (size / patch + 1).
-
-        Raises:
-            ValueError: an x of another shape.
-        """
-
-    @abstractmethod
-    def iteration(self, x: Tensor) -> Iteration:
-        """What an iteration does when x, (batch, in_channels, *size) float, is the input.
-
-        Returns:
-            (features, number of the iteration from 0) -> features. What depends on x alone is computed once, here.
-        """
-
-    def states(self, state: Tensor, x: Tensor, iterations: int, done: int = 0) -> Iterator[Tensor]:
-        """The features after each of the next iterations, one at a time.
-
-        Args:
-            state: (batch, width, *grid) float features; not overwritten.
-            x: (batch, in_channels, *size) float.
-            iterations: how many, at least 0.
-            done: iterations that led to `state`; only `FeedForwardNet` makes a difference between them.
-
-        Yields:
-            (batch, width, *grid) float; `iterations` of them.
-
-        Raises:
-            ValueError: iterations or done below 0, or together more than `depth`.
-        """
-        if min(check_integer("iterations", iterations), check_integer("done", done)) < 0:
-            raise ValueError(f"iterations and done must be at least 0, not {iterations} and {done}")
-        if self.depth is not None and done + iterations > self.depth:
-            raise ValueError(f"this net has {self.depth} iterations, fewer than the {done + iterations} asked for")
-        iterate = self.iteration(x)
-        for number in range(done, done + iterations):
-            state = iterate(state, number)
-            yield state
-
-    def step(self, state: Tensor, x: Tensor, iterations: int, done: int = 0) -> Tensor:
-        """The features `iterations` iterations later; arguments as for `states`."""
-        for following in self.states(state, x, iterations, done):
-            state = following
-        return state
-
-    @abstractmethod
-    def read_out(self, state: Tensor) -> Tensor:
-        """The head: class logits (batch, 2, *size) float from features (batch, width, *grid) float."""
-
-    def forward(self, x: Tensor, iterations: int, state: Tensor | None = None, done: int = 0) -> tuple[Tensor, Tensor]:
-        """Think for some iterations, from the start or from where an earlier call stopped.
-
-        Args:
-            x: (batch, in_channels, *size) float.
-            iterations: how many, at least 0.
-            state: (batch, width, *grid) float features to go on from; None for the start.
-            done: iterations that led to `state`, as for `states`.
-
-        Returns:
-            logits (batch, 2, *size) float and the features (batch, width, *grid) float.
-
-        Raises:
-            ValueError: as `states` and `initial_state`.
-        """
-        state = self.step(self.initial_state(x) if state is None else state, x, iterations, done)
-        return self.read_out(state), state
-
-    def is_recurrent(self, name: str) -> bool:
-        """Whether the parameter of that name belongs to the iteration, and not to projection or head."""
-        return not name.startswith(("projection.", "head."))
-
-    def is_decayed(self, name: str) -> bool:
-        """Whether weight decay is for the parameter of that name."""
-        del name
-        return True
-
-    def count_parameters(self) -> int:
-        """Number of weights."""
-        return sum(weights.numel() for weights in self.parameters())
-
-
-class ConvolutionalNet(ThinkingNet):
-    """Nets whose features start as ReLU(conv(x)) and whose head is convolutions with ReLU between, as published.
-
-    Args:
-        in_channels, width, dimensions, patch: as in `ThinkingNet`.
-        head_widths: channels between the head's convolutions; the last one gives 2 classes.
-
-    Raises:
-        ValueError: as `ThinkingNet`.
-    """
-
-    def __init__(
-        self, *, in_channels: int, width: int, head_widths: Sequence[int], dimensions: int, patch: int = 1
-    ) -> None:
-        super().__init__(in_channels=in_channels, width=width, dimensions=dimensions, patch=patch)
-        check_sizes(**{f"head_widths[{i}]": size for i, size in enumerate(head_widths)})
-        self.projection = convolution(dimensions, self._seen_channels, width)
-        channels = [width, *head_widths, NUM_CLASSES * patch**dimensions]
-        layers: list[nn.Module] = []
-        for before, after in pairwise(channels):
-            layers += [convolution(dimensions, before, after), nn.ReLU()]
-        self.head = nn.Sequential(*layers[:-1])
-
-    def initial_state(self, x: Tensor) -> Tensor:
-        """See `ThinkingNet.initial_state`; these features are at least 0."""
-        return F.relu(self.projection(self._see(x)))
-
-    def read_out(self, state: Tensor) -> Tensor:
-        """See `ThinkingNet.read_out`."""
-        return self.pixels(self.head(state))
 
 
 class ResidualBlock(nn.Module):
@@ -329,6 +59,7 @@ def _block_pair(dimensions: int, width: int, group_norm: bool) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(dimensions, width, group_norm=group_norm) for _ in range(2)))
 
 
+@architecture("recurrent")
 class RecurrentNet(ConvolutionalNet):
     """DT and DT-Recall: every iteration is the same; with recall it sees the input again.
 
@@ -341,7 +72,7 @@ class RecurrentNet(ConvolutionalNet):
         in_channels, width, head_widths, dimensions, patch: as in `ConvolutionalNet`.
         recall: whether an iteration sees the input again.
         recall_relu: whether a ReLU follows the recall convolution (the authors' 1-D net has one, the 2-D not).
-        group_norm: whether the residual blocks normalise, in 4 groups.
+        group_norm: whether the residual blocks normalize, in 4 groups.
 
     Raises:
         ValueError: as `ThinkingNet`, or a width that is no multiple of 4 with group_norm.
@@ -388,6 +119,7 @@ class RecurrentNet(ConvolutionalNet):
         return iterate
 
 
+@architecture("feed_forward")
 class FeedForwardNet(RecurrentNet):
     """The feed-forward controls: as many residual block pairs as iterations, the recall convolution shared.
 

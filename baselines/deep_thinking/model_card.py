@@ -1,17 +1,17 @@
-"""The README.md of a net: what the Hub reads, and what a person should know before using it."""
+"""What is known of a trained net, and its README.md: what the Hub reads, and what a person should know of it."""
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
 
+from easy_to_hard.baselines.deep_thinking.batches import input_shape
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.data import input_shape
-from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
-from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, ThinkingNet
-from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.tasks import config_name, get_task
 
 _CARD: Final = """\
@@ -26,7 +26,7 @@ _CARD: Final = """\
 ```python
 import torch
 from easy_to_hard import load
-from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.tasks import get_task
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
 
 model, facts = load_model("{source}")
@@ -34,7 +34,7 @@ data = load({arguments})
 inputs, targets = next(iter(torch.utils.data.DataLoader(data, batch_size=10)))
 with torch.inference_mode():
     logits, state = model(inputs, iterations={iterations})
-answers = answer_rules("{task}").decode(logits, inputs)
+answers = get_task("{task}").answers.decode(logits, inputs)
 print((answers == targets).flatten(1).all(dim=1).float().mean())
 ```
 
@@ -86,6 +86,43 @@ _TAGS: Final = ("easy-to-hard", "deep-thinking", "model_hub_mixin", "pytorch_mod
 _THINKS_LONGER: Final = 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What is known of a trained net.
+
+    Attributes:
+        recipe: its name in `RECIPES`.
+        task, variant, difficulty: of the training data.
+        max_iterations: T, the most iterations in training.
+        seed: of weights, data and iteration counts.
+        steps, batch_size: of training.
+        training_seconds: wall time.
+        device: what it was trained on.
+        package_version: of easy-to-hard.
+        commit: of its source; None where it is not known.
+        changes: the recipe's settings that were changed, such as "width 8, not 64"; "" for none.
+    """
+
+    recipe: str
+    task: str
+    variant: str
+    difficulty: int
+    max_iterations: int
+    seed: int
+    steps: int
+    batch_size: int
+    training_seconds: float
+    device: str
+    package_version: str
+    commit: str | None
+    changes: str = ""
+
+    @property
+    def preset(self) -> str:
+        """The recipe's name, with what was changed of it."""
+        return f"{self.recipe} ({self.changes})" if self.changes else self.recipe
+
+
 def model_card(
     model: ThinkingNet,
     facts: ModelFacts,
@@ -107,7 +144,7 @@ def model_card(
     _check_results(model, facts, results)
     task = get_task(facts.task)
     channels, dimensions = input_shape(facts.task)
-    ladder = answer_rules(facts.task).ladder
+    ladder = task.ladder
     arguments = [f'"{task.name}"', str(next((d for d in ladder if d > facts.difficulty), facts.difficulty))]
     arguments += ['split="test"', "num_samples=100"]
     if facts.variant not in ("", *task.variants[:1]):

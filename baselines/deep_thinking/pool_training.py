@@ -245,8 +245,8 @@ class PoolTrainer:
             if not hit or pool.ages[slot] == 0:
                 continue
             for _ in range(_DISCS):
-                centre = torch.from_numpy(rng.uniform(0, grid)).view(-1, *[1] * len(grid))
-                inside = ((places - centre) ** 2).sum(dim=0) < rng.uniform(*_RADII) ** 2
+                center = torch.from_numpy(rng.uniform(0, grid)).view(-1, *[1] * len(grid))
+                inside = ((places - center) ** 2).sum(dim=0) < rng.uniform(*_RADII) ** 2
                 pool.states[slot] *= ~inside.to(self.device)
             pool.ages[slot] = 0
 

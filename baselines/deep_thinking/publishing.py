@@ -4,8 +4,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from easy_to_hard.baselines.deep_thinking.checkpoint import CONFIG, WEIGHTS, load_model, local_files, shipped_models
+from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, local_files, shipped_models
 from easy_to_hard.baselines.deep_thinking.model_card import model_card
+from easy_to_hard.baselines.deep_thinking.model_files import CONFIG, WEIGHTS
 from easy_to_hard.environment import __version__
 from easy_to_hard.hub.repo import Repo
 from easy_to_hard.hub.retrying import HUB_PATIENCE

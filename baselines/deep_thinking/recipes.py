@@ -9,22 +9,17 @@ from typing import Any, Final, Literal, get_args
 import torch
 from tyro.conf import Suppress
 
-from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.data import Batches, fixed_batches, fresh_batches, input_shape
-from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
-from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet, ThinkingNet
+from easy_to_hard.baselines.deep_thinking.batches import Batches, fixed_batches, fresh_batches, input_shape
+from easy_to_hard.baselines.deep_thinking.model import ARCHITECTURES
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig
-from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.tasks import DataSpec
 
 _DEFAULT_PRESET: Final = "cpu"
 
 Architecture = Literal["recurrent", "feed_forward", "lipschitz", "cellular"]
-ARCHITECTURES: Final[Mapping[str, type[ThinkingNet]]] = MappingProxyType(
-    {"recurrent": RecurrentNet, "feed_forward": FeedForwardNet, "lipschitz": LipschitzNet, "cellular": CellularNet}
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +32,7 @@ class NetConfig:
         head_widths: channels between the head's convolutions; none in a cellular net.
         recall: whether an iteration sees the input again; DT-L always does.
         recall_relu: whether a ReLU follows the recall convolution.
-        group_norm: whether the residual blocks normalise.
+        group_norm: whether the residual blocks normalize.
         patch: side of the patches that features stand for.
         depth: iterations of a feed-forward net.
         hidden: width of the hidden layer of a cellular net.
@@ -88,6 +83,7 @@ class Recipe:
     """A training run but for its device.
 
     Attributes:
+        name: in `RECIPES`, which sets it.
         title: what it is, in a line.
         task: of the training data.
         variant: of the training data; "" for the task's default.
@@ -102,6 +98,7 @@ class Recipe:
         ValueError: values that are not allowed or do not fit one another.
     """
 
+    name: Suppress[str] = ""
     title: Suppress[str]
     task: Suppress[str]
     variant: str = ""
@@ -140,7 +137,6 @@ class Recipe:
 
     def build_net(self) -> ThinkingNet:
         """The net before training."""
-        answer_rules(self.task)
         in_channels, dimensions = input_shape(self.task)
         return self.net.build(in_channels=in_channels, dimensions=dimensions, seed=self.training.seed)
 
@@ -282,7 +278,7 @@ _CPU_MAZES: Final = Recipe(
     ),
 )
 _CELLULAR_MAZES: Final = Recipe(
-    title="mazes by a cellular automaton: each position changes with its neighbours until nothing changes any more",
+    title="mazes by a cellular automaton: each position changes with its neighbors until nothing changes any more",
     task="mazes",
     difficulty=9,
     batch_size=32,
@@ -290,7 +286,7 @@ _CELLULAR_MAZES: Final = Recipe(
     training=PoolConfig(steps=2000),
 )
 _CELLULAR_SUMS: Final = Recipe(
-    title="prefix sums by a cellular automaton: each bit changes with its neighbours until nothing changes any more",
+    title="prefix sums by a cellular automaton: each bit changes with its neighbors until nothing changes any more",
     task="prefix_sums",
     difficulty=32,
     batch_size=32,
@@ -323,22 +319,23 @@ _CPU_PUZZLES: Final = replace(
     difficulty=0,
 )
 
+_NAMED: Final = {
+    "prefix-sums-fast": _FAST_SUMS,
+    "prefix-sums-cpu": _CPU_SUMS,
+    "prefix-sums-paper": _PAPER_SUMS,
+    "prefix-sums-no-recall": _NO_RECALL_SUMS,
+    "prefix-sums-feed-forward": _FEED_FORWARD_SUMS,
+    "prefix-sums-lipschitz": _LIPSCHITZ_SUMS,
+    "prefix-sums-cellular": _CELLULAR_SUMS,
+    "mazes-cpu": _CPU_MAZES,
+    "mazes-paper": _PAPER_MAZES,
+    "mazes-cellular": _CELLULAR_MAZES,
+    "chess-puzzles-cpu": _CPU_PUZZLES,
+    "chess-puzzles-paper": _PAPER_CHESS,
+    "chess-mates-cpu": _CPU_MATES,
+}
 RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
-    {
-        "prefix-sums-fast": _FAST_SUMS,
-        "prefix-sums-cpu": _CPU_SUMS,
-        "prefix-sums-paper": _PAPER_SUMS,
-        "prefix-sums-no-recall": _NO_RECALL_SUMS,
-        "prefix-sums-feed-forward": _FEED_FORWARD_SUMS,
-        "prefix-sums-lipschitz": _LIPSCHITZ_SUMS,
-        "prefix-sums-cellular": _CELLULAR_SUMS,
-        "mazes-cpu": _CPU_MAZES,
-        "mazes-paper": _PAPER_MAZES,
-        "mazes-cellular": _CELLULAR_MAZES,
-        "chess-puzzles-cpu": _CPU_PUZZLES,
-        "chess-puzzles-paper": _PAPER_CHESS,
-        "chess-mates-cpu": _CPU_MATES,
-    }
+    {name: replace(recipe, name=name) for name, recipe in _NAMED.items()}
 )
 
 

@@ -7,13 +7,13 @@ from typing import Final, cast
 import torch
 from torch import Tensor, nn
 
+from easy_to_hard.baselines.deep_thinking.batches import input_shape
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import NetConfig
 from easy_to_hard.baselines.kit.puzzles import Puzzles, item_losses
-from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.tasks import get_task
 
 SHIPPED_NETS: Final = {"mazes": "mazes-cpu", "prefix_sums": "prefix-sums-cpu"}
 # What the loss leaves out.
@@ -124,7 +124,7 @@ def shipped_maze_solver(device: str = "cpu") -> Callable[[Tensor, int], Tensor]:
     Raises:
         FileNotFoundError: the net is not there.
     """
-    model, decode = shipped_solver("mazes", device), answer_rules("mazes").decode
+    model, decode = shipped_solver("mazes", device), get_task("mazes").answers.decode
 
     def solve(pictures: Tensor, iterations: int) -> Tensor:
         with torch.no_grad():

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
 from easy_to_hard.baselines.deep_thinking.cellular_kernel import Array, Rule, Scene, Thought, begin, iterate
-from easy_to_hard.baselines.deep_thinking.model import NUM_CLASSES
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Tracker
-from easy_to_hard.datasets.answers import AnswerRules
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig, Tracker
+from easy_to_hard.baselines.deep_thinking.net import NUM_CLASSES
+from easy_to_hard.tasks import AnswerRules
 
 # So many iterations between two looks at the progress bar.
 _AT_A_TIME: Final = 256
@@ -55,7 +55,7 @@ def scene_of(model: CellularNet, x: Tensor, targets: Tensor) -> tuple[Cells, Sce
     patches = cells.rows(model.patches(targets[:, None].float()))
     told = cells.told.double() + model.look.bias.double()
     return cells, Scene(
-        neighbours=cells.neighbours.numpy(),
+        neighbors=cells.neighbors.numpy(),
         told=_as_float64(told),
         targets=patches.to(torch.uint8).numpy(),
     )
@@ -70,7 +70,7 @@ def think_sparsely(
     update: Callable[[int], object],
     keep_answers: bool,
 ) -> Tracker:
-    """As `EvaluationConfig.run_batch`, one item after another, each cell only while something changes around it.
+    """Evaluate a batch as `run_batch` does, one item after another, each cell only while something changes around it.
 
     The states are those of `CellularNet.iteration` in float64.
     """
@@ -120,7 +120,7 @@ def _think(
     thought = begin(rule, scene)
     right_elsewhere = _right_elsewhere(model, cells, x, targets, rules)
     wrong, confidence = [], []
-    done, due, answers = 0, len(scene.neighbours), None
+    done, due, answers = 0, len(scene.neighbors), None
     # Whoever asks for every iteration, or for a certain one, gets those of a cycle as well.
     stop_at_cycles = settings.stop_when_settled and settings.exit_rule == "settled"
     # An input without a cell has one iteration, in which nothing happens.

@@ -1,6 +1,5 @@
 """Training in steps that can be stopped and taken up again bit for bit; here with the progressive loss."""
 
-import contextlib
 import json
 import math
 import signal
@@ -14,19 +13,18 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.deep_thinking.batches import Batches
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.data import Batches
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
+from easy_to_hard.baselines.deep_thinking.training_log import TrainingLog
 from easy_to_hard.baselines.kit.precision import Precision, Settled, autocast, fast_precision, settle
 from easy_to_hard.baselines.kit.run_folder import reason_of, save_state
 from easy_to_hard.baselines.kit.training import CHECKPOINT, require_finite
-from easy_to_hard.datasets.answers import Decode, Mask, most_likely_class
 from easy_to_hard.generators.integers import check_field, check_integer_fields
-from easy_to_hard.progress import progress_bar
-from easy_to_hard.storage.writing import telling, write_atomically
+from easy_to_hard.tasks.pieces import Decode, Mask, most_likely_class
 
 Decay = Literal["none", "linear", "drops"]
 OptimizerName = Literal["adam", "sgd"]
@@ -310,90 +308,23 @@ def load_checkpoint(path: Path, trainer: Trainer) -> _Progress:
         raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
 
 
-class _Log:
-    """Progress bar, JSON Lines file and, where it is installed, TensorBoard, of one run; silent but on rank 0."""
-
-    def __init__(self, folder: Path | None, config: TrainingConfig | PoolConfig, done: _Progress, show: bool) -> None:
-        first = place()[0] == 0
-        self._config = config
-        self._bar = progress_bar(total=config.steps, initial=done.step, desc="training", show=show and first)
-        self._file = self._board = None
-        if folder is not None and first:
-            self._path = folder / "log.jsonl"
-            self._file = _open_log(self._path, done.step)
-            self._events = folder / "tensorboard"
-            self._board = _open_board(self._events, done.step)
-        self._items = 0
-        self._started = time.perf_counter()
-
-    def add(self, step: int, batch_size: int, loss: float, accuracy: float) -> None:
-        """Take note of one batch."""
-        self._items += batch_size
-        speed = self._items / (time.perf_counter() - self._started)
-        self._bar.set_postfix_str(f"loss {loss:.5f}, accuracy {accuracy:.1%}, {speed:,.0f} items/s", refresh=False)
-        self._bar.update()
-        if self._file is None or not (step % self._config.log_every == 0 or step == self._config.steps - 1):
-            return
-        rate = self._config.learning_rate * self._config.learning_rate_factor(step)
-        line = {"loss": loss, "accuracy": accuracy, "learning_rate": rate, "items_per_second": speed}
-        with telling(self._path):
-            self._file.write(json.dumps({"step": step, **line}) + "\n")
-            self._file.flush()
-        if self._board is not None:
-            with telling(self._events):
-                for name, value in line.items():
-                    self._board.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        """Close what is open."""
-        self._bar.close()
-        if self._file is not None:
-            with telling(self._path):
-                self._file.close()
-        if self._board is not None:
-            with telling(self._events):
-                self._board.close()
-
-
-def _open_log(path: Path, done: int) -> Any:
-    """The log, opened to append, without the lines of steps that are done again."""
-    kept = []
-    if path.is_file() and done:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            # A kill can leave half a line.
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                if json.loads(line)["step"] < done:
-                    kept.append(line + "\n")
-    write_atomically(path, "".join(kept))
-    return path.open("a", encoding="utf-8")
-
-
-def _open_board(folder: Path, done: int) -> Any:
-    try:
-        from torch.utils.tensorboard.writer import SummaryWriter
-    except ImportError:
-        return None
-    with telling(folder):
-        return SummaryWriter(str(folder), purge_step=done)
-
-
 class _Interrupts:
     """Takes note of interrupts instead of acting on them, in the main thread; a second one acts as usual."""
 
     def __init__(self) -> None:
         self.seen = False
-        self._former = None
+        self._before = None
         if threading.current_thread() is threading.main_thread():
-            self._former = signal.signal(signal.SIGINT, self._note)
+            self._before = signal.signal(signal.SIGINT, self._note)
 
     def _note(self, number: int, frame: object) -> None:
         self.seen = True
         self.close()
 
     def close(self) -> None:
-        """As it was before."""
-        if self._former is not None:
-            signal.signal(signal.SIGINT, self._former)
+        """Let interrupts act as they did before."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
 
 
 def train(
@@ -442,7 +373,7 @@ def train(
         if float(sum_over_processes(torch.tensor(float(done.step), device=trainer.device))) != done.step * place()[1]:
             raise RuntimeError(f"not all processes see the checkpoint in {folder}: it must be on a shared disk")
     trainer.config = config = settle(trainer.config, fast_precision(trainer.device))
-    log = _Log(folder, config, done, progress)
+    log = TrainingLog(folder, steps=config.steps, every=config.log_every, done=done.step, show=progress)
     earlier, started, saved = done.seconds, time.perf_counter(), time.perf_counter()
     interrupts = _Interrupts()
     try:
@@ -451,7 +382,8 @@ def train(
             loss, accuracy = trainer.update(step, inputs, targets)
             now = time.perf_counter()
             done = _Progress(step + 1, loss, accuracy, earlier + now - started)
-            log.add(step, len(inputs), loss, accuracy)
+            rate = config.learning_rate * config.learning_rate_factor(step)
+            log.add(step, len(inputs), loss, accuracy, rate)
             due = done.step == config.steps or interrupts.seen or now - saved > checkpoint_seconds
             if folder is not None and place()[0] == 0 and due:
                 save_checkpoint(folder / CHECKPOINT, trainer, done)

@@ -16,8 +16,9 @@ from easy_to_hard.baselines.parameter_saliency.mistakes import CHOICES
 from easy_to_hard.baselines.parameter_saliency.pruning import CORRECTED, KEPT, WRONG_CONFIDENCE
 from easy_to_hard.baselines.parameter_saliency.tuning import ALL, GROUPS, ITEM, OTHERS, SPOILT
 from easy_to_hard.baselines.parameter_saliency.unrolled import BY_CALL
-from easy_to_hard.plotting import new_figure, plot_maze, plot_prefix_sum
+from easy_to_hard.plotting import new_figure
 from easy_to_hard.scores.reference import Measurement
+from easy_to_hard.tasks import get_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,9 +139,9 @@ def plot_inputs(located: LocatedErrors, data: str) -> "Figure":
 def _draw_item(axes: "Axes", located: LocatedErrors, row: int, data: str) -> None:
     item, predicted = located.items.inputs[row].cpu(), located.predicted[row].cpu()
     if data == "mazes":
-        plot_maze(item, predicted * located.items.mask[row].cpu(), axes)
+        get_task(data).plot(item, predicted * located.items.mask[row].cpu(), ax=axes)
     elif data == "prefix_sums":
-        plot_prefix_sum(item, predicted, axes)
+        get_task(data).plot(item, predicted, ax=axes)
         axes.set_yticks(axes.get_yticks(), ["input", "answer"] * (len(axes.get_yticks()) // 2), fontsize=7)
     else:
         low, high = item.amin(), item.amax()

@@ -7,11 +7,10 @@ from easy_to_hard.cards.front_matter import front_matter
 from easy_to_hard.cards.images import has_image, image_path
 from easy_to_hard.cards.statistics import FolderStatistics, SplitStatistics
 from easy_to_hard.cards.tables import counts_table, folded, markdown_table, split_counts
-from easy_to_hard.cards.texts import PAPERS, TEXTS, TaskText
 from easy_to_hard.frozen import VERSION, is_frozen
 from easy_to_hard.storage.files import features
 from easy_to_hard.storage.presets import PRESETS
-from easy_to_hard.tasks import Task, get_task
+from easy_to_hard.tasks import Task, TaskText, get_task
 
 _TAGS: Final = ("easy-to-hard", "extrapolation", "reasoning", "algorithmic", "synthetic")
 # Stands in the examples for the id that the folder will have on the Hub, which nobody knows yet.
@@ -165,6 +164,34 @@ Please cite the papers that the tasks are from: {links}.
 ```
 """
 
+# Title, authors and year as on arXiv.
+PAPERS: Final = (
+    (
+        "schwarzschild2021algorithm",
+        "2106.04537",
+        "2021",
+        "Can You Learn an Algorithm? Generalizing from Easy to Hard Problems with Recurrent Networks",
+        "Schwarzschild, Avi and Borgnia, Eitan and Gupta, Arjun and Huang, Furong and Vishkin, Uzi and "
+        "Goldblum, Micah and Goldstein, Tom",
+    ),
+    (
+        "schwarzschild2021datasets",
+        "2108.06011",
+        "2021",
+        "Datasets for Studying Generalization from Easy to Hard Examples",
+        "Schwarzschild, Avi and Borgnia, Eitan and Gupta, Arjun and Bansal, Arpit and Emam, Zeyad and "
+        "Huang, Furong and Goldblum, Micah and Goldstein, Tom",
+    ),
+    (
+        "bansal2022endtoend",
+        "2202.05826",
+        "2022",
+        "End-to-end Algorithm Synthesis with Recurrent Networks: Logical Extrapolation Without Overthinking",
+        "Bansal, Arpit and Schwarzschild, Avi and Borgnia, Eitan and Emam, Zeyad and Huang, Furong and "
+        "Goldblum, Micah and Goldstein, Tom",
+    ),
+)
+
 
 def dataset_card(header: dict[str, Any], files: Sequence[dict[str, Any]], statistics: FolderStatistics) -> str:
     """The text of README.md: the same for the same arguments, whatever the versions of libraries.
@@ -176,7 +203,7 @@ def dataset_card(header: dict[str, Any], files: Sequence[dict[str, Any]], statis
     """
     counts = split_counts(files)
     tasks = [get_task(name) for name in dict.fromkeys(entry["task"] for entry in files)]
-    texts = [TEXTS[task.name] for task in tasks]
+    texts = [_text(task) for task in tasks]
     front = {
         "license": "mit",
         "pretty_name": "Easy-to-hard",
@@ -240,13 +267,8 @@ def _loading(header: dict[str, Any], tasks: Sequence[Task], files: Sequence[dict
     for entry in files:
         loaded[entry["config"]] = loaded.get(entry["config"], 0) + entry["num_bytes"]
     largest = max(loaded, key=lambda config: loaded[config])
-    shaped = [entry for entry in files if get_task(entry["task"]).from_columns is None]
-    calls = {}
-    for task in tasks:
-        name, argument = TEXTS[task.name].dataset
-        _, entry = _examples([entry for entry in files if entry["task"] == task.name])
-        given = f'{argument}={entry["difficulty"]}, {_options(header, entry)}, source="hub"'
-        calls[name] = f'{name}("", {given}, repo_id="{_REPO}")'
+    shaped = [entry for entry in files if get_task(entry["task"]).stores_tensors]
+    calls = [_call(header, task, [entry for entry in files if entry["task"] == task.name]) for task in tasks]
     return _LOAD.format(
         repo=_REPO,
         packed=_size(sum(entry["bytes"] for entry in files)),
@@ -257,9 +279,23 @@ def _loading(header: dict[str, Any], tasks: Sequence[Task], files: Sequence[dict
         hard=hard,
         options=_options(header, hard),
         tensors=_TENSORS.format(repo=_REPO, **_examples(shaped)[0]) if shaped else "",
-        classes=", ".join(sorted(calls)),
-        calls="\n".join(calls.values()),
+        classes=", ".join(sorted({call.partition("(")[0] for call in calls})),
+        calls="\n".join(calls),
     )
+
+
+def _call(header: dict[str, Any], task: Task, files: Sequence[dict[str, Any]]) -> str:
+    """What loads a hard config of a task from the Hub: its own class, or `load`."""
+    _, entry = _examples(files)
+    given = f'{_options(header, entry)}, source="hub", repo_id="{_REPO}"'
+    if (own := _text(task).dataset) is None:
+        return f'load("{task.name}", {entry["difficulty"]}, {given})'
+    name, argument = own
+    return f'{name}("", {argument}={entry["difficulty"]}, {given})'
+
+
+def _text(task: Task) -> TaskText:
+    return task.card or TaskText(question=task.description)
 
 
 def _size(number: int) -> str:
@@ -271,7 +307,7 @@ def _size(number: int) -> str:
 
 
 def _task_section(task: Task, files: Sequence[dict[str, Any]], statistics: FolderStatistics) -> str:
-    text = TEXTS[task.name]
+    text = _text(task)
     picture = f"![Solved instances]({image_path(task.name)})" if has_image(task.name) else ""
     parts = [
         f"### {task.title}",
@@ -288,7 +324,8 @@ def _task_section(task: Task, files: Sequence[dict[str, Any]], statistics: Folde
 def _columns(task: Task, entry: dict[str, Any], text: TaskText) -> str:
     meanings: Mapping[str, str] = {**text.columns, "index": "number of the instance in its stream"}
     rows = [
-        [f"`{name}`", _type(feature), meanings[name]] for name, feature in features(task, entry["difficulty"]).items()
+        [f"`{name}`", _type(feature), meanings.get(name, "")]
+        for name, feature in features(task, entry["difficulty"]).items()
     ]
     return markdown_table(["column", "type", "meaning"], rows, texts=3)
 
@@ -351,7 +388,7 @@ def _statistics(configs: Mapping[str, Mapping[str, SplitStatistics]]) -> str:
 
 def _making(header: dict[str, Any], tasks: Sequence[Task], files: Sequence[dict[str, Any]]) -> str:
     _, example = _examples(files)
-    generators = [f"`{task.name}`. {TEXTS[task.name].generator}" for task in tasks]
+    generators = [f"`{task.name}`. {_text(task).generator}".rstrip() for task in tasks]
     planned: dict[str, dict[str, int]] = {}
     for part in PRESETS.get(header["preset"], ()):
         planned.setdefault(part.config, {})[part.split] = part.rows

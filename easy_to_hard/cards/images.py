@@ -5,13 +5,11 @@ easy_to_hard.cards.images`` draws them again.
 """
 
 from collections.abc import Iterable
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-_FOLDER: Final = "pictures"
-# Task to the difficulties that are drawn.
-_DRAWN: Final = {"prefix_sums": (16, 32, 64), "mazes": (9, 13, 33), "chess_mates": (1, 2, 3)}
+from easy_to_hard.tasks import TASKS, get_task
+
 _DOTS_AN_INCH: Final = 80
 
 
@@ -21,13 +19,13 @@ def card_images(tasks: Iterable[str]) -> dict[str, bytes]:
     Args:
         tasks: names in `TASKS`.
     """
-    pictures = files("easy_to_hard.cards") / _FOLDER
-    return {image_path(task): (pictures / f"{task}.png").read_bytes() for task in tasks if has_image(task)}
+    pictures = {image_path(task): get_task(task).card_picture() for task in tasks}
+    return {path: picture for path, picture in pictures.items() if picture is not None}
 
 
 def has_image(task: str) -> bool:
     """Whether there is a picture of a task."""
-    return task in _DRAWN
+    return get_task(task).card_picture() is not None
 
 
 def image_path(task: str) -> str:
@@ -36,7 +34,7 @@ def image_path(task: str) -> str:
 
 
 def draw(folder: Path) -> None:
-    """Draw all pictures.
+    """Draw the pictures of all tasks that have `card_difficulties`.
 
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
@@ -44,9 +42,11 @@ def draw(folder: Path) -> None:
     from easy_to_hard.plotting import save_figure
     from easy_to_hard.task_plots import plot_difficulties
 
-    for task, difficulties in _DRAWN.items():
-        save_figure(plot_difficulties(task, difficulties), folder / f"{task}.png", dpi=_DOTS_AN_INCH)
+    for task in TASKS.values():
+        if task.card_difficulties:
+            figure = plot_difficulties(task.name, task.card_difficulties)
+            save_figure(figure, folder / f"{task.name}.png", dpi=_DOTS_AN_INCH)
 
 
 if __name__ == "__main__":
-    draw(Path(__file__).parent / _FOLDER)
+    draw(Path(__file__).parent / "pictures")

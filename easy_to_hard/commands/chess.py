@@ -45,7 +45,7 @@ class ConvertLichess:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadLichess:
-    """Download the Lichess puzzle file; goes on where a former download stopped."""
+    """Download the Lichess puzzle file; goes on where an earlier download stopped."""
 
     out: Annotated[Path, arg(help="the file")]
     snapshot: Annotated[str | None, arg(help="its name, such as 2026-11; the month of the file by default")] = None

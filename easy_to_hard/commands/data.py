@@ -29,7 +29,7 @@ Quiet: TypeAlias = Annotated[bool, arg(help="show no progress bar")]
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """Make graded datasets in a folder that `load_dataset` reads; goes on where a former build was stopped."""
+    """Make graded datasets in a folder that `load_dataset` reads; goes on where an earlier build was stopped."""
 
     out: Annotated[Path, arg(help="the folder")]
     preset: Annotated[str, arg(help="tiny (seconds), demo, small or full (the benchmark)")] = "small"

@@ -194,9 +194,9 @@ class Score:
         )
 
     def _score_model(self) -> "Result":
-        from easy_to_hard.baselines.deep_thinking.examination import Examination, load_for
-        from easy_to_hard.datasets.answers import default_ladder
+        from easy_to_hard.baselines.deep_thinking.scoring import Examination, load_for
         from easy_to_hard.leaderboard.evaluate import score_model
+        from easy_to_hard.tasks import get_task
 
         iterations = self._one("iterations")
         _, facts = load_for(self.model, self.task, self.device)
@@ -204,7 +204,7 @@ class Score:
         variant = self.variant or (facts.variant if task == facts.task else "")
         examination = Examination(
             task=task,
-            difficulties=self.difficulties or default_ladder(task, root=self.root, variant=variant),
+            difficulties=self.difficulties or get_task(task).tested_difficulties(root=self.root, variant=variant),
             variant=variant,
             seed=self.fresh_seed or 0,
             root=self.root,

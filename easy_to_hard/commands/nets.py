@@ -5,17 +5,17 @@ Commands are above all layers: they load the baselines when they are run, and no
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from tyro.conf import Positional, Suppress, arg
 
 from easy_to_hard.commands.data import Root
 
 if TYPE_CHECKING:
-    from easy_to_hard.baselines.deep_thinking.examination import Examination
-    from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
-    from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+    from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts
+    from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
     from easy_to_hard.baselines.deep_thinking.recipes import Recipe
+    from easy_to_hard.baselines.deep_thinking.scoring import Examination
     from easy_to_hard.datasets.items import Items
     from easy_to_hard.tasks import DataSpec
 
@@ -34,6 +34,10 @@ Device: TypeAlias = Annotated[str, arg(help="cpu or cuda")]
 Threads: TypeAlias = Annotated[int, arg(help="batches at a time on a CPU")]
 Precision: TypeAlias = Annotated[str, arg(help="float32 or bfloat16")]
 Quiet: TypeAlias = Annotated[bool, arg(help="show no progress bar")]
+
+# Of perturbations and alignment, for nets of any depth.
+_DEFAULT_AT: Final = 50
+_DEFAULT_ITERATIONS: Final = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +67,16 @@ class Train:
 
     def run(self) -> int:
         """Train, and say how to go on."""
-        from easy_to_hard.baselines.deep_thinking.commands import train_recipe
+        from easy_to_hard.baselines import deep_thinking
         from easy_to_hard.baselines.deep_thinking.distributed import process_rank
-        from easy_to_hard.baselines.deep_thinking.recipes import recipe_name
 
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"--threads must be at least 1, not {self.threads}")
-        name = recipe_name(self.name, self.preset)
-        recipe = self._recipe(name)
+        recipe = self._recipe()
         if recipe is None:
             return 0
-        out = self.out if self.out is not None else Path("runs") / f"{name}-seed{recipe.training.seed}"
-        report = train_recipe(name, recipe, out, device=self.device, threads=self.threads, progress=not self.quiet)
+        out = self.out if self.out is not None else Path("runs") / f"{recipe.name}-seed{recipe.training.seed}"
+        report = deep_thinking.run(recipe, out, device=self.device, threads=self.threads, progress=not self.quiet)
         if process_rank() == 0:
             if report is None:
                 print(f"{out}: was trained already")
@@ -84,13 +86,14 @@ class Train:
             print(f"try it: easy-to-hard evaluate --model {out}{data}")
         return 0
 
-    def _recipe(self, name: str) -> "Recipe | None":
+    def _recipe(self) -> "Recipe | None":
         """The preset with its overrides; None if only its settings were asked for."""
         from tyro.conf import AvoidSubcommands, OmitArgPrefixes
 
-        from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
+        from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe, recipe_name
         from easy_to_hard.commands.parsing import parse
 
+        name = recipe_name(self.name, self.preset)
         default = get_recipe(name)
         recipe: Recipe | None = parse(
             Recipe,
@@ -136,13 +139,8 @@ class Evaluate:
 
     def run(self) -> int:
         """Evaluate, print the table, write the result."""
-        from easy_to_hard.baselines.deep_thinking.examination import (
-            describe_model,
-            examine,
-            format_score,
-            load_for,
-            score_heading,
-        )
+        from easy_to_hard.baselines.deep_thinking.scoring import examine, load_for
+        from easy_to_hard.commands.net_tables import describe_model, format_score, score_heading
         from easy_to_hard.leaderboard.fresh import seen_lines
         from easy_to_hard.scores.results import write_result
 
@@ -169,13 +167,13 @@ class Evaluate:
         return 0
 
     def _examination(self, task: str, variant: str) -> "Examination":
-        from easy_to_hard.baselines.deep_thinking.examination import Examination
-        from easy_to_hard.datasets.answers import default_ladder
+        from easy_to_hard.baselines.deep_thinking.scoring import Examination
+        from easy_to_hard.tasks import get_task
 
         return Examination(
             task=task,
             difficulties=self.difficulties
-            or default_ladder(task, root=self.root, variant=self.variant or variant, split=self.split),
+            or get_task(task).tested_difficulties(root=self.root, variant=self.variant or variant, split=self.split),
             variant=self.variant or variant,
             split=self.split,
             seed=self.seed,
@@ -205,7 +203,7 @@ class _AtOneDifficulty:
 
     def load(self) -> "tuple[ThinkingNet, ModelFacts, DataSpec]":
         """The net, what is known of it, and which instances."""
-        from easy_to_hard.baselines.deep_thinking.examination import load_for
+        from easy_to_hard.baselines.deep_thinking.scoring import load_for
         from easy_to_hard.tasks import DataSpec, get_task
 
         model, facts = load_for(self.model, self.task, self.device)
@@ -242,13 +240,14 @@ class Think(_AtOneDifficulty):
 
     def run(self) -> int:
         """Draw."""
-        from easy_to_hard.baselines.deep_thinking.commands import film
+        from easy_to_hard.baselines.deep_thinking.film import film_instance
 
         model, facts, spec = self.load()
-        solved = film(
+        shown = film_instance(
             model, facts, self.out, spec=spec, index=self.index, iterations=self.iterations, frames=self.frames
         )
-        print(f"{self.out}: {solved}")
+        solved = "solved" if shown.num_correct else "not solved"
+        print(f"{self.out}: {spec.config}, item {self.index}, {solved} after {shown.last_iteration:,} iterations")
         return 0
 
 
@@ -263,10 +262,17 @@ class Perturb(_AtOneDifficulty):
 
     def run(self) -> int:
         """Perturb, print a table."""
-        from easy_to_hard.baselines.deep_thinking.commands import perturbation_table
+        from easy_to_hard.baselines.deep_thinking.perturbation import PerturbationConfig, defined_kinds, perturb
+        from easy_to_hard.commands.net_tables import format_perturbations
+        from easy_to_hard.tasks import get_task
 
         model, items = self.load_items(self.items)
-        print(perturbation_table(model, items, at=self.at, iterations=self.iterations, progress=not self.quiet))
+        rules = get_task(items.spec.task).answers
+        at = (_DEFAULT_AT if model.depth is None else model.depth // 2) if self.at is None else self.at
+        iterations = (model.depth or _DEFAULT_ITERATIONS) if self.iterations is None else self.iterations
+        configs = [PerturbationConfig(kind=kind, at=at, iterations=iterations) for kind in defined_kinds(model)]
+        results = [perturb(model, items, rules, config, progress=not self.quiet) for config in configs]
+        print(format_perturbations(results))
         return 0
 
 
@@ -280,12 +286,12 @@ class Align(_AtOneDifficulty):
 
     def run(self) -> int:
         """Align, print the scores."""
-        from easy_to_hard.baselines.deep_thinking.commands import DEFAULT_ITERATIONS, describe_alignment
-        from easy_to_hard.baselines.deep_thinking.experiments import asymptotic_alignment
+        from easy_to_hard.baselines.deep_thinking.alignment import asymptotic_alignment
+        from easy_to_hard.commands.net_tables import describe_alignment
 
         model, items = self.load_items(self.items)
         inputs, _ = items[:]
-        iterations = (model.depth or DEFAULT_ITERATIONS) if self.iterations is None else self.iterations
+        iterations = (model.depth or _DEFAULT_ITERATIONS) if self.iterations is None else self.iterations
         print(describe_alignment(asymptotic_alignment(model, inputs, iterations, progress=not self.quiet)))
         return 0
 

@@ -94,7 +94,7 @@ def manifest_sha256(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def validation_items(items: Items, num_items: int) -> Items:
-    """Of the same difficulty and variant, from the validation split, which shares no instance with test."""
+    """The first items of the same difficulty and variant in the validation split, none of which is in test."""
     return Items(replace(items.spec, split="validation"), num_items)
 
 

@@ -107,8 +107,6 @@ def _compact(name: str, difficulty: int, inputs: NDArray[np.uint8], targets: NDA
     shapes = inputs.shape[1:], targets.shape[1:]
     if shapes != task.shapes(difficulty) or len(inputs) != len(targets):
         raise OriginalDataError(f"{folder}: shapes {inputs.shape} and {targets.shape} are not those of {name}")
-    if task.decode is None:
-        raise OriginalDataError(f"{name} cannot be read from the authors' files in this way")
     data = task.decode(inputs, targets)
     again = task.encode(data, difficulty, None)
     if not (np.array_equal(again[0], inputs) and np.array_equal(again[1], targets)):

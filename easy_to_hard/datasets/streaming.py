@@ -24,7 +24,7 @@ class StreamingDataset(IterableDataset[Item]):
     ``DataLoader(StreamingDataset("mazes", 9, batch_size=50), batch_size=None)``.
 
     Every loop over it begins at `start` again and so gives the same batches: a loop is no epoch of fresh ones. To go on
-    where a former loop stopped, begin another stream behind it::
+    where an earlier loop stopped, begin another stream behind it::
 
         for epoch in range(epochs):
             stream = StreamingDataset("mazes", 9, batch_size=50, start=epoch * batches_an_epoch)

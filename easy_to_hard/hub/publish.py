@@ -7,7 +7,7 @@ from typing import Any, Final
 from easy_to_hard.cards.benchmark import EVAL
 from easy_to_hard.environment import __version__
 from easy_to_hard.hub.content import LocalFile
-from easy_to_hard.hub.published import IDENTITY, PICTURES, REJECTS, check_overwriting, former_files
+from easy_to_hard.hub.published import IDENTITY, REJECTS, card_pictures, check_overwriting, published_before
 from easy_to_hard.hub.repo import Repo
 from easy_to_hard.hub.retrying import HUB_PATIENCE, HubError
 from easy_to_hard.hub.upload import PublishReport, Upload, upload
@@ -17,7 +17,6 @@ from easy_to_hard.storage.manifest import MANIFEST, README, SHARD, read_manifest
 from easy_to_hard.storage.verification import verify
 
 _NEEDED: Final = (README, MANIFEST)
-_OPTIONAL: Final = (EVAL, REJECTS, *PICTURES)
 _SHOWN_PROBLEMS: Final = 3
 
 
@@ -62,7 +61,7 @@ def publish(
             files is fine, and with others refused.
         dry_run: look, and send nothing; needs no token for a repo that is public or missing.
         replace: allow that the repo holds another dataset (other preset, seed or split rule) or a README.md of somebody
-            else, which is written over, or files of a former version that this folder lacks, which are deleted.
+            else, which is written over, or files of an earlier version that this folder lacks, which are deleted.
         token: None for HF_TOKEN, or what `hf auth login` stored.
         message: of the commit; by default what the folder is.
         progress: show bars, and what is tried again.
@@ -89,7 +88,7 @@ def publish(
         message=message or f"easy-to-hard {__version__}: {described}",
         tag=revision,
         private=private,
-        former=former_files,
+        published=published_before,
         check_files=lambda local: _check_unchanged(root, local, expected),
         check=lambda there, before, plan: check_overwriting(there, before, plan, manifest, replace),
         strangers=_strangers(root, files),
@@ -103,7 +102,11 @@ def publish(
 
 def is_of_layout(path: str) -> bool:
     """Whether a path in a repo is one that `publish` writes."""
-    return path in (*_NEEDED, *_OPTIONAL) or SHARD.fullmatch(path) is not None
+    return path in (*_NEEDED, *_optional()) or SHARD.fullmatch(path) is not None
+
+
+def _optional() -> tuple[str, ...]:
+    return EVAL, REJECTS, *card_pictures()
 
 
 def published_files(root: Path, manifest: dict[str, Any]) -> dict[str, Path]:
@@ -113,7 +116,7 @@ def published_files(root: Path, manifest: dict[str, Any]) -> dict[str, Path]:
         UnsoundFolderError: a file is missing, or leads elsewhere.
     """
     shards = [str(entry["path"]) for entry in manifest["files"]]
-    optional = [path for path in _OPTIONAL if (root / path).is_file()]
+    optional = [path for path in _optional() if (root / path).is_file()]
     files = {path: root / path for path in (*_NEEDED, *optional, *shards)}
     problems = [f"{path}: missing" for path, file in files.items() if not file.is_file()]
     # What a link leads to was perhaps never meant for others.

@@ -15,8 +15,6 @@ from easy_to_hard.storage.manifest import MANIFEST, README, SHARD
 from easy_to_hard.tasks import TASKS
 
 REJECTS: Final = "rejects.csv"
-# The pictures that stand in cards.
-PICTURES: Final = tuple(image_path(task) for task in TASKS if has_image(task))
 # What makes one dataset another, rather than more or less of it.
 IDENTITY: Final = ("preset", "seed", "split_rule")
 # Among the tags in the head of each card.
@@ -24,8 +22,13 @@ _TAG: Final = "easy-to-hard"
 _SHOWN_PATHS: Final = 3
 
 
-def former_files(repo: Repo, before: Snapshot) -> set[str]:
-    """The paths that a former `publish` wrote, as the repo's manifest says."""
+def card_pictures() -> tuple[str, ...]:
+    """The paths of the pictures that stand in cards."""
+    return tuple(image_path(task) for task in TASKS if has_image(task))
+
+
+def published_before(repo: Repo, before: Snapshot) -> set[str]:
+    """The paths that an earlier `publish` wrote, as the repo's manifest says."""
     there = _manifest_of(repo, before)
     if there is None:
         return set()
@@ -86,7 +89,7 @@ def _stray(before: Snapshot, plan: PublishReport, files: Collection[Mapping[str,
 def _check_same_dataset(repo: Repo, before: Snapshot, manifest: Mapping[str, Any]) -> None:
     """HubError if the repo holds another dataset than the manifest's."""
     if MANIFEST not in before.files:
-        others = [path for path in before.files if path in (EVAL, REJECTS, *PICTURES) or SHARD.fullmatch(path)]
+        others = [path for path in before.files if path in (EVAL, REJECTS, *card_pictures()) or SHARD.fullmatch(path)]
         if others:
             raise HubError(f"{repo.repo_id} holds data of somebody else ({others[0]}): give --replace to write over it")
         return

@@ -60,7 +60,7 @@ class Upload:
     Attributes:
         files: path in the repo to the file.
         owned: whether a path in the repo is of this layout: only such are removed, where `files` has none of that name.
-        former: of a repo as it is, the paths that were published there before: only such are removed.
+        published: of a repo as it is, the paths that were published there before: only such are removed.
         message: of the commit.
         tag: name of the version; None for none.
         private: whether a new repo is.
@@ -73,7 +73,7 @@ class Upload:
     files: Mapping[str, Path]
     owned: Callable[[str], bool]
     message: str
-    former: Callable[[Repo, Snapshot], Collection[str]] = lambda _repo, snapshot: snapshot.files
+    published: Callable[[Repo, Snapshot], Collection[str]] = lambda _repo, snapshot: snapshot.files
     tag: str | None = None
     private: bool = False
     check_files: Callable[[Mapping[str, LocalFile]], None] = lambda _files: None
@@ -129,8 +129,8 @@ def _plan(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], before: Sn
     changed = tuple(path for path in local if path in there and not local[path].is_same(there[path]))
     deleted = tuple(path for path in there if path not in local and wanted.owned(path))
     if deleted and before is not None:
-        former = wanted.former(repo, before)
-        deleted = tuple(path for path in deleted if path in former)
+        published = wanted.published(repo, before)
+        deleted = tuple(path for path in deleted if path in published)
     return PublishReport(
         repo_id=repo.repo_id,
         url=repo.url,

@@ -16,10 +16,9 @@ from easy_to_hard.lichess.rows import SCHEMA, WORDS, words_of
 from easy_to_hard.storage.files import Chunk, TensorHash, arrow_bytes, file_sha256
 from easy_to_hard.storage.writing import telling
 from easy_to_hard.tasks import config_name
-from easy_to_hard.tasks.chess_puzzles import RANK_EDGES, RATING_EDGES
+from easy_to_hard.tasks.chess_puzzles import DEFAULT_EDGES
 
 TASK: Final = "chess_puzzles"
-DEFAULT_EDGES: Final = {"rating": RATING_EDGES, "rank": RANK_EDGES}
 # The first is the default.
 BANDS: Final = tuple(DEFAULT_EDGES)
 COLUMNS: Final = (

@@ -1,6 +1,6 @@
 """Get the puzzle file of the Lichess database, and keep on record which one it is.
 
-Lichess replaces the file each month and keeps no former ones, so a snapshot is pinned by what is beside the file:
+Lichess replaces the file each month and keeps no earlier ones, so a snapshot is pinned by what is beside the file:
 ``<name>.json`` holds its name, URL, ETag, Last-Modified, length, SHA-256 and date.
 """
 

@@ -71,7 +71,7 @@ class Input:
             pass
 
     def sha256(self) -> str:
-        """Of all bytes read, in hexadecimal."""
+        """The SHA-256 of all bytes read, in hexadecimal."""
         return self._hash.hexdigest()
 
     def _take(self) -> bytes:

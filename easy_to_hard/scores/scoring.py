@@ -96,13 +96,9 @@ class Tally:
         inputs, targets = self._task.encode(instances.data, self._difficulty, None)
         exact = exact_match(predictions, targets)
         right = predictions == targets
-        if self._task.open_positions is not None:
-            positions = self._task.open_positions(inputs)
-            self._positions += int(positions.sum())
-            self._right_positions += int((right & positions).sum())
-        else:
-            self._positions += right.size
-            self._right_positions += int(right.sum())
+        counted = self._task.open_positions(inputs)
+        self._positions += right.size if counted is None else int(counted.sum())
+        self._right_positions += int((right if counted is None else right & counted).sum())
         for name, passed in self._task.judge(instances, predictions, self._difficulty).items():
             self.checks[name] += int(passed.sum())
         self.num_items += len(exact)

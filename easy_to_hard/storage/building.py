@@ -122,7 +122,7 @@ def build(
     num_threads: int | None = None,
     progress: bool = True,
 ) -> BuildReport:
-    """Make the datasets of a preset in a folder, or finish them where a former build was stopped.
+    """Make the datasets of a preset in a folder, or finish them where an earlier build was stopped.
 
     On many machines, each makes its share of the files with ``shard=(i, n)``, in one folder that all see or in its own.
     Where all lie in one folder (with their hidden ``.build``), a call without `shard` makes what is missing, and the

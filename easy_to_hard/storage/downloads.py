@@ -112,7 +112,7 @@ def download(
     progress: bool = True,
     before_naming: Callable[[Downloaded], object] = lambda got: None,
 ) -> Downloaded:
-    """Get a file, from where a former download stopped if there was one.
+    """Get a file, from where an earlier download stopped if there was one.
 
     Answers 408, 429, 500, 502, 503 and 504, lost connections and files that changed meanwhile are tried again, after
     as long as Retry-After says where the server sends it.

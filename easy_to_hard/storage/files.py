@@ -166,7 +166,7 @@ def features(task: Task, difficulty: int) -> Any:
         return {2: datasets.Array2D, 3: datasets.Array3D}[len(shape)](shape=shape, dtype="uint8")
 
     columns = {name: datasets.Value(dtype) for name, dtype in task.columns.items()}
-    if task.from_columns is None:
+    if task.stores_tensors:
         columns = {**dict(zip(_TENSORS, map(array, task.shapes(difficulty)), strict=True)), **columns}
     return datasets.Features({**columns, "index": datasets.Value("int64")})
 
@@ -263,7 +263,7 @@ def read_shard(path: Path, task: Task, difficulty: int) -> Iterator[Chunk]:
 
 def _read_group(table: pa.Table, task: Task, difficulty: int) -> Chunk:
     columns = {name: table[name].to_numpy() for name in task.columns}
-    if task.from_columns is None:
+    if task.stores_tensors:
         inputs, targets = (
             _flat(table[name], shape) for name, shape in zip(_TENSORS, task.shapes(difficulty), strict=True)
         )
@@ -301,11 +301,9 @@ def read_whole(path: Path, entry: Mapping[str, Any], task: Task, *, hashed: bool
 
 def instances_of(task: Task, chunk: Chunk, rows: Any = slice(None)) -> Array:
     """The compact form of rows of a chunk."""
-    if task.from_columns is not None:
-        return task.from_columns({name: values[rows] for name, values in chunk.columns.items()})
-    if task.decode is None:
-        raise ValueError(f"{task.name} has no way from files to instances")
-    return task.decode(chunk.inputs[rows], chunk.targets[rows])
+    if task.stores_tensors:
+        return task.decode(chunk.inputs[rows], chunk.targets[rows])
+    return task.from_columns({name: values[rows] for name, values in chunk.columns.items()})
 
 
 def file_sha256(path: Path) -> str:

@@ -145,7 +145,7 @@ class Journal:
         return whole
 
     def temporary(self, path: str) -> Path:
-        """Where a file is written before it is renamed; another name each time, as a former build may still write."""
+        """Where a file is written before it is renamed; another name each time, as an earlier build may still write."""
         return self._state / f"{self._name}.{uuid4().hex}.{path.replace('/', '-')}"
 
     def add(self, entry: dict[str, Any]) -> None:

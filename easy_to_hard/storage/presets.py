@@ -1,10 +1,13 @@
 """What a build holds: for each preset the configs, splits and numbers of rows."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
-from easy_to_hard.tasks import TASKS, config_name
+from easy_to_hard.generators.splits import SPLITS
+from easy_to_hard.tasks import TASKS, Task, config_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,64 +34,36 @@ class Part:
         return config_name(self.task, self.difficulty, self.variant)
 
 
-def _parts(task: str, difficulties: Iterable[int], variant: str = "", **rows: int) -> Iterator[Part]:
-    for difficulty in difficulties:
-        for split, number in rows.items():
-            yield Part(task=task, difficulty=difficulty, variant=variant, split=split, rows=number)
+class _Presets(Mapping[str, tuple[Part, ...]]):
+    """What the tasks say of the presets, task after task; asked anew each time, so that it holds all tasks."""
+
+    _names = ("tiny", "demo", "small", "full")
+
+    def __getitem__(self, name: str) -> tuple[Part, ...]:
+        if name not in self._names:
+            raise KeyError(name)
+        return _parts(name, tuple(TASKS.values()))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
-def _tiny() -> Iterator[Part]:
-    yield from _parts("prefix_sums", [16], train=50, validation=20, test=20)
-    yield from _parts("prefix_sums", [33, 100], test=20)
-    yield from _parts("mazes", [9], train=50, validation=20, test=20)
-    yield from _parts("mazes", [13], test=20)
-    yield from _parts("mazes", [9], variant="looped", test=20)
-    yield from _parts("chess_mates", [1], train=50, validation=20, test=20)
-    yield from _parts("chess_mates", [2], test=20)
+@lru_cache(maxsize=16)
+def _parts(preset: str, tasks: tuple[Task, ...]) -> tuple[Part, ...]:
+    return tuple(
+        Part(task=task.name, difficulty=difficulty, variant=rows.variant, split=split, rows=number)
+        for task in tasks
+        for rows in task.presets.get(preset, ())
+        for difficulty in rows.difficulties
+        for split, number in zip(SPLITS, (rows.train, rows.validation, rows.test), strict=True)
+        if number
+    )
 
 
-def _demo() -> Iterator[Part]:
-    yield from _parts("prefix_sums", [32], train=40_000, validation=1_000, test=1_000)
-    yield from _parts("prefix_sums", [64, 128, 256, 512, 1024], test=1_000)
-
-
-def _small() -> Iterator[Part]:
-    yield from _parts("prefix_sums", [16, 32], train=10_000, validation=1_000, test=1_000)
-    yield from _parts("prefix_sums", [64, 128, 256, 512, 1024], test=1_000)
-    yield from _parts("mazes", [9], train=10_000, validation=1_000, test=1_000)
-    yield from _parts("mazes", [13, 17, 33], test=1_000)
-    yield from _parts("mazes", [59], test=200)
-    for variant in TASKS["mazes"].variants[1:]:
-        yield from _parts("mazes", [9, 13], variant=variant, test=500)
-    yield from _parts("chess_mates", [1], train=10_000, validation=1_000, test=1_000)
-    yield from _parts("chess_mates", [2], test=1_000)
-    yield from _parts("chess_mates", [3], test=200)
-
-
-def _full() -> Iterator[Part]:
-    """The counts of arXiv 2108.06011 where it has any: 10,000 strings, 50,000 and 10,000 mazes, 1,000 from 19 on."""
-    strings, sizes = TASKS["prefix_sums"].difficulties, TASKS["mazes"].difficulties
-    yield from _parts("prefix_sums", [16, 24, 32], train=40_000, validation=5_000, test=5_000)
-    yield from _parts("prefix_sums", (n for n in strings if n not in (16, 24, 32)), test=10_000)
-    yield from _parts("mazes", (s for s in sizes if s <= 17), train=50_000, validation=5_000, test=10_000)
-    yield from _parts("mazes", (s for s in sizes if 17 < s <= 201), test=1_000)
-    yield from _parts("mazes", (s for s in sizes if s > 201), test=100)
-    for variant in TASKS["mazes"].variants[1:]:
-        yield from _parts("mazes", [9], variant=variant, train=50_000, validation=5_000, test=10_000)
-        yield from _parts("mazes", [13, 33, 59], variant=variant, test=1_000)
-    yield from _parts("chess_mates", [1], train=50_000, validation=5_000, test=10_000)
-    yield from _parts("chess_mates", [2], train=10_000, validation=1_000, test=10_000)
-    yield from _parts("chess_mates", [3], test=2_000)
-    yield from _parts("chess_mates", [4], test=1_000)
-    yield from _parts("chess_mates", [5], test=200)
-
-
-PRESETS: Final[Mapping[str, tuple[Part, ...]]] = {
-    "tiny": tuple(_tiny()),
-    "demo": tuple(_demo()),
-    "small": tuple(_small()),
-    "full": tuple(_full()),
-}
+PRESETS: Final[Mapping[str, tuple[Part, ...]]] = _Presets()
 
 
 def get_preset(name: str) -> tuple[Part, ...]:
@@ -96,3 +71,13 @@ def get_preset(name: str) -> tuple[Part, ...]:
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def benchmark_tests() -> Mapping[str, Part]:
+    """The test splits of the benchmark, which is the preset "full", by config."""
+    return _tested(PRESETS["full"])
+
+
+@lru_cache(maxsize=16)
+def _tested(parts: tuple[Part, ...]) -> Mapping[str, Part]:
+    return MappingProxyType({part.config: part for part in parts if part.split == "test"})

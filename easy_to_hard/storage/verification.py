@@ -184,7 +184,7 @@ def _check_sample(spec: DataSpec, chunk: Chunk) -> Iterator[str]:
     number = min(len(chunk), _SAMPLED_ROWS, chunk_rows(task, spec.difficulty))
     rows = np.unique(np.linspace(0, len(chunk) - 1, number).astype(int))
     again = None if task.imported else make_chunk(spec, chunk.indices[rows], None)
-    solved = None if task.solve is None else task.solve(chunk.inputs[rows], spec.difficulty)
+    solved = task.solve(chunk.inputs[rows], spec.difficulty)
     splits = task.splits_of(instances_of(task, chunk, rows), spec.difficulty)
     for i, row in enumerate(rows.tolist()):
         item = f"item {chunk.indices[row]}"

@@ -217,7 +217,7 @@ def hold_folder(folder: Path, what: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise ValueError(f"another {what} is running in {folder}: choose another --out") from None
+        raise ValueError(f"another {what} is going on in {folder}: choose another --out") from None
     try:
         clear_leftovers(folder)
         yield

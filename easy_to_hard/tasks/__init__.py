@@ -1,6 +1,6 @@
 """The tasks: what each is, how graded, how drawn, how stored. Everything else in the package reads it from here.
 
-A new task is one generator, one file here and one name among those that are registered below.
+A new task is one generator, one file here with a subclass of `Task`, and one `register` below.
 """
 
 import re
@@ -9,21 +9,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.tasks.chess_mates import CHESS_MATES
-from easy_to_hard.tasks.chess_puzzles import CHESS_PUZZLES
-from easy_to_hard.tasks.mazes import MAZES
-from easy_to_hard.tasks.prefix_sums import PREFIX_SUMS
+from easy_to_hard.tasks.chess_mates import ChessMates
+from easy_to_hard.tasks.chess_puzzles import ChessPuzzles
+from easy_to_hard.tasks.mazes import Mazes
+from easy_to_hard.tasks.pieces import AnswerRules as AnswerRules
+from easy_to_hard.tasks.pieces import Array as Array
+from easy_to_hard.tasks.pieces import Instances as Instances
+from easy_to_hard.tasks.pieces import PresetRows as PresetRows
+from easy_to_hard.tasks.pieces import TaskText as TaskText
+from easy_to_hard.tasks.prefix_sums import PrefixSums
 from easy_to_hard.tasks.task import TASKS as TASKS
-from easy_to_hard.tasks.task import Array as Array
 from easy_to_hard.tasks.task import DataSpec as DataSpec
-from easy_to_hard.tasks.task import Instances as Instances
 from easy_to_hard.tasks.task import Task as Task
 from easy_to_hard.tasks.task import config_name as config_name
 from easy_to_hard.tasks.task import get_task as get_task
-from easy_to_hard.tasks.task import register
+from easy_to_hard.tasks.task import register as register
 
-for _task in (PREFIX_SUMS, MAZES, CHESS_MATES, CHESS_PUZZLES):
-    register(_task)
+register(PrefixSums())
+register(Mazes())
+register(ChessMates())
+register(ChessPuzzles())
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 

@@ -1,111 +1,233 @@
-"""Forced mates as a task, and what it shares with the other chess task."""
+"""Forced mates as a task."""
 
-from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from easy_to_hard.chess.columns import read_rows
-from easy_to_hard.chess.text import text_of_puzzle
 from easy_to_hard.generators import chess
-from easy_to_hard.generators.chess.answers import judge_moves
 from easy_to_hard.generators.chess.attacks import in_check
-from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, CAPTURE, MAX_MOVES, POSITION_WORDS, STATE
+from easy_to_hard.generators.chess.board import CAPTURE, MAX_MOVES, POSITION_WORDS
 from easy_to_hard.generators.chess.moves import find_legal, make
-from easy_to_hard.generators.splits import split_of
 from easy_to_hard.progress import progress_bar
-from easy_to_hard.tasks.task import Array, DataSpec, Instances, Task
+from easy_to_hard.tasks.chess import Chess
+from easy_to_hard.tasks.pictures import FIGURE_INCHES, Picture, picture_of_figure
+from easy_to_hard.tasks.pieces import Array, Instances, PresetRows, TaskText
+from easy_to_hard.tasks.task import Bits, DataSpec
 
-PUZZLE_SHAPES: Final = ((chess.planes.PLANES, 8, 8), (8, 8))
+# FEN and key of the first test item of each difficulty: a search for a mate in 5 takes seconds. A test makes them anew.
+FIRST_MATES: Final = MappingProxyType(
+    {
+        1: ("rnbq1k1r/ppppp1b1/5pQp/4N1p1/3P4/PP3P2/2P1P1PP/RNB1KB1R w - - 0 1", "g6f7"),
+        2: ("8/8/8/4k3/8/7q/1K6/7r b - - 0 1", "h1h2"),
+        3: ("B1b2k1r/3p1p2/n3p2p/2P1P1P1/p4p2/P1P2P1P/P3q3/R1B2R1K b - - 0 1", "e2f1"),
+        4: ("5k1r/n7/5N2/5B1p/3P3P/2p1p3/Q5P1/4K2R w - - 0 1", "a2e6"),
+        5: ("4k1nr/8/2N1p1pp/p7/4P3/2P5/2N3Kb/3QB2R w - - 0 1", "d1d8"),
+    }
+)
 
+_DECODER: Final = """\
+The files hold positions and moves as text. This makes tensors of them:
 
-def encode_puzzles(
-    data: Array, difficulty: int, num_threads: int | None
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Planes and squares as the mover sees the board."""
-    return chess.to_planes(data, "mover", num_threads)
-
-
-def puzzles_from_columns(columns: Mapping[str, Array]) -> Array:
-    """(N, 9) uint64 rows from the columns fen and move."""
-    return read_rows(pa.array(columns["fen"], type=pa.string()), pa.array(columns["move"], type=pa.string()))
-
-
-def judge_puzzles(
-    instances: Instances, predictions: Array, mate_in: int | NDArray[np.int64]
-) -> dict[str, NDArray[np.bool_]]:
-    """Whether an answer is a legal move, and whether it wins: forces mate in so many moves, or is the solution's."""
-    legal, winning = judge_moves(instances.data, predictions, mate_in)
-    return {"legal": legal, "winning_key": winning}
+```python
+import numpy as np
 
 
-def splits_of_puzzles(data: Array, difficulty: int) -> list[str]:
-    """The split that each board's canonical hash names."""
-    return [split_of(int(value)) for value in chess.canonical_hashes(data)]
+def decode(fen, move):
+    \"\"\"Planes (12, 8, 8) and target (8, 8), uint8, as the mover sees the board.\"\"\"
+    board, turn = fen.split()[:2]
+    planes, target = np.zeros((12, 8, 8), np.uint8), np.zeros((8, 8), np.uint8)
+    for rank, row in enumerate(reversed(board.split("/"))):
+        file = 0
+        for symbol in row:
+            if symbol.isdigit():
+                file += int(symbol)
+            else:
+                channel = "kqbnrp".index(symbol.lower()) + 6 * (symbol.isupper() != (turn == "w"))
+                planes[channel, rank, file] = 1
+                file += 1
+    for square in (move[:2], move[2:4]):
+        target[int(square[1]) - 1, "abcdefgh".index(square[0])] = 1
+    return (planes, target) if turn == "w" else (planes[:, ::-1], target[::-1])
+```
+
+Channels are the mover's king, queens, bishops, knights, rooks and pawns, then those of the other side; row 0 is the
+mover's back rank and column 0 the a-file. The target is 1 on the two squares of the move. The package does the same,
+faster, for many rows: `task.encode(task.from_columns(rows), mate_in, None)` with `task = TASKS["chess_mates"]`."""
 
 
-def black_moves(data: Array) -> bool:
-    """Whether it is Black who moves in one row."""
-    return bool(data[STATE] & BLACK_TO_MOVE)
+class ChessMates(Chess):
+    """The one move that forces mate in exactly so many moves."""
 
+    name = "chess_mates"
+    title = "Chess: the one move that forces mate in exactly so many moves"
+    description = (
+        "`fen` is the position, `move` the key in UCI; `line` the moves of the longest defence; `legal_moves` counts "
+        "what the mover has to choose from; `key_is_check` and `key_is_capture` say what the key is; `board_hash` is "
+        "equal for the images of a board under exchange of colours or of left and right. The package makes of it an "
+        "input (12, 8, 8) and a target (8, 8), 1 on the key's two squares, as the mover sees the board."
+    )
+    reference = "easy-to-hard; the encoding is that of Schwarzschild et al. 2021, arXiv 2106.04537 and 2108.06011"
+    difficulty_name = "moves to mate"
+    difficulties = (1, 2, 3, 4, 5)
+    train_difficulty = 1
+    columns = MappingProxyType(
+        {
+            "fen": "string",
+            "move": "string",
+            "line": "string",
+            "mate_in": "int32",
+            "legal_moves": "int32",
+            "key_is_check": "bool",
+            "key_is_capture": "bool",
+            "board_hash": "string",
+        }
+    )
+    ladder = (1, 2, 3)
+    presets = MappingProxyType(
+        {
+            "tiny": (
+                PresetRows(difficulties=(1,), train=50, validation=20, test=20),
+                PresetRows(difficulties=(2,), test=20),
+            ),
+            "small": (
+                PresetRows(difficulties=(1,), train=10_000, validation=1_000, test=1_000),
+                PresetRows(difficulties=(2,), test=1_000),
+                PresetRows(difficulties=(3,), test=200),
+            ),
+            "full": (
+                PresetRows(difficulties=(1,), train=50_000, validation=5_000, test=10_000),
+                PresetRows(difficulties=(2,), train=10_000, validation=1_000, test=10_000),
+                PresetRows(difficulties=(3,), test=2_000),
+                PresetRows(difficulties=(4,), test=1_000),
+                PresetRows(difficulties=(5,), test=200),
+            ),
+        }
+    )
+    card_difficulties = (1, 2, 3)
+    card = TaskText(
+        question=(
+            "A chess position is given in which the side to move forces mate in exactly n moves, and can do so by one "
+            "first move only. The answer is that move. The difficulty is n."
+        ),
+        tags=("chess",),
+        columns={
+            "fen": "the position",
+            "move": "the key, the one move that forces mate, UCI",
+            "line": "a line of the longest defence, both sides' moves, UCI, from the key on",
+            "mate_in": "the number of moves to mate, the key included",
+            "legal_moves": "how many moves the mover can choose from",
+            "key_is_check": "whether the key gives check",
+            "key_is_capture": "whether the key takes a piece",
+            "board_hash": "hash of the pieces, 16 hexadecimal digits, the same after exchange of colours or of left "
+            "and right",
+        },
+        generator=(
+            "Positions come from games of random moves with weights for winning captures, checks, castling and "
+            "promotions, and against giving pieces away. A search of all moves proves the mate, that there is no "
+            "shorter one, and that no other first move mates in as many."
+        ),
+        limits=(
+            "The positions are not from games of people. In mates in 2 the other side has 8 pawns' worth of material "
+            "on average, in those of the Lichess database 23; of the keys of the latter 99 % give check, here about "
+            "half.",
+            "Castling rights and the en-passant square are dropped. From mate in 2 on, the mover has at least two "
+            "checks to choose from. From mate in 3 on, only positions come up whose mate needs at most one move "
+            "without check; a `line`, which shows a longest defence, may have more. The proofs do not depend on this.",
+            "The keys of mates in 3 give check more often than those of mates in 2, so a net that has learnt to give "
+            "check does better on them. Compare accuracy by `key_is_check`.",
+        ),
+        dataset=("ChessMateDataset", "mate_in"),
+        decoder=_DECODER,
+    )
 
-def text_of_row(planes: Array, target: Array, data: Array) -> str:
-    """A drawing for a terminal, White below."""
-    return text_of_puzzle(planes, target, black_moves(data), "mover")
+    def check_difficulty(self, difficulty: int) -> int:
+        """A number of moves that can be searched."""
+        return chess.check_mate_in(difficulty)
 
+    def default_samples(self, difficulty: int, split: str) -> int:
+        """Fewer of the deep ones, each of which takes ten times as long as one a move shallower."""
+        train, other = {1: (50_000, 10_000), 2: (10_000, 10_000), 3: (2_000, 2_000)}.get(difficulty, (500, 500))
+        if difficulty > 4:
+            train, other = 100, 100
+        return train if split == "train" else other
 
-def _samples(mate_in: int, split: str) -> int:
-    """Fewer of the deep ones, each of which takes ten times as long as one a move shallower."""
-    train, other = {1: (50_000, 10_000), 2: (10_000, 10_000), 3: (2_000, 2_000)}.get(mate_in, (500, 500))
-    if mate_in > 4:
-        train, other = 100, 100
-    return train if split == "train" else other
+    def count_instances(self, spec: DataSpec) -> None:
+        """Too many to count."""
+        return None
 
+    def first_distinct(self, spec: DataSpec, count: int, num_threads: int | None) -> NDArray[np.uint64]:
+        """Found by drawing: a position may come twice."""
+        # Deep mates take long to draw: on a terminal a bar says how long.
+        with progress_bar(
+            total=count, desc=f"drawing {spec.config}, {spec.split}", unit="mates", delay=2, leave=False
+        ) as bar:
+            return chess.first_distinct(
+                count,
+                mate_in=spec.difficulty,
+                split=spec.split,
+                seed=spec.seed,
+                split_rule=spec.split_rule,
+                num_threads=num_threads,
+                progress=bar.update,
+            )
 
-def _draw_seconds(mate_in: int) -> float:
-    return (0.001, 0.002, 0.015, 0.2, 3.0, 30.0)[mate_in - 1]
+    def draw_seconds(self, difficulty: int) -> float:
+        """From a thousandth of a second to half a minute."""
+        return (0.001, 0.002, 0.015, 0.2, 3.0, 30.0)[difficulty - 1]
 
-
-def _distinct(spec: DataSpec, count: int, num_threads: int | None) -> NDArray[np.uint64]:
-    # Deep mates take long to draw: on a terminal a bar says how long.
-    with progress_bar(
-        total=count, desc=f"drawing {spec.config}, {spec.split}", unit="mates", delay=2, leave=False
-    ) as bar:
-        return chess.first_distinct(
-            count,
-            mate_in=spec.difficulty,
+    def generate(self, spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
+        """Positions with their keys, and what is known of both."""
+        batch = chess.sample(
+            spec.difficulty,
+            indices,
             split=spec.split,
             seed=spec.seed,
             split_rule=spec.split_rule,
             num_threads=num_threads,
-            progress=bar.update,
         )
+        rows, moves = batch.rows, batch.rows[:, POSITION_WORDS].astype(np.int64)
+        checks, captures = _kinds_of_keys(rows)
+        columns = {
+            "fen": np.array(chess.to_fens(rows), dtype=str),
+            "move": np.array(chess.to_ucis(moves, rows), dtype=str),
+            "line": np.array(chess.to_lines(batch.lines, rows), dtype=str),
+            "mate_in": np.full(len(rows), spec.difficulty, dtype=np.int32),
+            "legal_moves": batch.legal_moves,
+            "key_is_check": checks,
+            "key_is_capture": captures,
+            "board_hash": np.array([f"{value:016x}" for value in batch.board_hashes.tolist()], dtype=str),
+        }
+        return Instances(data=rows, columns=columns)
 
+    def solve(self, inputs: Array, difficulty: int) -> Bits:
+        """The squares of a key move, by the full search, from the planes alone; none where there is no mate in time."""
+        positions = chess.from_planes(inputs)
+        solution = chess.solve(positions, difficulty)
+        moves = np.maximum(solution.keys[:, 0], 0).astype(np.uint64)
+        targets = chess.to_planes(np.concatenate([positions, moves[:, None]], axis=1))[1]
+        targets[solution.mate_in == 0] = 0
+        return targets
 
-def _generate(spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
-    batch = chess.sample(
-        spec.difficulty,
-        indices,
-        split=spec.split,
-        seed=spec.seed,
-        split_rule=spec.split_rule,
-        num_threads=num_threads,
-    )
-    rows, moves = batch.rows, batch.rows[:, POSITION_WORDS].astype(np.int64)
-    checks, captures = _kinds_of_keys(rows)
-    columns = {
-        "fen": np.array(chess.to_fens(rows), dtype=str),
-        "move": np.array(chess.to_ucis(moves, rows), dtype=str),
-        "line": np.array(chess.to_lines(batch.lines, rows), dtype=str),
-        "mate_in": np.full(len(rows), spec.difficulty, dtype=np.int32),
-        "legal_moves": batch.legal_moves,
-        "key_is_check": checks,
-        "key_is_capture": captures,
-        "board_hash": np.array([f"{value:016x}" for value in batch.board_hashes.tolist()], dtype=str),
-    }
-    return Instances(data=rows, columns=columns)
+    def judge(self, instances: Instances, predictions: Array, difficulty: int) -> dict[str, NDArray[np.bool_]]:
+        """Whether an answer is a legal move, and whether it forces mate in time."""
+        return self.judge_moves(instances, predictions, difficulty)
+
+    def picture(self, variant: str, difficulty: int) -> Picture | None:
+        """The board, drawn with matplotlib."""
+        from easy_to_hard.plotting import new_figure
+
+        if difficulty not in FIRST_MATES:
+            return None
+        fen, move = FIRST_MATES[difficulty]
+        data = self.from_columns({"fen": np.array([fen]), "move": np.array([move])})
+        planes, targets = self.encode(data, difficulty, 1)
+        figure = new_figure(FIGURE_INCHES, FIGURE_INCHES)
+        self.plot(planes[0], targets[0], data[0], figure.subplots())
+        side = "White" if " w " in fen else "Black"
+        label = f"{side} mates in {difficulty}, with {move[:2]} to {move[2:4]}"
+        return picture_of_figure(f"{self.name}_{difficulty}", figure, label)
 
 
 def _kinds_of_keys(rows: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -117,55 +239,3 @@ def _kinds_of_keys(rows: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray
         make(row, move, after)
         checks[i], captures[i] = in_check(after), bool(move & CAPTURE)
     return checks, captures
-
-
-def _solve(inputs: Array, mate_in: int) -> NDArray[np.uint8]:
-    """The squares of a key move, by the full search, from the planes alone; none where there is no mate in time."""
-    positions = chess.from_planes(inputs)
-    solution = chess.solve(positions, mate_in)
-    moves = np.maximum(solution.keys[:, 0], 0).astype(np.uint64)
-    targets = chess.to_planes(np.concatenate([positions, moves[:, None]], axis=1))[1]
-    targets[solution.mate_in == 0] = 0
-    return targets
-
-
-CHESS_MATES: Final = Task(
-    name="chess_mates",
-    title="Chess: the one move that forces mate in exactly so many moves",
-    description=(
-        "`fen` is the position, `move` the key in UCI; `line` the moves of the longest defence; `legal_moves` counts "
-        "what the mover has to choose from; `key_is_check` and `key_is_capture` say what the key is; `board_hash` is "
-        "equal for the images of a board under exchange of colours or of left and right. The package makes of it an "
-        "input (12, 8, 8) and a target (8, 8), 1 on the key's two squares, as the mover sees the board."
-    ),
-    difficulty_name="moves to mate",
-    difficulties=(1, 2, 3, 4, 5),
-    train_difficulty=1,
-    reference="easy-to-hard; the encoding is that of Schwarzschild et al. 2021, arXiv 2106.04537 and 2108.06011",
-    check_difficulty=chess.check_mate_in,
-    default_samples=_samples,
-    stream_length=lambda spec: None,
-    first_distinct=_distinct,
-    count_instances=lambda spec: None,
-    generate=_generate,
-    encode=encode_puzzles,
-    from_columns=puzzles_from_columns,
-    shapes=lambda mate_in: PUZZLE_SHAPES,
-    columns={
-        "fen": "string",
-        "move": "string",
-        "line": "string",
-        "mate_in": "int32",
-        "legal_moves": "int32",
-        "key_is_check": "bool",
-        "key_is_capture": "bool",
-        "board_hash": "string",
-    },
-    solve=_solve,
-    judge=judge_puzzles,
-    splits_of=splits_of_puzzles,
-    input_offset=0.0,
-    input_channels=chess.planes.PLANES,
-    text=text_of_row,
-    draw_seconds=_draw_seconds,
-)

@@ -1,10 +1,12 @@
 """What a task is, what instances are, and which of them are meant."""
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Final, SupportsIndex
+from typing import TYPE_CHECKING, Any, ClassVar, Final, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,117 +14,206 @@ from numpy.typing import NDArray
 from easy_to_hard.generators.integers import check_integer, shown
 from easy_to_hard.generators.random import check_seed
 from easy_to_hard.generators.splits import NotEnoughInstancesError, check_split, check_split_rule
+from easy_to_hard.tasks.pieces import AnswerRules, Array, Instances, PresetRows, TaskText
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from easy_to_hard.tasks.pictures import Picture
+
+Bits: TypeAlias = NDArray[np.uint8]
 
 # Far beyond what any disk holds, and within what NumPy counts exactly.
 MAX_SAMPLES: Final = 10**15
 
 
-@dataclass(frozen=True, kw_only=True)
-class Instances:
-    """N instances in their compact form, and what is known of each.
+class Task(ABC):
+    """A family of instances at graded difficulties, and all that the package knows of it.
 
-    Attributes:
-        data: (N, ...) array from which `Task.encode` makes inputs and targets.
-        columns: further columns of the files, each (N,).
-    """
-
-    data: Array
-    columns: Mapping[str, Array] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """A family of instances at graded difficulties.
+    A subclass says what its instances are, in a file of its own; `register` makes it known to everything else. What is
+    abstract here must be there, and what has a default may be left out.
 
     Attributes:
         name: as in file names and on the command line.
         title: a line for people.
         description: what input, target and the further columns of the files hold.
+        reference: where it comes from.
         difficulty_name: what the difficulty counts.
         difficulties: the ladder of the benchmark.
         train_difficulty: where training is done.
-        rungs: those of the difficulties that the leaderboard scores, few enough to be tested all; empty for all from
-            `train_difficulty` on.
+        input_channels: channels of the network's input; a flat input gets one axis for it.
+        input_offset: what is added to the 0s and 1s of an input to make the network's.
         variants: distributions of instances, the default first; empty where there is one only.
+        columns: name and type of the further columns of the files.
+        stores_tensors: whether the files have columns `input` and `target`, of which `decode` makes instances. Without
+            them the further columns hold all of an instance, for `from_columns`.
+        imported: whether instances are read from a folder (`DataSpec.root`), and not made.
+        rungs: those of the difficulties that the leaderboard scores, few enough to be tested all; empty for all.
         alike_from: the least difficulty at which each split holds a thousand instances, symmetric ones counted once.
             Below it the splits, which are parts of few, differ by more than chance makes them; 0 for no such limit.
         new_from: the least difficulty from which on hardly any test instance of another seed is, up to symmetry, in the
             frozen test set; 0 for no such limit.
-        reference: where it comes from.
-        check_difficulty: returns the difficulty or raises ValueError.
-        default_samples: (difficulty, split) to the number of instances of a set when none is asked for.
-        stream_length: spec to the number of items of its stream, None where it goes on for ever.
-        first_distinct: (spec, count, num_threads) to the indices of the first `count` distinct instances.
-        count_instances: spec to how many distinct instances there are, None where they are too many to count.
-        generate: (spec, indices, num_threads) to instances.
-        encode: (data, difficulty, num_threads) to ``(inputs, targets)``, uint8, as the files hold them.
-        decode: the inverse of `encode`: (inputs, targets) to data; None where these do not show everything.
-        from_columns: the other columns of the files to data, where they hold all of it; the files then have no `input`
-            and no `target`, which `encode` makes when they are read. None where `decode` is.
-        shapes: difficulty to the shapes of one input and one target in the files.
-        columns: name and type of the further columns of the files.
-        solve: (inputs, difficulty) to targets, from what a network would see alone; None where there is no such way.
-        open_positions: inputs (N, ...) to (N, *target shape) bool, the positions whose answer is not plain from the
-            input (of mazes those that are no wall); all of them where it is None.
-        judge: (instances, predictions (N, *target shape) uint8, difficulty) to what else is true of answers than that
-            they are the target: name -> (N,) bool. An answer with anything but 0 and 1 passes nothing.
-        splits_of: data to the split that each instance's canonical hash names.
-        input_offset: what is added to the 0s and 1s of an input to make the network's.
-        input_channels: channels of the network's input; a flat input gets one axis for it.
-        text: ``(input, target, data)`` of one instance to a drawing for a terminal.
-        draw_seconds: difficulty to the time, very roughly, that drawing an item takes on one core, where packing it
-            takes less; builds share work out by it.
-        difficulties_in: of a task whose instances are not made but read from a folder (`DataSpec.root`): (root,
-            variant, split) to the difficulties that the folder holds, ascending. None for all others.
+        presets: name of a preset of `build` to what it holds of the task.
+        answers: how a net's outputs become an answer.
+        ladder: difficulties that show how far a net goes, within minutes on a CPU; none where a folder has its own.
+        card: the task in the words of a card; None to make do with the description.
+        card_difficulties: those that are drawn side by side for the picture in its card; none for no such picture.
     """
 
     name: str
     title: str
     description: str
+    reference: str
     difficulty_name: str
     difficulties: tuple[int, ...]
     train_difficulty: int
-    rungs: tuple[int, ...] = ()
+    input_channels: int
+    input_offset: float = 0.0
     variants: tuple[str, ...] = ()
+    columns: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    stores_tensors: bool = True
+    imported: bool = False
+    rungs: tuple[int, ...] = ()
     alike_from: int = 0
     new_from: int = 0
-    reference: str
-    check_difficulty: Callable[[int], int]
-    default_samples: Callable[[int, str], int]
-    stream_length: Callable[["DataSpec"], int | None]
-    first_distinct: Callable[["DataSpec", int, int | None], NDArray[np.uint64]]
-    count_instances: Callable[["DataSpec"], int | None]
-    generate: Callable[["DataSpec", Array, int | None], Instances]
-    encode: Callable[[Array, int, int | None], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
-    decode: Callable[[Array, Array], Array] | None = None
-    from_columns: Callable[[Mapping[str, Array]], Array] | None = None
-    shapes: Callable[[int], tuple[tuple[int, ...], tuple[int, ...]]]
-    columns: Mapping[str, str]
-    solve: Callable[[Array, int], NDArray[np.uint8]] | None
-    judge: Callable[[Instances, Array, int], Mapping[str, NDArray[np.bool_]]] = lambda *_: {}
-    splits_of: Callable[[Array, int], list[str]]
-    open_positions: Callable[[Array], NDArray[np.bool_]] | None = None
-    input_offset: float
-    input_channels: int
-    text: Callable[[Array, Array, Array], str]
-    draw_seconds: Callable[[int], float] = lambda difficulty: 0.0
-    difficulties_in: Callable[[str, str, str], tuple[int, ...]] | None = None
+    presets: ClassVar[Mapping[str, tuple[PresetRows, ...]]] = MappingProxyType({})
+    answers: AnswerRules = AnswerRules()
+    ladder: tuple[int, ...] = ()
+    card: TaskText | None = None
+    card_difficulties: tuple[int, ...] = ()
+
+    # ---- which instances there are
+
+    @abstractmethod
+    def check_difficulty(self, difficulty: int) -> int:
+        """The difficulty; ValueError where there is none such."""
+
+    @abstractmethod
+    def default_samples(self, difficulty: int, split: str) -> int:
+        """The number of instances of a set when none is asked for."""
+
+    @abstractmethod
+    def count_instances(self, spec: "DataSpec") -> int | None:
+        """How many distinct instances there are; None where they are too many to count."""
+
+    def stream_length(self, spec: "DataSpec") -> int | None:
+        """The number of items of the stream; None where it goes on for ever."""
+        return None
+
+    def first_distinct(self, spec: "DataSpec", count: int, num_threads: int | None) -> NDArray[np.uint64]:
+        """The indices of the first `count` distinct instances, ascending; here no instance comes twice."""
+        return np.arange(count, dtype=np.uint64)
+
+    def difficulties_in(self, root: str, variant: str, split: str) -> tuple[int, ...]:
+        """Of an imported task: the difficulties that a folder holds, ascending."""
+        return ()
+
+    def rungs_of(self, variant: str) -> tuple[int, ...]:
+        """The difficulties that the leaderboard scores, where the benchmark tests them; ascending."""
+        return self.rungs or self.difficulties
+
+    # ---- what an instance is
+
+    @abstractmethod
+    def generate(self, spec: "DataSpec", indices: Array, num_threads: int | None) -> Instances:
+        """The instances of these numbers, in their compact form."""
+
+    @abstractmethod
+    def shapes(self, difficulty: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes of one input and one target in the files."""
+
+    @abstractmethod
+    def encode(self, data: Array, difficulty: int, num_threads: int | None) -> tuple[Bits, Bits]:
+        """Inputs and targets, (N, *shape) uint8, as the files hold them."""
+
+    def decode(self, inputs: Array, targets: Array) -> Array:
+        """The inverse of `encode`, where the tensors show everything."""
+        raise NotImplementedError(f"{self.name} has no way from tensors to instances")
+
+    def from_columns(self, columns: Mapping[str, Array]) -> Array:
+        """The compact form from the further columns of the files, where they hold all of it."""
+        raise NotImplementedError(f"{self.name} has no way from columns to instances")
+
+    @abstractmethod
+    def splits_of(self, data: Array, difficulty: int) -> list[str]:
+        """The split that each instance's canonical hash names."""
+
+    def draw_seconds(self, difficulty: int) -> float:
+        """How long drawing an item takes on one core, very roughly, where packing it takes less: for sharing out."""
+        return 0.0
+
+    # ---- what an answer is
+
+    def solve(self, inputs: Array, difficulty: int) -> Bits | None:
+        """Targets from what a network would see alone; None where there is no such way."""
+        return None
+
+    def open_positions(self, inputs: Array) -> NDArray[np.bool_] | None:
+        """(N, *target shape) bool, the positions whose answer is not plain from the input; None for all of them."""
+        return None
+
+    def judge(self, instances: Instances, predictions: Array, difficulty: int) -> Mapping[str, NDArray[np.bool_]]:
+        """What else is true of answers (N, *target shape) uint8 than that they are the target: name -> (N,) bool.
+
+        An answer with anything but 0 and 1 passes nothing.
+        """
+        return {}
+
+    # ---- what it looks like
+
+    @abstractmethod
+    def text(self, item: Array, target: Array, data: Array) -> str:
+        """An instance with its solution as a drawing for a terminal."""
+
+    def plot(self, item: Any, target: Any = None, data: Any = None, ax: "Axes | None" = None) -> "Axes":
+        """Draw an instance with matplotlib: here a string as lines of bits, an image as where any channel is lit.
+
+        Args:
+            item: an input, array or tensor.
+            target: its solution, or an answer to it; None to leave it out.
+            data: its compact form; None where it is not known.
+            ax: where to draw; None for a figure of its own.
+
+        Raises:
+            ImportError: matplotlib is not installed; the message says how to get it.
+        """
+        from easy_to_hard.plotting import new_figure, plot_bits
+
+        values = np.asarray(item) > 0
+        if values.size == values.shape[-1]:
+            return plot_bits(item, target, ax)
+        lit = values.any(axis=tuple(range(values.ndim - 2))).astype(float)
+        axes = ax if ax is not None else new_figure(4, 4).subplots()
+        axes.imshow(lit if target is None else lit + 2 * (np.asarray(target) > 0), interpolation="nearest")
+        axes.set_axis_off()
+        return axes
+
+    def picture(self, variant: str, difficulty: int) -> "Picture | None":
+        """The first test instance, solved, for the leaderboard's page; None for no picture.
+
+        Raises:
+            ImportError: matplotlib is wanted and not installed; the message says how to get it.
+        """
+        return None
+
+    def card_picture(self) -> bytes | None:
+        """The picture in the card, PNG: the one that comes with the package; None where there is none."""
+        file = files("easy_to_hard.cards") / "pictures" / f"{self.name}.png"
+        return file.read_bytes() if self.card_difficulties and file.is_file() else None
+
+    # ---- what is the same for all
+
+    def example(self, spec: "DataSpec", index: int = 0) -> tuple[Bits, Bits, Array]:
+        """Input, target and compact form of one instance."""
+        data = self.generate(spec, np.array([index]), None).data
+        inputs, targets = self.encode(data, spec.difficulty, None)
+        return inputs[0], targets[0], data[0]
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        # By its name: its functions cannot all be pickled, and a process that is sent a task has the tasks itself.
+        # By its name: a process that is sent a task has the tasks itself.
         if TASKS.get(self.name) is self:
             return get_task, (self.name,)
         return super().__reduce_ex__(protocol)
-
-    @property
-    def imported(self) -> bool:
-        """Whether instances are read from a folder, and not made."""
-        return self.difficulties_in is not None
 
     def check_root(self, root: str) -> str:
         """The folder; ValueError where an imported task has none, or another one has."""
@@ -133,6 +224,19 @@ class Task:
         if root and not self.imported:
             raise ValueError(f"{self.name} are made, not read: root must be left out, not {root!r}")
         return root
+
+    def tested_difficulties(self, *, root: str = "", variant: str = "", split: str = "test") -> tuple[int, ...]:
+        """Difficulties to test a net on when none are asked for: the ladder, or the bands that a folder holds.
+
+        Raises:
+            ValueError: the task is read from a folder, and no folder is given, or one without files of the task.
+        """
+        if not self.imported:
+            return self.ladder
+        found = self.difficulties_in(self.check_root(root), variant, split)
+        if not found:
+            raise ValueError(f"{root} holds no {self.name} in bands of {variant or 'rating'}s, split {split}")
+        return found
 
     def check_variant(self, variant: str) -> str:
         """The variant, "" standing for the first; ValueError that lists them for any other name."""
@@ -177,12 +281,24 @@ class Task:
 
 
 _REGISTERED: Final[dict[str, Task]] = {}
+_NEEDED: Final = (
+    "name",
+    "title",
+    "description",
+    "reference",
+    "difficulty_name",
+    "difficulties",
+    "train_difficulty",
+    "input_channels",
+)
 # All that there are, once `easy_to_hard.tasks` is imported, as it is before any module in it.
 TASKS: Final[Mapping[str, Task]] = MappingProxyType(_REGISTERED)
 
 
 def register(task: Task) -> None:
-    """Enter a task in `TASKS`; ValueError where another one has its name."""
+    """Enter a task in `TASKS`; ValueError where another one has its name, or it lacks an attribute."""
+    if missing := [name for name in _NEEDED if not hasattr(task, name)]:
+        raise ValueError(f"{type(task).__name__} has no {', '.join(missing)}")
     if task.name in TASKS:
         raise ValueError(f"there is a task {task.name!r} already: {', '.join(TASKS)}")
     _REGISTERED[task.name] = task

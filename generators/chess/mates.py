@@ -118,7 +118,7 @@ def mates_in_one(position, moves, checks, after, most):  # type: ignore[no-untyp
 
 @kernel
 def _table_key(position, kind):  # type: ignore[no-untyped-def]
-    """Of a position and a kind of search: 0 where all moves are allowed, else another number."""
+    """The key of a position in the table of searches of one kind; kind 0 is where all moves are allowed."""
     return mix64(board_hash(position) ^ (position[STATE] & (CASTLING | EN_PASSANT)) ^ np.uint64(kind) << np.uint64(32))
 
 

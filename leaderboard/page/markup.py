@@ -6,6 +6,7 @@ from html import escape
 from typing import Any, Final
 
 NONE: Final = "–"
+_WORDS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _STEPS: Final = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WEB_ADDRESS: Final = re.compile(r"https?://[^\s\"'<>\\]+", re.ASCII)
 _CLASSES: Final[Mapping[str, str]] = {
@@ -50,6 +51,11 @@ def count(number: float | None) -> str:
     if number is None:
         return NONE
     return f"{number:,.0f}" if number >= 100 or number == int(number) else f"{number:,.1f}"
+
+
+def number_word(number: int) -> str:
+    """A small number in words: 3 -> "three"."""
+    return _WORDS[number] if number < len(_WORDS) else str(number)
 
 
 def engineering(number: float | None) -> str:

@@ -1,6 +1,7 @@
 """Writes the site: pictures, style and script first, the page that needs them last."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -10,12 +11,13 @@ from easy_to_hard.environment import __version__
 from easy_to_hard.leaderboard.page.chart_data import chart_data
 from easy_to_hard.leaderboard.page.details import details
 from easy_to_hard.leaderboard.page.eval_results import eval_results
-from easy_to_hard.leaderboard.page.markup import count, link, text
-from easy_to_hard.leaderboard.page.pictures import Picture, draw
+from easy_to_hard.leaderboard.page.markup import count, link, number_word, text
 from easy_to_hard.leaderboard.page.sections import Section, make_sections, row_id
 from easy_to_hard.leaderboard.page.tables import overview_table, published_block, results_table
-from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, Standing, overview, standings
+from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, Standing, overview, ranked_tasks, standings
 from easy_to_hard.storage.files import write_atomically
+from easy_to_hard.tasks import Task
+from easy_to_hard.tasks.pictures import Picture
 
 INDEX: Final = "index.html"
 TITLE: Final = "easy-to-hard leaderboard"
@@ -89,6 +91,7 @@ def _page(
         overview=overview_table(overview(ranking)),
         sections="\n".join(_section(section, galleries[section.id]) for section in sections),
         take_part=link(take_part, "How to take part") if take_part else "“How to take part”",
+        tasks=number_word(len(ranked_tasks())),
         fewest=str(FEWEST_ITEMS),
         total=f"{len(ranking):,}",
         data=chart_data(sections),
@@ -105,8 +108,13 @@ def _write(path: Path, content: str | bytes) -> None:
 
 
 def _pictures(section: Section) -> dict[int, Picture]:
-    drawn = {difficulty: draw(section.task, section.variant, difficulty) for difficulty in section.ladder}
+    drawn = {difficulty: _draw(section.facts, section.variant, difficulty) for difficulty in section.ladder}
     return {difficulty: picture for difficulty, picture in drawn.items() if picture is not None}
+
+
+@lru_cache(maxsize=256)
+def _draw(task: Task, variant: str, difficulty: int) -> Picture | None:
+    return task.picture(variant, difficulty)
 
 
 def _section(section: Section, pictures: Mapping[int, Picture]) -> str:

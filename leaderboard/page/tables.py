@@ -13,13 +13,14 @@ from easy_to_hard.leaderboard.page.markup import (
     interval,
     link,
     mark,
+    number_word,
     percent,
     text,
     words,
 )
 from easy_to_hard.leaderboard.page.sections import Section, row_id
-from easy_to_hard.leaderboard.ranking import Entry, Standing
-from easy_to_hard.tasks import TASKS, parse_config
+from easy_to_hard.leaderboard.ranking import Entry, Standing, ranked_tasks
+from easy_to_hard.tasks import parse_config
 
 _LEFT_COLUMNS: Final = (
     heading("#", first="ascending", hint="place in the ranking; not all results compete", sorted_at_first=True),
@@ -35,13 +36,13 @@ _LEFT_COLUMNS: Final = (
 
 def overview_table(entries: Sequence[Entry]) -> str:
     """One row for each method and family, a column for each task of the benchmark, and the mean."""
-    tasks = [name for name, task in TASKS.items() if not task.imported]
+    tasks = ranked_tasks()
     headings = [
         heading("#", first="ascending", sorted_at_first=True),
         heading("method", kind="text", first="ascending"),
         heading("family", kind="text", first="ascending", hint="of presets, the same for every task"),
         *(heading(words(task)) for task in tasks),
-        heading("mean", hint="over the three tasks; a missing one counts 0"),
+        heading("mean", hint=f"over the {number_word(len(tasks))} tasks; a missing one counts 0"),
     ]
     rows = "".join(_overview_row(place, entry, tasks) for place, entry in enumerate(entries, start=1))
     return (

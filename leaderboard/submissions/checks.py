@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from easy_to_hard.frozen import VERSION
-from easy_to_hard.storage.presets import PRESETS, Part
+from easy_to_hard.storage.presets import Part, benchmark_tests
 from easy_to_hard.tasks import TASKS
 
 # Predictions are unpacked so many values at a time: in 64 bits, with Arrow's levels, some 50 MB.
@@ -27,7 +27,6 @@ BATCH_VALUES: Final = 2**22
 # Of one item: more than anyone runs, and few enough to be added up.
 MOST_ITERATIONS: Final = 10**9
 
-_TEST_PARTS: Final = {part.config: part for part in PRESETS["full"] if part.split == "test"}
 # What Arrow, zipfile and NumPy raise over files that are cut off or overwritten.
 _BROKEN: Final = (
     pa.ArrowException,
@@ -73,28 +72,30 @@ class Plan:
 
 def frozen_part(config: str) -> Part:
     """The frozen test split of a config; ValueError names the nearest where there is none."""
-    if config in _TEST_PARTS:
-        return _TEST_PARTS[config]
-    if config.startswith("chess_puzzles"):
-        raise ValueError(f"{config}: the benchmark has no chess_puzzles; score a model or a callable with --root")
+    tested = benchmark_tests()
+    if config in tested:
+        return tested[config]
+    for task in TASKS.values():
+        if task.imported and config.startswith(task.name):
+            raise ValueError(f"{config}: the benchmark has no {task.name}; score a model or a callable with --root")
     # What is compared is cut: a name may be as long as the file.
-    near = difflib.get_close_matches(config[:60], _TEST_PARTS, n=4) or list(_TEST_PARTS)[:4]
+    near = difflib.get_close_matches(config[:60], tested, n=4) or list(tested)[:4]
     raise ValueError(f"the benchmark has no config {config[:60]!r}: perhaps you meant {' or '.join(near)}")
 
 
 def all_rows() -> int:
     """How many items the test splits of all configs have together."""
-    return sum(part.rows for part in _TEST_PARTS.values())
+    return sum(part.rows for part in benchmark_tests().values())
 
 
 def target_shape(config: str) -> tuple[int, ...]:
-    """Of one item of a config."""
+    """The shape of the target of one item of a config."""
     part = frozen_part(config)
     return TASKS[part.task].shapes(part.difficulty)[1]
 
 
 def num_entries(config: str) -> int:
-    """Of one answer of a config."""
+    """How many numbers one answer of a config has."""
     return prod(target_shape(config))
 
 

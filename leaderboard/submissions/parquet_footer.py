@@ -232,7 +232,7 @@ def _check_footer(footer: Footer, end: int) -> None:
 
 
 def _pages(file: BinaryIO, chunk: Chunk) -> Iterator[tuple[int, int]]:
-    """Of each page: entries, 0 for a dictionary, and bytes once unpacked."""
+    """For each page, how many entries it has (0 for a dictionary), and its bytes once unpacked."""
     at = chunk.start
     while at < chunk.end:
         file.seek(at)

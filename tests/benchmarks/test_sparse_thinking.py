@@ -5,13 +5,12 @@ from typing import Any
 import pytest
 import torch
 
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import evaluate
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.evaluation import evaluate
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
-from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
 from easy_to_hard.datasets.items import Items
-from easy_to_hard.tasks import DataSpec
+from easy_to_hard.tasks import DataSpec, get_task
 
 SIZES = {59: 4, 201: 1}
 
@@ -27,7 +26,7 @@ def net() -> CellularNet:
 def _iterations(net: CellularNet, items: Items) -> int:
     """As many as it takes until nothing changes."""
     config = EvaluationConfig(max_iterations=100_000, stop_when_settled=True, threads=1)
-    return evaluate(net, items, answer_rules("mazes"), config, progress=False).last_iteration
+    return evaluate(net, items, get_task("mazes").answers, config, progress=False).last_iteration
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import Batches
+from easy_to_hard.baselines.deep_thinking.batches import Batches
 from easy_to_hard.baselines.deep_thinking.loss import draw_stretch
 from easy_to_hard.baselines.deep_thinking.recipes import NetConfig, Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
-from easy_to_hard.datasets.answers import Mask, answer_rules
+from easy_to_hard.tasks import get_task
+from easy_to_hard.tasks.pieces import Mask
 
 STEPS = 6
 
@@ -85,7 +86,7 @@ def parts(request: Any) -> tuple[str, Recipe, Batches]:
 
 def test_plain(timed: Any, parts: tuple[str, Recipe, Batches]) -> None:
     group, recipe, batches = parts
-    mask_of = answer_rules(recipe.task).mask
+    mask_of = get_task(recipe.task).answers.mask
     net = recipe.build_net()
     items = STEPS * recipe.batch_size
     run = lambda: _train_plainly(net, batches, recipe.training, mask_of)  # noqa: E731
@@ -94,7 +95,7 @@ def test_plain(timed: Any, parts: tuple[str, Recipe, Batches]) -> None:
 
 def test_ours(timed: Any, parts: tuple[str, Recipe, Batches]) -> None:
     group, recipe, batches = parts
-    mask_of = answer_rules(recipe.task).mask
+    mask_of = get_task(recipe.task).answers.mask
     net = recipe.build_net()
     items = STEPS * recipe.batch_size
     run = lambda: train(net, batches, recipe.training, mask_of=mask_of, progress=False)  # noqa: E731

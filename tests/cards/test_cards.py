@@ -25,13 +25,12 @@ import easy_to_hard
 from easy_to_hard import TASKS, build, cli
 from easy_to_hard.cards import images
 from easy_to_hard.cards.benchmark import benchmark_draft
-from easy_to_hard.cards.dataset import dataset_card
+from easy_to_hard.cards.dataset import PAPERS, dataset_card
 from easy_to_hard.cards.folder import card_files
 from easy_to_hard.cards.front_matter import front_matter
 from easy_to_hard.cards.images import card_images
 from easy_to_hard.cards.statistics import NumberStatistics, describe, folder_statistics
 from easy_to_hard.cards.tables import folded, markdown_table, split_counts
-from easy_to_hard.cards.texts import PAPERS, TEXTS
 from easy_to_hard.frozen import frozen_manifest
 from easy_to_hard.generators.splits import SPLITS
 from easy_to_hard.storage import building
@@ -519,7 +518,6 @@ def test_examples_run(name: str, request: pytest.FixtureRequest) -> None:
 def test_the_package_decodes_as_the_card_says(folder: Path) -> None:
     rows = datasets.Dataset.from_parquet(str(folder / "chess_mates_1/test-00000-of-00001.parquet"), keep_in_memory=True)
     task = TASKS["chess_mates"]
-    assert task.from_columns is not None
     planes, target = task.encode(task.from_columns(rows[:5]), 1, None)
     assert (planes.shape, target.shape) == ((5, 12, 8, 8), (5, 8, 8))
     assert "task.encode(task.from_columns(rows), mate_in, None)" in _text(folder)
@@ -554,10 +552,12 @@ def test_long_tables_are_folded() -> None:
 
 @pytest.mark.parametrize("name", MADE)
 def test_every_task_has_its_words_and_its_picture(name: str) -> None:
-    task, text = TASKS[name], TEXTS[name]
+    task, text = TASKS[name], TASKS[name].card
+    assert text is not None
     columns = set(features(task, task.train_difficulty)) - {"index"}
     assert set(text.columns) == columns
-    assert bool(text.decoder) == (task.from_columns is not None)
+    assert bool(text.decoder) != task.stores_tensors
+    assert text.dataset is not None
     dataset, argument = text.dataset
     made = getattr(easy_to_hard, dataset)("", **{argument: task.train_difficulty}, num_samples=1)
     assert made.spec.task == name

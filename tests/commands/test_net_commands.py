@@ -104,7 +104,7 @@ def test_one_training_a_folder(strings: Path, tmp_path: Path, capsys: pytest.Cap
     (out / "recipe.json").write_bytes((strings / "recipe.json").read_bytes())
     with FileLock(out / ".lock"):
         assert _train(out) == 2
-    assert "another training is running in" in capsys.readouterr().err
+    assert "another training is going on in" in capsys.readouterr().err
     assert _train(out) == 0
 
 
@@ -120,7 +120,7 @@ def test_a_refused_training_changes_nothing_of_the_first(
         before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()}
         assert _train(out, *flags) == 2
         assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in out.iterdir()} == before
-    assert "another training is running in" in capsys.readouterr().err
+    assert "another training is going on in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_killed_and_taken_up_again(tmp_path: Path) -> None:
 _RUN = """
 import sys
 from functools import partial
-from easy_to_hard.baselines.deep_thinking import commands
+from easy_to_hard.baselines.deep_thinking import training_run
 from easy_to_hard.cli import main
-commands.train = partial(commands.train, checkpoint_seconds=0.0)
+training_run.train = partial(training_run.train, checkpoint_seconds=0.0)
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -282,11 +282,11 @@ def test_think_perturb_align_curves(
         (["evaluate", "--model", "."], "holds no net: it has no config.json"),
         (["evaluate", "--model", "{strings}", "--task", "mazes"], "trained on prefix_sums and cannot"),
         (["evaluate", "--model", "{strings}", "--task", "golf"], "unknown task 'golf'"),
-        (["evaluate", "--model", "{strings}", "--iterations", "0"], "--iterations must be at least 1, not 0"),
-        (["evaluate", "--model", "{strings}", "--items", "0"], "--items must be at least 1, not 0"),
-        (["evaluate", "--model", "{mazes}", "--difficulties", "9", "--items", "2", "3"], "--items must be one number"),
+        (["evaluate", "--model", "{strings}", "--iterations", "0"], "iterations must be at least 1, not 0"),
+        (["evaluate", "--model", "{strings}", "--items", "0"], "items must be at least 1, not 0"),
+        (["evaluate", "--model", "{mazes}", "--difficulties", "9", "--items", "2", "3"], "items must be one number"),
         (["evaluate", "--model", "{mazes}", "--difficulties", "2"], "size must be an odd number from 3"),
-        (["evaluate", "--model", "{mazes}", "--exit", "best"], "--exit must be one of settled, max-confidence"),
+        (["evaluate", "--model", "{mazes}", "--exit", "best"], "exit_rule must be one of settled, max-confidence"),
         (["evaluate", "--model", "{mazes}", "--out", "result.txt"], "--out must be a file that ends in .json"),
         (["evaluate", "--model", "{mazes}", "--variant", "round"], "unknown variant 'round'"),
         (["think", "--model", "{mazes}", "--out", "film.mp4"], "cannot write a film as 'film.mp4'"),

@@ -20,7 +20,7 @@ from easy_to_hard import (
     load,
     verify,
 )
-from easy_to_hard.baselines.deep_thinking.examination import Examination
+from easy_to_hard.baselines.deep_thinking.scoring import Examination
 from easy_to_hard.cli import main
 from easy_to_hard.generators import mazes, prefix_sums
 from easy_to_hard.generators.chess import sampling

@@ -4,7 +4,6 @@ import copy
 import multiprocessing
 import pickle
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +128,12 @@ def test_a_task_is_sent_by_its_name(task: Task) -> None:
 
 
 def test_a_task_of_ones_own_is_no_other_of_its_name() -> None:
-    own = replace(TASKS["mazes"], title="mine")
+    class Own(type(TASKS["mazes"])):  # type: ignore[misc]
+        title = "mine"
+
+    own = Own()
     assert copy.copy(own).title == "mine"
-    with pytest.raises(pickle.PicklingError):
+    with pytest.raises((pickle.PicklingError, AttributeError), match="local object"):
         pickle.dumps(own)
 
 

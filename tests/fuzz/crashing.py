@@ -236,7 +236,7 @@ def full(case: str, folder: Path, points: int) -> dict[str, Any]:
 def main() -> None:
     """See the module."""
     way, cases, folder, points = sys.argv[1:]
-    import easy_to_hard.baselines.deep_thinking.commands
+    import easy_to_hard.baselines.deep_thinking.training_run
     import easy_to_hard.baselines.dp_instahide.puzzles
     import easy_to_hard.cli  # noqa: F401  # loaded once, before the forks
 

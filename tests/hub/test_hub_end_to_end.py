@@ -27,7 +27,7 @@ def made(part):
 
 def tensors(part, columns):
     task = get_task(part.task)
-    if task.from_columns is None:
+    if task.stores_tensors:
         return columns["input"], columns["target"]
     return task.encode(task.from_columns(columns), part.difficulty, None)
 

@@ -16,8 +16,7 @@ from thinking import make_net
 from easy_to_hard import __version__
 from easy_to_hard.baselines.deep_thinking import checkpoint
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, save_model, shipped_models
-from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
-from easy_to_hard.baselines.deep_thinking.model_card import model_card
+from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts, model_card
 from easy_to_hard.scores.results import read_result
 
 SHIPPED = Path(checkpoint.__file__).parent / "checkpoints"
@@ -27,7 +26,7 @@ FILES = ("config.json", "model.safetensors")
 PREPARE = """
 import torch
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.examination import Examination, examine
+from easy_to_hard.baselines.deep_thinking.scoring import Examination, examine
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import RecurrentNet, ThinkingNet
 

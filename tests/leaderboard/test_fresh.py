@@ -10,8 +10,8 @@ import pytest
 
 from easy_to_hard import TASKS, DataSpec, MazeDataset, StreamingDataset, build, generate
 from easy_to_hard.cli import main
-from easy_to_hard.leaderboard.fresh import FROZEN_ROWS, seen_lines, seen_shares
-from easy_to_hard.storage.presets import Part
+from easy_to_hard.leaderboard.fresh import seen_lines, seen_shares
+from easy_to_hard.storage.presets import Part, benchmark_tests
 
 
 def _spec(task: str, difficulty: int, **options: Any) -> DataSpec:
@@ -20,7 +20,7 @@ def _spec(task: str, difficulty: int, **options: Any) -> DataSpec:
 
 def _seen_one_by_one(spec: DataSpec, num_items: int) -> tuple[float, float]:
     asked = generate(spec, num_items)[1]
-    known = generate(replace(spec, seed=0), FROZEN_ROWS[spec.config])[1]
+    known = generate(replace(spec, seed=0), benchmark_tests()[spec.config].rows)[1]
     layouts = set(known.columns["layout_hash"].tolist())
     items = [row.tolist() for row in known.data]
     same_layout = sum(value in layouts for value in asked.columns["layout_hash"].tolist())

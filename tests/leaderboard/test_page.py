@@ -16,11 +16,12 @@ from page_results import make_figure, make_result, make_score
 
 from easy_to_hard.leaderboard.page import write_site
 from easy_to_hard.leaderboard.page.markup import count, engineering, interval, link, percent, seconds, slug
-from easy_to_hard.leaderboard.page.pictures import MATES, draw, png
 from easy_to_hard.leaderboard.page.sections import MOST_COLUMNS, make_sections, row_id
 from easy_to_hard.leaderboard.ranking import ladder, standings
 from easy_to_hard.leaderboard.ranking import overview as ranking_overview
 from easy_to_hard.tasks import DataSpec, get_task
+from easy_to_hard.tasks.chess_mates import FIRST_MATES
+from easy_to_hard.tasks.pictures import png
 
 disable_progress_bars()
 _VOID = {"meta", "br", "link", "img", "input"}
@@ -350,7 +351,7 @@ def test_columns_are_the_ends_and_rungs() -> None:
 @pytest.mark.parametrize(("task", "variant"), [("mazes", "looped"), ("mazes", ""), ("prefix_sums", "")])
 def test_pictures_show_the_first_item(task: str, variant: str) -> None:
     difficulty = get_task(task).train_difficulty
-    picture = draw(task, variant, difficulty)
+    picture = get_task(task).picture(variant, difficulty)
     assert picture is not None
     pixels = _pixels(picture.png)
     spec = DataSpec(task=task, difficulty=difficulty, variant=variant, split="test")
@@ -392,25 +393,25 @@ def test_png_of_odd_width() -> None:
 def test_mates_are_the_first_items(mate_in: int) -> None:
     spec = DataSpec(task="chess_mates", difficulty=mate_in, split="test")
     columns = get_task("chess_mates").generate(spec, np.array([0], dtype=np.uint64), None).columns
-    assert (str(columns["fen"][0]), str(columns["move"][0])) == MATES[mate_in]
+    assert (str(columns["fen"][0]), str(columns["move"][0])) == FIRST_MATES[mate_in]
 
 
 def test_mates_have_pictures_and_puzzles_none(tmp_path: Path) -> None:
-    picture = draw("chess_mates", "", 2)
+    picture = get_task("chess_mates").picture("", 2)
     assert picture is not None
     assert picture.label == "Black mates in 2, with h1 to h2"
     assert len(picture.png) < 60_000
-    assert draw("chess_mates", "", 6) is None
-    assert draw("chess_puzzles", "", 1200) is None
+    assert get_task("chess_mates").picture("", 6) is None
+    assert get_task("chess_puzzles").picture("", 1200) is None
     page = _read(write_site([make_result("a", {0: 9, 1200: 4}, task="chess_puzzles")], tmp_path))
     assert not any(tag == "img" for tag, _ in page.tags)
     assert json.loads(page.data)["sections"][0]["linear"] is True
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from easy_to_hard.leaderboard.page import pictures
+    from easy_to_hard.leaderboard.page import site
 
-    pictures._draw.cache_clear()
+    site._draw.cache_clear()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"pip install .*easy-to-hard\[plot\]"):
         write_site([make_result("a", {1: 9}, task="chess_mates")], tmp_path / "site")

@@ -81,7 +81,7 @@ def test_ladder_errors(task: str, variant: str, message: str) -> None:
 def with_parts(monkeypatch: pytest.MonkeyPatch, *parts: tuple[int, str]) -> None:
     """Put mazes of these difficulties and splits into the place of the frozen benchmark."""
     made = tuple(Part(task="mazes", difficulty=size, split=split, rows=1) for size, split in parts)
-    monkeypatch.setitem(PRESETS, "full", made)  # type: ignore[arg-type]
+    monkeypatch.setattr("easy_to_hard.storage.presets.PRESETS", {"full": made})
 
 
 def test_a_ladder_has_two_rungs_or_more_and_each_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def test_load_dataset_reads_the_folder(tiny_folder: Path, tmp_path: Path) -> Non
         chunk = next(
             read_shard(next((tiny_folder / name).glob(f"{part.split}-*")), get_task(part.task), part.difficulty)
         )
-        if get_task(part.task).from_columns is None:
+        if get_task(part.task).stores_tensors:
             assert row["input"].shape == get_task(part.task).shapes(part.difficulty)[0]
             assert np.array_equal(row["input"], chunk.inputs[0])
             assert np.array_equal(row["target"], chunk.targets[0])

@@ -52,7 +52,7 @@ def test_who_has_a_folder_clears_all_of_it(tmp_path: Path, dead: int) -> None:
     assert not holds_nothing(run)
     with hold_folder(run, "training"):
         assert sorted(path.name for path in run.rglob("*")) == [".lock", ".mine.tmp", "nets"]
-        with pytest.raises(ValueError, match="another training is running in"), hold_folder(run, "training"):
+        with pytest.raises(ValueError, match="another training is going on in"), hold_folder(run, "training"):
             pass
 
 

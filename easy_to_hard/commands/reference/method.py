@@ -42,7 +42,7 @@ class MethodCommand(ABC):
         """
 
     def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:
-        """Of the default folder's name, after the method's."""
+        """What the default folder's name holds after the name of the method."""
         return recipe.data, recipe.preset
 
     def run(self) -> int:

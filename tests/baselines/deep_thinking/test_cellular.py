@@ -11,19 +11,19 @@ import torch
 from thinking import make_net, mazes, same_weights, strings
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking import evaluation
+from easy_to_hard.baselines.deep_thinking import accuracy_by_iteration
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.batches import draw_batches
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.cellular_kernel import begin, iterate
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, save_model
-from easy_to_hard.baselines.deep_thinking.commands import make_facts
-from easy_to_hard.baselines.deep_thinking.data import draw_batches
-from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
 from easy_to_hard.baselines.deep_thinking.recipes import get_recipe
 from easy_to_hard.baselines.deep_thinking.sparse_thinking import rule_of, scene_of
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.training import train
-from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.baselines.deep_thinking.training_run import make_facts
+from easy_to_hard.tasks import get_task
 
 TASKS = {"prefix_sums": strings(6, 20), "mazes": mazes(6)}
 
@@ -47,7 +47,7 @@ def test_the_rule_by_hand() -> None:
     with torch.no_grad():
         for weights in net.parameters():
             weights.zero_()
-        net.look.weight.copy_(torch.tensor([[1.0, 0.0, 0.0]]))  # the left neighbour's state
+        net.look.weight.copy_(torch.tensor([[1.0, 0.0, 0.0]]))  # the left neighbor's state
         net.recall.weight.copy_(torch.tensor([[0.0, 2.0, 0.0]]))  # twice the own input
         net.change.weight.fill_(0.6)
     inputs = torch.tensor([[[0.5, -0.5, 0.5]]])
@@ -102,11 +102,11 @@ def test_sparse_states_equal_the_dense_ones_bit_for_bit(task: str, seed: int) ->
     for item in range(len(inputs)):
         x = inputs[item : item + 1]
         cells, scene = scene_of(net, x, targets[item : item + 1])
-        thought, due = begin(rule, scene), len(scene.neighbours)
+        thought, due = begin(rule, scene), len(scene.neighbors)
         for expected in _dense_states(dense, x.double(), 40):
             if due:
                 _, due = iterate(thought, due, rule, scene, np.empty(1, np.int64), np.empty(1), False)
-                idle |= 0 < due < len(scene.neighbours)
+                idle |= 0 < due < len(scene.neighbors)
             assert np.array_equal(thought.states, cells.rows(expected).numpy())
     assert idle  # some cells were left out on the way
 
@@ -125,7 +125,7 @@ def test_states_that_repeat_are_at_rest() -> None:
     states = _dense_states(net, inputs, 4)
     assert [float(state[0, 0, 0]) for state in states] == [1.0, 0.0, 1.0, 0.0]
     config = EvaluationConfig(max_iterations=1000, stop_when_settled=True, threads=1)
-    result = evaluate(net, TensorItems(inputs, targets), answer_rules("prefix_sums"), config, progress=False)
+    result = evaluate(net, TensorItems(inputs, targets), get_task("prefix_sums").answers, config, progress=False)
     assert result.num_settled == 2
     assert result.last_iteration < 10
     # Where a certain iteration, or all of them, are asked for, the cycle goes on.
@@ -133,7 +133,7 @@ def test_states_that_repeat_are_at_rest() -> None:
         every = evaluate(
             net,
             TensorItems(inputs, targets),
-            answer_rules("prefix_sums"),
+            get_task("prefix_sums").answers,
             replace(config, max_iterations=20, **changes),
             progress=False,
         )
@@ -147,7 +147,7 @@ def test_states_that_repeat_are_at_rest() -> None:
 def test_sparse_evaluation_counts_what_the_dense_one_counts(
     task: str, stop_when_settled: bool, exit_rule: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    net, rules = _cellular(task, seed=1), answer_rules(task)
+    net, rules = _cellular(task, seed=1), get_task(task).answers
     inputs, _ = TASKS[task]
     # Held against its own answers at iteration 9, so that some are right, for a while.
     with torch.inference_mode():
@@ -164,7 +164,7 @@ def test_sparse_evaluation_counts_what_the_dense_one_counts(
     found, answers = [], []
     for sparse in (True, False):
         if not sparse:
-            monkeypatch.setattr(evaluation, "thinks_sparsely", lambda *_: False)
+            monkeypatch.setattr(accuracy_by_iteration, "thinks_sparsely", lambda *_: False)
         kept = torch.full(targets.shape, 9, dtype=torch.uint8)
         result = evaluate(net, TensorItems(inputs, targets), rules, config, progress=False, on_answers=kept.__setitem__)
         found.append(replace(result, seconds=0.0))
@@ -190,15 +190,15 @@ def test_progress_ends_at_all_iterations(batch_size: int, monkeypatch: pytest.Mo
         def update(self, iterations: int) -> None:
             shown.append(iterations)
 
-    monkeypatch.setattr(evaluation, "progress_bar", lambda **_: Bar())
+    monkeypatch.setattr(accuracy_by_iteration, "progress_bar", lambda **_: Bar())
     config = EvaluationConfig(max_iterations=30, batch_size=batch_size, stop_when_settled=True, threads=1)
-    evaluate(_cellular("mazes"), TensorItems(*TASKS["mazes"]), answer_rules("mazes"), config)
+    evaluate(_cellular("mazes"), TensorItems(*TASKS["mazes"]), get_task("mazes").answers, config)
     assert min(shown) >= 0
     assert sum(shown) == 30 * -(-6 // batch_size)
 
 
 def test_an_input_without_a_cell() -> None:
-    net, rules = _cellular("mazes"), answer_rules("mazes")
+    net, rules = _cellular("mazes"), get_task("mazes").answers
     items = TensorItems(torch.zeros(2, 3, 20, 20), torch.zeros(2, 20, 20, dtype=torch.long))
     result = evaluate(net, items, rules, EvaluationConfig(max_iterations=5, threads=1), progress=False)
     assert (result.num_correct, result.num_settled) == (2, 2)
@@ -209,7 +209,7 @@ def test_saved_and_read_back(tmp_path: Path) -> None:
     net = recipe.build_net()
     batches = draw_batches(*TASKS["mazes"], batch_size=4, seed=0)
     report = train(net, batches, replace(recipe.training, steps=1), progress=False)
-    save_model(net, tmp_path, make_facts("mazes-cellular", recipe, report, "CPU"))
+    save_model(net, tmp_path, make_facts(recipe, report, "CPU"))
     again, facts = load_model(str(tmp_path))
     assert isinstance(again, CellularNet)
     assert (again.hidden, again.levels, facts.max_iterations) == (48, 8, 80)
@@ -249,7 +249,7 @@ def test_learns_a_few_strings() -> None:
     found = evaluate(
         net,
         TensorItems(inputs, targets),
-        answer_rules("prefix_sums"),
+        get_task("prefix_sums").answers,
         EvaluationConfig(max_iterations=30, exit_rule="fixed", threads=1),
         progress=False,
     )

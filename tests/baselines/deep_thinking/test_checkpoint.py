@@ -18,9 +18,8 @@ from thinking import KINDS, make_net, same_weights
 
 from easy_to_hard.baselines.deep_thinking import checkpoint
 from easy_to_hard.baselines.deep_thinking.checkpoint import halve, load_model, save_model, shipped_models
-from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
-from easy_to_hard.baselines.deep_thinking.model import RecurrentNet
-from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES
+from easy_to_hard.baselines.deep_thinking.model import ARCHITECTURES, RecurrentNet
+from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts
 from easy_to_hard.cli import main
 
 FACTS = ModelFacts(

@@ -1,4 +1,4 @@
-"""Pictures and films of a net at work: the right frames, the right colours, whole files."""
+"""Pictures and films of a net at work: the right frames, the right colors, whole files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.film import choose_frames, film_strip, think_frames, write_film
-from easy_to_hard.baselines.deep_thinking.model import ConvolutionalNet, FeedForwardNet, Iteration, RecurrentNet
-from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet
+from easy_to_hard.baselines.deep_thinking.net import ConvolutionalNet, Iteration
 from easy_to_hard.datasets.items import Items
-from easy_to_hard.tasks import DataSpec
+from easy_to_hard.tasks import DataSpec, get_task
 
-SUMS, MAZES = answer_rules("prefix_sums"), answer_rules("mazes")
+SUMS, MAZES = get_task("prefix_sums").answers, get_task("mazes").answers
 
 
 class _Told(ConvolutionalNet):
@@ -118,7 +118,7 @@ def test_maze_panel_is_blue_on_the_path_only() -> None:
 
 def test_board_panel_is_blue_on_the_move_only(tmp_path: Path) -> None:
     inputs, targets = _item("chess_mates", 1)
-    told, rules = _Told(targets, 2, in_channels=12), answer_rules("chess_mates")
+    told, rules = _Told(targets, 2, in_channels=12), get_task("chess_mates").answers
     axes = film_strip(told, inputs, targets, [2], rules).axes[0]
     assert axes.get_title(loc="right") == "✓ solved"
     (image,) = axes.images
@@ -136,7 +136,7 @@ def _rows(figure_axes: Sequence[object]) -> list[np.ndarray]:
 def test_string_strip_has_a_row_an_iteration() -> None:
     inputs, targets = _item("prefix_sums", 20)
     figure = film_strip(_Told(targets, 1), inputs, targets, [7], SUMS)
-    # Bits, answers, whether solved, target, and the colours' legend.
+    # Bits, answers, whether solved, target, and the colors' legend.
     assert len(figure.axes) == 5
     bits, answers, solved, target = _rows(figure.axes[:4])
     assert np.array_equal(bits[0], (inputs[0, 0] > 0).numpy())
@@ -161,7 +161,7 @@ def test_many_iterations_share_120_rows() -> None:
 def test_strip_is_saved_as_its_ending_says(task: str, ending: str, tmp_path: Path) -> None:
     inputs, targets = _item(task, 5)
     model = _maze_net() if task == "mazes" else _string_net()
-    path = write_film(tmp_path / "new" / f"film.{ending}", model, inputs, targets, [1, 3], answer_rules(task))
+    path = write_film(tmp_path / "new" / f"film.{ending}", model, inputs, targets, [1, 3], get_task(task).answers)
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
     assert path.read_bytes().startswith(starts[ending])
     assert [file.name for file in path.parent.iterdir()] == [f"film.{ending}"]
@@ -174,7 +174,7 @@ def test_film_has_a_frame_an_iteration_and_waits_at_the_end(task: str, tmp_path:
     inputs, targets = _item(task, 5)
     model = _Told(targets, 2 if task == "mazes" else 1)
     path = write_film(
-        tmp_path / "new" / "film.GIF", model, inputs, targets, [4, 0, 1, 2], answer_rules(task), frame_seconds=0.1
+        tmp_path / "new" / "film.GIF", model, inputs, targets, [4, 0, 1, 2], get_task(task).answers, frame_seconds=0.1
     )
     assert [file.name for file in path.parent.iterdir()] == ["film.GIF"]
     with Image.open(path) as film:

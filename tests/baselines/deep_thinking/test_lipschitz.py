@@ -11,9 +11,9 @@ from thinking import make_lipschitz, make_net, same_weights, strings
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, save_model
-from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet, SpectralNorm
-from easy_to_hard.baselines.deep_thinking.model import convolve
+from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts
+from easy_to_hard.baselines.deep_thinking.net import convolve
 
 
 def _kernel(dimensions: int, width: int, seed: int, shape: str = "random") -> Tensor:

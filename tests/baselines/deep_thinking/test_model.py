@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from thinking import KINDS, make_net, mazes, strings
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import input_shape
+from easy_to_hard.baselines.deep_thinking.batches import input_shape
 from easy_to_hard.baselines.deep_thinking.model import ResidualBlock
 from easy_to_hard.baselines.deep_thinking.recipes import RECIPES, NetConfig
 from easy_to_hard.generators.mazes import image_side

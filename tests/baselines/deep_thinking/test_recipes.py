@@ -9,13 +9,12 @@ import pytest
 import torch
 from thinking import make_net, same_weights
 
+from easy_to_hard.baselines.deep_thinking.batches import input_shape
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.data import input_shape
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
-from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet
-from easy_to_hard.baselines.deep_thinking.recipes import ARCHITECTURES, RECIPES, NetConfig, Recipe, get_recipe
-from easy_to_hard.datasets.answers import answer_rules
-from easy_to_hard.tasks import TASKS
+from easy_to_hard.baselines.deep_thinking.model import ARCHITECTURES, FeedForwardNet, RecurrentNet
+from easy_to_hard.baselines.deep_thinking.recipes import RECIPES, NetConfig, Recipe, get_recipe
+from easy_to_hard.tasks import TASKS, get_task
 
 
 def test_data_that_is_read_needs_its_folder() -> None:
@@ -35,7 +34,7 @@ def test_a_recipe_builds_its_net(name: str) -> None:
     assert type(net) is ARCHITECTURES[recipe.net.architecture]
     assert (net.in_channels, net.dimensions) == input_shape(recipe.task)
     assert (net.width, net.patch) == (recipe.net.width, recipe.net.patch)
-    answer_rules(recipe.task)
+    get_task(recipe.task).answers
     assert recipe.title
 
 

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from easy_to_hard.baselines.deep_thinking import checkpoint
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import EvaluationConfig, evaluate
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, shipped_models
-from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, evaluate
 from easy_to_hard.baselines.deep_thinking.recipes import RECIPES
 from easy_to_hard.baselines.kit.precision import fast_precision
-from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.datasets.items import Items
-from easy_to_hard.tasks import DataSpec
+from easy_to_hard.tasks import DataSpec, get_task
 
 FOLDER = Path(checkpoint.__file__).parent / "checkpoints"
 MOST_BYTES = 4 * 2**20
@@ -38,7 +37,7 @@ def test_solves_harder_instances(name: str) -> None:
     difficulty, num_items, least, iterations = HARDER[facts.task]
     items = Items(DataSpec(task=facts.task, difficulty=difficulty, split="test"), num_items)
     config = EvaluationConfig(max_iterations=iterations, stop_when_settled=True)
-    assert evaluate(model, items, answer_rules(facts.task), config, progress=False).num_correct >= least
+    assert evaluate(model, items, get_task(facts.task).answers, config, progress=False).num_correct >= least
 
 
 @pytest.mark.slow
@@ -50,7 +49,7 @@ def test_solves_harder_instances(name: str) -> None:
 def test_bfloat16_agrees_after_500_iterations(name: str) -> None:
     """At least 99.9 % of all cells get the answer that float32 gives."""
     model, facts = load_model(name)
-    rules = answer_rules(facts.task)
+    rules = get_task(facts.task).answers
     inputs, _ = Items(DataSpec(task=facts.task, difficulty=facts.difficulty, split="test"), 40)[:]
     with torch.inference_mode():
         expected = rules.decode(model(inputs, 500)[0], inputs)

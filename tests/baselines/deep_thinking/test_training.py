@@ -22,11 +22,13 @@ import torch
 from thinking import killed_run, make_net, mazes, read_log, same_weights, strings, training_config
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import draw_batches
-from easy_to_hard.baselines.deep_thinking.evaluation import EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.batches import draw_batches
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, exact_items, train
-from easy_to_hard.datasets.answers import answer_rules, corridor_mask, most_likely_class
 from easy_to_hard.storage.writing import WriteError
+from easy_to_hard.tasks import get_task
+from easy_to_hard.tasks.mazes import corridor_mask
+from easy_to_hard.tasks.pieces import most_likely_class
 
 # Settings
 
@@ -102,7 +104,7 @@ def test_training_is_a_function_of_the_seed(optimizer: str) -> None:
 
 def _exact(net: Any, x: Tensor, y: Tensor, task: str, iterations: int) -> int:
     config = EvaluationConfig(max_iterations=iterations)
-    return evaluate(net, TensorItems(x, y), answer_rules(task), config, progress=False).correct[-1]
+    return evaluate(net, TensorItems(x, y), get_task(task).answers, config, progress=False).correct[-1]
 
 
 def test_overfits_eight_strings(tmp_path: Path) -> None:

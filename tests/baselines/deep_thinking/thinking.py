@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import Batches, draw_batches
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import TensorItems
+from easy_to_hard.baselines.deep_thinking.batches import Batches, draw_batches
 from easy_to_hard.baselines.deep_thinking.distributed import place, process_group
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
+from easy_to_hard.baselines.deep_thinking.net import ConvolutionalNet, Iteration
 from easy_to_hard.baselines.deep_thinking.recipes import NetConfig
 from easy_to_hard.baselines.deep_thinking.training import TrainingConfig, train
-from easy_to_hard.datasets.answers import Mask, corridor_mask
 from easy_to_hard.datasets.items import Items
 from easy_to_hard.tasks import DataSpec
+from easy_to_hard.tasks.mazes import corridor_mask
+from easy_to_hard.tasks.pieces import Mask
 
 KINDS: Final = ("recurrent", "feed_forward", "lipschitz")
 
@@ -69,6 +72,49 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 def same_weights(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> bool:
     """Whether two state dicts hold the same names and bits."""
     return one.keys() == two.keys() and all(torch.equal(values, two[name]) for name, values in one.items())
+
+
+# Nets whose every answer is known, for perturbations and alignment.
+
+BITS_LENGTH: Final = 6
+
+
+def parities(x: Tensor) -> Tensor:
+    """(batch, length) float in {0, 1}."""
+    return (x[:, 0] > 0).cumsum(dim=1).remainder(2).float()
+
+
+class Scripted(ConvolutionalNet):
+    """A net whose features are the probability of parity 1 in one channel; the answers start out right."""
+
+    def __init__(self) -> None:
+        super().__init__(in_channels=1, width=1, head_widths=(), dimensions=1)
+
+    def initial_state(self, x: Tensor) -> Tensor:
+        return parities(x)[:, None]
+
+    def read_out(self, state: Tensor) -> Tensor:
+        return torch.cat([torch.full_like(state, 0.5), state], dim=1)
+
+
+class Keeps(Scripted):
+    """Without recall: what it thinks it goes on thinking."""
+
+    def iteration(self, x: Tensor) -> Iteration:
+        return lambda features, number: features
+
+
+class Recalls(Scripted):
+    """Ignores its features: each iteration solves what it sees."""
+
+    def iteration(self, x: Tensor) -> Iteration:
+        return lambda features, number: parities(x)[:, None]
+
+
+def bit_items(num_items: int = 5) -> TensorItems:
+    """Strings with different bits, so that each item's answer differs from its neighbors'."""
+    bits = torch.tensor([[(number >> place) & 1 for place in range(BITS_LENGTH)] for number in range(1, num_items + 1)])
+    return TensorItems(bits.float()[:, None] - 0.5, bits.cumsum(dim=1) % 2)
 
 
 # Runs that a test starts in another process, and repeats in its own to compare.

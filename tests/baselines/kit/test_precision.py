@@ -12,7 +12,7 @@ import torch
 from easy_to_hard.baselines.canary.recipes import IMAGE_PRESETS, TASK_PRESETS
 from easy_to_hard.baselines.cold_diffusion.recipes import PRESETS
 from easy_to_hard.baselines.cold_diffusion.solver_recipes import SOLVER_RECIPES
-from easy_to_hard.baselines.deep_thinking.commands import train_recipe
+from easy_to_hard.baselines.deep_thinking import run
 from easy_to_hard.baselines.deep_thinking.recipes import RECIPES, Recipe
 from easy_to_hard.baselines.deep_thinking.training import train
 from easy_to_hard.baselines.kit.precision import autocast, fast_precision, recorded_precision, settle
@@ -162,7 +162,7 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
 def test_recipe_checkpoint_and_net_say_it(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _cpu(monkeypatch, kind == "bfloat16")
-    train_recipe("prefix-sums-fast", _small(2), tmp_path, progress=False)
+    run(_small(2), tmp_path, progress=False)
     assert json.loads((tmp_path / "recipe.json").read_text())["training"]["precision"] == kind
     stored = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["config"]
     assert json.loads(stored)["precision"] == kind
@@ -174,10 +174,10 @@ def test_recipe_checkpoint_and_net_say_it(kind: str, tmp_path: Path, monkeypatch
 
 def test_the_folder_decides_before_a_first_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _cpu(monkeypatch, True)
-    train_recipe("prefix-sums-fast", _small(2), tmp_path / "first", progress=False)
+    run(_small(2), tmp_path / "first", progress=False)
     (tmp_path / "again").mkdir()
     (tmp_path / "again" / "recipe.json").write_bytes((tmp_path / "first" / "recipe.json").read_bytes())
     _cpu(monkeypatch, False)
-    report = train_recipe("prefix-sums-fast", _small(2), tmp_path / "again", progress=False)
+    report = run(_small(2), tmp_path / "again", progress=False)
     assert report is not None
     assert report.precision == "bfloat16"

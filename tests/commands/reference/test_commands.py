@@ -51,7 +51,7 @@ def test_errors_are_one_line(
 def test_one_run_a_folder(method: str, tmp_path: Path) -> None:
     """Another one is refused before it writes anything."""
     with FileLock(tmp_path / ".lock"):
-        with pytest.raises(ValueError, match="another run is running in"):
+        with pytest.raises(ValueError, match="another run is going on in"):
             command(method.replace("_", "-"), "--out", str(tmp_path)).run()
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 

@@ -1,66 +1,27 @@
-"""Perturbations and asymptotic alignment, on nets whose every answer is known."""
+"""Perturbations, on nets whose every answer is known."""
 
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from thinking import BITS_LENGTH, Keeps, Recalls, Scripted, bit_items, parities
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.evaluation import TensorItems
-from easy_to_hard.baselines.deep_thinking.experiments import (
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import TensorItems
+from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet
+from easy_to_hard.baselines.deep_thinking.net import Iteration, ThinkingNet
+from easy_to_hard.baselines.deep_thinking.perturbation import (
     PerturbationConfig,
     PerturbationResult,
-    asymptotic_alignment,
     perturb,
 )
-from easy_to_hard.baselines.deep_thinking.model import (
-    ConvolutionalNet,
-    FeedForwardNet,
-    Iteration,
-    RecurrentNet,
-    ThinkingNet,
-)
-from easy_to_hard.datasets.answers import answer_rules
+from easy_to_hard.tasks import get_task
 
-RULES = answer_rules("prefix_sums")
-LENGTH = 6
+RULES = get_task("prefix_sums").answers
 
 
-def _parities(x: Tensor) -> Tensor:
-    """(batch, length) float in {0, 1}."""
-    return (x[:, 0] > 0).cumsum(dim=1).remainder(2).float()
-
-
-class _Scripted(ConvolutionalNet):
-    """A net whose features are the probability of parity 1 in one channel; the answers start out right."""
-
-    def __init__(self) -> None:
-        super().__init__(in_channels=1, width=1, head_widths=(), dimensions=1)
-
-    def initial_state(self, x: Tensor) -> Tensor:
-        return _parities(x)[:, None]
-
-    def read_out(self, state: Tensor) -> Tensor:
-        return torch.cat([torch.full_like(state, 0.5), state], dim=1)
-
-
-class _Keeps(_Scripted):
-    """Without recall: what it thinks it goes on thinking."""
-
-    def iteration(self, x: Tensor) -> Iteration:
-        return lambda features, number: features
-
-
-class _Recalls(_Scripted):
-    """Ignores its features: each iteration solves what it sees."""
-
-    def iteration(self, x: Tensor) -> Iteration:
-        return lambda features, number: _parities(x)[:, None]
-
-
-class _Walks(_Scripted):
+class _Walks(Scripted):
     """Carries the parity one position further in each iteration, as the trained nets do."""
 
     def iteration(self, x: Tensor) -> Iteration:
@@ -73,7 +34,7 @@ class _Walks(_Scripted):
         return iterate
 
 
-class _Plays(_Scripted):
+class _Plays(Scripted):
     """Right after the iterations of a script, counted from 1, and wrong after all others."""
 
     def __init__(self, script: str) -> None:
@@ -81,23 +42,17 @@ class _Plays(_Scripted):
         self._right = [letter == "1" for letter in script]
 
     def iteration(self, x: Tensor) -> Iteration:
-        right = _parities(x)[:, None]
+        right = parities(x)[:, None]
         return lambda features, number: right if self._right[number] else 1 - right
-
-
-def _items(num_items: int = 5) -> TensorItems:
-    """Strings with different bits, so that each item's answer differs from its neighbours'."""
-    bits = torch.tensor([[(number >> place) & 1 for place in range(LENGTH)] for number in range(1, num_items + 1)])
-    return TensorItems(bits.float()[:, None] - 0.5, bits.cumsum(dim=1) % 2)
 
 
 def _perturb(model: ThinkingNet, items: TensorItems | None = None, **settings: Any) -> PerturbationResult:
     config = PerturbationConfig(**{"at": 3, "iterations": 12, **settings})
-    return perturb(model, _items() if items is None else items, RULES, config, progress=False)
+    return perturb(model, bit_items() if items is None else items, RULES, config, progress=False)
 
 
 def test_without_recall_a_swap_leaves_the_donors_answer() -> None:
-    result = _perturb(_Keeps(), kind="swap")
+    result = _perturb(Keeps(), kind="swap")
     assert result.curve == (1.0,) * 3 + (0.0,) * 9
     assert result.donor_curve == (0.0,) * 3 + (1.0,) * 9
     assert result.recovery_times == (None,) * 5
@@ -106,7 +61,7 @@ def test_without_recall_a_swap_leaves_the_donors_answer() -> None:
 
 @pytest.mark.parametrize("kind", ["swap", "zero", "noise", "flip"])
 def test_a_net_that_ignores_its_features_is_back_at_once(kind: str) -> None:
-    result = _perturb(_Recalls(), kind=kind)
+    result = _perturb(Recalls(), kind=kind)
     assert result.curve == (1.0,) * 12
     assert result.recovery_times == (1,) * 5
     assert (result.share_recovered, result.mean_recovery_time) == (1.0, 1.0)
@@ -115,7 +70,7 @@ def test_a_net_that_ignores_its_features_is_back_at_once(kind: str) -> None:
 
 def test_zero_leaves_the_answer_of_no_features() -> None:
     bits = torch.tensor([[0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]])
-    result = _perturb(_Keeps(), TensorItems(bits.float()[:, None] - 0.5, bits.cumsum(dim=1) % 2), kind="zero")
+    result = _perturb(Keeps(), TensorItems(bits.float()[:, None] - 0.5, bits.cumsum(dim=1) % 2), kind="zero")
     # Zero features read out as parity 0 everywhere: right for the first string alone.
     assert result.correct == (2,) * 3 + (1,) * 9
     assert result.recovery_times == (1, None)
@@ -123,12 +78,12 @@ def test_zero_leaves_the_answer_of_no_features() -> None:
 
 def test_a_flip_changes_the_parities_from_its_position_on() -> None:
     # Before, the right answers are the old ones; features that stay give them still, so after it all are wrong.
-    assert _perturb(_Keeps(), kind="flip").curve == (1.0,) * 3 + (0.0,) * 9
+    assert _perturb(Keeps(), kind="flip").curve == (1.0,) * 3 + (0.0,) * 9
     # One iteration carries the change one position further: from position p it takes length - p of them.
-    for position in range(LENGTH):
+    for position in range(BITS_LENGTH):
         result = _perturb(_Walks(), kind="flip", position=position, iterations=20)
         assert result.positions == (position,) * 5
-        assert result.recovery_times == (LENGTH - position,) * 5
+        assert result.recovery_times == (BITS_LENGTH - position,) * 5
 
 
 def test_random_positions_and_noise_go_by_seed_and_item_alone() -> None:
@@ -143,7 +98,7 @@ def test_random_positions_and_noise_go_by_seed_and_item_alone() -> None:
     def logits_after(kind: Any, **settings: Any) -> tuple[Tensor, PerturbationResult]:
         seen.clear()
         config = PerturbationConfig(kind=kind, at=0, iterations=5, **settings)
-        result = perturb(model, _items(), replace(RULES, decode=decode), config, progress=False)
+        result = perturb(model, bit_items(), replace(RULES, decode=decode), config, progress=False)
         return torch.cat(seen[::5]), result
 
     for kind in ("noise", "flip"):
@@ -161,7 +116,7 @@ def test_random_positions_and_noise_go_by_seed_and_item_alone() -> None:
 def test_noise_has_mean_and_deviation_of_the_features(lowest: float) -> None:
     states: list[Tensor] = []
 
-    class Watched(_Keeps):
+    class Watched(Keeps):
         def initial_state(self, x: Tensor) -> Tensor:
             return torch.linspace(lowest, 3, 20_000).expand(len(x), 1, -1)
 
@@ -169,7 +124,7 @@ def test_noise_has_mean_and_deviation_of_the_features(lowest: float) -> None:
             return lambda features, number: (states.append(features), features)[1]
 
         def read_out(self, state: Tensor) -> Tensor:
-            return super().read_out(state[..., :LENGTH])
+            return super().read_out(state[..., :BITS_LENGTH])
 
     _perturb(Watched(), kind="noise", at=0, iterations=5)
     noise, features = states[0], torch.linspace(lowest, 3, 20_000)
@@ -204,7 +159,7 @@ def test_right_answers_before_the_perturbation_do_not_count_for_recovery() -> No
 
 
 def test_the_last_item_is_not_left_alone() -> None:
-    result = _perturb(_Keeps(), kind="swap", batch_size=2)
+    result = _perturb(Keeps(), kind="swap", batch_size=2)
     assert result.num_items == 5
     assert result.donor_correct == (0,) * 3 + (5,) * 9
 
@@ -228,12 +183,12 @@ def test_a_feed_forward_net_goes_on_with_the_right_block() -> None:
         ({"seed": -1}, "seed must be at least 0, not -1"),
         ({"position": 1}, "position.*'flip' only, not 1"),
         ({"kind": "flip", "position": -1}, "position must be at least 0.*not -1"),
-        ({"kind": "flip", "position": LENGTH}, f"position must be from 0 to {LENGTH - 1}, not {LENGTH}"),
+        ({"kind": "flip", "position": BITS_LENGTH}, f"position must be from 0 to {BITS_LENGTH - 1}, not {BITS_LENGTH}"),
     ],
 )
 def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        _perturb(_Keeps(), **{"kind": "zero", **settings})
+        _perturb(Keeps(), **{"kind": "zero", **settings})
 
 
 def test_items_are_checked() -> None:
@@ -241,61 +196,8 @@ def test_items_are_checked() -> None:
     with pytest.raises(ValueError, match="'flip' is not defined for mazes"):
         _perturb(maze_net, TensorItems(torch.ones(2, 3, 8, 8), torch.zeros(2, 8, 8).long()), kind="flip")
     with pytest.raises(ValueError, match="at least one item"):
-        _perturb(_Keeps(), TensorItems(torch.ones(0, 1, 4), torch.zeros(0, 4).long()), kind="zero")
+        _perturb(Keeps(), TensorItems(torch.ones(0, 1, 4), torch.zeros(0, 4).long()), kind="zero")
     with pytest.raises(ValueError, match="at least two items"):
-        _perturb(_Keeps(), _items(1), kind="swap")
+        _perturb(Keeps(), bit_items(1), kind="swap")
     with pytest.raises(ValueError, match=r"-0\.5 or 0\.5, not 0"):
-        _perturb(_Keeps(), TensorItems(torch.zeros(2, 1, 4), torch.zeros(2, 4).long()), kind="flip")
-
-
-# Asymptotic alignment
-
-
-def test_ends_that_depend_on_the_input_alone_are_aligned() -> None:
-    result = asymptotic_alignment(_Recalls(), _items(5).inputs, 3, progress=False)
-    values = (
-        result.alignment,
-        result.centred_alignment,
-        result.self_alignment,
-        result.centred_self_alignment,
-    )
-    assert values == pytest.approx((1, 1, 1, 1))
-    assert (result.num_items, result.iterations) == (5, 3)
-
-
-def test_ends_that_depend_on_the_start_alone_are_compared_with_other_inputs_only() -> None:
-    # Features (1, 1), (1, 0), (0, 1): cosines of different ones are 1/sqrt(2), 1/sqrt(2) and 0.
-    inputs = torch.tensor([[[0.5, -0.5]], [[0.5, 0.5]], [[-0.5, 0.5]]])
-    result = asymptotic_alignment(_Keeps(), inputs, 2, progress=False)
-    assert result.alignment == pytest.approx(2 / 3 / np.sqrt(2))
-    assert result.self_alignment == pytest.approx(1)
-    # Less the mean (2/3, 2/3): (1, 1)/3, (1, -2)/3 and (-2, 1)/3.
-    centred = [-1 / np.sqrt(10), -1 / np.sqrt(10), -4 / 5]
-    assert result.centred_alignment == pytest.approx(np.mean(centred))
-    assert result.centred_self_alignment == pytest.approx(1)
-
-
-def test_features_that_depend_on_nothing_are_told_apart_by_the_centred_alignment() -> None:
-    class Constant(_Scripted):
-        def iteration(self, x: Tensor) -> Iteration:
-            return lambda features, number: torch.full_like(features, 0.3)
-
-    result = asymptotic_alignment(Constant(), _items(7).inputs, 2, progress=False)
-    assert (result.alignment, result.self_alignment) == pytest.approx((1, 1))
-    assert (result.centred_alignment, result.centred_self_alignment) == (0, 0)
-
-
-def test_alignment_of_real_nets_is_between_its_bounds() -> None:
-    torch.manual_seed(0)
-    for dimensions, inputs in ((1, torch.randn(4, 1, 7)), (2, torch.rand(4, 3, 8, 8).round())):
-        model = RecurrentNet(in_channels=inputs.shape[1], width=4, head_widths=(4,), dimensions=dimensions)
-        result = asymptotic_alignment(model, inputs, 4, progress=False)
-        assert -1 <= result.centred_alignment <= 1
-        assert -1 <= result.alignment <= 1
-
-
-def test_alignment_arguments_are_checked() -> None:
-    with pytest.raises(ValueError, match="at least two inputs to compare, not 1"):
-        asymptotic_alignment(_Keeps(), _items(1).inputs, 3)
-    with pytest.raises(ValueError, match="iterations must be at least 1, not 0"):
-        asymptotic_alignment(_Keeps(), _items(2).inputs, 0)
+        _perturb(Keeps(), TensorItems(torch.zeros(2, 1, 4), torch.zeros(2, 4).long()), kind="flip")

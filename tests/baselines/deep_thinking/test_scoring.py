@@ -2,8 +2,8 @@
 
 import pytest
 
-from easy_to_hard.baselines.deep_thinking.costs import count_macs
 from easy_to_hard.baselines.deep_thinking.model import FeedForwardNet, RecurrentNet
+from easy_to_hard.baselines.deep_thinking.scoring import count_macs
 
 
 def test_string_net() -> None:

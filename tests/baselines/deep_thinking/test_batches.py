@@ -7,7 +7,7 @@ import torch
 from thinking import strings
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.data import draw_batches, fixed_batches, fresh_batches, input_shape
+from easy_to_hard.baselines.deep_thinking.batches import draw_batches, fixed_batches, fresh_batches, input_shape
 from easy_to_hard.datasets.items import Items
 from easy_to_hard.datasets.streaming import StreamingDataset
 from easy_to_hard.generators.splits import NotEnoughInstancesError

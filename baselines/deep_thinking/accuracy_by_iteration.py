@@ -24,15 +24,15 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig, Tracker
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.sparse_thinking import think_sparsely, thinks_sparsely
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig, Tracker
 from easy_to_hard.baselines.kit.precision import autocast
-from easy_to_hard.datasets.answers import AnswerRules
 from easy_to_hard.datasets.items import slices
 from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.scores.scoring import wilson_interval
+from easy_to_hard.tasks import AnswerRules
 
 # Whether all is settled is asked this often on a GPU, where asking waits for it.
 _GPU_CHECK_EVERY: Final = 32
@@ -194,7 +194,7 @@ def run_batch(
     return tracker
 
 
-def summarise(config: EvaluationConfig, trackers: Sequence[Tracker], seconds: float) -> Evaluation:
+def summarize(config: EvaluationConfig, trackers: Sequence[Tracker], seconds: float) -> Evaluation:
     """Join the batches."""
 
     def joined(values: Callable[[Tracker], Tensor]) -> Tensor:
@@ -288,4 +288,4 @@ def evaluate(
                     stopped.set()
                     pool.shutdown(cancel_futures=True)
                     raise
-    return summarise(config, trackers, time.perf_counter() - started)
+    return summarize(config, trackers, time.perf_counter() - started)

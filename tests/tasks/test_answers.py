@@ -4,15 +4,10 @@ import pytest
 import torch
 from thinking import mazes
 
-from easy_to_hard.datasets.answers import (
-    ANSWER_RULES,
-    answer_rules,
-    corridor_mask,
-    most_likely_class,
-    most_likely_corridor_class,
-    two_likeliest_squares,
-)
-from easy_to_hard.tasks import TASKS
+from easy_to_hard.tasks import TASKS, get_task
+from easy_to_hard.tasks.chess import two_likeliest_squares
+from easy_to_hard.tasks.mazes import corridor_mask, most_likely_corridor_class
+from easy_to_hard.tasks.pieces import most_likely_class
 
 
 def test_corridors_are_where_any_channel_is_lit() -> None:
@@ -48,11 +43,12 @@ def test_a_move_is_the_two_squares_with_the_largest_logits() -> None:
 
 
 def test_rules_of_the_tasks() -> None:
-    assert answer_rules("prefix_sums").mask is None
-    assert answer_rules("mazes").mask is corridor_mask
-    with pytest.raises(ValueError, match=r"no answer rules for task 'chess'.*prefix_sums, mazes, chess_mates"):
-        answer_rules("chess")
-    assert set(ANSWER_RULES) == set(TASKS)
+    assert get_task("prefix_sums").answers.mask is None
+    assert get_task("mazes").answers.mask is corridor_mask
+    with pytest.raises(ValueError, match=r"unknown task 'chess'.*prefix_sums, mazes, chess_mates"):
+        get_task("chess").answers
+    assert get_task("chess_mates").answers.decode is get_task("chess_puzzles").answers.decode is two_likeliest_squares
+    assert all(get_task(name).answers is task.answers for name, task in TASKS.items())
     images, paths = mazes(5)
     # The mask leaves out no cell that is on a path.
     assert bool((corridor_mask(images) | (paths == 0)).all())

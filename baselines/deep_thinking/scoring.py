@@ -1,25 +1,26 @@
-"""What a net is tested on, how far, and what of it goes into a result file."""
+"""A net scored at graded difficulties: what it is tested on, how far it thinks, and the result file it gets."""
 
+import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import Evaluation, evaluate
+from easy_to_hard.baselines.deep_thinking.batches import input_shape
+from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
-from easy_to_hard.baselines.deep_thinking.costs import count_macs
-from easy_to_hard.baselines.deep_thinking.data import input_shape
-from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, evaluate
-from easy_to_hard.baselines.deep_thinking.facts import ModelFacts
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
-from easy_to_hard.baselines.deep_thinking.tracking import EvaluationConfig
-from easy_to_hard.baselines.deep_thinking.tracking import Exit as EvaluationExit
+from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
+from easy_to_hard.baselines.deep_thinking.exit_rules import Exit as EvaluationExit
+from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.kit.precision import Settled
-from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.datasets.items import Items, manifest_sha256, validation_items
 from easy_to_hard.environment import __version__, check_device, describe_device, source_commit
-from easy_to_hard.generators.integers import check_integer
+from easy_to_hard.generators.integers import check_field, check_integer
 from easy_to_hard.scores.results import DifficultyScore, Result, thin_curve
 from easy_to_hard.scores.scoring import Tally
 from easy_to_hard.tasks import DataSpec, config_name, get_task
@@ -86,20 +87,18 @@ class Examination:
         numbers = [("items", number) for number in self.items]
         for name, number in [*numbers, ("iterations", self.iterations), ("threads", self.threads)]:
             if number is not None:
-                check_integer(f"--{name}", number, 1)
+                check_integer(name, number, 1)
         if len(self.items) not in (0, 1, len(self.difficulties)):
             raise ValueError(
-                f"--items must be one number, or one for each of the {len(self.difficulties)} difficulties, "
+                f"items must be one number, or one for each of the {len(self.difficulties)} difficulties, "
                 f"not {len(self.items)}"
             )
         if not self.difficulties or len(set(self.difficulties)) < len(self.difficulties):
-            raise ValueError(f"--difficulties must be at least one and different, not {list(self.difficulties)}")
-        if self.exit_rule not in get_args(Exit):
-            raise ValueError(f"--exit must be one of {', '.join(get_args(Exit))}, not {self.exit_rule!r}")
+            raise ValueError(f"difficulties must be at least one and different, not {list(self.difficulties)}")
+        for name, known in (("exit_rule", get_args(Exit)), ("precision", get_args(Settled))):
+            check_field(self, name, getattr(self, name) in known, f"one of {', '.join(known)}")
         if self.exit_rule == "validation" and self.split == "validation":
-            raise ValueError("--exit validation cannot choose on the items it scores: test on another --split")
-        if self.precision not in get_args(Settled):
-            raise ValueError(f"--precision must be one of {', '.join(get_args(Settled))}, not {self.precision!r}")
+            raise ValueError("exit_rule 'validation' cannot choose on the items it scores: test on another split")
         for difficulty in self.difficulties:
             self.spec(difficulty)
         check_device(self.device)
@@ -161,7 +160,7 @@ def check_task(facts: ModelFacts, task: str) -> None:
     """ValueError if a net cannot be tested on a task: one with other inputs or other answers than its own."""
     get_task(task)
     alike = input_shape(task) == input_shape(facts.task)
-    if not alike or answer_rules(task).decode is not answer_rules(facts.task).decode:
+    if not alike or get_task(task).answers.decode is not get_task(facts.task).answers.decode:
         raise ValueError(f"this net was trained on {facts.task} and cannot be tested on {task}")
 
 
@@ -195,7 +194,7 @@ def examine_difficulty(
         NotEnoughInstancesError: the split holds no instance.
     """
     check_task(facts, examination.task)
-    rules = answer_rules(examination.task)
+    rules = get_task(examination.task).answers
     iterations = examination.iterations or thinking_budget(facts, difficulty)
     if model.depth is not None and examination.iterations is None:
         iterations = min(iterations, model.depth)
@@ -317,48 +316,6 @@ def _join_rules(evaluations: Mapping[int, Evaluation]) -> str:
     return general.pop().replace("{most}", shown)
 
 
-def score_heading(trained_iterations: int | None) -> str:
-    """The heading that goes with `format_score`."""
-    low, high = (f"at {factor * (trained_iterations or 1):,}" for factor in OVERTHINKING)
-    return (
-        f"{'difficulty':>10}  {'items':>6}  {'exact match':>11}  {'95 % interval':>16}  {'iterations':>10}"
-        f"  {'settled':>8}  {'first right':>11}  {'peak':>7}  {low:>9}  {high:>9}"
-    )
-
-
-def format_score(score: DifficultyScore, trained_iterations: int | None) -> str:
-    """A score as a line of plain text."""
-    interval = " - ".join(f"{100 * end:.1f}" for end in score.interval)
-    settled = "-" if score.num_settled is None else f"{score.num_settled / score.num_items:.0%}"
-    first = "-" if score.mean_first_solved is None else f"{score.mean_first_solved:,.0f}"
-    later = "  ".join(percent(score.accuracy_at(factor * (trained_iterations or 1)), 9) for factor in OVERTHINKING)
-    return (
-        f"{score.difficulty:>10,}  {score.num_items:>6,}  {percent(score.accuracy, 11)}  {interval:>16}"
-        f"  {score.mean_iterations or 0:>10,.0f}  {settled:>8}  {first:>11}  {percent(score.peak_accuracy, 7)}  {later}"
-    )
-
-
-def format_scores(result: Result) -> str:
-    """The scores as a plain-text table."""
-    scores = sorted(result.scores, key=lambda score: score.difficulty)
-    lines = [format_score(score, result.trained_iterations) for score in scores]
-    return "\n".join([score_heading(result.trained_iterations), *lines])
-
-
-def percent(share: float | None, width: int) -> str:
-    """A share in [0, 1] as a percentage of that many characters; a dash for None."""
-    return f"{'-' if share is None else f'{100 * share:.1f} %':>{width}}"
-
-
-def describe_model(name: str, model: ThinkingNet, facts: ModelFacts) -> str:
-    """A line on a net."""
-    return (
-        f"{name}: {model.count_parameters():,} weights, trained on {_config_of(facts)} with at most "
-        f"{facts.max_iterations} iterations ({facts.steps:,} batches of {facts.batch_size}, "
-        f"{facts.training_seconds:,.0f} s, {facts.device}), seed {facts.seed}"
-    )
-
-
 def load_for(name: str, task: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]:
     """A net that is for the task; "" for whatever its task is.
 
@@ -382,3 +339,35 @@ def set_threads(width: int, threads: int | None = None) -> int:
         threads = 1 if width < _WIDE else torch.get_num_threads()
     torch.set_num_threads(threads)
     return threads
+
+
+def count_macs(model: ThinkingNet, input_shape: Sequence[int], iterations: float) -> float:
+    """Multiply-accumulates of the weights for one item, which is answered once, after the last iteration.
+
+    Of a cellular net as if every position were a cell and were computed in every iteration: at most so many.
+
+    Args:
+        model: the net.
+        input_shape: (channels, *size) of the item.
+        iterations: how many, at least 0; a mean over items need not be whole.
+    """
+    if isinstance(model, CellularNet):
+        positions = math.prod(side // model.patch + (model.patch > 1) for side in input_shape[1:])
+        used = [sum(layer.weight.numel() for layer in layers) for layers in model.layers_by_use()]
+        return positions * (used[0] + used[1] * iterations)
+    # Tensors without values: nothing is computed, so that a maze of size 801 costs no more than one of size 9.
+    empty = copy.deepcopy(model).to("meta")
+    x = torch.empty((1, *input_shape), device="meta")
+    with torch.inference_mode():
+        state = empty.initial_state(x)
+        once = _macs(lambda: (empty.initial_state(x), empty.iteration(x), empty.read_out(state)))
+        iterate = empty.iteration(x)
+        each = _macs(lambda: iterate(state, 0))
+    return once + each * iterations
+
+
+def _macs(run: Callable[[], object]) -> float:
+    with FlopCounterMode(display=False) as counter:
+        run()
+    operations: int = counter.get_total_flops()
+    return operations / 2

@@ -1,17 +1,29 @@
-"""What config.json says is compared with the header of model.safetensors before anything of that size is made."""
+"""The two files of a net, config.json and model.safetensors: found in a folder or on the Hub, and read with care.
 
-from collections.abc import Mapping, Sequence
+What config.json says is compared with the header of model.safetensors before anything of that size is made.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import nn
 
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
+from easy_to_hard.hub.content import check_cached
+from easy_to_hard.hub.retrying import DOWNLOAD_PATIENCE, HubError, retrying
+from easy_to_hard.storage.json_files import read_json
 
-Net = TypeVar("Net", bound=ThinkingNet)
+CONFIG: Final = "config.json"
+WEIGHTS: Final = "model.safetensors"
+Fetch = Callable[..., str]
+Net = TypeVar("Net", bound=nn.Module)
+# What config.json and weights that are damaged, or of something else, lead to.
+_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, OverflowError, SafetensorError)
 _DTYPES: Final = ("F16", "BF16", "F32", "F64")
 # Layers that may be planned, and weights that may be missing where not all have to be there.
 _MOST_LAYERS: Final = 2**10
@@ -75,9 +87,9 @@ class Header:
                 if names
             ]
             raise ValueError(f"the weights {' and '.join(told)}, by config.json")
-        for name in planned.keys() & self.shapes.keys():
-            if tuple(planned[name].shape) != self.shapes[name]:
-                wanted = tuple(planned[name].shape)
+        for name, values in planned.items():
+            wanted = tuple(values.shape)
+            if self.shapes.get(name, wanted) != wanted:
                 raise ValueError(f"{name} is of shape {self.shapes[name]}, by config.json it is {wanted}")
         absent = sum(planned[name].numel() for name in missing)
         if absent > _MOST_MISSING:
@@ -115,3 +127,100 @@ def make_net(kind: type[Net], arguments: Mapping[str, Any], weights: Path, *, st
             count = int((~values.isfinite()).sum())
             raise ValueError(f"{count:,} of {values.numel():,} weights of {name} are NaN or infinite")
     return model.eval()
+
+
+def read_net(
+    kind: type[Net],
+    architectures: Mapping[str, type[nn.Module]],
+    name: str | Path,
+    revision: str | None,
+    fetch: Fetch,
+    *,
+    strict: bool,
+) -> Net:
+    """Read a net of a class, as `ThinkingNet.from_pretrained` has it.
+
+    Args:
+        kind: the class that is asked for; config.json may name one below it.
+        architectures: the classes that config.json may name.
+        name: a folder, or "owner/name".
+        revision: tag, branch or commit of the repo.
+        fetch: (repo id, file, revision=...) to the path of the file.
+        strict: whether all weights must be there, and no others.
+
+    Raises:
+        FileNotFoundError: there is no such net, or it cannot be had.
+        ValueError: its files are damaged, or it is of another class.
+    """
+    folder = Path(name).expanduser()
+    paths = files_in(folder) if folder.is_dir() else files_from_hub(str(name), str(name), revision, fetch)
+    with one_line(str(name)):
+        config = read_json(paths[0])
+        # A net that its own class saved does not say which it is.
+        named = architectures[config["architecture"]] if "architecture" in config else kind
+        if not issubclass(named, kind):
+            raise ValueError(f"it is a {named.__name__}, not a {kind.__name__}")
+        return make_net(named, net_arguments(config), paths[1], strict=strict)
+
+
+def net_arguments(config: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the net's class in its config.json."""
+    return {key: value for key, value in config.items() if key not in ("architecture", "facts")}
+
+
+@contextmanager
+def one_line(source: str) -> Iterator[None]:
+    """Errors in the files of a net, as one ValueError."""
+    try:
+        yield
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{source} is not a net of deep_thinking: {type(error).__name__} {reason}") from error
+
+
+def files_in(folder: Path) -> tuple[Path, Path]:
+    """A folder's config.json and model.safetensors.
+
+    Raises:
+        FileNotFoundError: one of them is missing.
+    """
+    paths = folder / CONFIG, folder / WEIGHTS
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} holds no net: it has no {path.name}")
+    return paths
+
+
+def files_from_hub(name: str, repo_id: str, revision: str | None, fetch: Fetch) -> tuple[Path, Path]:
+    """The two files of a repo, from the cache or the Hub.
+
+    Args:
+        name: as the user gave it, for messages.
+        repo_id: "owner/name".
+        revision: tag, branch or commit; None for the newest.
+        fetch: as for `read_net`.
+
+    Raises:
+        FileNotFoundError: they cannot be had.
+    """
+
+    def get(file: str, revision: str | None) -> Path:
+        for last in (False, True):
+            path = retrying(
+                lambda: Path(fetch(repo_id, file, revision=revision)),
+                what=f"get {file} of {name}",
+                patience=DOWNLOAD_PATIENCE,
+            )
+            try:
+                return check_cached(path, f"{file} of {name}")
+            except HubError:
+                if last:
+                    raise
+        raise AssertionError("the second attempt returns or raises")
+
+    try:
+        config = get(CONFIG, revision)
+        # The weights at the very commit of the configuration, whatever is pushed meanwhile.
+        return config, get(WEIGHTS, config.parent.name)
+    except (HubError, OSError) as error:
+        raise FileNotFoundError(f"{name!r} is neither a folder nor could it be had from the Hub: {error}") from error

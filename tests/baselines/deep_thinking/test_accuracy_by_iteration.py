@@ -15,11 +15,16 @@ import torch
 from thinking import KINDS, make_lipschitz, make_net, mazes, strings
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.evaluation import Evaluation, EvaluationConfig, TensorItems, evaluate
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import (
+    Evaluation,
+    EvaluationConfig,
+    TensorItems,
+    evaluate,
+)
 from easy_to_hard.baselines.deep_thinking.model import RecurrentNet
-from easy_to_hard.datasets.answers import AnswerRules, answer_rules
+from easy_to_hard.tasks import AnswerRules, get_task
 
-_STRINGS = answer_rules("prefix_sums")
+_STRINGS = get_task("prefix_sums").answers
 
 
 def _evaluate(net: Any, x: Tensor, y: Tensor, rules: AnswerRules = _STRINGS, **config: Any) -> Evaluation:
@@ -106,7 +111,7 @@ def _naive(
 def test_every_exit_equals_a_naive_evaluation(
     kind: str, task: str, exit_rule: str, exit_iteration: int | None, batch_size: int
 ) -> None:
-    rules, iterations = answer_rules(task), 12
+    rules, iterations = get_task(task).answers, 12
     if task == "mazes":
         net, x = _lively(kind, in_channels=3, dimensions=2, patch=2), mazes(9, 5, variant="looped")[0]
     else:

@@ -1,8 +1,7 @@
-"""Does a net come back to its problem when its thoughts are disturbed, and does it matter where it starts?
+"""Does a net come back to its problem when its thoughts are disturbed (Bansal et al. 2022, arXiv 2202.05826)?
 
-`perturb` interrupts thinking once: other features are put in the place of the net's, or a bit of its input is
-flipped (Bansal et al. 2022, arXiv 2202.05826). `asymptotic_alignment` asks whether thinking ends in the same
-features from wherever it starts (Anil et al. 2022, arXiv 2211.09961). Both step in between two iterations of the loop.
+`perturb` interrupts thinking once, between two iterations: other features are put in the place of the net's, or a bit
+of its input is flipped.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,18 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.evaluation import ItemSource
-from easy_to_hard.baselines.deep_thinking.model import ThinkingNet
-from easy_to_hard.datasets.answers import AnswerRules
-from easy_to_hard.generators.integers import check_field, check_integer, check_integer_fields
+from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import ItemSource
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.progress import progress_bar
+from easy_to_hard.tasks import AnswerRules
 
 Kind = Literal["swap", "zero", "noise", "flip"]
 
 # An item has recovered once it is right for so many iterations in a row.
 HELD_ITERATIONS: Final = 5
-# Features that differ from the mean by less than this share of their size differ by rounding.
-_ROUNDING: Final = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,19 +221,28 @@ def _run_batch(
     return records
 
 
+def defined_kinds(model: ThinkingNet) -> tuple[Kind, ...]:
+    """The kinds of perturbation that are defined for what a net solves: "flip" for strings of bits only."""
+    return tuple(kind for kind in get_args(Kind) if kind != "flip" or _reads_bits(model))
+
+
+def _reads_bits(model: ThinkingNet) -> bool:
+    return (model.dimensions, model.in_channels) == (1, 1)
+
+
 def _check_perturbable(model: ThinkingNet, items: ItemSource, config: PerturbationConfig) -> None:
     if len(items) == 0:
         raise ValueError("there must be at least one item to perturb")
     if config.kind == "swap" and len(items) < 2:
         raise ValueError("'swap' needs at least two items, not 1")
-    if config.kind == "flip" and (model.dimensions, model.in_channels) != (1, 1):
+    if config.kind == "flip" and not _reads_bits(model):
         raise ValueError(
             "'flip' is not defined for mazes or boards: only strings of bits (1-D inputs of 1 channel) can be flipped, "
             f"not {model.dimensions}-D inputs of {model.in_channels} channels"
         )
 
 
-def _summarise(records: Sequence[_Records], config: PerturbationConfig) -> PerturbationResult:
+def _summarize(records: Sequence[_Records], config: PerturbationConfig) -> PerturbationResult:
     times = torch.cat([record.recovery_times for record in records]).tolist()
     positions = [record.positions for record in records if record.positions is not None]
 
@@ -293,92 +299,4 @@ def perturb(
             donor_targets = targets.roll(-1, 0) if config.kind == "swap" else None
             start = _Situation(model.initial_state(inputs), inputs, targets, donor_targets)
             records.append(_run_batch(model, start, part.start, rules, config))
-    return _summarise(records, config)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlignmentResult:
-    """How alike the features are in which thinking ends from different starts; each value is in [-1, 1].
-
-    Attributes:
-        num_items: B, the inputs compared.
-        iterations: run from each start.
-        alignment: mean over the B (B - 1) pairs of different inputs.
-        centred_alignment: the same without what all inputs have in common: the mean of the B fixed points is
-            subtracted. Features that do not depend on the input score 1 before and 0 after. Where an end depends on
-            its start alone, about -1 / (B - 1) is left.
-        self_alignment: mean over the B pairs of an input with itself: how little changes in as many iterations again.
-        centred_self_alignment: the same, centred.
-    """
-
-    num_items: int
-    iterations: int
-    alignment: float
-    centred_alignment: float
-    self_alignment: float
-    centred_self_alignment: float
-
-
-def _cosines(ends: Tensor, fixed_points: Tensor, centre: Tensor) -> Tensor:
-    """Cosine similarities after subtracting the centre: (B,) float; 0 where only rounding is left of either."""
-    products = ((ends - centre) * (fixed_points - centre)).sum(dim=1)
-    norms = [torch.linalg.vector_norm(each - centre, dim=1) for each in (ends, fixed_points)]
-    sizes = [torch.linalg.vector_norm(each, dim=1) for each in (ends, fixed_points)]
-    is_rounding = (norms[0] <= _ROUNDING * sizes[0]) | (norms[1] <= _ROUNDING * sizes[1])
-    cosines: Tensor = torch.where(is_rounding, 0, products / (norms[0] * norms[1])).clamp(-1, 1)
-    return cosines
-
-
-def asymptotic_alignment(
-    model: ThinkingNet, inputs: Tensor, iterations: int, *, progress: bool = True
-) -> AlignmentResult:
-    """Whether thinking ends in the same features from wherever it starts (Anil et al. 2022, arXiv 2211.09961).
-
-    Let fp_j be the features after K iterations on x_j from the usual start, and fp_ij those after K iterations on x_j
-    from fp_i. The alignment is the mean cosine similarity of fp_j and fp_ij, flattened; a net whose ends depend on
-    the input alone scores 1. So does one whose features depend on nothing: look at the centred alignment, and at the
-    accuracy. It runs B (B + 1) times K iterations, B inputs at a time.
-
-    Deviates: the authors' code takes the mean over all B^2 pairs; here pairs of an input with itself are apart, and
-    there is the centred alignment.
-
-    Args:
-        model: the net; its device is used.
-        inputs: (B, channels, *size) float, B at least 2.
-        iterations: K, at least 1.
-        progress: whether to show a progress bar.
-
-    Raises:
-        ValueError: fewer than 2 inputs or 1 iteration, or more iterations than a feed-forward net has.
-    """
-    if len(inputs) < 2:
-        raise ValueError(f"there must be at least two inputs to compare, not {len(inputs)}")
-    check_integer("iterations", iterations, 1)
-    model.eval()
-    inputs = inputs.to(next(model.parameters()).device)
-    rows, centred_rows = [], []
-    with torch.inference_mode():
-        states = model.step(model.initial_state(inputs), inputs, iterations)
-        fixed_points = states.flatten(1).float()
-        centre = fixed_points.mean(dim=0)
-        for start in progress_bar(states, desc="aligning", unit="starts", show=progress):
-            ends = model.step(start.expand_as(states).contiguous(), inputs, iterations).flatten(1).float()
-            rows.append(_cosines(ends, fixed_points, torch.zeros_like(centre)))
-            centred_rows.append(_cosines(ends, fixed_points, centre))
-    means = [_pair_means(torch.stack(cosines).double().cpu()) for cosines in (rows, centred_rows)]
-    (different, same), (centred_different, centred_same) = means
-    return AlignmentResult(
-        num_items=len(inputs),
-        iterations=iterations,
-        alignment=different,
-        centred_alignment=centred_different,
-        self_alignment=same,
-        centred_self_alignment=centred_same,
-    )
-
-
-def _pair_means(cosines: Tensor) -> tuple[float, float]:
-    """Means over the entries off and on the diagonal of (B, B)."""
-    on = cosines.diagonal().sum()
-    num_items = len(cosines)
-    return float((cosines.sum() - on) / (num_items * (num_items - 1))), float(on / num_items)
+    return _summarize(records, config)
