@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from easy_to_hard.baselines.kit.run_folder import RunFolder
+from easy_to_hard.baselines.kit.statistics import Figure
 from easy_to_hard.environment import __version__, describe_device, source_commit
+from easy_to_hard.generators.integers import check_integer_fields
 from easy_to_hard.plotting import save_figure
 from easy_to_hard.scores.reference import Claim, Measurement, ReferenceResult
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Picture
 
 IMAGES: Final = ("mnist", "cifar10", "folder")
 """Kinds of image data; everything else that a recipe may name is a task."""
@@ -39,7 +41,7 @@ class ReferenceRecipe:
         seeds: one run each; at least one, all different, each at least 0.
 
     Raises:
-        ValueError: seeds that are not allowed.
+        ValueError: seeds that are not allowed, or a fraction where a count is wanted, of a subclass too.
     """
 
     preset: str
@@ -49,6 +51,7 @@ class ReferenceRecipe:
     seeds: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds must be at least one, all different, each at least 0, not {list(self.seeds)}")
 
@@ -103,7 +106,33 @@ def result_of(
     return replace(found, claims=claims(found))
 
 
-def save_picture(draw: Callable[[], "Figure"], path: Path) -> None:
+def figures_of_seed(
+    folder: RunFolder,
+    seed: int,
+    examine: Callable[[int], Iterable[Figure]],
+    *,
+    settings: Mapping[str, Any] | None = None,
+) -> list[Figure]:
+    """The figures of one seed: from the part "seedN/figures" of a run, or made now and kept.
+
+    Args:
+        folder: of the run.
+        seed: of the figures.
+        examine: makes them.
+        settings: what decides them besides the run's settings and the seed.
+
+    Raises:
+        ValueError: the part is damaged or of other settings.
+    """
+    rows = folder.rows(
+        f"seed{seed}/figures",
+        lambda: [figure.to_row() for figure in examine(seed) if figure.num_items],
+        settings={"seed": seed, **(settings or {})},
+    )
+    return [Figure.from_row(row) for row in rows]
+
+
+def save_picture(draw: Callable[[], "Picture"], path: Path, *, dpi: int = 150) -> None:
     """Draw and save a picture where matplotlib is installed: pictures are an extra, and so is what draws them."""
     with contextlib.suppress(ImportError):
-        save_figure(draw(), path)
+        save_figure(draw(), path, dpi=dpi)

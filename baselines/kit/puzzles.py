@@ -96,6 +96,26 @@ def counting_mask(task: str, inputs: Tensor) -> Tensor:
     return inputs.amax(dim=1) > 0 if task == "mazes" else torch.ones_like(inputs[:, 0], dtype=torch.bool)
 
 
+def walking_distances(start: Tensor, free: Tensor) -> Tensor:
+    """Steps from the start to each place of a grid, over its four sides.
+
+    Args:
+        start: (N, H, W) bool.
+        free: (N, H, W) bool, where one can walk.
+
+    Returns:
+        (N, H, W) int64, -1 where one cannot walk or come.
+    """
+    distances = torch.full(free.shape, -1, dtype=torch.int64, device=free.device)
+    front, steps = start & free, 0
+    while bool(front.any()):
+        distances[front] = steps
+        padded = F.pad(front, (1, 1, 1, 1))
+        beside = padded[:, 2:, 1:-1] | padded[:, :-2, 1:-1] | padded[:, 1:-1, 2:] | padded[:, 1:-1, :-2]
+        front, steps = beside & free & (distances < 0), steps + 1
+    return distances
+
+
 def position_losses(logits: Tensor, items: Puzzles) -> Tensor:
     """Cross-entropy at each position, (B, *size) float32 or better, 0 where the position does not count."""
     precise = logits if logits.dtype == torch.float64 else logits.float()
@@ -118,16 +138,22 @@ def log_likelihoods(logits: Tensor, items: Puzzles) -> Tensor:
 
 
 def predictions(logits: Tensor, items: Puzzles) -> Tensor:
-    """The answer at each position, (B, *size) int64, 0 where it does not count."""
-    return (logits[:, 1] > logits[:, 0]).long() * items.mask
+    """The answer at each position, (B, *size) int64, 0 where it does not count; a tie of two classes is class 0."""
+    answers = (logits[:, 1] > logits[:, 0]).long() if logits.shape[1] == 2 else logits.argmax(dim=1)
+    return answers * items.mask
+
+
+def wrong_positions(logits: Tensor, items: Puzzles) -> Tensor:
+    """Where the answer is not the target, (B, *size) bool, False where it does not count."""
+    return (predictions(logits, items) != items.targets) & items.mask
 
 
 def solved(logits: Tensor, items: Puzzles) -> Tensor:
     """Which items are right at every position that counts: (B,) bool."""
-    return ~((predictions(logits, items) != items.targets) & items.mask).flatten(1).any(1)
+    return ~wrong_positions(logits, items).flatten(1).any(1)
 
 
 def position_accuracy(logits: Tensor, items: Puzzles) -> Tensor:
     """Share of each item's positions that count which are right: (B,) float in [0, 1]."""
-    right = (predictions(logits, items) == items.targets) & items.mask
+    right = items.mask & ~wrong_positions(logits, items)
     return right.flatten(1).sum(1) / items.mask.flatten(1).sum(1)

@@ -11,8 +11,8 @@
 import math
 import re
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -246,7 +246,8 @@ class Figure:
         value: of it.
         num_items: that it is of.
         right: of a share of counted items, how many; None for other figures.
-        sample: values of single items, (n,) float64, whose mean the figure is; None where there are none.
+        sample: values of single items, (n,) float64, whose mean the figure is; NaN of an item that has none. None
+            where there are no such values.
     """
 
     name: str
@@ -257,6 +258,59 @@ class Figure:
     right: int | None = None
     sample: Tensor | None = None
 
+    @classmethod
+    def of_count(cls, name: str, right: int, total: int, condition: Condition | None = None) -> "Figure":
+        """A share of counted items."""
+        return cls(name=name, value=right / total, num_items=total, condition=condition or {}, unit=SHARE, right=right)
+
+    @classmethod
+    def of_items(
+        cls, name: str, values: Sequence[float], *, unit: str = SHARE, condition: Condition | None = None
+    ) -> "Figure":
+        """The mean of one value an item, NaN for an item that has none; 0 where no item has one, and then `num_items`.
+
+        Args:
+            name, unit, condition: as in `Measurement`.
+            values: one an item.
+        """
+        there = [value for value in values if value == value]
+        return cls(
+            name=name,
+            value=sum(there) / max(len(there), 1),
+            num_items=len(there),
+            condition=condition or {},
+            unit=unit,
+            sample=torch.tensor(list(values), dtype=torch.float64),
+        )
+
+    def less(self, other: "Figure", condition: Condition) -> "Figure":
+        """ "NAME, difference": this less another one, item by item; an item must have a value on both sides.
+
+        Args:
+            other: of the same items.
+            condition: of the difference.
+
+        Raises:
+            ValueError: one of them is not the mean over items.
+        """
+        if self.sample is None or other.sample is None:
+            raise ValueError(f"{self.name} and {other.name} must both have a value for each item to be compared")
+        values = (self.sample - other.sample).tolist()
+        unit = difference_unit(self.unit)
+        return Figure.of_items(f"{self.name}, difference", values, unit=unit, condition=condition)
+
+    def to_row(self) -> dict[str, Any]:
+        """JSON-able; NaN of the sample is left out."""
+        row = {one.name: getattr(self, one.name) for one in fields(self)}
+        sample = None if self.sample is None else self.sample[~self.sample.isnan()].tolist()
+        return row | {"condition": dict(self.condition), "sample": sample}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Figure":
+        """The figure that `to_row` wrote."""
+        sample = row["sample"]
+        return cls(**{**row, "sample": None if sample is None else torch.tensor(sample, dtype=torch.float64)})
+
 
 def summarise(seeds: Sequence[Sequence[Figure]], *, resampled: Sequence[str] = ()) -> list[Measurement]:
     """One measurement for each figure, in the order in which they first come.
@@ -266,12 +320,14 @@ def summarise(seeds: Sequence[Sequence[Figure]], *, resampled: Sequence[str] = (
     them, which speaks of that net alone, and there is none for other figures.
 
     Args:
-        seeds: the figures of each seed; a seed without a figure is left out of that one.
+        seeds: the figures of each seed; a seed without a figure, or with one of no items, is left out of that one.
         resampled: names of figures that all have a sample.
     """
     grouped: dict[tuple[Any, ...], list[Figure]] = {}
     for figures in seeds:
         for figure in figures:
+            if not figure.num_items:
+                continue
             grouped.setdefault((figure.name, *sorted(figure.condition.items())), []).append(figure)
     return [_measure(figures, bootstrap=figures[0].name in resampled) for figures in grouped.values()]
 
@@ -287,7 +343,7 @@ def _measure(figures: Sequence[Figure], *, bootstrap: bool) -> Measurement:
         condition=first.condition,
         num_items=min(figure.num_items for figure in figures),
     )
-    samples = [figure.sample.double().cpu() for figure in figures if figure.sample is not None]
+    samples = [one.sample[~one.sample.isnan()].double().cpu() for one in figures if one.sample is not None]
     enough = len(samples[0]) > 1 if alone and samples else bootstrap and mean.low is not None
     if len(samples) < len(figures) or not enough:
         return mean

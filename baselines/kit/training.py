@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.kit.precision import Precision, autocast, fast_precision, settle
 from easy_to_hard.baselines.kit.run_folder import RunFolder, load_state, reason_of, save_state
-from easy_to_hard.baselines.kit.seeds import seed_of
+from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
 from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.progress import progress_bar
 
@@ -26,6 +27,9 @@ Decay = Literal["none", "linear"]
 
 LossAt: TypeAlias = Callable[[nn.Module, int], Tensor]
 """(net, step from 0) -> the loss of that step's batch, a scalar; it must depend on nothing else."""
+
+Stop: TypeAlias = Callable[[nn.Module, int], bool]
+"""(net, step from 0) -> whether training ends before that step; it must depend on nothing else."""
 
 CHECKPOINT: Final = "checkpoint.pt"
 
@@ -123,11 +127,19 @@ class Loop:
         self._optimizer = torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
         self._done = LoopReport()
 
-    def run(self, folder: Path | None, *, checkpoint_seconds: float = 20.0, progress: bool = True) -> LoopReport:
+    def run(
+        self,
+        folder: Path | None,
+        *,
+        stop: Stop | None = None,
+        checkpoint_seconds: float = 20.0,
+        progress: bool = True,
+    ) -> LoopReport:
         """Train to the last step, from the checkpoint in the folder where there is one.
 
         Args:
             folder: of the checkpoint, made when missing; None for nowhere.
+            stop: asked before each step, that of a checkpoint too; None for never. It sees the net in training mode.
             checkpoint_seconds: time between two; the last step and an interrupt are always followed by one.
             progress: whether to show a progress bar.
 
@@ -147,7 +159,8 @@ class Loop:
         try:
             # Dropout and the like draw from torch's own generators, which are left as they were.
             with bar, torch.random.fork_rng():
-                while done.step < self._config.steps:
+                self.net.train()
+                while done.step < self._config.steps and not (stop is not None and stop(self.net, done.step)):
                     done.loss = self._step(done.step)
                     done.step += 1
                     done.seconds = earlier + time.perf_counter() - started
@@ -212,19 +225,58 @@ class Loop:
             raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
 
 
-def train_part(loop: Loop, folder: RunFolder, name: str, *, progress: bool = True) -> LoopReport:
+def train_part(
+    loop: Loop, folder: RunFolder, name: str, *, stop: Stop | None = None, progress: bool = True
+) -> LoopReport:
     """Train as a part of a run, whose time then counts what an earlier call had trained.
 
     Args:
         loop: of the net.
         folder: of the run.
         name: of the part: the folder of its checkpoint; may contain "/".
-        progress: as of `Loop.run`, with its errors.
+        stop, progress: as of `Loop.run`, with its errors.
     """
     started = time.perf_counter()
-    report = loop.run(folder.path / name, progress=progress)
+    report = loop.run(folder.path / name, stop=stop, progress=progress)
     folder.credit(max(report.seconds - (time.perf_counter() - started), 0.0))
     return report
+
+
+def train_classifier(
+    net: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    config: LoopConfig,
+    *,
+    batch_size: int,
+    as_input: Callable[[Tensor], Tensor],
+    settings: Mapping[str, Any],
+    folder: RunFolder,
+    name: str,
+    progress: bool = True,
+) -> None:
+    """Train a classifier of images, in place, as a part of a run.
+
+    Args:
+        net: on its device; gives logits (B, classes).
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64.
+        config: how; its seed decides the batches.
+        batch_size: images a step.
+        as_input: of the net, float, from images (B, C, H, W) uint8.
+        settings: whatever else decides the weights, JSON-able.
+        folder, name, progress: as of `train_part`, with its errors.
+    """
+    device = next(net.parameters()).device
+    images, labels = images.to(device), labels.to(device)
+
+    def loss_at(current: nn.Module, step: int) -> Tensor:
+        rows = torch.randint(len(images), (batch_size,), generator=generator_of("batch", config.seed, step))
+        rows = rows.to(device)
+        return F.cross_entropy(current(as_input(images[rows])), labels[rows])
+
+    loop = Loop(net, loss_at, config, {"batch_size": batch_size, **settings})
+    train_part(loop, folder, name, progress=progress)
 
 
 def require_finite(what: str, value: float, step: int) -> None:

@@ -4,21 +4,25 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Statement, judge
-from easy_to_hard.baselines.parameter_saliency.error_types import WRONG
-from easy_to_hard.baselines.parameter_saliency.experiments import PATCH
+from easy_to_hard.baselines.kit.evaluation import IMAGES
+from easy_to_hard.baselines.parameter_saliency.error_types import PATCH, WRONG
 from easy_to_hard.baselines.parameter_saliency.input_saliency import POINTED
-from easy_to_hard.baselines.parameter_saliency.neighbours import PURITY
+from easy_to_hard.baselines.parameter_saliency.neighbors import PURITY
 from easy_to_hard.baselines.parameter_saliency.pruning import CORRECTED, WRONG_CONFIDENCE
 from easy_to_hard.baselines.parameter_saliency.tuning import GROUPS, OTHERS
-from easy_to_hard.scores.reference import Claim, Condition, Measurement
+from easy_to_hard.scores.reference import Claim, Condition, Measurement, ReferenceResult
 
 _PAPER: Final = "arXiv 2108.01335"
 _DIFFERENCE: Final = ", difference"
 ITEMS_RIGHT: Final = "items right"
 
-
 _Wanted: TypeAlias = tuple[str, str, str, Condition, int]
 """A claim, part of the paper, name and condition of the difference that decides it, and the sign it should have."""
+
+
+def claims(result: ReferenceResult) -> tuple[Claim, ...]:
+    """The paper's claims, judged by the figures of a result."""
+    return decide_claims(result.measurements, k=result.settings["k"], puzzles=result.data not in IMAGES)
 
 
 def decide_claims(measurements: Sequence[Measurement], *, k: int, puzzles: bool) -> tuple[Claim, ...]:
@@ -43,7 +47,7 @@ def decide_claims(measurements: Sequence[Measurement], *, k: int, puzzles: bool)
             ),
             needs=(does_task,),
         )
-        for words, part, name, condition, sign in (*_on_pruning(k), *_on_neighbours(k), _on_inputs(region))
+        for words, part, name, condition, sign in (*_on_pruning(k), *_on_neighbors(k), _on_inputs(region))
     ]
     return judge(statements, measurements)
 
@@ -61,7 +65,7 @@ def _on_pruning(k: int) -> list[_Wanted]:
     return wanted
 
 
-def _on_neighbours(k: int) -> list[_Wanted]:
+def _on_neighbors(k: int) -> list[_Wanted]:
     near: Condition = {"filters": "salient", "k": k, "items": GROUPS[0]}
     step = "A step on a wrong item by its salient filters corrects"
     more_than_others = f"{step} its neighbours in saliency more often than other wrong items."

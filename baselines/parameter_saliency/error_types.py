@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.puzzles import Puzzles, walking_distances
 
 WRONG: Final = "wrong positions"
 FIRST: Final = "where it first goes wrong"
+PATCH: Final = "the planted patch"
 
 _PARTS: Final = 4
 # How far around the first error still is there, in positions.
@@ -31,26 +32,6 @@ class Errors:
     regions: Mapping[str, Tensor]
 
 
-def path_distances(start: Tensor, path: Tensor) -> Tensor:
-    """Steps from the start along a path, to each of its pixels and over its four sides.
-
-    Args:
-        start: (N, H, W) bool.
-        path: (N, H, W) bool.
-
-    Returns:
-        (N, H, W) int64, -1 off the path and where it does not lead.
-    """
-    distances = torch.full(path.shape, -1, dtype=torch.int64, device=path.device)
-    front, steps = start & path, 0
-    while bool(front.any()):
-        distances[front] = steps
-        padded = F.pad(front, (1, 1, 1, 1))
-        beside = padded[:, 2:, 1:-1] | padded[:, :-2, 1:-1] | padded[:, 1:-1, 2:] | padded[:, 1:-1, :-2]
-        front, steps = beside & path & (distances < 0), steps + 1
-    return distances
-
-
 def maze_errors(items: Puzzles, predicted: Tensor) -> Errors:
     """Error types of mazes: what is wrong with the path, and in which half of the true path it first is.
 
@@ -64,7 +45,7 @@ def maze_errors(items: Puzzles, predicted: Tensor) -> Errors:
     path, marked = (items.targets > 0) & items.mask, (predicted > 0) & items.mask
     missing, added = path & ~marked, marked & ~path
     red, green = items.inputs[:, 0] > 0, items.inputs[:, 1] > 0
-    distances = path_distances(green & ~red, path)
+    distances = walking_distances(green & ~red, path)
     far = torch.iinfo(torch.int64).max
     touched = path & (distances >= 0) & (missing | _beside(added))
     first = torch.where(touched, distances, far).flatten(1).amin(1)
@@ -83,7 +64,7 @@ def maze_errors(items: Puzzles, predicted: Tensor) -> Errors:
 
 
 def _beside(mask: Tensor) -> Tensor:
-    """The eight neighbours of a mask (N, H, W) bool, and itself."""
+    """The eight neighbors of a mask (N, H, W) bool, and itself."""
     return F.max_pool2d(mask[:, None].float(), 3, 1, 1)[:, 0] > 0
 
 
@@ -110,3 +91,4 @@ def class_errors(items: Puzzles, predicted: Tensor) -> Errors:
 
 
 ERRORS: Final = {"mazes": maze_errors, "prefix_sums": string_errors}
+"""Task -> (wrong items, answers to them) to their `Errors`."""

@@ -5,6 +5,7 @@ the input shows where to look.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, get_args
 
 import torch
@@ -14,8 +15,8 @@ from torch.func import grad, vmap
 
 from easy_to_hard.baselines.kit.puzzles import Puzzles
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.baselines.parameter_saliency.profiles import Standard, Subject
-from easy_to_hard.baselines.parameter_saliency.records import Record, differences
+from easy_to_hard.baselines.kit.statistics import Figure
+from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet, Standard
 
 BoostedFilters: TypeAlias = Literal["salient", "random"]
 MapKind: TypeAlias = Literal["salient filters", "random filters", "gradient of the loss"]
@@ -23,10 +24,28 @@ MAP_KINDS: Final[tuple[MapKind, ...]] = get_args(MapKind)
 
 # As published.
 BOOST: Final = 100.0
-BOOSTED: Final = 10
 BRIGHTEST: Final = 0.05
 
 POINTED: Final = "share of the brightest inputs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocatedErrors:
+    """Wrong items of which is known where in the input the error is.
+
+    Attributes:
+        items: N of them.
+        predicted: the net's answers, (N, *positions) int64.
+        profiles: standardized: (N, F) float32.
+        regions: name -> (N, *size) bool.
+        maps: kind -> (N, *size) float32; empty until they are made.
+    """
+
+    items: Puzzles
+    predicted: Tensor
+    profiles: Tensor
+    regions: Mapping[str, Tensor]
+    maps: Mapping[MapKind, Tensor] = field(default_factory=dict)
 
 
 def boosted_profile(
@@ -38,7 +57,7 @@ def boosted_profile(
     negative still; here they stay.
 
     Args:
-        profile: (F,), standardised.
+        profile: (F,), standardized.
         k: how many, at least 1.
         filters: the k most salient, or k at random of the others above their mean.
         rng: on the CPU; for "random".
@@ -56,15 +75,15 @@ def boosted_profile(
 
 
 def match(
-    subject: Subject, standard: Standard, inputs: Tensor, targets: Tensor, mask: Tensor, boosted: Tensor
+    net: ProfiledNet, standard: Standard, inputs: Tensor, targets: Tensor, mask: Tensor, boosted: Tensor
 ) -> Tensor:
-    """The cosine () between an item's standardised profile and a fixed one (F,); arguments as `Subject.loss`."""
-    profile = standard.apply(subject.profile(subject.convolutions(), inputs, targets, mask))
+    """The cosine () between an item's standardized profile and a fixed one (F,); arguments as `ProfiledNet.loss`."""
+    profile = standard.apply(net.profile(net.convolutions(), inputs, targets, mask))
     return F.cosine_similarity(profile, boosted, dim=0)
 
 
 def saliency_maps(
-    subject: Subject, standard: Standard, items: Puzzles, profiles: Tensor, kind: MapKind, *, k: int, seed: int
+    net: ProfiledNet, standard: Standard, items: Puzzles, profiles: Tensor, kind: MapKind, *, k: int, seed: int
 ) -> Tensor:
     """Maps of the input, in float32 without autocast.
 
@@ -72,9 +91,9 @@ def saliency_maps(
     negative gradient is lost; here the absolute value comes first.
 
     Args:
-        subject, standard: of the net.
+        net, standard: of the net.
         items: N of them.
-        profiles: theirs, standardised: (N, F).
+        profiles: theirs, standardized: (N, F).
         kind: which filters are boosted; or the plain gradient of the loss, to compare with.
         k: boosted filters.
         seed: of the random ones.
@@ -83,12 +102,12 @@ def saliency_maps(
         (N, *size) float32, at least 0.
     """
     maps = []
-    for number, part in enumerate(subject.chunks(items)):
+    for number, part in enumerate(net.chunks(items)):
         if kind == "gradient of the loss":
-            of_loss = vmap(grad(subject.loss, argnums=1), in_dims=(None, 0, 0, 0))
-            gradients = of_loss(subject.convolutions(), part.inputs, part.targets, part.mask)
+            of_loss = vmap(grad(net.loss, argnums=1), in_dims=(None, 0, 0, 0))
+            gradients = of_loss(net.convolutions(), part.inputs, part.targets, part.mask)
         else:
-            first = number * subject.chunk
+            first = number * net.chunk
             filters: BoostedFilters = "salient" if kind == "salient filters" else "random"
             boosted = torch.stack(
                 [
@@ -97,7 +116,7 @@ def saliency_maps(
                 ]
             )
             of_match = vmap(grad(match, argnums=2), in_dims=(None, None, 0, 0, 0, 0))
-            gradients = of_match(subject, standard, part.inputs, part.targets, part.mask, boosted)
+            gradients = of_match(net, standard, part.inputs, part.targets, part.mask, boosted)
         maps.append(gradients.abs().amax(1))
     return torch.cat(maps)
 
@@ -126,7 +145,7 @@ def by_chance(regions: Tensor, allowed: Tensor) -> list[float]:
     return torch.where(inside > 0, inside / open_, torch.nan).tolist()
 
 
-def pointing_game(maps: Mapping[MapKind, Tensor], regions: Mapping[str, Tensor], allowed: Tensor) -> list[Record]:
+def pointing_game(maps: Mapping[MapKind, Tensor], regions: Mapping[str, Tensor], allowed: Tensor) -> list[Figure]:
     """How often each kind of map points at each region, against inputs at random, and the differences.
 
     Args:
@@ -134,25 +153,16 @@ def pointing_game(maps: Mapping[MapKind, Tensor], regions: Mapping[str, Tensor],
         regions: name -> (N, *size) bool.
         allowed: (N, *size) bool, the inputs that are ranked.
     """
-    records = []
+    figures = []
     for region, inside in regions.items():
         found = {
-            kind: Record(
-                name=POINTED, condition={"map": kind, "region": region}, values=pointed(values, inside, allowed)
-            )
+            kind: Figure.of_items(POINTED, pointed(values, inside, allowed), condition={"map": kind, "region": region})
             for kind, values in maps.items()
         }
-        chance = Record(
-            name=POINTED, condition={"map": "at random", "region": region}, values=by_chance(inside, allowed)
-        )
-        against = [(kind, found[kind]) for kind in MAP_KINDS[1:]] + [("at random", chance)]
-        records += [*found.values(), chance]
-        records += [
-            differences(
-                found["salient filters"],
-                other,
-                condition={"map": "salient filters", "region": region, "against": name},
-            )
-            for name, other in against
+        chance = Figure.of_items(POINTED, by_chance(inside, allowed), condition={"map": "at random", "region": region})
+        figures += [*found.values(), chance]
+        figures += [
+            found["salient filters"].less(other, {"map": "salient filters", "region": region, "against": name})
+            for name, other in [*((kind, found[kind]) for kind in MAP_KINDS[1:]), ("at random", chance)]
         ]
-    return records
+    return figures

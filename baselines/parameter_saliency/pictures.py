@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.baselines.parameter_saliency.choosing import CHOICES
-from easy_to_hard.baselines.parameter_saliency.experiments import BY_CALL, Mapped
-from easy_to_hard.baselines.parameter_saliency.input_saliency import MAP_KINDS
+from easy_to_hard.baselines.kit.evaluation import save_picture
+from easy_to_hard.baselines.parameter_saliency.input_saliency import MAP_KINDS, LocatedErrors
+from easy_to_hard.baselines.parameter_saliency.mistakes import CHOICES
 from easy_to_hard.baselines.parameter_saliency.pruning import CORRECTED, KEPT, WRONG_CONFIDENCE
 from easy_to_hard.baselines.parameter_saliency.tuning import ALL, GROUPS, ITEM, OTHERS, SPOILT
-from easy_to_hard.plotting import new_figure, save_figure
+from easy_to_hard.baselines.parameter_saliency.unrolled import BY_CALL
+from easy_to_hard.plotting import new_figure
 from easy_to_hard.scores.reference import Measurement
 from easy_to_hard.tasks import get_task
 
@@ -23,26 +24,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INPUTS_PICTURE: Final = "input_saliency.png"
-PRUNING_PICTURE: Final = "pruning.png"
-TUNING_PICTURE: Final = "tuning.png"
-ITERATIONS_PICTURE: Final = "iterations.png"
-
-_COLOURS: Final = {"salient": "#c8321e", "random": "#4a7fd0", "least": "#8a8f98", ALL: "#2a9d63"}
+_COLORS: Final = {"salient": "#c8321e", "random": "#4a7fd0", "least": "#8a8f98", ALL: "#2a9d63"}
 _WORDS: Final = {"salient": "most salient", "random": "random", "least": "least salient", ALL: ALL}
 _EXAMPLES: Final = 4
 
 
 def save_figures(measurements: Sequence[Measurement], out: Path, *, k: int) -> None:
-    """The pictures that measurements alone make.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
-    save_figure(plot_pruning(measurements), out / PRUNING_PICTURE)
-    save_figure(plot_tuning(measurements, k), out / TUNING_PICTURE)
+    """The pictures that measurements alone make, where matplotlib is installed."""
+    save_picture(lambda: plot_pruning(measurements), out / "pruning.png")
+    save_picture(lambda: plot_tuning(measurements, k), out / "tuning.png")
     if any(one.name == BY_CALL for one in measurements):
-        save_figure(plot_iterations(measurements), out / ITERATIONS_PICTURE)
+        save_picture(lambda: plot_iterations(measurements), out / "iterations.png")
 
 
 def plot_pruning(measurements: Sequence[Measurement]) -> "Figure":
@@ -62,7 +54,7 @@ def plot_pruning(measurements: Sequence[Measurement]) -> "Figure":
             )
             # Side by side, or one interval would hide another.
             aside = 1.06 ** (CHOICES.index(choice) - 1)
-            _curve(axes, [int(one.condition["k"]) * aside for one in points], points, _COLOURS[choice], _WORDS[choice])
+            _curve(axes, [int(one.condition["k"]) * aside for one in points], points, _COLORS[choice], _WORDS[choice])
         axes.set_xscale("log")
         counts = [one.condition["k"] for one in points]
         axes.set_xticks(counts, [str(count) for count in counts])
@@ -83,15 +75,15 @@ def plot_tuning(measurements: Sequence[Measurement], k: int) -> "Figure":
         *((OTHERS, group, group) for group in GROUPS),
         (SPOILT, "", "right items\nstill right"),
     ]
-    width = 0.8 / len(_COLOURS)
-    for number, (choice, colour) in enumerate(_COLOURS.items()):
+    width = 0.8 / len(_COLORS)
+    for number, (choice, color) in enumerate(_COLORS.items()):
         for place, (name, group, _) in enumerate(groups):
             wanted = {"filters": choice} | ({} if choice == ALL else {"k": k}) | ({"items": group} if group else {})
             found = [one for one in measurements if one.name == name and dict(one.condition) == wanted]
             if found:
-                x = place + (number - (len(_COLOURS) - 1) / 2) * width
+                x = place + (number - (len(_COLORS) - 1) / 2) * width
                 label = (f"{k} {_WORDS[choice]}" if choice != ALL else ALL) if place == 0 else None
-                axes.bar(x, 100 * found[0].value, width * 0.92, color=colour, label=label)
+                axes.bar(x, 100 * found[0].value, width * 0.92, color=color, label=label)
                 axes.errorbar([x], [100 * found[0].value], yerr=_errors(found), color="0.2", linewidth=1, capsize=2)
     axes.set_xticks(range(len(groups)), [words.replace("saliency ", "saliency\n") for _, _, words in groups])
     axes.set_ylabel("right after the step (%)")
@@ -105,9 +97,9 @@ def plot_iterations(measurements: Sequence[Measurement]) -> "Figure":
     """Each call's share of an item's saliency, of right and of wrong items."""
     figure = new_figure(6.8, 3.4)
     axes = figure.subplots()
-    for items, colour in (("wrong", "#c8321e"), ("right", "#2a9d63")):
+    for items, color in (("wrong", "#c8321e"), ("right", "#2a9d63")):
         points = [one for one in measurements if one.name == BY_CALL and one.condition["items"] == items]
-        _curve(axes, range(len(points)), points, colour, f"{items} items")
+        _curve(axes, range(len(points)), points, color, f"{items} items")
     axes.set_xticks(range(len(points)), [str(one.condition["call"]) for one in points], fontsize=8)
     axes.set_xlabel("call of the net: start, iterations, answer")
     axes.set_ylabel("share of the saliency (%)")
@@ -116,40 +108,38 @@ def plot_iterations(measurements: Sequence[Measurement]) -> "Figure":
     return figure
 
 
-def plot_inputs(mapped: Mapped, data: str) -> "Figure":
+def plot_inputs(located: LocatedErrors, data: str) -> "Figure":
     """Some wrong items beside the inputs that make filters salient; a region of interest is outlined.
 
     Args:
-        mapped: items and maps.
+        located: items and maps.
         data: "mazes", "prefix_sums" or images.
     """
-    shown = range(min(_EXAMPLES, len(mapped.items)))
-    flat = mapped.items.inputs.ndim == 3
+    shown = range(min(_EXAMPLES, len(located.items)))
+    flat = located.items.inputs.ndim == 3
     columns = 1 + len(MAP_KINDS)
     figure = new_figure(2.2 * columns, (0.9 if flat else 2.15) * len(shown) + 0.4)
     grid = figure.subplots(len(shown), columns, squeeze=False)
     for row in shown:
-        _draw_item(grid[row][0], mapped, row, data)
+        _draw_item(grid[row][0], located, row, data)
         for axes, kind in zip(grid[row][1:], MAP_KINDS, strict=True):
             axes.imshow(
-                displayed(mapped.maps[kind][row].cpu()), cmap="magma", vmin=0, vmax=1, aspect="auto" if flat else 1
+                displayed(located.maps[kind][row].cpu()), cmap="magma", vmin=0, vmax=1, aspect="auto" if flat else 1
             )
             axes.set_axis_off()
-            for region, colour in zip(mapped.regions.values(), ("#35d0ff", "#7dff6b"), strict=False):
-                _outline(axes, region[row].cpu().numpy(), colour)
-    regions = " and ".join(
-        f"{name} ({colour})" for name, colour in zip(mapped.regions, ("blue", "green"), strict=False)
-    )
+            for region, color in zip(located.regions.values(), ("#35d0ff", "#7dff6b"), strict=False):
+                _outline(axes, region[row].cpu().numpy(), color)
+    regions = " and ".join(f"{name} ({color})" for name, color in zip(located.regions, ("blue", "green"), strict=False))
     for axes, title in zip(grid[0], ("the wrong answer", *MAP_KINDS), strict=True):
         axes.set_title(title, fontsize=9)
     figure.supxlabel(f"outlined: {regions}", fontsize=9)
     return figure
 
 
-def _draw_item(axes: "Axes", mapped: Mapped, row: int, data: str) -> None:
-    item, predicted = mapped.items.inputs[row].cpu(), mapped.predicted[row].cpu()
+def _draw_item(axes: "Axes", located: LocatedErrors, row: int, data: str) -> None:
+    item, predicted = located.items.inputs[row].cpu(), located.predicted[row].cpu()
     if data == "mazes":
-        get_task(data).plot(item, predicted * mapped.items.mask[row].cpu(), ax=axes)
+        get_task(data).plot(item, predicted * located.items.mask[row].cpu(), ax=axes)
     elif data == "prefix_sums":
         get_task(data).plot(item, predicted, ax=axes)
         axes.set_yticks(axes.get_yticks(), ["input", "answer"] * (len(axes.get_yticks()) // 2), fontsize=7)
@@ -158,10 +148,10 @@ def _draw_item(axes: "Axes", mapped: Mapped, row: int, data: str) -> None:
         pixels = ((item - low) / (high - low).clamp(min=1e-6)).permute(1, 2, 0).numpy()
         axes.imshow(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, cmap="gray")
         axes.set_axis_off()
-        words = f"{int(mapped.items.targets[row, 0])} taken for {int(predicted[0])}"
+        words = f"{int(located.items.targets[row, 0])} taken for {int(predicted[0])}"
         box = {"facecolor": (0, 0, 0, 0.6), "linewidth": 0, "pad": 1.5}
         axes.text(0.02, 0.03, words, transform=axes.transAxes, color="white", fontsize=8, bbox=box)
-        for region in mapped.regions.values():
+        for region in located.regions.values():
             _outline(axes, region[row].cpu().numpy(), "#35d0ff")
 
 
@@ -187,16 +177,16 @@ def displayed(values: Tensor) -> NDArray[np.float32]:
     return blurred
 
 
-def _outline(axes: "Axes", region: NDArray[np.bool_], colour: str) -> None:
+def _outline(axes: "Axes", region: NDArray[np.bool_], color: str) -> None:
     """The edges of a mask (H, W) or (L,), drawn between pixels."""
     mask = np.pad(region if region.ndim == 2 else region[None], 1)
     for y, x in zip(*np.nonzero(mask[1:] != mask[:-1]), strict=True):
-        axes.plot([x - 1.5, x - 0.5], [y - 0.5, y - 0.5], color=colour, linewidth=0.8)
+        axes.plot([x - 1.5, x - 0.5], [y - 0.5, y - 0.5], color=color, linewidth=0.8)
     for y, x in zip(*np.nonzero(mask[:, 1:] != mask[:, :-1]), strict=True):
-        axes.plot([x - 0.5, x - 0.5], [y - 1.5, y - 0.5], color=colour, linewidth=0.8)
+        axes.plot([x - 0.5, x - 0.5], [y - 1.5, y - 0.5], color=color, linewidth=0.8)
 
 
-def _curve(axes: "Axes", xs: Any, points: Sequence[Measurement], colour: str, label: str) -> None:
+def _curve(axes: "Axes", xs: Any, points: Sequence[Measurement], color: str, label: str) -> None:
     axes.errorbar(
         list(xs),
         [100 * one.value for one in points],
@@ -205,7 +195,7 @@ def _curve(axes: "Axes", xs: Any, points: Sequence[Measurement], colour: str, la
         markersize=3,
         linewidth=1.5,
         capsize=2,
-        color=colour,
+        color=color,
         label=label,
     )
 

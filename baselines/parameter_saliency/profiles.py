@@ -87,16 +87,16 @@ class _Answering(nn.Module):
         return self._answer(self.net, inputs)
 
 
-class Subject:
-    """A net whose answers are looked into; its weights stay as they are.
+class ProfiledNet:
+    """A net of whose answers saliency profiles are taken; its weights stay as they are.
 
     Args:
-        net: put in eval mode; its weights ask for no gradient from here on.
+        module: put in eval mode; its weights ask for no gradient from here on.
         answer: its logits; of a recurrent net after the same number of iterations always.
         chunk: items whose gradients are held at once, at least 1.
 
     Attributes:
-        net, chunk: as given.
+        module, chunk: as given.
         filters: of the net.
         weights: of the net, all, by name.
         device: where they are.
@@ -105,15 +105,15 @@ class Subject:
         ValueError: a chunk below 1, or a net without convolutions.
     """
 
-    def __init__(self, net: nn.Module, answer: Answer, *, chunk: int = 32) -> None:
+    def __init__(self, module: nn.Module, answer: Answer, *, chunk: int = 32) -> None:
         if chunk < 1:
             raise ValueError(f"chunk must be at least 1, not {chunk}")
-        self.net = net.eval().requires_grad_(False)
+        self.module = module.eval().requires_grad_(False)
         self.chunk = chunk
-        self.filters = Filters.of(net)
-        self.weights: dict[str, Tensor] = dict(net.named_parameters())
+        self.filters = Filters.of(module)
+        self.weights: dict[str, Tensor] = dict(module.named_parameters())
         self.device = next(iter(self.weights.values())).device
-        self._answering = _Answering(net, answer)
+        self._answering = _Answering(module, answer)
 
     def convolutions(self) -> dict[str, Tensor]:
         """The weights of the convolutions by name."""
@@ -156,51 +156,6 @@ class Subject:
             yield items[start : start + self.chunk].to(self.device)
 
 
-def right_answers(logits: Tensor, items: Puzzles) -> Tensor:
-    """Which items are right at every position that counts: (N,) bool; any number of classes."""
-    return ~(wrong_positions(logits, items)).flatten(1).any(1)
-
-
-def wrong_positions(logits: Tensor, items: Puzzles) -> Tensor:
-    """Where the likeliest class is not the target, (N, *positions) bool, False where it does not count."""
-    return (logits.argmax(dim=1) != items.targets) & items.mask
-
-
-class RunningMoments:
-    """Mean and standard deviation of each filter's saliency over items, item after item (Welford 1962).
-
-    Whole chunks are merged as in Chan et al. 1983; the sums are float64.
-
-    Args:
-        count: of filters.
-    """
-
-    def __init__(self, count: int, device: torch.device | str = "cpu") -> None:
-        self._seen = 0
-        self._mean = torch.zeros(count, dtype=torch.float64, device=device)
-        self._squares = torch.zeros_like(self._mean)
-
-    def update(self, profiles: Tensor) -> None:
-        """Take in more profiles, (N, F), one an item."""
-        values = profiles.double()
-        new, mean = len(values), values.mean(0)
-        step, total = mean - self._mean, self._seen + new
-        self._squares += (values - mean).square().sum(0) + step.square() * (self._seen * new / total)
-        self._mean += step * (new / total)
-        self._seen = total
-
-    def finish(self) -> "Standard":
-        """What profiles are compared with.
-
-        Raises:
-            ValueError: fewer than two items.
-        """
-        if self._seen < 2:
-            raise ValueError(f"at least 2 items are needed for a standard deviation, not {self._seen}")
-        spread = (self._squares / (self._seen - 1)).sqrt()
-        return Standard(mean=self._mean, spread=torch.where(spread <= _NO_SPREAD, 1.0, spread))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Standard:
     """How salient each filter is over many items.
@@ -212,6 +167,16 @@ class Standard:
 
     mean: Tensor
     spread: Tensor
+
+    @classmethod
+    def of(cls, profiles: Tensor) -> "Standard":
+        """Of the profiles (N, F) of at least two items; ValueError of fewer."""
+        if len(profiles) < 2:
+            raise ValueError(f"at least 2 items are needed for a standard deviation, not {len(profiles)}")
+        values = profiles.double()
+        mean = values.mean(0)
+        spread = ((values - mean).square().sum(0) / (len(values) - 1)).sqrt()
+        return cls(mean=mean, spread=torch.where(spread <= _NO_SPREAD, 1.0, spread))
 
     def apply(self, profiles: Tensor) -> Tensor:
         """z = (s - mean) / spread, of profiles (..., F), in their type."""

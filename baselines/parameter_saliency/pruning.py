@@ -6,10 +6,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.kit.statistics import PROBABILITY_DIFFERENCE, SHARE, SHARE_DIFFERENCE
-from easy_to_hard.baselines.parameter_saliency.choosing import CHOICES, Case, Choice, choose_filters, filters_rng
-from easy_to_hard.baselines.parameter_saliency.profiles import Subject, right_answers, wrong_positions
-from easy_to_hard.baselines.parameter_saliency.records import Record, differences
+from easy_to_hard.baselines.kit.puzzles import solved, wrong_positions
+from easy_to_hard.baselines.kit.statistics import PROBABILITY_DIFFERENCE, SHARE, SHARE_DIFFERENCE, Figure
+from easy_to_hard.baselines.parameter_saliency.mistakes import CHOICES, Choice, Mistakes
+from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet
 
 CORRECTED: Final = "corrected by pruning"
 WRONG_CONFIDENCE: Final = "change of the wrong answer's confidence by pruning"
@@ -24,15 +24,15 @@ _UNITS: Final = {
 }
 
 
-def pruned(subject: Subject, chosen: Tensor) -> dict[str, Tensor]:
+def pruned(net: ProfiledNet, chosen: Tensor) -> dict[str, Tensor]:
     """The convolutions' weights with the chosen filters (F,) bool at zero; biases and norms stay."""
     return {
-        name: subject.weights[name] * ~of_layer.view(-1, *[1] * (subject.weights[name].ndim - 1))
-        for name, of_layer in subject.filters.of_layers(chosen).items()
+        name: net.weights[name] * ~of_layer.view(-1, *[1] * (net.weights[name].ndim - 1))
+        for name, of_layer in net.filters.of_layers(chosen).items()
     }
 
 
-def prune(case: Case, counts: Sequence[int], *, main: int) -> list[Record]:
+def prune(mistakes: Mistakes, counts: Sequence[int], *, main: int) -> list[Figure]:
     """Turn off k filters for each of the wrong items, and see what becomes of it and of right items.
 
     A wrong answer's confidence is the probability of the class that was predicted, the true answer's that of the
@@ -40,7 +40,7 @@ def prune(case: Case, counts: Sequence[int], *, main: int) -> list[Record]:
     one less the first; there the share of positions that are right stands in its place.
 
     Args:
-        case: on what.
+        mistakes: on what.
         counts: the k's.
         main: the k, one of counts, at which choices are compared item by item.
 
@@ -51,54 +51,49 @@ def prune(case: Case, counts: Sequence[int], *, main: int) -> list[Record]:
     Raises:
         ValueError: a k that is not from 1 to the number of filters.
     """
-    records: dict[tuple[int, Choice], list[Record]] = {}
-    names = (CORRECTED, WRONG_CONFIDENCE, POSITIONS if _is_puzzle(case) else TRUE_CONFIDENCE, KEPT)
+    figures: dict[tuple[int, Choice], list[Figure]] = {}
+    names = (CORRECTED, WRONG_CONFIDENCE, POSITIONS if _is_puzzle(mistakes) else TRUE_CONFIDENCE, KEPT)
     for k in counts:
         for choice in CHOICES:
-            found = [_prune_one(case, item, k, choice) for item in range(case.tried)]
+            found = [_prune_one(mistakes, item, k, choice) for item in range(mistakes.tried)]
             columns = torch.stack(found).T.tolist()
-            records[k, choice] = [
-                Record(
-                    name=name,
-                    unit=_UNITS.get(name, SHARE),
-                    condition={"filters": choice, "k": k},
-                    values=values,
-                )
+            figures[k, choice] = [
+                Figure.of_items(name, values, unit=_UNITS.get(name, SHARE), condition={"filters": choice, "k": k})
                 for name, values in zip(names, columns, strict=True)
             ]
     compared = [
-        differences(one, other, condition={"filters": "salient", "against": against, "k": main})
+        one.less(other, {"filters": "salient", "against": against, "k": main})
         for against in ("random", "least")
-        for one, other in zip(records[main, "salient"], records[main, against], strict=True)
+        for one, other in zip(figures[main, "salient"], figures[main, against], strict=True)
     ]
-    return [record for found in records.values() for record in found] + compared
+    return [figure for found in figures.values() for figure in found] + compared
 
 
-def _prune_one(case: Case, item: int, k: int, choice: Choice) -> Tensor:
+def _prune_one(mistakes: Mistakes, item: int, k: int, choice: Choice) -> Tensor:
     """Corrected, changes of the two confidences (or of positions right), share of right items kept: (4,)."""
-    subject, one = case.subject, case.wrong[item : item + 1]
-    chosen = choose_filters(case.profiles[item], k, choice, rng=filters_rng(case, item, "prune"))
-    logits = subject.logits(torch.cat([one.inputs, case.right.inputs]), pruned(subject, chosen))
-    before = subject.logits(one.inputs)
+    net, one = mistakes.net, mistakes.wrong[item : item + 1]
+    chosen = mistakes.choose_filters(item, k, choice, "prune")
+    logits = net.logits(torch.cat([one.inputs, mistakes.right.inputs]), pruned(net, chosen))
+    before = net.logits(one.inputs)
     counted = wrong_positions(before, one)
-    predicted, true = case.predicted[item : item + 1], one.targets
-    if _is_puzzle(case):
+    predicted, true = mistakes.predicted[item : item + 1], one.targets
+    if _is_puzzle(mistakes):
         mended = counted.sum() - wrong_positions(logits[:1], one).sum()
         third = mended / one.mask.sum()
     else:
         third = _confidence(logits[:1], true, counted) - _confidence(before, true, counted)
     return torch.stack(
         [
-            right_answers(logits[:1], one)[0].float(),
+            solved(logits[:1], one)[0].float(),
             _confidence(logits[:1], predicted, counted) - _confidence(before, predicted, counted),
             third,
-            right_answers(logits[1:], case.right).float().mean(),
+            solved(logits[1:], mistakes.right).float().mean(),
         ]
     )
 
 
-def _is_puzzle(case: Case) -> bool:
-    return case.wrong.mask[0].numel() > 1
+def _is_puzzle(mistakes: Mistakes) -> bool:
+    return mistakes.wrong.mask[0].numel() > 1
 
 
 def _confidence(logits: Tensor, classes: Tensor, counted: Tensor) -> Tensor:

@@ -1,15 +1,14 @@
 """The presets: how nets are trained that still make mistakes, and how large the experiments are."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final, Self
 
+from easy_to_hard.baselines.kit.evaluation import IMAGES, ReferenceRecipe
+from easy_to_hard.baselines.kit.puzzles import PUZZLES
 from easy_to_hard.baselines.kit.training import LoopConfig
-from easy_to_hard.generators.integers import check_integer_fields
-
-IMAGES: Final = ("mnist", "cifar10", "folder")
-TASKS: Final = ("mazes", "prefix_sums")
+from easy_to_hard.generators.integers import check_field, integer_fields
 
 SMALL_CNN: Final = "small_cnn"
 TRAINED: Final = "trained"
@@ -18,11 +17,11 @@ TORCHVISION: Final = ("resnet50", "vgg19", "densenet121", "inception_v3")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A preset.
+class SaliencyRecipe(ReferenceRecipe):
+    """What the experiments on images and on puzzles go by.
 
     Attributes:
-        title: what it is, in a line.
+        model: `SMALL_CNN`, one of `TORCHVISION`, `TRAINED` or `SHIPPED`.
         items: test items that the net answers; the statistics of the filters are over them all.
         tried: wrong items that filters are turned off and tuned for, at most.
         kept: right items on which the damage is measured, at most.
@@ -32,19 +31,13 @@ class Recipe:
         mapped: wrong items that input saliency is of, at most.
         boosted: filters that input saliency boosts.
         chunk: items whose gradients are held at once.
-        seeds: one net each.
-        steps, learning_rate, batch_size: of training; recurrent nets may end sooner, see `PuzzleNets`.
-        width: channels of a recurrent net.
-        difficulty: of the puzzles, the same in training and test.
-        iterations: of a recurrent net, the most in training and those of its answers.
-        training_puzzles: distinct ones.
-        patch: side of the patch planted in images, in pixels.
+        steps, learning_rate, batch_size: of training.
 
     Raises:
         ValueError: a number below 1, or a k that is none of the counts.
     """
 
-    title: str
+    model: str
     items: int
     tried: int
     kept: int
@@ -54,23 +47,16 @@ class Recipe:
     mapped: int
     boosted: int = 10
     chunk: int = 32
-    seeds: tuple[int, ...] = (0,)
     steps: int = 1
     learning_rate: float = 2e-3
     batch_size: int = 64
-    width: int = 16
-    difficulty: int = 1
-    iterations: int = 1
-    training_puzzles: int = 1
-    patch: int = 8
 
     def __post_init__(self) -> None:
-        check_integer_fields(self)
-        for name, value in asdict(self).items():
-            if name not in ("title", "seeds", "counts", "learning_rate") and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-        if self.k not in self.counts:
-            raise ValueError(f"k must be one of the counts {list(self.counts)}, not {self.k}")
+        super().__post_init__()
+        for name in integer_fields(type(self)):  # type: ignore[arg-type]  # a class is hashable
+            if name not in ("seeds", "counts"):
+                check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        check_field(self, "k", self.k in self.counts, f"one of the counts {list(self.counts)}")
 
     def loop(self, seed: int) -> LoopConfig:
         """How a net is trained."""
@@ -84,11 +70,7 @@ class Recipe:
             seed=seed,
         )
 
-    def settings(self) -> dict[str, Any]:
-        """What decides the numbers, but for the seeds; JSON-able."""
-        return {name: value for name, value in asdict(self).items() if name not in ("title", "seeds")}
-
-    def changed(self, *, items: int, k: int, seeds: tuple[int, ...]) -> "Recipe":
+    def changed(self, *, items: int, k: int, seeds: tuple[int, ...]) -> Self:
         """With other items, k and seeds; 0 and () for the preset's.
 
         Raises:
@@ -97,15 +79,43 @@ class Recipe:
         for name, value in (("items", items), ("k", k)):
             if value < 0:
                 raise ValueError(f"{name} must be at least 1, or 0 for the preset's, not {value}")
-        seeds = seeds or self.seeds
-        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-            raise ValueError(f"seeds must be at least 0, and each another, not {list(seeds)}")
         counts = tuple(sorted({*self.counts, k})) if k else self.counts
-        return replace(self, items=items or self.items, counts=counts, k=k or self.k, seeds=seeds)
+        return replace(self, items=items or self.items, counts=counts, k=k or self.k, seeds=seeds or self.seeds)
 
 
-_SMALL_IMAGES: Final = Recipe(
-    title="five small nets, minutes on a core",
+@dataclass(frozen=True, kw_only=True)
+class ImageRecipe(SaliencyRecipe):
+    """On images.
+
+    Attributes:
+        patch: side of the patch planted in images, in pixels.
+    """
+
+    patch: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class PuzzleRecipe(SaliencyRecipe):
+    """On puzzles, with recurrent nets, whose training may end before the last step; see `RecurrentNets`.
+
+    Attributes:
+        width: channels of a net.
+        difficulty: of the puzzles, the same in training and test.
+        iterations: the most in training and those of the answers.
+        training_puzzles: distinct ones.
+    """
+
+    width: int = 16
+    difficulty: int
+    iterations: int
+    training_puzzles: int
+
+
+# Five small nets, minutes on a core.
+_SMALL_IMAGES: Final = ImageRecipe(
+    preset="small",
+    data="mnist",
+    model=SMALL_CNN,
     items=4000,
     tried=80,
     kept=50,
@@ -115,18 +125,37 @@ _SMALL_IMAGES: Final = Recipe(
     seeds=(0, 1, 2, 3, 4),
     steps=300,
 )
-_SMALL_PUZZLES: Final = replace(_SMALL_IMAGES, items=600, tried=50, kept=20, mapped=50, training_puzzles=4000)
-_SMALL: Final[Mapping[str, Recipe]] = MappingProxyType(
+_SMALL_PUZZLES: Final = PuzzleRecipe(
+    preset="small",
+    data="mazes",
+    model=TRAINED,
+    items=600,
+    tried=50,
+    kept=20,
+    counts=_SMALL_IMAGES.counts,
+    k=_SMALL_IMAGES.k,
+    mapped=50,
+    seeds=_SMALL_IMAGES.seeds,
+    steps=1500,
+    batch_size=32,
+    difficulty=9,
+    iterations=12,
+    training_puzzles=4000,
+)
+_SMALL: Final[Mapping[str, ImageRecipe | PuzzleRecipe]] = MappingProxyType(
     {
         "mnist": _SMALL_IMAGES,
-        "cifar10": replace(_SMALL_IMAGES, items=2000, steps=600),
-        "folder": replace(_SMALL_IMAGES, items=1000, chunk=8, patch=24),
-        "mazes": replace(_SMALL_PUZZLES, difficulty=9, iterations=12, steps=1500, batch_size=32),
-        "prefix_sums": replace(_SMALL_PUZZLES, difficulty=24, iterations=12, steps=1500),
+        "cifar10": replace(_SMALL_IMAGES, data="cifar10", items=2000, steps=600),
+        "folder": replace(_SMALL_IMAGES, data="folder", items=1000, chunk=8, patch=24),
+        "mazes": _SMALL_PUZZLES,
+        "prefix_sums": replace(_SMALL_PUZZLES, data="prefix_sums", difficulty=24, batch_size=64),
     }
 )
-_PAPER: Final = Recipe(
-    title="as published, on ImageNet's validation set: days on a GPU",
+# As published, on ImageNet's validation set: days on a GPU.
+_PAPER: Final = ImageRecipe(
+    preset="paper",
+    data="folder",
+    model=TORCHVISION[0],
     items=50_000,
     tried=1000,
     kept=200,
@@ -136,38 +165,40 @@ _PAPER: Final = Recipe(
     chunk=4,
     patch=64,
 )
-
-
 # Smaller puzzles, which a net learns sooner.
-_SMOKE_DIFFICULTIES: Final = {9: 7, 24: 12}
+_SMOKE_DIFFICULTIES: Final = {"mazes": 7, "prefix_sums": 12}
 
 
-def _smoke(recipe: Recipe) -> Recipe:
-    return replace(
+def _smoke(recipe: ImageRecipe | PuzzleRecipe) -> ImageRecipe | PuzzleRecipe:
+    """A minute, to see that all works."""
+    items, steps = max(recipe.items // 5, 150), recipe.steps // 2
+    recipe = replace(
         recipe,
-        title="a minute, to see that all works",
-        items=max(recipe.items // 5, 150),
+        preset="smoke",
+        items=items,
         tried=10,
         kept=10,
         counts=(5, 10),
         mapped=8,
         seeds=(0,),
-        steps=recipe.steps // 2,
-        difficulty=_SMOKE_DIFFICULTIES.get(recipe.difficulty, recipe.difficulty),
-        training_puzzles=max(recipe.training_puzzles // 4, 1),
+        steps=steps,
     )
+    if isinstance(recipe, ImageRecipe):
+        return recipe
+    puzzles = recipe.training_puzzles // 4
+    return replace(recipe, difficulty=_SMOKE_DIFFICULTIES[recipe.data], training_puzzles=puzzles)
 
 
 PRESETS: Final = ("smoke", "small", "paper")
 
 
-def get_recipe(preset: str, data: str, model: str) -> Recipe:
+def get_recipe(preset: str, data: str, model: str) -> ImageRecipe | PuzzleRecipe:
     """The preset for data and model.
 
     Raises:
         ValueError: an unknown name, or names that do not go together; the message lists what does.
     """
-    for name, value, known in (("preset", preset, PRESETS), ("data", data, (*IMAGES, *TASKS))):
+    for name, value, known in (("preset", preset, PRESETS), ("data", data, (*IMAGES, *PUZZLES))):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
     models = models_of(data)
@@ -177,20 +208,21 @@ def get_recipe(preset: str, data: str, model: str) -> Recipe:
         pairs = "with a model of torchvision (" + ", ".join(TORCHVISION) + ") on --data folder, and they with no other"
         raise ValueError(f"preset paper goes {pairs}; not {preset} with {model}")
     if preset == "paper":
-        return _PAPER
+        return replace(_PAPER, model=model)
     recipe = _SMALL[data] if preset == "small" else _smoke(_SMALL[data])
-    return recipe if model != SHIPPED else _of_shipped(recipe, data)
+    return _of_shipped(recipe) if model == SHIPPED and isinstance(recipe, PuzzleRecipe) else recipe
 
 
 def models_of(data: str) -> tuple[str, ...]:
     """The models that data can be answered by, the default first."""
-    if data in TASKS:
+    if data in PUZZLES:
         return TRAINED, SHIPPED
     return (SMALL_CNN, *TORCHVISION) if data == "folder" else (SMALL_CNN,)
 
 
-def _of_shipped(recipe: Recipe, data: str) -> Recipe:
+def _of_shipped(recipe: PuzzleRecipe) -> PuzzleRecipe:
     """The nets that come with the package are wrong where puzzles are large for so few iterations."""
-    if data == "mazes":
+    recipe = replace(recipe, model=SHIPPED)
+    if recipe.data == "mazes":
         return replace(recipe, difficulty=19, iterations=10, items=min(recipe.items, 200), chunk=8)
     return replace(recipe, difficulty=64, iterations=16)

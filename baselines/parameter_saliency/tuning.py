@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.puzzles import Puzzles, solved
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.baselines.parameter_saliency.choosing import CHOICES, Case, Choice, choose_filters, filters_rng
-from easy_to_hard.baselines.parameter_saliency.neighbours import look, nearest
-from easy_to_hard.baselines.parameter_saliency.profiles import Subject, right_answers
-from easy_to_hard.baselines.parameter_saliency.records import Record, differences, without_gaps
+from easy_to_hard.baselines.kit.statistics import Figure
+from easy_to_hard.baselines.parameter_saliency.mistakes import CHOICES, Choice, Mistakes
+from easy_to_hard.baselines.parameter_saliency.neighbors import look, nearest
+from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet
 from easy_to_hard.scores.reference import Condition
 
 ALL: Final = "all weights"
@@ -47,40 +47,40 @@ class Tuned:
     kept: float = math.nan
 
 
-def gradients_of(subject: Subject, item: Puzzles) -> dict[str, Tensor]:
+def gradients_of(net: ProfiledNet, item: Puzzles) -> dict[str, Tensor]:
     """The gradient of one item's loss by all weights, by name."""
-    one = item.to(subject.device)
-    found: dict[str, Tensor] = grad(subject.loss)(subject.weights, one.inputs[0], one.targets[0], one.mask[0])
+    one = item.to(net.device)
+    found: dict[str, Tensor] = grad(net.loss)(net.weights, one.inputs[0], one.targets[0], one.mask[0])
     return found
 
 
-def only(subject: Subject, gradients: Mapping[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:
+def only(net: ProfiledNet, gradients: Mapping[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:
     """The gradients of the chosen filters (F,) bool, zero for the other filters, and none of other weights."""
     return {
         name: gradients[name] * of_layer.view(-1, *[1] * (gradients[name].ndim - 1))
-        for name, of_layer in subject.filters.of_layers(chosen).items()
+        for name, of_layer in net.filters.of_layers(chosen).items()
     }
 
 
-def stepped(subject: Subject, gradients: Mapping[str, Tensor], rate: float) -> dict[str, Tensor]:
+def stepped(net: ProfiledNet, gradients: Mapping[str, Tensor], rate: float) -> dict[str, Tensor]:
     """The weights after one step of plain gradient descent."""
-    return {name: subject.weights[name] - rate * gradient for name, gradient in gradients.items()}
+    return {name: net.weights[name] - rate * gradient for name, gradient in gradients.items()}
 
 
-def smallest_rate(subject: Subject, item: Puzzles, gradients: Mapping[str, Tensor], rates: Sequence[float]) -> float:
+def smallest_rate(net: ProfiledNet, item: Puzzles, gradients: Mapping[str, Tensor], rates: Sequence[float]) -> float:
     """The first of the rates whose step makes the item right; NaN where none does."""
     for rate in rates:
-        logits = subject.logits(item.inputs, stepped(subject, gradients, rate))
-        if bool(right_answers(logits, item)[0]):
+        logits = net.logits(item.inputs, stepped(net, gradients, rate))
+        if bool(solved(logits, item)[0]):
             return rate
     return math.nan
 
 
-def tune(case: Case, k: int, *, neighbours: int, rates: Sequence[float] = RATES) -> list[Record]:
+def tune(mistakes: Mistakes, k: int, *, neighbours: int, rates: Sequence[float] = RATES) -> list[Figure]:
     """A step on each of the wrong items, with k salient, random or least salient filters, and with all weights.
 
     Args:
-        case: on what.
+        mistakes: on what.
         k: filters that the step is for.
         neighbours: of each kind that are looked at.
         rates: from low to high.
@@ -93,72 +93,68 @@ def tune(case: Case, k: int, *, neighbours: int, rates: Sequence[float] = RATES)
         ValueError: a k that is not from 1 to the number of filters.
     """
     groups = {
-        GROUPS[0]: nearest(case.profiles, neighbours),
-        GROUPS[1]: nearest(look(case.wrong.inputs), neighbours),
-        GROUPS[2]: random_others(case, neighbours),
+        GROUPS[0]: nearest(mistakes.profiles, neighbours),
+        GROUPS[1]: nearest(look(mistakes.wrong.inputs), neighbours),
+        GROUPS[2]: random_others(mistakes, neighbours),
     }
     choices: tuple[Choice | str, ...] = (*CHOICES, ALL)
     found: dict[str, list[Tuned]] = {choice: [] for choice in choices}
-    for item in range(case.tried):
-        gradients = gradients_of(case.subject, case.wrong[item : item + 1])
+    for item in range(mistakes.tried):
+        gradients = gradients_of(mistakes.net, mistakes.wrong[item : item + 1])
         for choice in CHOICES:
-            chosen = choose_filters(case.profiles[item], k, choice, rng=filters_rng(case, item, "tune"))
-            found[choice].append(_try(case, item, only(case.subject, gradients, chosen), groups, rates))
-        found[ALL].append(_try(case, item, gradients, groups, rates))
-    return _records(found, k)
+            chosen = mistakes.choose_filters(item, k, choice, "tune")
+            found[choice].append(_try(mistakes, item, only(mistakes.net, gradients, chosen), groups, rates))
+        found[ALL].append(_try(mistakes, item, gradients, groups, rates))
+    return _figures(found, k)
 
 
-def random_others(case: Case, count: int) -> Tensor:
+def random_others(mistakes: Mistakes, count: int) -> Tensor:
     """Wrong items other than each, at random: (tried, min(count, N - 1)) int64."""
     rows = []
-    for item in range(case.tried):
-        order = torch.randperm(len(case.wrong) - 1, generator=generator_of("others", case.seed, item))[:count]
+    for item in range(mistakes.tried):
+        order = torch.randperm(len(mistakes.wrong) - 1, generator=generator_of("others", mistakes.seed, item))[:count]
         rows.append(order + (order >= item))
-    return torch.stack(rows).to(case.profiles.device)
+    return torch.stack(rows).to(mistakes.profiles.device)
 
 
 def _try(
-    case: Case, item: int, gradients: Mapping[str, Tensor], groups: Mapping[str, Tensor], rates: Sequence[float]
+    mistakes: Mistakes, item: int, gradients: Mapping[str, Tensor], groups: Mapping[str, Tensor], rates: Sequence[float]
 ) -> Tuned:
-    rate = smallest_rate(case.subject, case.wrong[item : item + 1], gradients, rates)
+    rate = smallest_rate(mistakes.net, mistakes.wrong[item : item + 1], gradients, rates)
     if math.isnan(rate):
         return Tuned(groups=dict.fromkeys(groups, math.nan))
-    weights = stepped(case.subject, gradients, rate)
+    weights = stepped(mistakes.net, gradients, rate)
     rows = torch.cat([near[item] for near in groups.values()])
-    others = case.wrong[rows]
-    logits = case.subject.logits(torch.cat([others.inputs, case.right.inputs]), weights)
-    right = right_answers(logits[: len(rows)], others).float()
+    others = mistakes.wrong[rows]
+    logits = mistakes.net.logits(torch.cat([others.inputs, mistakes.right.inputs]), weights)
+    right = solved(logits[: len(rows)], others).float()
     shares = torch.stack(
         [part.mean() for part in torch.split(right, [near.shape[1] for near in groups.values()])]
     ).tolist()
-    kept = right_answers(logits[len(rows) :], case.right).float().mean()
+    kept = solved(logits[len(rows) :], mistakes.right).float().mean()
     return Tuned(rate=rate, groups=dict(zip(groups, shares, strict=True)), kept=float(kept))
 
 
-def _records(found: Mapping[str, Sequence[Tuned]], k: int) -> list[Record]:
-    records, gapped = [], {}
+def _figures(found: Mapping[str, Sequence[Tuned]], k: int) -> list[Figure]:
+    figures, of_others = [], {}
     for choice, tuned in found.items():
         condition: Condition = {"filters": choice} | ({} if choice == ALL else {"k": k})
         corrected = [float(not math.isnan(one.rate)) for one in tuned]
-        records.append(Record(name=ITEM, condition=condition, values=corrected))
+        figures.append(Figure.of_items(ITEM, corrected, condition=condition))
         for group in GROUPS:
             values = [one.groups[group] for one in tuned]
-            gapped[choice, group] = Record(name=OTHERS, condition={**condition, "items": group}, values=values)
-        gapped[choice, SPOILT] = Record(name=SPOILT, condition=condition, values=[one.kept for one in tuned])
-        rates = [math.log10(one.rate) for one in tuned if not math.isnan(one.rate)]
-        records.append(
-            Record(name="decimal logarithm of the smallest rate", unit="", condition=condition, values=rates)
-        )
+            of_others[choice, group] = Figure.of_items(OTHERS, values, condition={**condition, "items": group})
+        of_others[choice, SPOILT] = Figure.of_items(SPOILT, [one.kept for one in tuned], condition=condition)
+        rates = [math.log10(one.rate) for one in tuned]
+        figures.append(Figure.of_items("decimal logarithm of the smallest rate", rates, unit="", condition=condition))
     near = GROUPS[0]
     shown: Condition = {"filters": "salient", "k": k}
     compared = [
-        differences(
-            gapped["salient", near], gapped["salient", group], condition={**shown, "items": near, "less": group}
-        )
+        of_others["salient", near].less(of_others["salient", group], {**shown, "items": near, "less": group})
         for group in GROUPS[1:]
     ]
     for choice in ("random", "least", ALL):
         for what in (near, SPOILT):
             condition = {**shown, "items": near if what == near else "right items", "against": choice}
-            compared.append(differences(gapped["salient", what], gapped[choice, what], condition=condition))
-    return records + [without_gaps(record) for record in (*gapped.values(), *compared)]
+            compared.append(of_others["salient", what].less(of_others[choice, what], condition))
+    return [*figures, *of_others.values(), *compared]

@@ -5,14 +5,16 @@ The gradients of the copies add up to that of the weights they share.
 """
 
 from collections.abc import Mapping
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import Final, Literal, Protocol, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from easy_to_hard.baselines.kit.puzzles import Puzzles, item_losses
-from easy_to_hard.baselines.parameter_saliency.profiles import Subject, filter_means
+from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet, filter_means
+
+BY_CALL: Final = "share of an item's saliency by call of the net"
 
 _Stage: TypeAlias = Literal["start", "iterate", "read"]
 
@@ -74,23 +76,23 @@ def as_stages(net: nn.Module) -> nn.Module:
     return _Stages(net)
 
 
-def profiles_by_call(subject: Subject, items: Puzzles, iterations: int) -> Tensor:
+def profiles_by_call(net: ProfiledNet, items: Puzzles, iterations: int) -> Tensor:
     """Saliency of each filter at each call of the net, for each item.
 
     Args:
-        subject: of a recurrent net.
+        net: of a recurrent net.
         items: N of them.
-        iterations: T, as the subject answers after.
+        iterations: T, as the net answers after.
 
     Returns:
         (N, T + 2, F) float32, at least 0: of the start, each iteration and the reading; 0 where a filter is not used.
     """
-    stages, convolutions = as_stages(subject.net), subject.convolutions()
+    stages, convolutions = as_stages(net.module), net.convolutions()
     copies = {name: weights.expand(iterations + 2, *weights.shape) for name, weights in convolutions.items()}
 
     def of_one(inputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         item = Puzzles(inputs=inputs[None], targets=targets[None], mask=mask[None])
         gradients = grad(lambda values: copies_loss(stages, values, iterations, item))(copies)
-        return vmap(lambda of_call: filter_means(of_call, subject.filters))(gradients)
+        return vmap(lambda of_call: filter_means(of_call, net.filters))(gradients)
 
-    return torch.cat([vmap(of_one)(part.inputs, part.targets, part.mask) for part in subject.chunks(items)])
+    return torch.cat([vmap(of_one)(part.inputs, part.targets, part.mask) for part in net.chunks(items)])

@@ -1,10 +1,17 @@
-"""Changed images: frequencies taken out, the middle or the border hidden, rolled."""
+"""Changed images and mazes: frequencies taken out, the middle or the border hidden, positions of a maze walled up."""
 
 from collections.abc import Callable
 from typing import Final
 
 import torch
 from torch import Tensor
+
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.seeds import generator_of
+from easy_to_hard.baselines.vit_visualization.maze_features import places_of
+
+# Shares of the highest frequency along a side, up to which a filter keeps frequencies or from which on.
+CUTOFFS: Final = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
 
 _BATCH: Final = 500
 
@@ -32,16 +39,16 @@ def high_pass(images: Tensor, radius: float) -> Tensor:
     return _spectrum(images, radius, below=False).clamp(0, 1)
 
 
-def centre_box(side: int) -> slice:
+def center_box(side: int) -> slice:
     """Rows, and columns, of the middle box: half of the image's area."""
     box = round(side * 0.5**0.5)
     first = (side - box) // 2
     return slice(first, first + box)
 
 
-def only_centre(images: Tensor) -> Tensor:
+def only_center(images: Tensor) -> Tensor:
     """Images with all but the middle box set to 0."""
-    box = centre_box(images.shape[-1])
+    box = center_box(images.shape[-1])
     hidden = torch.zeros_like(images)
     hidden[..., box, box] = images[..., box, box]
     return hidden
@@ -49,7 +56,7 @@ def only_centre(images: Tensor) -> Tensor:
 
 def only_border(images: Tensor) -> Tensor:
     """Images with the middle box set to 0."""
-    return images - only_centre(images)
+    return images - only_center(images)
 
 
 def count_right(
@@ -68,3 +75,31 @@ def count_right(
     """
     pairs = zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True)
     return sum(int((answer(change(some)).argmax(dim=1) == right).sum()) for some, right in pairs)
+
+
+def hide(inputs: Tensor, positions: Tensor) -> Tensor:
+    """Mazes (N, 3, H, W) with some of their positions (N, h, w) bool turned into wall."""
+    pixels = positions.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    framed = torch.nn.functional.pad(pixels, (1, 1, 1, 1))
+    return inputs.masked_fill(framed[:, None], 0.0)
+
+
+def hidden_positions(items: Puzzles, seed: int) -> dict[str, Tensor]:
+    """What is hidden -> positions (N, h, w) bool; start and goal never are.
+
+    Args:
+        items: mazes.
+        seed: of what is drawn.
+    """
+    places, corners = places_of(items), items.inputs[..., 1:-1:2, 1:-1:2]
+    ends = places.free & ~(corners.amin(dim=1) > 0)
+    path, others = places.masks["path"] & ~ends, places.free & ~places.masks["path"] & ~ends
+    noise = torch.rand(path.shape, generator=generator_of("hidden", seed)).to(path.device)
+    one = noise.masked_fill(~path, -1.0).flatten(1)
+    single = torch.zeros_like(one, dtype=torch.bool).scatter_(1, one.argmax(dim=1, keepdim=True), True)
+    return {
+        "half of the dead ends": others & (noise < 0.5),
+        "all dead ends": others,
+        "one position of the path": single.view_as(path) & path,
+        "the path": path,
+    }

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Statement, judge
-from easy_to_hard.scores.reference import Claim, Measurement, look_up
+from easy_to_hard.baselines.kit.evaluation import IMAGES
+from easy_to_hard.scores.reference import Claim, Measurement, ReferenceResult, look_up
 
 SOURCE: Final = "arXiv 2212.06727"
 _NATURAL: Final = 84.20
@@ -25,11 +26,16 @@ KEPT: Final = "share of the accuracy above chance kept"
 LOCAL: Final = "variance within images, last layer less the least before"
 SCORE: Final = "AUROC of the best feature"
 KEPT_SOLVED: Final = "share of the solve rate kept, ViT less recurrent net"
-_KEPT_MORE: Final = "share kept, ViT less conv net"
-_PATH: Final = "AUROC of the path, last layer less first"
-_SOLVES: Final = "solve rate"
+KEPT_MORE: Final = "share kept, ViT less conv net"
+PATH: Final = "AUROC of the path, last layer less first"
+SOLVES: Final = "solve rate"
 
 _FREQUENCIES: Final = "Taking out high frequencies hurts a convolutional net more than a ViT."
+
+
+def claims(result: ReferenceResult) -> tuple[Claim, ...]:
+    """The paper's claims, judged by the figures of a result on images or on mazes."""
+    return (decide_image_claims if result.data in IMAGES else decide_maze_claims)(result.measurements)
 
 
 def decide_image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
@@ -62,10 +68,10 @@ def decide_maze_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]
 
     They are not tested where the net does not solve half of the mazes of the size that it is looked at with.
     """
-    rate = next((one for one in measurements if one.name == _SOLVES), None)
-    able = Criterion(name=_SOLVES, condition=rate.condition if rate else {}, direction="at least", bound=CAN_SOLVE)
+    rate = next((one for one in measurements if one.name == SOLVES), None)
+    able = Criterion(name=SOLVES, condition=rate.condition if rate else {}, direction="at least", bound=CAN_SOLVE)
     path = Criterion(
-        name=_PATH,
+        name=PATH,
         condition={"net": "trained"},
         direction="greater",
         bound=0.0,
@@ -135,7 +141,7 @@ def _against_conv_net(needs: tuple[Criterion, ...]) -> list[Statement]:
             source=f"{SOURCE}, {place}",
             criteria=(
                 Criterion(
-                    name=_KEPT_MORE,
+                    name=KEPT_MORE,
                     condition={"kept": kind},
                     direction="greater",
                     bound=0.0,

@@ -1,27 +1,47 @@
-"""Sheets of neurons: the image made for each, and beside it the items it answers most to."""
+"""Sheets of neurons: the image made for each, and beside it the items it answers most to; and curves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from torch import Tensor
+from easy_to_hard.baselines.kit.evaluation import save_picture
+from easy_to_hard.baselines.vit_visualization.features import NeuronImages
+from easy_to_hard.plotting import new_figure
+from easy_to_hard.scores.reference import Measurement
 
-from easy_to_hard.plotting import new_figure, save_figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+SHEET: Final = "neurons.png"
 
 _DASHED: Final = ("(untrained)", "high-pass")
 _INCH: Final = 0.62
 _DPI: Final = 100
-_COLOURS: Final = 256
+_COLORS: Final = 256
 
 
-def save_sheet(columns: Mapping[int, Tensor], path: Path, *, layer_name: str, maps: Mapping[int, Tensor]) -> Path:
+def save_sheet(shown: NeuronImages, folder: Path, *, layer_name: str) -> None:
+    """Save the sheet of some neurons, where matplotlib is installed, with a palette: noise is hard to compress.
+
+    Args:
+        shown: the neurons.
+        folder: in which it is `SHEET`.
+        layer_name: "block" or "iteration".
+    """
+    path = folder / SHEET
+    save_picture(lambda: plot_sheet(*shown.columns(), layer_name=layer_name), path, dpi=_DPI)
+    if path.is_file():
+        reduce_colors(path)
+
+
+def plot_sheet(columns: "Mapping[int, Tensor]", maps: "Mapping[int, Tensor]", *, layer_name: str) -> "Figure":
     """Draw a block of rows for each layer, a neuron a row.
 
     Args:
         columns: layer -> (neurons, 1 + k, C, H, W) float in [0, 1] on the CPU: the image made, then the k best items.
-        path: a picture: .png, .svg or .pdf.
-        layer_name: "block" or "iteration", which are counted from 1.
         maps: layer -> (neurons, h, w): the neuron's map on its best item, drawn last.
+        layer_name: "block" or "iteration", which are counted from 1.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -29,7 +49,7 @@ def save_sheet(columns: Mapping[int, Tensor], path: Path, *, layer_name: str, ma
     layers, count = list(columns), max(len(part) for part in columns.values())
     items = next(iter(columns.values())).shape[1]
     wide = items + 1
-    across = _split(len(layers))
+    across = 1 if len(layers) == 1 else 2 if len(layers) <= 4 else 3
     down = -(-len(layers) // across)
     figure = new_figure(_INCH * (wide + 0.35) * across, (_INCH * count + 0.32) * down)
     parts = figure.subfigures(down, across, squeeze=False).flatten()
@@ -49,54 +69,51 @@ def save_sheet(columns: Mapping[int, Tensor], path: Path, *, layer_name: str, ma
                     interpolation="nearest",
                 )
             line[-1].imshow(local.numpy(), cmap="magma", interpolation="nearest")
-    return _with_fewer_colours(save_figure(figure, path, dpi=_DPI))
+    return figure
 
 
-def _split(layers: int) -> int:
-    """Blocks side by side."""
-    return 1 if layers == 1 else 2 if layers <= 4 else 3
-
-
-def _with_fewer_colours(path: Path) -> Path:
-    """The same picture with a palette: noise in full colour is hard to compress."""
-    if path.suffix.lower() != ".png":
-        return path
+def reduce_colors(path: Path) -> None:
+    """Rewrite a picture with a palette."""
     # It is there where matplotlib is.
     from PIL import Image
 
     with Image.open(path) as picture:
-        reduced = picture.convert("RGB").quantize(_COLOURS)
+        reduced = picture.convert("RGB").quantize(_COLORS)
     reduced.save(path, optimize=True)
-    return path
 
 
 def save_curves(
-    curves: Mapping[str, Sequence[tuple[float, float, float | None, float | None]]],
-    path: Path,
-    *,
-    across: str,
-    up: str,
-    title: str,
-) -> Path:
-    """Draw curves with their intervals.
+    points: Iterable[tuple[str, float, Measurement]], path: Path, *, across: str, up: str, title: str
+) -> None:
+    """Save curves with their intervals, where matplotlib is installed and there are any.
 
     Args:
-        curves: label -> points (x, value, low, high); no interval where the ends are None. Those of untrained nets and
-            of high-pass filters are dashed.
+        points: label of the curve, place on the x axis, and what was measured there. Curves of untrained nets and of
+            high-pass filters are dashed.
         path: a picture: .png, .svg or .pdf.
         across, up: what the axes say.
         title: over all.
-
-    Raises:
-        ImportError: matplotlib is not installed.
     """
+    curves: dict[str, list[tuple[float, Measurement]]] = {}
+    for label, place, measured in points:
+        curves.setdefault(label, []).append((place, measured))
+    if curves:
+        save_picture(lambda: _plot_curves(curves, across=across, up=up, title=title), path, dpi=_DPI)
+
+
+def _plot_curves(
+    curves: Mapping[str, list[tuple[float, Measurement]]], *, across: str, up: str, title: str
+) -> "Figure":
     figure = new_figure(7.2, 3.8)
     axes = figure.subplots()
     for label, points in curves.items():
-        places, values, lows, highs = zip(*points, strict=True)
-        dashed = label.endswith(_DASHED)
-        (line,) = axes.plot(places, values, marker="o", markersize=3.5, linestyle="--" if dashed else "-", label=label)
-        if None not in lows:
+        places = [place for place, _ in points]
+        style = "--" if label.endswith(_DASHED) else "-"
+        values = [one.value for _, one in points]
+        (line,) = axes.plot(places, values, marker="o", markersize=3.5, linestyle=style, label=label)
+        ends = [(one.low, one.high) for _, one in points if one.low is not None and one.high is not None]
+        if len(ends) == len(points):
+            lows, highs = zip(*ends, strict=True)
             axes.fill_between(places, lows, highs, color=line.get_color(), alpha=0.12, linewidth=0)
     axes.set_xlabel(across)
     axes.set_ylabel(up)
@@ -104,4 +121,4 @@ def save_curves(
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    return save_figure(figure, path, dpi=_DPI)
+    return figure

@@ -1,6 +1,6 @@
 """Trained vision transformers of torchvision, timm and open_clip, whose weights come by those packages' own download.
 
-Each neuron is an output of the activation function in a block's MLP, read by a hook.
+A neuron is an output of the activation function in a block's MLP, read by a hook.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ _CLIP: Final = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.
 _CLIP_WEIGHTS: Final = "openai"
 
 
-class HookedSubject(nn.Module):
+class HookedNet(nn.Module):
     """A net that is not ours, with a hook on each block's activation function.
 
     Args:
@@ -92,20 +92,20 @@ class TorchvisionTokens:
     """torchvision's ViT taken apart; see `TokenNet`.
 
     Args:
-        subject: with a `torchvision.models.VisionTransformer`.
+        hooked: with a `torchvision.models.VisionTransformer`.
 
     Attributes:
         depth: number of blocks.
     """
 
-    def __init__(self, subject: HookedSubject) -> None:
-        self._subject = subject
-        self._net: Any = subject.net
-        self.depth = subject.depth
+    def __init__(self, hooked: HookedNet) -> None:
+        self._hooked = hooked
+        self._net: Any = hooked.net
+        self.depth = hooked.depth
 
     def embed(self, images: Tensor) -> Tensor:
         """Tokens before the first block."""
-        patches = self._net._process_input(self._subject.fit(images))
+        patches = self._net._process_input(self._hooked.fit(images))
         tokens = torch.cat([self._net.class_token.expand(len(images), -1, -1), patches], dim=1)
         placed: Tensor = tokens + self._net.encoder.pos_embedding
         return placed
@@ -155,14 +155,14 @@ def activations_of(net: nn.Module) -> dict[str, nn.Module]:
     return {name: module for name, module in net.named_modules() if name.endswith(kinds)}
 
 
-def _from_torchvision(name: str) -> HookedSubject:
+def _from_torchvision(name: str) -> HookedNet:
     models = import_torchvision().models
     weights = models.get_model_weights(name).DEFAULT
     net = models.get_model(name, weights=weights)
-    return HookedSubject(net, activations_of(net), side=224)
+    return HookedNet(net, activations_of(net), side=224)
 
 
-def _from_timm(name: str) -> HookedSubject:
+def _from_timm(name: str) -> HookedNet:
     try:
         import timm  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
@@ -172,10 +172,10 @@ def _from_timm(name: str) -> HookedSubject:
     net = timm.create_model(name, pretrained=True)
     settings = timm.data.resolve_model_data_config(net)
     statistics = settings["mean"], settings["std"]
-    return HookedSubject(net, activations_of(net), side=settings["input_size"][-1], statistics=statistics)
+    return HookedNet(net, activations_of(net), side=settings["input_size"][-1], statistics=statistics)
 
 
-def _from_clip(name: str) -> HookedSubject:
+def _from_clip(name: str) -> HookedNet:
     try:
         import open_clip  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
@@ -184,12 +184,10 @@ def _from_clip(name: str) -> HookedSubject:
         raise ValueError(f"unknown model {name!r}: open_clip.list_models() lists those of open_clip")
     net = open_clip.create_model(name, pretrained=_CLIP_WEIGHTS).visual
     side = net.image_size[0] if isinstance(net.image_size, tuple) else net.image_size
-    return HookedSubject(net, activations_of(net), side=side, statistics=_CLIP)
+    return HookedNet(net, activations_of(net), side=side, statistics=_CLIP)
 
 
-_PACKAGES: Final[Mapping[str, Callable[[str], HookedSubject]]] = MappingProxyType(
-    {"timm": _from_timm, "clip": _from_clip}
-)
+_PACKAGES: Final[Mapping[str, Callable[[str], HookedNet]]] = MappingProxyType({"timm": _from_timm, "clip": _from_clip})
 
 
 def is_known(name: str) -> bool:
@@ -198,7 +196,7 @@ def is_known(name: str) -> bool:
     return name in TORCHVISION or (package in _PACKAGES and bool(colon) and bool(rest))
 
 
-def load_pretrained(name: str, device: torch.device) -> HookedSubject:
+def load_pretrained(name: str, device: torch.device) -> HookedNet:
     """A trained model with its weights, which are downloaded where they are not at hand.
 
     Args:
@@ -214,10 +212,10 @@ def load_pretrained(name: str, device: torch.device) -> HookedSubject:
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(TORCHVISION)}, timm:NAME, clip:NAME")
     package, _, rest = name.partition(":")
     try:
-        subject = _PACKAGES[package](rest) if rest else _from_torchvision(name)
+        net = _PACKAGES[package](rest) if rest else _from_torchvision(name)
     except (ImportError, ValueError):
         raise
     except Exception as error:
         # Each package fails in ways of its own when it cannot reach its weights.
         raise OSError(f"the weights of {name} cannot be had: {reason_of(error)}") from error
-    return subject.to(device).eval().requires_grad_(False)
+    return net.to(device).eval().requires_grad_(False)

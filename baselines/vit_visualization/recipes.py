@@ -1,70 +1,150 @@
-"""Everything that decides a run but for data, model, seeds and device, and the named ones."""
+"""Everything that decides a run but for its device, and the presets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, TypeVar
 
+import torch
+
+from easy_to_hard.baselines.kit.evaluation import IMAGES, ReferenceRecipe
+from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.training import LoopConfig
-from easy_to_hard.baselines.vit_visualization.maximising import Ascent
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.baselines.vit_visualization.activation_maximization import (
+    Ascent,
+    FeatureNet,
+    Neurons,
+    check_neurons,
+    spread_layers,
+)
+from easy_to_hard.baselines.vit_visualization.pretrained import TORCHVISION, is_known
+from easy_to_hard.generators.integers import check_field
 
-# Shares of the highest frequency along a side, up to which a filter keeps frequencies or from which on.
-CUTOFFS: Final = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
+TINY_VIT: Final = "tiny_vit"
+RECURRENT: Final = "recurrent"
+MAZES: Final = "mazes"
+VARIANTS: Final = ("relative", "looped", "learned")
+
+_Recipe = TypeVar("_Recipe", bound="VitRecipe")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A run.
+class VitRecipe(ReferenceRecipe):
+    """What runs on images and on mazes go by.
 
     Attributes:
-        title: what it is, in a line.
+        model: "tiny_vit", which is trained here, or another net.
         depth, width: of the tiny ViT.
-        conv_width: of the convolutional net it is compared with.
         batch_size: images a step of training; a fourth as many mazes.
         loop: how nets are trained; its seed is replaced by the run's.
-        test_images: on which nets are tested; 0 for all.
         neurons: looked at in each layer, drawn at random, where none are given.
+        neurons_given: of each layer, from 0; empty for none.
         layers: looked at, evenly spread, where none are given; 0 for all.
-        ascent: how images are made; its roll is for a side of 224 pixels, smaller images are rolled by less.
+        layers_given: from 0; empty for none.
+        ascent: how images are made.
+
+    Raises:
+        ValueError: a name or number that is not allowed, or more than one seed of a net that is not trained here.
+    """
+
+    model: str = TINY_VIT
+    depth: int
+    width: int
+    batch_size: int
+    loop: LoopConfig
+    neurons: int
+    neurons_given: tuple[int, ...] = ()
+    layers: int = 6
+    layers_given: tuple[int, ...] = ()
+    ascent: Ascent
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("depth", "width", "batch_size", "neurons"):
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        for name, given in (("layers", self.layers_given), ("neurons", self.neurons_given)):
+            if len(set(given)) < len(given) or min(given, default=0) < 0:
+                raise ValueError(f"{name} must all be different and each at least 0, not {list(given)}")
+        if self.model != TINY_VIT and len(self.seeds) > 1:
+            raise ValueError(f"seeds must be one for a net that is not trained here, not {list(self.seeds)}")
+
+    def settings(self) -> dict[str, Any]:
+        """Whatever decides the figures; the loop's seed does not."""
+        settings = super().settings()
+        settings["loop"].pop("seed")
+        return settings
+
+    def choose(self, net: FeatureNet) -> Neurons:
+        """The neurons of a net that are looked at, drawn in the same way for all seeds.
+
+        Raises:
+            ValueError: a layer or neuron that the net does not have.
+        """
+        layers = tuple(sorted(self.layers_given)) or spread_layers(net.depth, self.layers)
+        check_neurons(net, layers, self.neurons_given)
+        of_layer = {}
+        for layer in layers:
+            order = torch.randperm(net.neurons(layer), generator=generator_of("neurons", layer)).tolist()
+            of_layer[layer] = self.neurons_given or tuple(sorted(order[: self.neurons]))
+        return Neurons(layers=layers, of_layer=of_layer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRecipe(VitRecipe):
+    """On images; the roll of `ascent` is for a side of 224 pixels, smaller images are rolled by less.
+
+    Attributes:
+        conv_width: of the convolutional net that the tiny ViT is compared with.
+        test_images: on which nets are tested; 0 for all.
+    """
+
+    conv_width: int
+    test_images: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_field(self, "conv_width", self.conv_width >= 1, "at least 1")
+        check_field(self, "test_images", self.test_images >= 0, "at least 0")
+        known = self.model == TINY_VIT or is_known(self.model)
+        others = ", ".join((TINY_VIT, *TORCHVISION, "timm:NAME", "clip:NAME"))
+        check_field(self, "model", known, f"one of {others} on images")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MazeRecipe(VitRecipe):
+    """On mazes.
+
+    Attributes:
         maze_size: of training.
         harder_sizes: at which nets that can are tested as well.
         train_mazes, test_mazes: how many.
         iterations: of the recurrent net.
-        variants: of the tiny ViT on mazes: "relative" or "learned" positions, or "looped", relative ones and shared
-            blocks; the first is the one whose features are scored.
-        seeds: of the runs, where none are given.
+        variants: of the tiny ViT: "relative" or "learned" positions, or "looped", relative ones and shared blocks; the
+            first is the one whose features are scored.
     """
 
-    title: str
-    depth: int
-    width: int
-    conv_width: int
-    batch_size: int
-    loop: LoopConfig
-    test_images: int
-    neurons: int
-    layers: int = 6
-    ascent: Ascent = field(default_factory=Ascent)
     maze_size: int = 9
     harder_sizes: tuple[int, ...] = (11, 13)
     train_mazes: int = 5000
     test_mazes: int = 200
     iterations: int = 30
-    variants: tuple[str, ...] = ("relative",)
-    seeds: tuple[int, ...] = (0,)
+    variants: tuple[str, ...] = VARIANTS
 
     def __post_init__(self) -> None:
-        check_integer_fields(self)
-        for name in ("depth", "width", "conv_width", "batch_size", "neurons", "test_mazes", "train_mazes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        super().__post_init__()
+        for name in ("test_mazes", "train_mazes", "iterations"):
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
+        known = bool(self.variants) and set(self.variants) <= set(VARIANTS)
+        check_field(self, "variants", known, f"some of {', '.join(VARIANTS)}")
+        check_field(self, "model", self.model in (TINY_VIT, RECURRENT), f"one of {TINY_VIT}, {RECURRENT} on mazes")
 
 
 _LOOP: Final = LoopConfig(steps=600, learning_rate=2e-3, decay="linear", gradient_clip=1.0, ema_decay=0.0, ema_from=0)
 
-_SMALL: Final = Recipe(
-    title="small nets, minutes a seed on a core",
+# Small nets, minutes a seed on a core.
+_SMALL_IMAGES: Final = ImageRecipe(
+    preset="small",
+    data="mnist",
     depth=6,
     width=64,
     conv_width=24,
@@ -73,57 +153,96 @@ _SMALL: Final = Recipe(
     test_images=1000,
     neurons=8,
     ascent=Ascent(steps=200),
-    variants=("relative", "looped", "learned"),
+    seeds=(0, 1, 2),
+)
+# Of mazes: whole positions of roll, the symmetries of a square, no colors, pixels drawn to 0 and 1.
+_SMALL_MAZES: Final = MazeRecipe(
+    preset="small",
+    data=MAZES,
+    depth=6,
+    width=64,
+    batch_size=64,
+    loop=_LOOP,
+    neurons=8,
+    ascent=Ascent(
+        steps=200,
+        colour=False,
+        noise=0.0,
+        roll=4,
+        roll_step=2,
+        dihedral=True,
+        binary=0.5,
+        smoothness=0.1,
+    ),
     seeds=(0, 1, 2),
 )
 
-_SMOKE: Final = replace(
-    _SMALL,
-    title="a minute, to see that all works",
-    depth=4,
-    width=32,
-    conv_width=8,
-    batch_size=32,
-    loop=replace(_LOOP, steps=150),
-    test_images=200,
-    neurons=3,
-    ascent=Ascent(steps=40),
-    harder_sizes=(11,),
-    train_mazes=500,
-    test_mazes=40,
-    iterations=20,
-    variants=("relative",),
-    seeds=(0,),
-)
 
-_PAPER: Final = replace(
-    _SMALL,
-    title="images made as published (arXiv 2212.06727): 400 steps, 8 copies; hours on a GPU",
-    depth=12,
-    width=192,
-    conv_width=64,
-    batch_size=256,
-    loop=replace(_LOOP, steps=50_000, learning_rate=5e-4),
-    test_images=0,
-    neurons=24,
-    ascent=Ascent(steps=400),
-    train_mazes=50_000,
-    test_mazes=1000,
-)
+def _smoke(recipe: _Recipe) -> _Recipe:
+    """A minute, to see that all works."""
+    return replace(
+        recipe,
+        preset="smoke",
+        depth=4,
+        width=32,
+        batch_size=32,
+        loop=replace(_LOOP, steps=150),
+        neurons=3,
+        ascent=replace(recipe.ascent, steps=40),
+        seeds=(0,),
+    )
 
-PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType({"smoke": _SMOKE, "small": _SMALL, "paper": _PAPER})
+
+def _paper(recipe: _Recipe) -> _Recipe:
+    """Images made as published: 400 steps, 8 copies; hours on a GPU."""
+    return replace(
+        recipe,
+        preset="paper",
+        depth=12,
+        width=192,
+        batch_size=256,
+        loop=replace(_LOOP, steps=50_000, learning_rate=5e-4),
+        neurons=24,
+        ascent=replace(recipe.ascent, steps=400),
+    )
+
+
+IMAGE_PRESETS: Final[Mapping[str, ImageRecipe]] = MappingProxyType(
+    {
+        "smoke": replace(_smoke(_SMALL_IMAGES), conv_width=8, test_images=200),
+        "small": _SMALL_IMAGES,
+        "paper": replace(_paper(_SMALL_IMAGES), conv_width=64, test_images=0),
+    }
+)
+MAZE_PRESETS: Final[Mapping[str, MazeRecipe]] = MappingProxyType(
+    {
+        "smoke": replace(
+            _smoke(_SMALL_MAZES),
+            harder_sizes=(11,),
+            train_mazes=500,
+            test_mazes=40,
+            iterations=20,
+            variants=("relative",),
+        ),
+        "small": _SMALL_MAZES,
+        "paper": replace(_paper(_SMALL_MAZES), train_mazes=50_000, test_mazes=1000),
+    }
+)
 
 # Patches and sides of the images.
 PATCHES: Final[Mapping[str, int]] = MappingProxyType({"mnist": 4, "cifar10": 4, "folder": 8})
 SIDES: Final[Mapping[str, int]] = MappingProxyType({"mnist": 28, "cifar10": 32, "folder": 64})
 
 
-def get_preset(name: str) -> Recipe:
-    """The preset of that name.
+def get_recipe(preset: str, data: str, model: str = TINY_VIT) -> ImageRecipe | MazeRecipe:
+    """The preset for data and model; a net that is not trained here has one seed.
 
     Raises:
-        ValueError: unknown name; the message lists the known ones.
+        ValueError: an unknown name; the message lists the known ones.
     """
-    if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
+    if data not in (*IMAGES, MAZES):
+        raise ValueError(f"data must be one of {', '.join((*IMAGES, MAZES))}, not {data!r}")
+    if preset not in IMAGE_PRESETS:
+        raise ValueError(f"unknown preset {preset!r}: choose one of {', '.join(IMAGE_PRESETS)}")
+    recipe: ImageRecipe | MazeRecipe = MAZE_PRESETS[preset] if data == MAZES else IMAGE_PRESETS[preset]
+    return replace(recipe, data=data, model=model, seeds=recipe.seeds if model == TINY_VIT else recipe.seeds[:1])

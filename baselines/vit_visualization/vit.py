@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.kit.seeds import seed_of
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.baselines.kit.seeds import seeded
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 Positions = Literal["learned", "relative"]
 
@@ -56,14 +56,12 @@ class VitConfig:
     def __post_init__(self) -> None:
         check_integer_fields(self)
         for name in ("side", "channels", "patch", "classes", "depth", "width", "heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
         if self.side % self.patch:
             raise ValueError(f"patch must divide the side {self.side}, not be {self.patch}")
         if self.width % self.heads:
             raise ValueError(f"heads must divide the width {self.width}, not be {self.heads}")
-        if self.positions not in get_args(Positions):
-            raise ValueError(f"positions must be one of {', '.join(get_args(Positions))}, not {self.positions!r}")
+        check_field(self, "positions", self.positions in get_args(Positions), "one of learned, relative")
 
     @property
     def grid(self) -> int:
@@ -72,8 +70,7 @@ class VitConfig:
 
     def build(self, seed: int) -> "TinyVit":
         """A net whose weights are a function of the seed alone; the global random state is left as it was."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed_of("tiny vit", seed))
+        with seeded("tiny vit", seed):
             return TinyVit(self)
 
 
@@ -251,3 +248,8 @@ def as_maps(tokens: Tensor) -> Tensor:
     """(B, side * side, n) -> (B, n, side, side)."""
     side = round(tokens.shape[1] ** 0.5)
     return tokens.transpose(1, 2).reshape(len(tokens), tokens.shape[2], side, side)
+
+
+def freeze(net: nn.Module, device: torch.device) -> nn.Module:
+    """The net on the device, in eval mode, without gradients of its weights."""
+    return net.to(device).eval().requires_grad_(False)

@@ -1,27 +1,28 @@
 """`easy-to-hard reference parameter-saliency`."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
-from easy_to_hard.commands.nets import Device, Quiet
-from easy_to_hard.commands.reference.method import begin, finish
+from easy_to_hard.commands.reference.method import MethodCommand
 
 if TYPE_CHECKING:
-    from easy_to_hard.baselines.parameter_saliency.recipes import Recipe
-    from easy_to_hard.baselines.parameter_saliency.running import Nets
+    from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParameterSaliency:
+class ParameterSaliency(MethodCommand):
     """Parameter-space saliency (arXiv 2108.01335): find the filters to blame for wrong answers.
 
     It turns off and tunes the most salient filters of each wrong item, against random and least salient ones, and asks
     whether items near in saliency are wrong in the same way and which inputs make the filters salient. A run that was
     stopped goes on when the same command is given again.
     """
+
+    METHOD = "parameter_saliency"
 
     preset: Annotated[str, arg(help="smoke (a minute), small (minutes) or paper (ImageNet, days on a GPU)")] = "smoke"
     data: Annotated[str, arg(help="images: mnist, cifar10 or folder; tasks: mazes or prefix_sums")] = "mnist"
@@ -46,47 +47,15 @@ class ParameterSaliency:
     out: Annotated[
         Path | None, arg(help="the folder of the run; by default runs/parameter-saliency-DATA-MODEL-PRESET")
     ] = None
-    device: Device = "cpu"
-    threads: Annotated[int, arg(help="of a CPU; the small nets gain nothing by more than one")] = 1
-    quiet: Quiet = False
 
-    def run(self) -> int:
-        """Train where need be, measure, write the result, say what came out."""
+    def recipe(self) -> "ReferenceRecipe":
+        """The preset with the flags that were given."""
         from easy_to_hard.baselines.parameter_saliency.recipes import TORCHVISION, get_recipe, models_of
-        from easy_to_hard.baselines.parameter_saliency.running import run_saliency
 
         model = self.model or (TORCHVISION[0] if self.preset == "paper" else models_of(self.data)[0])
         recipe = get_recipe(self.preset, self.data, model).changed(items=self.items, k=self.k, seeds=self.seeds)
-        with begin(self.out, "parameter-saliency", self.data, model, self.preset, threads=self.threads) as out:
-            result = run_saliency(
-                self._nets(recipe, model),
-                recipe,
-                out,
-                preset=self.preset,
-                data=self.data,
-                model=model,
-                device=self.device,
-                progress=not self.quiet,
-            )
-            return finish(result, out)
+        return replace(recipe, data_root=self.data_root)
 
-    def _nets(self, recipe: "Recipe", model: str) -> "Nets":
-        from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers, shipped_solver
-        from easy_to_hard.baselines.kit.precision import get_device
-        from easy_to_hard.baselines.parameter_saliency.examined import PuzzleNets, load_image_nets
-        from easy_to_hard.baselines.parameter_saliency.pretrained import load_torchvision_nets
-        from easy_to_hard.baselines.parameter_saliency.recipes import SHIPPED, TASKS, TORCHVISION
-
-        device = get_device(self.device)
-        if model in TORCHVISION:
-            return load_torchvision_nets(recipe, model, self.data_root, device)
-        if self.data not in TASKS:
-            return load_image_nets(recipe, self.data, self.data_root, device)
-        patch = 2 if self.data == "mazes" else 1
-        return PuzzleNets(
-            recipe=recipe,
-            task=self.data,
-            solvers=RecurrentSolvers(task=self.data, width=recipe.width, patch=patch, max_iterations=recipe.iterations),
-            shipped=shipped_solver(self.data, self.device) if model == SHIPPED else None,
-            device=device,
-        )
+    def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:
+        """Data, model and preset."""
+        return recipe.data, recipe.settings()["model"], recipe.preset

@@ -15,6 +15,7 @@ from easy_to_hard.baselines.kit.puzzles import (
     position_accuracy,
     predictions,
     solved,
+    walking_distances,
 )
 
 
@@ -109,3 +110,18 @@ def test_weights_and_losses_go_by_their_seeds(solvers: RecurrentSolvers) -> None
     assert losses == again
     # The feed-forward net always runs all of its blocks.
     assert (len(losses) == 1) == solvers.feed_forward
+
+
+def test_any_number_of_classes() -> None:
+    targets = torch.tensor([[2], [0]])
+    items = Puzzles(inputs=torch.zeros(2, 1, 1), targets=targets, mask=torch.ones_like(targets, dtype=torch.bool))
+    logits = torch.tensor([[[0.0], [1.0], [2.0]], [[0.0], [1.0], [0.5]]])
+    assert predictions(logits, items).tolist() == [[2], [1]]
+    assert solved(logits, items).tolist() == [True, False]
+
+
+def test_distances_go_around_walls() -> None:
+    drawn = ("S..", "##.", ".#.")
+    free = torch.tensor([[[place != "#" for place in line] for line in drawn]])
+    start = torch.tensor([[[place == "S" for place in line] for line in drawn]])
+    assert walking_distances(start, free)[0].tolist() == [[0, 1, 2], [-1, -1, 3], [-1, -1, 4]]

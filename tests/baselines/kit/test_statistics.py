@@ -1,5 +1,6 @@
 """Intervals of what seeds gave: by hand, within what the quantity can be, and in the files that are shipped."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,34 @@ def test_summarise_over_seeds_and_of_one() -> None:
         ("x", 2),
         ("y", 1),
     ]
+
+
+def test_figures_of_items() -> None:
+    gap = float("nan")
+    first, second = Figure.of_items("x", [1.0, gap, 0.5], condition={"k": 1}), Figure.of_items("x", [gap, 1.0, 1.0])
+    assert (first.value, first.num_items, first.unit, first.condition) == (0.75, 2, SHARE, {"k": 1})
+    less = first.less(second, {"k": 2})
+    assert (less.name, less.value, less.num_items, less.unit) == ("x, difference", -0.5, 1, SHARE_DIFFERENCE)
+    # What no item has a value for is left out, and gaps have no part in an interval.
+    nothing = Figure.of_items("y", [gap])
+    assert (nothing.value, nothing.num_items) == (0.0, 0)
+    (found,) = summarise([[first, nothing]])
+    assert (found.value, found.num_items) == (0.75, 2)
+    assert found.low is not None
+    with pytest.raises(ValueError, match="x and z must both have a value for each item"):
+        first.less(Figure.of_count("z", 1, 2), {})
+
+
+def test_figures_are_the_same_from_their_rows() -> None:
+    items = Figure.of_items("x", [1.0, float("nan"), 1 / 3], unit="", condition={"k": 1, "of": "a"})
+    share = Figure.of_count("y", 1, 3, {"net": "b"})
+    plain = Figure(name="z", value=0.1, num_items=7)
+    figures = [items, share, plain]
+    again = [Figure.from_row(row) for row in json.loads(json.dumps([one.to_row() for one in figures]))]
+    assert summarise([again]) == summarise([figures])
+    assert again[1:] == [share, plain]
+    assert again[0].sample is not None
+    assert again[0].sample.tolist() == [1.0, 1 / 3]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
-from easy_to_hard.baselines.kit.training import CHECKPOINT, Loop, LoopConfig, count_parameters
+from easy_to_hard.baselines.kit.training import CHECKPOINT, Loop, LoopConfig, count_parameters, train_part
 
 CONFIG = LoopConfig(steps=12, learning_rate=0.05, decay="linear", ema_decay=0.5, ema_every=2, ema_from=4)
 
@@ -57,6 +58,37 @@ def test_stopped_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     assert done.run(tmp_path / "run", progress=False).seconds == resumed.seconds
     assert torch.equal(weights(done.average), weights(whole.average))
     assert (tmp_path / "run" / CHECKPOINT).stat().st_mtime_ns == before
+
+
+def test_training_ends_where_it_is_told_to(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def stop(net: nn.Module, step: int) -> bool:
+        assert net.training
+        asked.append(step)
+        return step == 5
+
+    ended = build()
+    assert ended.run(tmp_path, stop=stop, progress=False).step == 5
+    assert asked == [0, 1, 2, 3, 4, 5]
+    assert not ended.net.training
+    # From its checkpoint it is asked again, and a run that is not told to stop goes on to the end.
+    again = build()
+    assert again.run(tmp_path, stop=stop, progress=False).step == 5
+    assert torch.equal(weights(again.net), weights(ended.net))
+    whole, on = build(), build()
+    whole.run(None, progress=False)
+    assert on.run(tmp_path, progress=False).step == 12
+    assert torch.equal(weights(on.net), weights(whole.net))
+
+
+def test_a_part_counts_what_it_was_trained_before(tmp_path: Path) -> None:
+    report = train_part(build(), RunFolder(tmp_path, {}), "net", progress=False)
+    again = RunFolder(tmp_path, {})
+    before = again.seconds
+    assert train_part(build(), again, "net", progress=False).seconds == report.seconds
+    # What loading takes is taken off the credit, and was time of the run too.
+    assert again.seconds - before >= report.seconds
 
 
 _KILLED = """

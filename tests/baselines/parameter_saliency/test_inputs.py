@@ -4,17 +4,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.puzzles import Puzzles, solved
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.parameter_saliency.error_types import (
     FIRST,
     WRONG,
     class_errors,
     maze_errors,
-    path_distances,
     string_errors,
 )
-from easy_to_hard.baselines.parameter_saliency.examined import SmallCnn, as_items, classes_of
 from easy_to_hard.baselines.parameter_saliency.input_saliency import (
     boosted_profile,
     by_chance,
@@ -22,22 +20,20 @@ from easy_to_hard.baselines.parameter_saliency.input_saliency import (
     pointed,
     saliency_maps,
 )
-from easy_to_hard.baselines.parameter_saliency.planting import plant_patches
-from easy_to_hard.baselines.parameter_saliency.profiles import RunningMoments, Standard, Subject, right_answers
+from easy_to_hard.baselines.parameter_saliency.on_images import as_items, build_small_net, class_logits, plant_patches
+from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet, Standard
 
 DOUBLE = torch.float64
 
 
 @pytest.fixture(scope="module")
-def classifier() -> tuple[Subject, Puzzles, Standard]:
+def classifier() -> tuple[ProfiledNet, Puzzles, Standard]:
     rng = torch.Generator().manual_seed(3)
-    net = SmallCnn(3, 4, seed=0).double()
+    net = build_small_net(3, 4, 0).double()
     images = torch.randn(6, 3, 8, 8, generator=rng, dtype=DOUBLE)
     items = as_items(images, torch.tensor([0, 1, 2, 3, 0, 1]))
-    subject = Subject(net, classes_of, chunk=4)
-    moments = RunningMoments(len(subject.filters))
-    moments.update(subject.profiles(items))
-    return subject, items, moments.finish()
+    net = ProfiledNet(net, class_logits, chunk=4)
+    return net, items, Standard.of(net.profiles(items))
 
 
 def test_boosting_takes_filters_above_their_mean() -> None:
@@ -49,32 +45,32 @@ def test_boosting_takes_filters_above_their_mean() -> None:
     assert others == {(3.0, -1.0, 200.0, 0.5, -4.0), (3.0, -1.0, 2.0, 50.0, -4.0)}
 
 
-def test_the_gradient_of_the_match_is_that_of_finite_differences(classifier: tuple[Subject, Puzzles, Standard]) -> None:
-    subject, items, standard = classifier
+def test_the_gradient_of_the_match_is_that_of_finite_differences(
+    classifier: tuple[ProfiledNet, Puzzles, Standard],
+) -> None:
+    net, items, standard = classifier
     inputs, targets, mask = items.inputs[0], items.targets[0], items.mask[0]
-    profile = standard.apply(subject.profiles(items[:1]))[0]
+    profile = standard.apply(net.profiles(items[:1]))[0]
     boosted = boosted_profile(profile, 10, "salient", rng=generator_of("x"))
     leaf = inputs.clone().requires_grad_()
-    (exact,) = torch.autograd.grad(match(subject, standard, leaf, targets, mask, boosted), leaf)
-    maps = saliency_maps(
-        subject, standard, items, standard.apply(subject.profiles(items)), "salient filters", k=10, seed=0
-    )
+    (exact,) = torch.autograd.grad(match(net, standard, leaf, targets, mask, boosted), leaf)
+    maps = saliency_maps(net, standard, items, standard.apply(net.profiles(items)), "salient filters", k=10, seed=0)
     assert torch.allclose(maps[0], exact.abs().amax(0))
     step = 1e-6
     for place in exact.abs().flatten().topk(5).indices.tolist():
         moved = torch.zeros(inputs.numel(), dtype=DOUBLE)
         moved[place] = step
         above, below = (
-            match(subject, standard, inputs + sign * moved.view_as(inputs), targets, mask, boosted) for sign in (1, -1)
+            match(net, standard, inputs + sign * moved.view_as(inputs), targets, mask, boosted) for sign in (1, -1)
         )
         assert float((above - below) / (2 * step)) == pytest.approx(float(exact.flatten()[place]), rel=1e-4)
 
 
-def test_a_strong_negative_gradient_is_seen(classifier: tuple[Subject, Puzzles, Standard]) -> None:
-    subject, items, standard = classifier
-    maps = saliency_maps(subject, standard, items, items.inputs, "gradient of the loss", k=1, seed=0)
+def test_a_strong_negative_gradient_is_seen(classifier: tuple[ProfiledNet, Puzzles, Standard]) -> None:
+    net, items, standard = classifier
+    maps = saliency_maps(net, standard, items, items.inputs, "gradient of the loss", k=1, seed=0)
     leaf = items.inputs[5].clone().requires_grad_()
-    loss = subject.loss(subject.convolutions(), leaf, items.targets[5], items.mask[5])
+    loss = net.loss(net.convolutions(), leaf, items.targets[5], items.mask[5])
     (gradient,) = torch.autograd.grad(loss, leaf)
     assert torch.allclose(maps[5], gradient.abs().amax(0))
     assert not torch.allclose(maps[5], gradient.amax(0).abs())
@@ -110,22 +106,22 @@ class _Brightness(nn.Module):
 
 
 def test_planted_patches_are_all_that_is_wrong() -> None:
-    subject = Subject(_Brightness(), classes_of)
+    net = ProfiledNet(_Brightness(), class_logits)
     grey = torch.arange(6.0).view(6, 1, 1, 1) / 100
     right = as_items(grey.expand(6, 1, 10, 10), torch.zeros(6, dtype=torch.int64))
     donors = torch.zeros(2, 1, 10, 10)
     donors[0, 0, 5, 5] = 1
-    planted, places = plant_patches(subject, right, donors, side=4, tries=60, count=40, seed=0)
+    planted, places = plant_patches(net, right, donors, side=4, tries=60, count=40, seed=0)
     assert len(planted) == 6
     assert places.flatten(1).sum(1).tolist() == [16] * 6
-    assert not bool(right_answers(subject.logits(planted.inputs), planted).any())
+    assert not bool(solved(net.logits(planted.inputs), planted).any())
     left = [image[~place].unique().tolist() for image, place in zip(planted.inputs[:, 0], places, strict=True)]
     # An item is there once, and its own but for the patch.
     assert all(len(values) == 1 for values in left)
     assert len({values[0] for values in left}) == 6
     # The bright pixel comes from another place than it goes to.
     assert any(place.nonzero()[0].tolist() != [5, 5] for place in planted.inputs[:, 0] == 1)
-    nothing, _ = plant_patches(subject, right, donors[1:], side=4, tries=3, count=5, seed=0)
+    nothing, _ = plant_patches(net, right, donors[1:], side=4, tries=3, count=5, seed=0)
     assert len(nothing) == 0
 
 
@@ -181,15 +177,6 @@ def test_what_is_wrong_with_a_path() -> None:
     open_places = [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (2, 1), (2, 5), (3, 1), (3, 3), (3, 4), (3, 5)]
     assert [tuple(place) for place in around[0].nonzero().tolist()] == open_places
     assert not bool(around[3].any())
-
-
-def test_distances_go_along_the_path() -> None:
-    items, _ = maze([TRUE])
-    start = torch.zeros(1, 7, 7, dtype=torch.bool)
-    start[0, 1, 1] = True
-    distances = path_distances(start, items.targets > 0)
-    assert [int(distances[0, row, column]) for row, column in sorted(TRUE)] == list(range(9))
-    assert int(distances[0, 2, 1]) == -1
 
 
 def test_where_a_string_is_first_wrong() -> None:

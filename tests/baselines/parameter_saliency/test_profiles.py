@@ -1,4 +1,4 @@
-"""Profiles: one worked out by hand, the running moments, and the copies of a recurrent net's weights."""
+"""Profiles: one worked out by hand, their standard deviations, and the copies of a recurrent net's weights."""
 
 import math
 
@@ -10,7 +10,7 @@ from torch.func import grad
 from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
 from easy_to_hard.baselines.kit.image_data import import_torchvision
 from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles
-from easy_to_hard.baselines.parameter_saliency.profiles import Filters, RunningMoments, Subject
+from easy_to_hard.baselines.parameter_saliency.profiles import Filters, ProfiledNet, Standard
 from easy_to_hard.baselines.parameter_saliency.unrolled import as_stages, copies_loss, profiles_by_call
 
 ITERATIONS = 3
@@ -37,14 +37,14 @@ def test_two_filters_by_hand() -> None:
     # Logits 0.5 * 2 - 0.25 * 2 = 0.5 and 4; the gradients of a filter are (p - target) * (2, -2), whose mean is 0.
     items = strings([[0]], [[[2.0], [-2.0]]])
     wrong = 1 / (1 + math.exp(0.5 - 4))
-    found = Subject(two_filters(), apply).profiles(items)
+    found = ProfiledNet(two_filters(), apply).profiles(items)
     assert found[0].tolist() == pytest.approx([2 * wrong, 2 * wrong], rel=1e-6)
 
 
 def test_each_item_counts_its_own_positions() -> None:
     inputs = [[[2.0, 1.0, 7.0], [-2.0, 0.5, 3.0]]]
-    whole = Subject(two_filters(), apply).profiles(strings([[0, 1]], [[channel[:2] for channel in inputs[0]]]))
-    masked = Subject(two_filters(), apply).profiles(strings([[0, 1, 0]], inputs, [[True, True, False]]))
+    whole = ProfiledNet(two_filters(), apply).profiles(strings([[0, 1]], [[channel[:2] for channel in inputs[0]]]))
+    masked = ProfiledNet(two_filters(), apply).profiles(strings([[0, 1, 0]], inputs, [[True, True, False]]))
     assert torch.allclose(whole, masked)
 
 
@@ -70,15 +70,10 @@ def test_resnet50_has_as_many_filters_as_published() -> None:
     assert len(Filters.of(net)) == 26_560
 
 
-@pytest.mark.parametrize("cut", [1, 3, 7, 20])
-def test_running_moments_are_those_of_two_passes(cut: int) -> None:
+def test_standard_deviations() -> None:
     profiles = torch.rand(20, 5, generator=torch.Generator().manual_seed(1)) + 100
     profiles[:, 2] = 100.25
-    moments = RunningMoments(5)
-    for part in torch.split(profiles, cut):
-        moments.update(part)
-    standard = moments.finish()
-    exact = profiles.double()
+    standard, exact = Standard.of(profiles), profiles.double()
     assert torch.allclose(standard.mean, exact.mean(0), rtol=1e-12)
     spread = exact.std(0)
     spread[2] = 1
@@ -89,51 +84,49 @@ def test_running_moments_are_those_of_two_passes(cut: int) -> None:
 
 
 def test_one_item_has_no_spread() -> None:
-    moments = RunningMoments(2)
-    moments.update(torch.ones(1, 2))
     with pytest.raises(ValueError, match="at least 2 items are needed for a standard deviation, not 1"):
-        moments.finish()
+        Standard.of(torch.ones(1, 2))
 
 
 @pytest.fixture(scope="module", params=["mazes", "prefix_sums"])
-def recurrent(request: pytest.FixtureRequest) -> tuple[Subject, Puzzles]:
+def recurrent(request: pytest.FixtureRequest) -> tuple[ProfiledNet, Puzzles]:
     solvers = RecurrentSolvers(task=request.param, width=4, patch=2 if request.param == "mazes" else 1)
     net = solvers.build(0).double()
     items = make_puzzles(request.param, 5 if request.param == "mazes" else 10, 5)
-    return Subject(net, lambda one, x: solvers.logits(one, x, ITERATIONS), chunk=2), Puzzles(
+    return ProfiledNet(net, lambda one, x: solvers.logits(one, x, ITERATIONS), chunk=2), Puzzles(
         inputs=items.inputs.double(), targets=items.targets, mask=items.mask
     )
 
 
-def test_batched_profiles_are_those_of_single_items(recurrent: tuple[Subject, Puzzles]) -> None:
-    subject, items = recurrent
-    found = subject.profiles(items)
-    weights = subject.convolutions()
+def test_batched_profiles_are_those_of_single_items(recurrent: tuple[ProfiledNet, Puzzles]) -> None:
+    net, items = recurrent
+    found = net.profiles(items)
+    weights = net.convolutions()
     leaves = {name: value.clone().requires_grad_() for name, value in weights.items()}
-    loss = subject.loss(leaves, items.inputs[3], items.targets[3], items.mask[3])
+    loss = net.loss(leaves, items.inputs[3], items.targets[3], items.mask[3])
     gradients = torch.autograd.grad(loss, list(leaves.values()))
     expected = torch.cat([gradient.abs().flatten(1).mean(1) for gradient in gradients])
-    assert found.shape == (5, len(subject.filters))
+    assert found.shape == (5, len(net.filters))
     assert torch.allclose(found[3], expected)
 
 
-def test_copies_add_up_to_the_tied_gradient(recurrent: tuple[Subject, Puzzles]) -> None:
-    subject, items = recurrent
-    copies = {name: value.expand(ITERATIONS + 2, *value.shape) for name, value in subject.convolutions().items()}
-    stages = as_stages(subject.net)
+def test_copies_add_up_to_the_tied_gradient(recurrent: tuple[ProfiledNet, Puzzles]) -> None:
+    net, items = recurrent
+    copies = {name: value.expand(ITERATIONS + 2, *value.shape) for name, value in net.convolutions().items()}
+    stages = as_stages(net.module)
     apart = grad(lambda values: copies_loss(stages, values, ITERATIONS, items[:1]))(copies)
-    tied = grad(subject.loss)(subject.convolutions(), items.inputs[0], items.targets[0], items.mask[0])
+    tied = grad(net.loss)(net.convolutions(), items.inputs[0], items.targets[0], items.mask[0])
     for name, gradient in tied.items():
         assert torch.allclose(apart[name].sum(0), gradient, atol=1e-12), name
-    profiles = profiles_by_call(subject, items, ITERATIONS)
+    profiles = profiles_by_call(net, items, ITERATIONS)
     in_blocks = torch.repeat_interleave(
-        torch.tensor([name.startswith(("blocks", "recall")) for name in subject.filters.names]),
-        torch.tensor(subject.filters.counts),
+        torch.tensor([name.startswith(("blocks", "recall")) for name in net.filters.names]),
+        torch.tensor(net.filters.counts),
     )
     # A filter of the iteration is used in iterations alone, and the sum of absolute values is no less than the tied.
     assert bool((profiles[:, [0, -1]][..., in_blocks] == 0).all())
     assert bool((profiles[:, 1:-1][..., ~in_blocks] == 0).all())
-    assert bool((profiles.sum(1) >= subject.profiles(items) - 1e-12).all())
+    assert bool((profiles.sum(1) >= net.profiles(items) - 1e-12).all())
     assert bool((profiles[:, 1:-1][..., in_blocks].sum(2) > 0).all())
 
 

@@ -1,7 +1,7 @@
 """Whole runs on tiny data: they end with a result, go on where they were stopped, and refuse another run's folder."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.error import URLError
@@ -10,18 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
 from easy_to_hard.baselines.kit.image_data import ImageSet, import_torchvision
+from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.run_folder import RunFolder
+from easy_to_hard.baselines.parameter_saliency import run as run_method
 from easy_to_hard.baselines.parameter_saliency.claims import decide_claims
-from easy_to_hard.baselines.parameter_saliency.examined import Examined, ImageNets, PuzzleNets
-from easy_to_hard.baselines.parameter_saliency.pretrained import load_torchvision_nets
-from easy_to_hard.baselines.parameter_saliency.recipes import PRESETS, Recipe, get_recipe, models_of
-from easy_to_hard.baselines.parameter_saliency.running import run_saliency
+from easy_to_hard.baselines.parameter_saliency.evaluation import evaluate
+from easy_to_hard.baselines.parameter_saliency.on_images import SmallNets, load_torchvision_nets
+from easy_to_hard.baselines.parameter_saliency.on_puzzles import RecurrentNets
+from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet
+from easy_to_hard.baselines.parameter_saliency.recipes import PRESETS, ImageRecipe, PuzzleRecipe, get_recipe, models_of
 from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
 CPU = torch.device("cpu")
-RECIPE = Recipe(
-    title="tiny",
+RECIPE = ImageRecipe(
+    preset="tiny",
+    data="mnist",
+    model="small_cnn",
     items=60,
     tried=3,
     kept=4,
@@ -33,11 +38,26 @@ RECIPE = Recipe(
     seeds=(0, 1),
     steps=40,
     batch_size=16,
-    width=4,
-    difficulty=8,
+    patch=6,
+)
+STRINGS = PuzzleRecipe(
+    preset="tiny",
+    data="prefix_sums",
+    model="trained",
+    items=50,
+    tried=3,
+    kept=4,
+    counts=(1, 3),
+    k=3,
+    neighbours=3,
+    mapped=10,
+    boosted=3,
+    steps=150,
+    batch_size=16,
+    width=8,
+    difficulty=9,
     iterations=3,
     training_puzzles=40,
-    patch=6,
 )
 
 
@@ -52,9 +72,12 @@ def shapes(count: int, name: str) -> ImageSet:
     return ImageSet(name=name, images=torch.from_numpy(images), labels=torch.from_numpy(labels))
 
 
-def run(out: Path, recipe: Recipe = RECIPE) -> ReferenceResult:
-    nets = ImageNets(recipe=recipe, train=shapes(90, "bars"), test=shapes(60, "bars"), device=CPU)
-    return run_saliency(nets, recipe, out, preset="tiny", data="mnist", model="small_cnn", device="cpu", progress=False)
+def nets_of(recipe: ImageRecipe = RECIPE) -> SmallNets:
+    return SmallNets(recipe=recipe, train=shapes(90, "bars"), test=shapes(60, "bars"), device=CPU)
+
+
+def run(out: Path, recipe: ImageRecipe = RECIPE) -> ReferenceResult:
+    return evaluate(nets_of(recipe), out, device="cpu", progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +103,7 @@ def test_a_run_goes_on_and_gives_the_same(done: tuple[ReferenceResult, Path], tm
     copy = tmp_path / "copy"
     shutil.copytree(out, copy)
     # As it was when it was stopped in the second seed's experiments, its net trained.
-    (copy / "seed1" / "records.json").unlink()
+    (copy / "seed1" / "figures.json").unlink()
     again = run(copy)
     assert again.measurements == result.measurements
     assert again.claims == result.claims
@@ -88,38 +111,20 @@ def test_a_run_goes_on_and_gives_the_same(done: tuple[ReferenceResult, Path], tm
     assert anew.measurements == result.measurements
 
 
-def test_another_run_does_not_take_the_folder(done: tuple[ReferenceResult, Path]) -> None:
-    with pytest.raises(ValueError, match=r"holds a run that differs in tried: choose another --out"):
-        run(done[1], replace(RECIPE, tried=2))
-
-
-def test_damaged_records_are_named(done: tuple[ReferenceResult, Path], tmp_path: Path) -> None:
+def test_more_seeds_are_taken_in_and_another_run_is_not(done: tuple[ReferenceResult, Path], tmp_path: Path) -> None:
+    _, out = done
     copy = tmp_path / "copy"
-    shutil.copytree(done[1], copy)
-    (copy / "seed0" / "records.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"records.json is damaged: remove it to measure again"):
-        run(copy)
-
-
-def puzzle_nets(task: str, recipe: Recipe) -> PuzzleNets:
-    solvers = RecurrentSolvers(
-        task=task, width=recipe.width, patch=2 if task == "mazes" else 1, max_iterations=recipe.iterations
-    )
-    return PuzzleNets(recipe=recipe, task=task, solvers=solvers, shipped=None, device=CPU)
+    shutil.copytree(out, copy)
+    before = (copy / "seed0" / "figures.json").read_bytes()
+    (copy / "seed1" / "figures.json").unlink()
+    assert run(copy, replace(RECIPE, seeds=(1, 0))).seeds == (1, 0)
+    assert (copy / "seed0" / "figures.json").read_bytes() == before
+    with pytest.raises(ValueError, match=r"it is of a run that differs in tried; choose another --out"):
+        run(out, replace(RECIPE, tried=2))
 
 
 def test_a_run_on_strings(tmp_path: Path) -> None:
-    recipe = replace(RECIPE, seeds=(0,), steps=150, difficulty=9, items=50, width=8)
-    result = run_saliency(
-        puzzle_nets("prefix_sums", recipe),
-        recipe,
-        tmp_path / "strings",
-        preset="tiny",
-        data="prefix_sums",
-        model="trained",
-        device="cpu",
-        progress=False,
-    )
+    result = run_method(STRINGS, tmp_path / "strings", progress=False)
     calls = {
         str(one.condition["call"]): one.value
         for one in result.measurements
@@ -132,45 +137,41 @@ def test_a_run_on_strings(tmp_path: Path) -> None:
 
 def test_training_ends_where_enough_is_solved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(PuzzleNets, "_solve_rate", lambda *_: asked.append(0) or float(len(asked) > 1))
-    recipe = replace(RECIPE, steps=60, difficulty=10)
-    puzzle_nets("prefix_sums", recipe).examine(0, tmp_path, progress=False)
+    monkeypatch.setattr(RecurrentNets, "solve_rate", lambda *_: asked.append(0) or float(len(asked) > 1))
+    nets = RecurrentNets(recipe=replace(STRINGS, steps=60, difficulty=10), device=CPU)
+    nets.load(0, RunFolder(tmp_path, {}), progress=False)
     # Looked at before steps 0 and 25, and 25 are done.
     assert len(asked) == 2
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["done"]["step"] == 25
+    assert torch.load(tmp_path / "seed0" / "checkpoint.pt", weights_only=True)["done"]["step"] == 25
 
 
-class AlwaysRight:
+@dataclass(frozen=True, kw_only=True)
+class AlwaysRight(SmallNets):
     """Nets that are always right, for some seeds: what they say is the class."""
 
-    def __init__(self, *seeds: int) -> None:
-        self._seeds = seeds
+    of_seeds: tuple[int, ...]
 
-    def count_filters(self) -> int:
-        return 144
-
-    def examine(self, seed: int, folder: Path, *, progress: bool) -> Examined:
-        nets = ImageNets(recipe=RECIPE, train=shapes(90, "bars"), test=shapes(60, "bars"), device=CPU)
-        examined = nets.examine(seed, folder, progress=progress)
-        if seed not in self._seeds:
-            targets = examined.items.targets.clone()
-            targets[:10] = 1 - targets[:10].clamp(max=1)
-            return replace(examined, items=replace(examined.items, targets=targets))
-        answers = examined.subject.logits(examined.items.inputs).argmax(1)
-        return replace(examined, items=replace(examined.items, targets=answers))
+    def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
+        net, items = super().load(seed, folder, progress=progress)
+        if seed in self.of_seeds:
+            return net, replace(items, targets=net.logits(items.inputs).argmax(1))
+        targets = items.targets.clone()
+        targets[:10] = 1 - targets[:10].clamp(max=1)
+        return net, replace(items, targets=targets)
 
 
-def look_into(nets: AlwaysRight, recipe: Recipe, out: Path) -> ReferenceResult:
-    return run_saliency(nets, recipe, out, preset="tiny", data="mnist", model="small_cnn", device="cpu", progress=False)
+def look_into(out: Path, *always_right: int) -> ReferenceResult:
+    nets = AlwaysRight(**vars(nets_of()), of_seeds=always_right)
+    return evaluate(nets, out, device="cpu", progress=False)
 
 
 def test_nets_without_mistakes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="seed 0: the net gets 0 of 60 items wrong; 3 or more are needed"):
-        look_into(AlwaysRight(0, 1), replace(RECIPE, seeds=(0, 1)), tmp_path)
+        look_into(tmp_path, 0, 1)
 
 
 def test_a_net_without_mistakes_is_left_out_and_named(tmp_path: Path) -> None:
-    result = look_into(AlwaysRight(0), replace(RECIPE, seeds=(0, 1)), tmp_path)
+    result = look_into(tmp_path, 0)
     assert result.seeds == (1,)
     assert [reason[:22] for reason in result.settings["left_out"]] == ["seed 0: the net gets 0"]
 
@@ -225,9 +226,10 @@ def test_weights_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     from PIL import Image
 
     torchvision = import_torchvision()
-    recipe = replace(RECIPE, items=1)
+    recipe = replace(get_recipe("paper", "folder", "vgg19"), items=1, data_root=tmp_path)
+    assert isinstance(recipe, ImageRecipe)
     with pytest.raises(FileNotFoundError, match="no images in"):
-        load_torchvision_nets(recipe, "resnet50", tmp_path, CPU)
+        load_torchvision_nets(recipe, CPU)
     (tmp_path / "class0").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "class0" / "0.png")
 
@@ -236,10 +238,10 @@ def test_weights_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(torchvision.models, "get_model", offline)
     with pytest.raises(RuntimeError, match=r"the weights of vgg19 cannot be had: .*no route") as failure:
-        load_torchvision_nets(recipe, "vgg19", tmp_path, CPU)
+        load_torchvision_nets(recipe, CPU)
     assert "\n" not in str(failure.value)
     monkeypatch.setattr(torchvision.models, "get_model", lambda name, weights: SimpleNamespace(name=name, of=weights))
-    found = load_torchvision_nets(recipe, "vgg19", tmp_path, CPU)
+    found = load_torchvision_nets(recipe, CPU)
     assert "IMAGENET1K_V1" in str(found.net.of)
     with pytest.raises(ValueError, match="items must be at most 1, all images in"):
-        load_torchvision_nets(RECIPE, "vgg19", tmp_path, CPU)
+        load_torchvision_nets(replace(recipe, items=2), CPU)

@@ -1,20 +1,20 @@
-"""Features, changed images, figures and claims."""
+"""Features, changed images and claims."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.baselines.kit.statistics import Figure, over_seeds, summarise
+from easy_to_hard.baselines.kit.statistics import over_seeds
+from easy_to_hard.baselines.vit_visualization.activation_maximization import scaled, spread_layers
 from easy_to_hard.baselines.vit_visualization.changes import (
     count_right,
     high_pass,
     low_pass,
     only_border,
-    only_centre,
+    only_center,
 )
 from easy_to_hard.baselines.vit_visualization.claims import (
     KEPT,
@@ -24,11 +24,9 @@ from easy_to_hard.baselines.vit_visualization.claims import (
     decide_maze_claims,
 )
 from easy_to_hard.baselines.vit_visualization.features import best_items, local_shares, mean_activations, shift_ratio
-from easy_to_hard.baselines.vit_visualization.figures import keep, kept, plain, share
-from easy_to_hard.baselines.vit_visualization.images import kept_share
-from easy_to_hard.baselines.vit_visualization.mazes import doublings
-from easy_to_hard.baselines.vit_visualization.recipes import get_preset
-from easy_to_hard.baselines.vit_visualization.runs import scaled, spread_layers
+from easy_to_hard.baselines.vit_visualization.on_images import kept_share
+from easy_to_hard.baselines.vit_visualization.on_puzzles import doublings
+from easy_to_hard.baselines.vit_visualization.recipes import get_recipe
 from easy_to_hard.scores.reference import Measurement
 
 
@@ -90,7 +88,7 @@ def test_filters_keep_what_they_say() -> None:
 
 def test_centre_and_border_are_the_two_halves_of_an_image() -> None:
     images = torch.rand((2, 3, 32, 32), generator=generator_of("images")) + 0.1
-    centre, border = only_centre(images), only_border(images)
+    centre, border = only_center(images), only_border(images)
     assert torch.allclose(centre + border, images)
     assert float((centre > 0).float().mean()) == pytest.approx(0.5, abs=0.03)
     assert float(border[..., 16, 16].sum()) == 0
@@ -112,40 +110,6 @@ def test_share_above_chance() -> None:
     assert kept_share(80, 80, 10) == 1
     assert kept_share(45, 80, 10) == 0.5
     assert kept_share(10, 80, 10) == 0
-
-
-def test_figures_become_measurements() -> None:
-    first = [share("a", 1, 4, net="x"), plain("b", 2.0, 10), plain("c", 0.5, 3, net="y")]
-    second = [plain("b", 4.0, 10), share("a", 3, 4, net="x"), plain("c", 0.7, 3, net="y")]
-    both = summarise([first, second])
-    assert [(one.name, one.value, one.num_seeds) for one in both] == [
-        ("a", 0.5, 2),
-        ("b", 3.0, 2),
-        ("c", pytest.approx(0.6), 2),
-    ]
-    alone = summarise([first])
-    # Wilson's interval of 1 in 4, and none for a mere number.
-    assert alone[0].low == pytest.approx(0.0456, abs=1e-4)
-    assert alone[1].low is None
-    sample = torch.tensor([0.0, 1.0] * 50, dtype=torch.float64)
-    (resampled,) = summarise([[Figure(name="d", value=0.5, num_items=100, sample=sample)]])
-    assert resampled.low == pytest.approx(0.4, abs=0.03)
-    assert resampled.high == pytest.approx(0.6, abs=0.03)
-
-
-def test_kept_tensors(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "made.pt"
-    assert kept(path, {}) is None
-    keep(path, {"steps": 3}, {"0": torch.ones(2)})
-    found = kept(path, {"steps": 3})
-    assert found is not None
-    assert found["0"].tolist() == [1, 1]
-    with pytest.raises(ValueError, match="other settings; remove it to start anew"):
-        kept(path, {"steps": 4})
-    path.write_bytes(b"no")
-    with pytest.raises(ValueError, match="cannot go on from") as failure:
-        kept(path, {"steps": 3})
-    assert "\n" not in str(failure.value)
 
 
 def measured(name: str, values: list[float], **condition: str | int) -> Measurement:
@@ -194,5 +158,5 @@ def test_layers_and_rolls() -> None:
     assert spread_layers(12, 0) == tuple(range(12))
     assert doublings(30) == (0, 1, 3, 7, 15, 29)
     assert doublings(4) == (0, 1, 3)
-    assert scaled(get_preset("paper").ascent, 224).roll == 32
-    assert scaled(get_preset("paper").ascent, 28).roll == 4
+    assert scaled(get_recipe("paper", "mnist").ascent, 224).roll == 32
+    assert scaled(get_recipe("paper", "mnist").ascent, 28).roll == 4

@@ -9,24 +9,25 @@ from torch import Tensor, nn
 
 from easy_to_hard.baselines.kit.image_data import import_torchvision
 from easy_to_hard.baselines.kit.puzzles import make_puzzles, solved
+from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.baselines.kit.training import LoopConfig
+from easy_to_hard.baselines.kit.training import LoopConfig, train_classifier
+from easy_to_hard.baselines.vit_visualization.on_images import build_conv_net, to_unit_interval
+from easy_to_hard.baselines.vit_visualization.on_puzzles import at_positions, train_on_mazes
 from easy_to_hard.baselines.vit_visualization.pretrained import (
-    HookedSubject,
+    HookedNet,
     TorchvisionTokens,
     activations_of,
     load_pretrained,
     spread,
 )
-from easy_to_hard.baselines.vit_visualization.recurrent import at_positions
-from easy_to_hard.baselines.vit_visualization.token_experiments import (
+from easy_to_hard.baselines.vit_visualization.tokens import (
     early_right,
     heads_right,
     isolated_logits,
     isolation_right,
 )
-from easy_to_hard.baselines.vit_visualization.training import build_conv_net, train_on_images, train_on_mazes
-from easy_to_hard.baselines.vit_visualization.vit import TinyVit, VitConfig, as_maps, maze_config
+from easy_to_hard.baselines.vit_visualization.vit import TinyVit, VitConfig, as_maps, freeze, maze_config
 
 CPU = torch.device("cpu")
 SHAPE = VitConfig(side=8, channels=1, patch=4, classes=3, depth=3, width=8, heads=2)
@@ -153,22 +154,37 @@ def test_a_tiny_vit_learns_mazes_by_heart(tmp_path: Path) -> None:
     items = make_puzzles("mazes", 5, 2)
     config = LoopConfig(steps=400, learning_rate=3e-3, decay="linear", gradient_clip=1.0, ema_decay=0.0, ema_from=0)
     shape = maze_config(5, depth=2, width=32)
-    net = train_on_mazes(shape, items, config, batch_size=8, folder=tmp_path, device=CPU, progress=False)
+
+    def train(shape: VitConfig) -> TinyVit:
+        folder = RunFolder(tmp_path, {})
+        return train_on_mazes(shape, items, config, batch_size=8, folder=folder, name="vit", device=CPU, progress=False)
+
+    net = train(shape)
     assert bool(solved(net(items.inputs), items).all())
-    again = train_on_mazes(shape, items, config, batch_size=8, folder=tmp_path, device=CPU, progress=False)
+    again = train(shape)
     assert torch.equal(net(items.inputs), again(items.inputs))
     with pytest.raises(ValueError, match=r"differs in shape\.width"):
-        train_on_mazes(
-            maze_config(5, depth=2, width=8), items, config, batch_size=8, folder=tmp_path, device=CPU, progress=False
-        )
+        train(maze_config(5, depth=2, width=8))
 
 
-def test_nets_learn_images_by_heart() -> None:
+def test_nets_learn_images_by_heart(tmp_path: Path) -> None:
     shown = (images(8) * 255).byte()
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
     config = LoopConfig(steps=150, learning_rate=5e-3, ema_decay=0.0, ema_from=0)
-    for net in (SHAPE.build(0), build_conv_net(1, 3, 8, 0)):
-        train_on_images(net, shown, labels, config, batch_size=8, settings={}, folder=None, device=CPU, progress=False)
+    for name, net in (("vit", SHAPE.build(0)), ("conv-net", build_conv_net(1, 3, 8, 0))):
+        train_classifier(
+            net,
+            shown,
+            labels,
+            config,
+            batch_size=8,
+            as_input=to_unit_interval,
+            settings={},
+            folder=RunFolder(tmp_path, {}),
+            name=name,
+            progress=False,
+        )
+        freeze(net, CPU)
         assert torch.equal(net(shown.float() / 255).argmax(dim=1), labels)
         assert not net.training
         assert not any(weights.requires_grad for weights in net.parameters())
@@ -198,7 +214,7 @@ class OtherVit(nn.Module):
 
 def test_hooks_read_the_features_and_are_gone_after() -> None:
     net = OtherVit().requires_grad_(False)
-    subject = HookedSubject(net, activations_of(net), side=4, statistics=((0.5,) * 3, (0.25,) * 3))
+    subject = HookedNet(net, activations_of(net), side=4, statistics=((0.5,) * 3, (0.25,) * 3))
     shown = torch.rand((2, 3, 4, 4), generator=generator_of("shown"))
     first, last = subject.maps(shown, [0, 1])
     pixels = (F.avg_pool2d(shown, 2) - 0.5) / 0.25
@@ -209,7 +225,7 @@ def test_hooks_read_the_features_and_are_gone_after() -> None:
     assert not any(module._forward_hooks for module in net.modules())
     assert subject.maps(torch.rand(2, 1, 9, 9), [1])[0].shape == (2, 6, 2, 2)
     with pytest.raises(ValueError, match="no MLP was found in the blocks of Linear"):
-        HookedSubject(nn.Linear(1, 1), {}, side=4)
+        HookedNet(nn.Linear(1, 1), {}, side=4)
 
 
 def test_torchvision_s_vit_taken_apart_is_the_same_net() -> None:
@@ -218,7 +234,7 @@ def test_torchvision_s_vit_taken_apart_is_the_same_net() -> None:
         image_size=16, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=12, num_classes=3
     )
     torch.nn.init.normal_(net.heads.head.weight)
-    subject = HookedSubject(net, activations_of(net), side=16).eval().requires_grad_(False)
+    subject = HookedNet(net, activations_of(net), side=16).eval().requires_grad_(False)
     tokens, shown = TorchvisionTokens(subject), images(4, side=10)
     assert (tokens.depth, subject.neurons(1)) == (2, 12)
     assert torch.allclose(isolated_logits(tokens, shown, 0), subject(shown), atol=1e-5)
@@ -259,7 +275,7 @@ def test_missing_packages_and_weights_are_one_line(monkeypatch: pytest.MonkeyPat
         with pytest.raises(ImportError, match=f"{name} needs {package}: pip install"):
             load_pretrained(name, CPU)
 
-    def fail(name: str) -> HookedSubject:
+    def fail(name: str) -> HookedNet:
         raise RuntimeError("no route\nto host")
 
     monkeypatch.setattr(pretrained, "_from_torchvision", fail)

@@ -3,38 +3,47 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
-from easy_to_hard.baselines.vit_visualization import images as image_runs
-from easy_to_hard.baselines.vit_visualization.images import run_on_images
-from easy_to_hard.baselines.vit_visualization.mazes import forgotten, run_on_mazes
-from easy_to_hard.baselines.vit_visualization.pictures import save_sheet
-from easy_to_hard.baselines.vit_visualization.pretrained import HookedSubject
-from easy_to_hard.baselines.vit_visualization.recipes import Recipe
-from easy_to_hard.baselines.vit_visualization.runs import Run
+from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
+from easy_to_hard.baselines.vit_visualization import on_images, on_puzzles, run
+from easy_to_hard.baselines.vit_visualization.on_puzzles import forgotten
+from easy_to_hard.baselines.vit_visualization.pictures import plot_sheet, reduce_colors
+from easy_to_hard.baselines.vit_visualization.pretrained import HookedNet
+from easy_to_hard.baselines.vit_visualization.recipes import ImageRecipe, MazeRecipe
+from easy_to_hard.plotting import save_figure
 from easy_to_hard.scores.reference import ReferenceResult, find_measurement
 
 SOLVERS = RecurrentSolvers(task="mazes", width=8, max_iterations=4)
+
+
+@pytest.fixture(autouse=True)
+def _tiny_solver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of the net that comes with the package."""
+    monkeypatch.setattr(on_puzzles, "shipped_solver", lambda task, device: SOLVERS.build(0))
 
 
 def plain(result: ReferenceResult) -> str:
     return json.dumps(result.to_dict() | {"seconds": 0})
 
 
-def solver() -> nn.Module:
-    return SOLVERS.build(0)
+def measured(recipe: ReferenceRecipe, folder: Path) -> ReferenceResult:
+    return run(recipe, folder, progress=False)
 
 
-def test_run_on_images_is_whole_and_the_same_again(tiny_recipe: Recipe, mnist_root: Path, tmp_path: Path) -> None:
-    run = Run(recipe=tiny_recipe, preset="smoke", data="mnist", data_root=mnist_root)
-    result = run_on_images(run, tmp_path / "a", progress=False)
-    # Again where all is trained, and in another folder.
-    assert plain(run_on_images(run, tmp_path / "a", progress=False)) == plain(result)
-    assert plain(run_on_images(run, tmp_path / "b", progress=False)) == plain(result)
+def test_run_on_images_is_whole_and_the_same_again(image_recipe: ImageRecipe, tmp_path: Path) -> None:
+    result = measured(image_recipe, tmp_path / "a")
+    # Again where all is there, where it was stopped in the second seed after training, and in another folder.
+    assert plain(measured(image_recipe, tmp_path / "a")) == plain(result)
+    (tmp_path / "a" / "seed1" / "figures.json").unlink()
+    (tmp_path / "a" / "seed1" / "made" / "layer1.pt").unlink()
+    assert plain(measured(image_recipe, tmp_path / "a")) == plain(result)
+    assert plain(measured(image_recipe, tmp_path / "b")) == plain(result)
     assert (result.method, result.seeds, result.data) == ("vit_visualization", (0, 1), "mnist")
     assert len(result.measurements) <= 150
     natural = find_measurement(result.measurements, "accuracy", {"net": "ViT"}).value
@@ -47,16 +56,15 @@ def test_run_on_images_is_whole_and_the_same_again(tiny_recipe: Recipe, mnist_ro
     assert len(result.claims) == 7
     for name in ("neurons.png", "frequencies.png"):
         assert (tmp_path / "a" / name).read_bytes()[:4] == b"\x89PNG"
-    with pytest.raises(ValueError, match=r"differs in .*batch_size"):
-        run_on_images(replace(run, recipe=replace(tiny_recipe, batch_size=4)), tmp_path / "a", progress=False)
-    with pytest.raises(ValueError, match="other settings"):
-        run_on_images(replace(run, neurons=(1,)), tmp_path / "a", progress=False)
+    for changes in ({"batch_size": 4}, {"neurons_given": (1,)}):
+        with pytest.raises(ValueError, match=f"it is of a run that differs in .*{next(iter(changes))}"):
+            measured(replace(image_recipe, **changes), tmp_path / "a")
 
 
-def test_run_on_mazes_is_whole_and_the_same_again(tiny_recipe: Recipe, tmp_path: Path) -> None:
-    run = Run(recipe=tiny_recipe, preset="smoke", data="mazes")
-    result = run_on_mazes(run, tmp_path / "a", solver=solver, progress=False)
-    assert plain(run_on_mazes(run, tmp_path / "a", solver=solver, progress=False)) == plain(result)
+def test_run_on_mazes_is_whole_and_the_same_again(maze_recipe: MazeRecipe, tmp_path: Path) -> None:
+    result = measured(maze_recipe, tmp_path / "a")
+    (tmp_path / "a" / "seed0" / "figures.json").unlink()
+    assert plain(measured(maze_recipe, tmp_path / "a")) == plain(result)
     assert len(result.measurements) <= 150
     nets = {str(one.condition["net"]) for one in result.measurements if one.name == "solve rate"}
     assert nets == {"ViT, relative", "ViT, looped", "ViT, learned"}
@@ -70,10 +78,10 @@ def test_run_on_mazes_is_whole_and_the_same_again(tiny_recipe: Recipe, tmp_path:
         assert (tmp_path / "a" / name).read_bytes()[:4] == b"\x89PNG"
 
 
-def test_run_on_the_recurrent_net(tiny_recipe: Recipe, tmp_path: Path) -> None:
-    run = Run(recipe=tiny_recipe, preset="smoke", data="mazes", model="recurrent")
-    result = run_on_mazes(run, tmp_path, solver=solver, progress=False)
-    assert plain(run_on_mazes(run, tmp_path, solver=solver, progress=False)) == plain(result)
+def test_run_on_the_recurrent_net(maze_recipe: MazeRecipe, tmp_path: Path) -> None:
+    recipe = replace(maze_recipe, model="recurrent", seeds=(0,))
+    result = measured(recipe, tmp_path)
+    assert plain(measured(recipe, tmp_path)) == plain(result)
     assert result.seeds == (0,)
     layers = {one.condition["layer"] for one in result.measurements if one.name == "AUROC of the best feature"}
     assert layers == {1, 2, 4}
@@ -84,7 +92,7 @@ def test_run_on_the_recurrent_net(tiny_recipe: Recipe, tmp_path: Path) -> None:
 
 
 def test_a_forgotten_net_is_another_one_of_its_kind() -> None:
-    net = solver()
+    net = SOLVERS.build(0)
     first, again, other = (forgotten(net, seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["projection.weight"], other["projection.weight"])
@@ -106,14 +114,13 @@ class Pretrained(nn.Module):
 
 
 def test_run_on_a_net_that_was_trained_elsewhere(
-    tiny_recipe: Recipe, mnist_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    image_recipe: ImageRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
     net = Pretrained()
-    subject = HookedSubject(net, {"act": net.act}, side=16).eval().requires_grad_(False)
-    monkeypatch.setattr(image_runs, "load_pretrained", lambda name, device: subject)
-    run = Run(recipe=tiny_recipe, preset="smoke", data="mnist", data_root=mnist_root, model="swin_t")
-    result = run_on_images(run, tmp_path, progress=False)
+    hooked = HookedNet(net, {"act": net.act}, side=16).eval().requires_grad_(False)
+    monkeypatch.setattr(on_images, "load_pretrained", lambda name, device: hooked)
+    result = measured(replace(image_recipe, model="swin_t", seeds=(0,)), tmp_path)
     assert result.seeds == (0,)
     names = {one.name for one in result.measurements}
     assert {"accuracy", "variance within images", "made image above every real one"} <= names
@@ -121,38 +128,44 @@ def test_run_on_a_net_that_was_trained_elsewhere(
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("kind", "changes", "message"),
     [
-        ({"model": "resnet"}, "model must be one of tiny_vit, vit_b_16, vit_b_32, swin_t, .* not 'resnet'"),
-        ({"model": "recurrent"}, "on images, not 'recurrent'"),
-        ({"data": "mazes", "model": "recurrent", "seeds": (0, 1)}, r"seeds must be one for a net .*, not \[0, 1\]"),
-        ({"layers": (0, 2)}, "layers must be from 0 to 1, not 2"),
-        ({"neurons": (32,)}, "neurons must be from 0 to 31 in layer 0, not 32"),
-        ({"seeds": (1, 1)}, r"seeds must be at least 0, and each another, not \[1, 1\]"),
-        ({"data": "mazes", "model": "vit_b_16"}, "model must be one of tiny_vit, recurrent on mazes, not 'vit_b_16'"),
-        ({"data": "mazes", "model": "recurrent", "layers": (4,)}, "layers must be from 0 to 3, not 4"),
-        ({"data": "mazes", "model": "recurrent", "neurons": (8,)}, "neurons must be from 0 to 7 in layer 0, not 8"),
+        (
+            "image",
+            {"model": "resnet", "seeds": (0,)},
+            "model must be one of tiny_vit, vit_b_16, vit_b_32, swin_t, .* not 'resnet'",
+        ),
+        ("image", {"model": "recurrent", "seeds": (0,)}, "on images, not 'recurrent'"),
+        ("maze", {"model": "recurrent"}, r"seeds must be one for a net .*, not \[0, 1\]"),
+        ("image", {"layers_given": (0, 2)}, "layers must be from 0 to 1, not 2"),
+        ("image", {"neurons_given": (32,)}, "neurons must be from 0 to 31 in layer 0, not 32"),
+        ("image", {"seeds": (1, 1)}, r"seeds must be at least one, all different, .*, not \[1, 1\]"),
+        ("maze", {"model": "vit_b_16", "seeds": (0,)}, "model must be one of tiny_vit, recurrent on mazes, not"),
+        ("maze", {"model": "recurrent", "seeds": (0,), "layers_given": (4,)}, "layers must be from 0 to 3, not 4"),
+        (
+            "maze",
+            {"model": "recurrent", "seeds": (0,), "neurons_given": (8,)},
+            "neurons must be from 0 to 7 in layer 0, not 8",
+        ),
     ],
 )
 def test_errors_are_one_line_and_come_first(
-    tiny_recipe: Recipe, tmp_path: Path, changes: dict[str, str], message: str
+    image_recipe: ImageRecipe,
+    maze_recipe: MazeRecipe,
+    tmp_path: Path,
+    kind: str,
+    changes: dict[str, Any],
+    message: str,
 ) -> None:
-    def attempt() -> None:
-        run = Run(**{"recipe": tiny_recipe, "preset": "smoke", "data": "mnist", **changes})  # type: ignore[arg-type]
-        if run.data == "mazes":
-            run_on_mazes(run, tmp_path / "out", solver=solver, progress=False)
-        else:
-            run_on_images(run, tmp_path / "out", progress=False)
-
     with pytest.raises(ValueError, match=message) as failure:
-        attempt()
+        measured(replace(image_recipe if kind == "image" else maze_recipe, **changes), tmp_path / "out")
     assert "\n" not in str(failure.value)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_sheet_is_small_even_of_noise(tmp_path: Path) -> None:
     columns = {layer: torch.rand(4, 5, 3, 32, 32) for layer in range(6)}
-    path = save_sheet(
-        columns, tmp_path / "a.png", layer_name="block", maps=dict.fromkeys(range(6), torch.rand(4, 8, 8))
-    )
+    figure = plot_sheet(columns, dict.fromkeys(range(6), torch.rand(4, 8, 8)), layer_name="block")
+    path = save_figure(figure, tmp_path / "a.png", dpi=100)
+    reduce_colors(path)
     assert path.stat().st_size < 300_000

@@ -15,7 +15,11 @@ def command(*arguments: str) -> ParameterSaliency:
 
 def test_it_takes_its_settings() -> None:
     method = command("--preset", "small", "--data", "mazes", "--seeds", "1", "2", "--k", "5")
-    assert (method.preset, method.data, method.model, method.seeds, method.k) == ("small", "mazes", "", (1, 2), 5)
+    recipe = method.recipe()
+    assert (recipe.preset, recipe.data, recipe.seeds) == ("small", "mazes", (1, 2))
+    settings = recipe.settings()
+    assert (settings["model"], settings["k"], settings["counts"]) == ("trained", 5, (1, 5, 10, 25))
+    assert list(method.name_parts(recipe)) == ["mazes", "trained", "small"]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +37,7 @@ def test_it_takes_its_settings() -> None:
         (("--threads", "0"), "--threads must be at least 1, not 0"),
         (("--items", "-3"), "items must be at least 1, or 0 for the preset's, not -3"),
         (("--k", "-1"), "k must be at least 1, or 0 for the preset's, not -1"),
-        (("--seeds", "1", "1"), r"seeds must be at least 0, and each another, not \[1, 1\]"),
+        (("--seeds", "1", "1"), r"seeds must be at least one, all different, .*, not \[1, 1\]"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
         (("--data", "mazes", "--k", "4000"), "k must be at most 128, the filters of the net, not 4000"),
     ],

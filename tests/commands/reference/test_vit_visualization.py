@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from easy_to_hard.baselines.vit_visualization.recipes import get_recipe
 from easy_to_hard.commands.parsing import parse
 from easy_to_hard.commands.reference.vit_visualization import VitVisualization
 
@@ -22,12 +23,15 @@ def test_it_takes_its_settings() -> None:
         (1, 2),
         9,
     )
-    from easy_to_hard.baselines.vit_visualization.recipes import get_preset
-
-    preset = get_preset("small")
-    changed = command("--steps", "9", "--train-steps", "8", "--batch-size", "7", "--test-images", "6")._changed(preset)
-    assert (changed.ascent.steps, changed.loop.steps, changed.batch_size, changed.test_images) == (9, 8, 7, 6)
-    assert command()._changed(preset) == preset
+    recipe = method.recipe()
+    settings = recipe.settings()
+    assert (settings["layers_given"], settings["neurons_given"], recipe.seeds) == ((0, 3), (7,), (1, 2))
+    given = ("--steps", "9", "--train-steps", "8", "--batch-size", "7", "--test-images", "6")
+    settings = command("--preset", "small", *given).recipe().settings()
+    found = settings["ascent"]["steps"], settings["loop"]["steps"], settings["batch_size"], settings["test_images"]
+    assert found == (9, 8, 7, 6)
+    assert command("--preset", "small").recipe() == get_recipe("small", "mnist")
+    assert list(method.name_parts(recipe)) == ["cifar10", "tiny_vit", "smoke"]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,8 @@ def test_it_takes_its_settings() -> None:
         (("--data", "mazes", "--model", "recurrent", "--layers", "20"), "layers must be from 0 to 19, not 20"),
         (("--layers", "4"), "layers must be from 0 to 3, not 4"),
         (("--neurons", "5", "128"), "neurons must be from 0 to 127 in layer 0, not 128"),
-        (("--neurons", "-3"), r"neurons must be at least 0, and each another, not \[-3\]"),
+        (("--neurons", "-3"), r"neurons must all be different and each at least 0, not \[-3\]"),
+        (("--data", "mazes", "--test-images", "9"), "--test-images is for images"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
         (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
     ],

@@ -6,13 +6,9 @@ from torch import Tensor
 
 from easy_to_hard.baselines.kit.puzzles import Puzzles, counting_mask, make_puzzles
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.baselines.vit_visualization.maze_figures import (
-    change_figures,
-    count_solved,
-    hidden_positions,
-    hide,
-)
-from easy_to_hard.baselines.vit_visualization.maze_maps import auroc, follow, places_of, shuffled
+from easy_to_hard.baselines.vit_visualization.changes import hidden_positions, hide
+from easy_to_hard.baselines.vit_visualization.maze_features import auroc, follow, places_of, shuffled
+from easy_to_hard.baselines.vit_visualization.on_puzzles import change_figures, count_solved
 
 # S start, G goal, o path, . free, # wall.
 DRAWN = ("Soo.", "##o#", ".#o.", "..oG")

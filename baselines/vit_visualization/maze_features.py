@@ -3,7 +3,7 @@
 A map is scored, not looked at: by the area under the ROC curve (AUROC) of the feature as a mark of the places.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,11 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from easy_to_hard.baselines.kit.puzzles import Puzzles
+from easy_to_hard.baselines.kit.puzzles import Puzzles, walking_distances
 from easy_to_hard.baselines.kit.seeds import generator_of
+from easy_to_hard.baselines.kit.statistics import Figure
+from easy_to_hard.baselines.vit_visualization.activation_maximization import FeatureNet
+from easy_to_hard.baselines.vit_visualization.claims import PATH, SCORE
+from easy_to_hard.scores.reference import Condition
 
 FRONTIERS: Final = (4, 8, 16)
 _JUNCTION: Final = 3
+_BATCH: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +30,7 @@ class Places:
     Attributes:
         free: (N, h, w) bool, where one can walk.
         masks: name -> (N, h, w) bool, inside `free`: "path", "dead end" (one neighbour, neither start nor goal),
-            "junction" (three neighbours or more), "distance d" for each of `FRONTIERS`: d steps from the start, give
+            "junction" (three neighbors or more), "distance d" for each of `FRONTIERS`: d steps from the start, give
             or take one.
     """
 
@@ -44,43 +49,21 @@ def places_of(items: Puzzles) -> Places:
     free = red | green | blue
     start, goal = red & ~green, green & ~red
     path = (items.targets[..., 1:-1:2, 1:-1:2] > 0) & free
-    neighbours = _count_neighbours(free)
-    distances = walking_distances(free, start)
+    neighbors = _count_neighbors(free)
+    distances = walking_distances(start, free)
     masks = {
         "path": path,
-        "dead end": free & (neighbours == 1) & ~start & ~goal,
-        "junction": free & (neighbours >= _JUNCTION),
+        "dead end": free & (neighbors == 1) & ~start & ~goal,
+        "junction": free & (neighbors >= _JUNCTION),
     }
     masks |= {f"distance {d}": free & ((distances - d).abs() <= 1) for d in FRONTIERS}
     return Places(free=free, masks=masks)
 
 
-def _spread(places: Tensor) -> Tensor:
-    """How many of the four neighbours are in a set: (N, h, w) float."""
-    kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], device=places.device)
-    return F.conv2d(places[:, None].float(), kernel[None, None], padding=1)[:, 0]
-
-
-def _count_neighbours(free: Tensor) -> Tensor:
-    return _spread(free) * free
-
-
-def walking_distances(free: Tensor, start: Tensor) -> Tensor:
-    """Steps from the start to each position, (N, h, w) int64; -100 where one cannot walk or come.
-
-    Args:
-        free: (N, h, w) bool.
-        start: (N, h, w) bool, where the steps are 0.
-    """
-    distances = torch.where(start, 0, -100)
-    reached, front = start.clone(), start
-    for step in range(1, int(free.flatten(1).sum(dim=1).max()) + 1):
-        front = (_spread(front) > 0) & free & ~reached
-        if not front.any():
-            break
-        reached = reached | front
-        distances[front] = step
-    return distances
+def _count_neighbors(free: Tensor) -> Tensor:
+    """How many of the four neighbors are free: (N, h, w) float, 0 where one cannot walk."""
+    kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], device=free.device)
+    return F.conv2d(free[:, None].float(), kernel[None, None], padding=1)[:, 0] * free
 
 
 def auroc(scores: Tensor, marks: Tensor) -> Tensor:
@@ -153,3 +136,46 @@ def _each_maze(scores: Tensor, mask: Tensor, free: Tensor) -> Tensor:
     counts = pairs.sum(dim=(1, 2))
     summed = (wins * pairs).sum(dim=(1, 2))
     return (summed / counts.clamp(min=1))[counts > 0]
+
+
+def feature_scores(
+    net: FeatureNet, items: Puzzles, name: str, layers: Sequence[int], seed: int, *, only_path: bool = False
+) -> list[Figure]:
+    """What the features follow, layer by layer, and in the last layer, as a null, what they follow of shuffled marks.
+
+    Args:
+        net: of the features.
+        items: mazes: features are chosen on the first half, scored on the second.
+        name: of the net, as results have it.
+        layers: from 0.
+        seed: of the shuffling.
+        only_path: whether to leave all but the path out.
+    """
+    places = places_of(items)
+    masks = {"path": places.masks["path"]} if only_path else dict(places.masks)
+    with torch.no_grad():
+        parts = [net.maps(some, layers) for some in torch.split(items.inputs, _BATCH)]
+    found, of_path = [], []
+    for layer, maps in zip(layers, (torch.cat(part) for part in zip(*parts, strict=True)), strict=True):
+        for of, mask in masks.items():
+            scores = follow(maps, mask, places.free)
+            if scores is None:
+                continue
+            found.append(_score(SCORE, scores, {"net": name, "of": of, "layer": layer + 1}))
+            if of == "path":
+                of_path.append(scores)
+        if layer == layers[-1] and not only_path:
+            nulls = {of: follow(maps, shuffled(mask, places.free, seed), places.free) for of, mask in masks.items()}
+            found += [
+                _score(SCORE, scores, {"net": f"{name}, marks shuffled", "of": of, "layer": layer + 1})
+                for of, scores in nulls.items()
+                if scores is not None
+            ]
+    if len(of_path) > 1 and not only_path:
+        found.append(_score(PATH, of_path[-1] - of_path[0], {"net": name}))
+    return found
+
+
+def _score(name: str, scores: Tensor, condition: Condition) -> Figure:
+    value = float(scores.mean())
+    return Figure(name=name, value=value, num_items=len(scores), condition=condition, sample=scores)

@@ -1,20 +1,20 @@
-"""Images that a neuron answers most to, by gradient ascent (Ghiasi et al. 2022, arXiv 2212.06727, section 3).
+"""Images that a neuron answers most to, made by gradient ascent (Ghiasi et al. 2022, arXiv 2212.06727, section 3).
 
-What is minimised for a neuron is -mean(its map) + TV, over a few differently augmented copies of one image. Many
+What is minimized for a neuron is -mean(its map) + TV, over a few differently augmented copies of one image. Many
 neurons are done at once, an image each: they share the draws of the augmentation and nothing else, so that a neuron's
 image does not depend on which others are done with it.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.generators.integers import check_integer_fields
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.progress import progress_bar
 
 # Of TV, in the authors' code.
@@ -22,10 +22,11 @@ TV_WEIGHT: Final = 0.0005
 _BETAS: Final = (0.5, 0.99)
 _NOISE_SCALE: Final = 0.5
 _DIHEDRAL: Final = 8
+_PAPER_SIDE: Final = 224
 
 
-class Subject(Protocol):
-    """A net whose neurons are looked at.
+class FeatureNet(Protocol):
+    """A net of layers whose features have a place in the input.
 
     Attributes:
         depth: number of layers; of a recurrent net, of iterations.
@@ -72,13 +73,10 @@ class Ascent:
     def __post_init__(self) -> None:
         check_integer_fields(self)
         for name in ("steps", "copies", "roll_step"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+            check_field(self, name, getattr(self, name) >= 1, "at least 1")
         for name in ("smoothness", "noise", "roll", "binary"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0 and finite, not {self.learning_rate}")
+            check_field(self, name, getattr(self, name) >= 0, "at least 0")
+        check_field(self, "learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite")
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step, from 0."""
@@ -86,7 +84,7 @@ class Ascent:
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """TV of the authors' code: L2 norms of the differences of neighbours, below, beside and on both diagonals.
+    """TV of the authors' code: L2 norms of the differences of neighbors, below, beside and on both diagonals.
 
     Args:
         images: (..., C, H, W).
@@ -141,17 +139,17 @@ def turned(images: Tensor, turn: int) -> Tensor:
     return rotated.flip(-1) if turn >= 4 else rotated
 
 
-def neuron_losses(subject: Subject, copies: Tensor, layer: int, neurons: Tensor, ascent: Ascent) -> Tensor:
+def neuron_losses(net: FeatureNet, copies: Tensor, layer: int, neurons: Tensor, ascent: Ascent) -> Tensor:
     """-mean activation + TV for each image: (N,).
 
     Args:
-        subject: the net.
+        net: of the neurons.
         copies: (N, B, C, H, W), augmented.
         layer: from 0.
         neurons: (N,) int64, one for each image, on the device of the copies.
         ascent: weight of TV.
     """
-    (maps,) = subject.maps(copies.flatten(0, 1), [layer])
+    (maps,) = net.maps(copies.flatten(0, 1), [layer])
     means = maps.mean(dim=(2, 3)).reshape(*copies.shape[:2], -1)
     own = means.gather(2, neurons[:, None, None].expand(-1, copies.shape[1], 1))[..., 0]
     weight = TV_WEIGHT * ascent.smoothness * ascent.copies
@@ -159,8 +157,8 @@ def neuron_losses(subject: Subject, copies: Tensor, layer: int, neurons: Tensor,
     return losses
 
 
-def maximise(
-    subject: Subject,
+def maximize(
+    net: FeatureNet,
     layer: int,
     neurons: Sequence[int],
     *,
@@ -174,14 +172,14 @@ def maximise(
     """Make an image for each of some neurons of a layer.
 
     Args:
-        subject: the net, on the device, with weights that need no gradient.
+        net: on the device, with weights that need no gradient.
         layer: from 0.
         neurons: at least one.
         shape: (C, H, W) of an image, its border left out.
         ascent: how.
         seed: of the first image, which is uniform noise, and of the augmentation.
         device: where.
-        border: pixels of 0 around the image that are not optimised, as a maze has them.
+        border: pixels of 0 around the image that are not optimized, as a maze has them.
         progress: whether to show a bar.
 
     Returns:
@@ -190,7 +188,7 @@ def maximise(
     Raises:
         ValueError: a layer or a neuron that the net does not have.
     """
-    check_neurons(subject, [layer], neurons)
+    check_neurons(net, [layer], neurons)
     rng = generator_of("maximise", seed)
     first = torch.rand(shape, generator=rng).to(device)
     images = first.expand(len(neurons), -1, -1, -1).clone().requires_grad_()
@@ -199,7 +197,7 @@ def maximise(
     for step in progress_bar(range(ascent.steps), desc=f"layer {layer}", show=progress):
         copies = augment(images, ascent, left=(ascent.steps - 1 - step) / ascent.steps, rng=rng)
         framed = torch.nn.functional.pad(copies, (border,) * 4)
-        loss = neuron_losses(subject, framed, layer, chosen, ascent)
+        loss = neuron_losses(net, framed, layer, chosen, ascent)
         if ascent.binary:
             loss = loss + ascent.binary * (images * (1 - images)).mean(dim=(1, 2, 3))
         # A sum, so that a neuron's gradient is the same with any number of others.
@@ -213,14 +211,39 @@ def maximise(
     return torch.nn.functional.pad(images.detach(), (border,) * 4).cpu()
 
 
-def check_neurons(subject: Subject, layers: Sequence[int], neurons: Sequence[int]) -> None:
+def check_neurons(net: FeatureNet, layers: Sequence[int], neurons: Sequence[int]) -> None:
     """ValueError that names the first layer or neuron that the net does not have, or says that there are none."""
     if not layers:
         raise ValueError("there must be at least one layer")
     for layer in layers:
-        if not 0 <= layer < subject.depth:
-            raise ValueError(f"layers must be from 0 to {subject.depth - 1}, not {layer}")
+        if not 0 <= layer < net.depth:
+            raise ValueError(f"layers must be from 0 to {net.depth - 1}, not {layer}")
         for neuron in neurons:
-            if not 0 <= neuron < subject.neurons(layer):
-                most = subject.neurons(layer) - 1
+            if not 0 <= neuron < net.neurons(layer):
+                most = net.neurons(layer) - 1
                 raise ValueError(f"neurons must be from 0 to {most} in layer {layer}, not {neuron}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neurons:
+    """The neurons of a net that are looked at.
+
+    Attributes:
+        layers: in rising order.
+        of_layer: layer -> its neurons.
+    """
+
+    layers: tuple[int, ...]
+    of_layer: Mapping[int, tuple[int, ...]]
+
+
+def spread_layers(depth: int, count: int) -> tuple[int, ...]:
+    """So many layers, the first and the last among them; all where the count is 0 or not below the depth."""
+    if not 0 < count < depth:
+        return tuple(range(depth))
+    return tuple(sorted({round(k * (depth - 1) / max(count - 1, 1)) for k in range(count)} | {depth - 1}))[-count:]
+
+
+def scaled(ascent: Ascent, side: int) -> Ascent:
+    """Its roll for images of another side than 224 pixels, in the same proportion, at least a pixel."""
+    return replace(ascent, roll=max(1, round(ascent.roll * side / _PAPER_SIDE))) if ascent.roll else ascent

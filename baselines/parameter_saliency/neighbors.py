@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from easy_to_hard.baselines.kit.statistics import SHARE, SHARE_DIFFERENCE
-from easy_to_hard.baselines.parameter_saliency.records import Record
+from easy_to_hard.baselines.kit.statistics import SHARE, SHARE_DIFFERENCE, Figure
 
 PURITY: Final = "neighbours with the same error type"
 
@@ -27,7 +26,7 @@ def nearest(vectors: Tensor, count: int) -> Tensor:
         ValueError: a count below 1, or fewer than two rows.
     """
     if count < 1 or len(vectors) < 2:
-        raise ValueError(f"at least one neighbour and two items are needed, not {count} and {len(vectors)}")
+        raise ValueError(f"at least one neighbor and two items are needed, not {count} and {len(vectors)}")
     directions = F.normalize(vectors.float(), dim=1)
     cosines = directions @ directions.T
     cosines.fill_diagonal_(-torch.inf)
@@ -40,8 +39,8 @@ def look(inputs: Tensor) -> Tensor:
     return flat - flat.mean(0)
 
 
-def purity(near: Tensor, labels: Sequence[str], *, space: str) -> list[Record]:
-    """How many neighbours share an item's error type, and how many of all other items do: chance.
+def purity(near: Tensor, labels: Sequence[str], *, space: str) -> list[Figure]:
+    """How many neighbors share an item's error type, and how many of all other items do: chance.
 
     Args:
         near: (N, n) int64, as `nearest` gives them.
@@ -49,7 +48,7 @@ def purity(near: Tensor, labels: Sequence[str], *, space: str) -> list[Record]:
         space: where they are near, for the condition.
 
     Returns:
-        three records, one value an item: the share of neighbours, the share of the others, and the difference.
+        three figures, one value an item: the share of neighbors, the share of the others, and the difference.
     """
     numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
     types = torch.tensor([numbers[label] for label in labels])
@@ -63,6 +62,6 @@ def purity(near: Tensor, labels: Sequence[str], *, space: str) -> list[Record]:
         "neighbours less chance": (share - chance, SHARE_DIFFERENCE),
     }
     return [
-        Record(name=PURITY, unit=unit, condition={"space": space, "items": what}, values=found.tolist())
+        Figure.of_items(PURITY, found.tolist(), unit=unit, condition={"space": space, "items": what})
         for what, (found, unit) in values.items()
     ]

@@ -1,4 +1,4 @@
-"""Activation maximisation."""
+"""Activation maximization."""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.baselines.vit_visualization.maximising import (
+from easy_to_hard.baselines.vit_visualization.activation_maximization import (
     TV_WEIGHT,
     Ascent,
     augment,
-    maximise,
+    maximize,
     neuron_losses,
     total_variation,
     turned,
@@ -123,8 +123,8 @@ def test_the_eight_symmetries_are_different_ones() -> None:
 
 def test_a_neuron_s_image_does_not_depend_on_the_others() -> None:
     net, ascent = tiny_vit(), Ascent(steps=4, copies=2, roll=2)
-    together = maximise(net, 1, [3, 17, 9], shape=(1, 8, 8), ascent=ascent, seed=0, device=CPU)
-    alone = maximise(net, 1, [17], shape=(1, 8, 8), ascent=ascent, seed=0, device=CPU)
+    together = maximize(net, 1, [3, 17, 9], shape=(1, 8, 8), ascent=ascent, seed=0, device=CPU)
+    alone = maximize(net, 1, [17], shape=(1, 8, 8), ascent=ascent, seed=0, device=CPU)
     assert torch.allclose(together[1], alone[0], atol=1e-5)
     assert not torch.allclose(together[0], together[1], atol=1e-2)
     assert 0 <= float(together.min()) < float(together.max()) <= 1
@@ -132,15 +132,15 @@ def test_a_neuron_s_image_does_not_depend_on_the_others() -> None:
 
 def test_images_raise_the_activation() -> None:
     net, ascent = tiny_vit(), Ascent(steps=30, copies=2, colour=False, noise=0, roll=1)
-    made = maximise(net, 0, range(8), shape=(1, 8, 8), ascent=ascent, seed=0, device=CPU)
-    first = maximise(net, 0, range(8), shape=(1, 8, 8), ascent=Ascent(steps=1, learning_rate=1e-9), seed=0, device=CPU)
+    made = maximize(net, 0, range(8), shape=(1, 8, 8), ascent=ascent, seed=0, device=CPU)
+    first = maximize(net, 0, range(8), shape=(1, 8, 8), ascent=Ascent(steps=1, learning_rate=1e-9), seed=0, device=CPU)
     reached, before = (net.maps(images, [0])[0].mean(dim=(2, 3)).diagonal() for images in (made, first))
     assert bool((reached > before).all())
 
 
 def test_a_border_stays_black() -> None:
     net = CircularConvNet()
-    made = maximise(
+    made = maximize(
         net, 0, [1], shape=(1, 4, 4), ascent=Ascent(steps=2, copies=2, roll=0), seed=0, device=CPU, border=1
     )
     assert made.shape == (1, 1, 6, 6)
@@ -161,7 +161,7 @@ def test_the_learning_rate_falls_by_a_cosine() -> None:
 )
 def test_layers_and_neurons_must_be_there(layer: int, neurons: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        maximise(tiny_vit(), layer, neurons, shape=(1, 8, 8), ascent=Ascent(), seed=0, device=CPU)
+        maximize(tiny_vit(), layer, neurons, shape=(1, 8, 8), ascent=Ascent(), seed=0, device=CPU)
     for wrong in ({"copies": 0}, {"noise": -1.0}, {"learning_rate": 0.0}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
             Ascent(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Which filters are tried: the most salient ones, the least salient ones, and some at random."""
+"""A net's wrong answers, and which filters are tried on them: the most salient, the least salient, some at random."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
@@ -8,27 +8,27 @@ from torch import Tensor
 
 from easy_to_hard.baselines.kit.puzzles import Puzzles
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.baselines.parameter_saliency.profiles import Subject
+from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet
 
 Choice: TypeAlias = Literal["salient", "random", "least"]
 CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """What the experiments on one net take.
+class Mistakes:
+    """The wrong items of a net, beside some that are right.
 
     Attributes:
-        subject: the net.
+        net: that answers.
         wrong: items that it gets wrong; N of them.
         right: items that it gets right, to see what a change spoils.
-        profiles: of the wrong items, standardised: (N, F) float32.
+        profiles: of the wrong items, standardized: (N, F) float32.
         predicted: the net's answers to the wrong items: (N, *positions) int64.
-        tried: experiments are made on the first so many wrong items; all of them are neighbours.
+        tried: filters are turned off and tuned for the first so many wrong items; all of them are neighbors.
         seed: of random filters and items.
     """
 
-    subject: Subject
+    net: ProfiledNet
     wrong: Puzzles
     right: Puzzles
     profiles: Tensor
@@ -36,12 +36,17 @@ class Case:
     tried: int
     seed: int
 
+    def choose_filters(self, item: int, k: int, choice: Choice, experiment: str) -> Tensor:
+        """The mask (F,) bool of k filters for one wrong item; those at random go by the experiment's name too."""
+        rng = generator_of("filters", experiment, self.seed, item)
+        return choose_filters(self.profiles[item], k, choice, rng=rng)
+
 
 def choose_filters(profile: Tensor, k: int, choice: Choice, *, rng: torch.Generator) -> Tensor:
     """A mask of k filters.
 
     Args:
-        profile: (F,) of one item, standardised.
+        profile: (F,) of one item, standardized.
         k: from 1 to F.
         choice: highest, any, or lowest saliency.
         rng: on the CPU; for "random".
@@ -62,8 +67,3 @@ def choose_filters(profile: Tensor, k: int, choice: Choice, *, rng: torch.Genera
     chosen = torch.zeros(count, dtype=torch.bool, device=profile.device)
     chosen[order] = True
     return chosen
-
-
-def filters_rng(case: Case, item: int, what: str) -> torch.Generator:
-    """The generator of the random filters for one wrong item."""
-    return generator_of("filters", what, case.seed, item)

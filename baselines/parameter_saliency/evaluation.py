@@ -1,0 +1,242 @@
+"""The evaluation of each seed's net: its mistakes, the experiments on them, and what they come to over the seeds."""
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from easy_to_hard.baselines.kit.evaluation import figures_of_seed, result_of, save_picture
+from easy_to_hard.baselines.kit.puzzles import Puzzles, solved
+from easy_to_hard.baselines.kit.run_folder import RunFolder
+from easy_to_hard.baselines.kit.statistics import Figure, summarise
+from easy_to_hard.baselines.parameter_saliency.claims import ITEMS_RIGHT, claims
+from easy_to_hard.baselines.parameter_saliency.error_types import Errors
+from easy_to_hard.baselines.parameter_saliency.input_saliency import (
+    MAP_KINDS,
+    POINTED,
+    LocatedErrors,
+    pointing_game,
+    saliency_maps,
+)
+from easy_to_hard.baselines.parameter_saliency.mistakes import Mistakes
+from easy_to_hard.baselines.parameter_saliency.neighbors import look, nearest, purity
+from easy_to_hard.baselines.parameter_saliency.pictures import plot_inputs, save_figures
+from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet, Standard
+from easy_to_hard.baselines.parameter_saliency.pruning import prune
+from easy_to_hard.baselines.parameter_saliency.recipes import SaliencyRecipe
+from easy_to_hard.baselines.parameter_saliency.tuning import tune
+from easy_to_hard.scores.reference import ReferenceResult
+
+QUESTION: Final = "Are the filters whose weights pull most at the loss of a wrong answer the ones that are to blame?"
+LOUDEST: Final = "top filters in the convolution with the largest gradients"
+INPUTS_PICTURE: Final = "input_saliency.png"
+
+# Fewer wrong items than this say nothing.
+_FEWEST: Final = 3
+_TOP: Final = 10
+
+
+class NothingToExamineError(RuntimeError):
+    """A net that answers (almost) everything right, or nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """A net's test items by what became of them.
+
+    Attributes:
+        items: all of them.
+        is_right: (N,) bool, where the items are.
+        mistakes: what the experiments take.
+        errors: of the wrong items.
+        standard: of the filters, over all items.
+        raw: profiles of the wrong items before they were standardized: (wrong items, F).
+    """
+
+    items: Puzzles
+    is_right: Tensor
+    mistakes: Mistakes
+    errors: Errors
+    standard: Standard
+    raw: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetSource(ABC):
+    """Where a run's nets and test items come from, and what differs between images and puzzles.
+
+    Attributes:
+        recipe: how.
+        device: of nets and, where they fit, items.
+        note: what is to be said of the data; may be empty.
+    """
+
+    recipe: SaliencyRecipe
+    device: torch.device
+    note: str = ""
+
+    @abstractmethod
+    def count_filters(self) -> int:
+        """Filters of a net, before anything is trained."""
+
+    @abstractmethod
+    def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
+        """The seed's net, trained or taken from the run's folder, and its items."""
+
+    @abstractmethod
+    def errors(self, wrong: Puzzles, predicted: Tensor) -> Errors:
+        """How wrong items are wrong, by the answers (N, *positions) int64 to them."""
+
+    @abstractmethod
+    def locate(self, answers: Answers) -> LocatedErrors | None:
+        """Items that are wrong for a reason at a place of the input; None where there are none."""
+
+    def rankable(self, items: Puzzles) -> Tensor:
+        """The inputs among which the brightest of a map are looked for, (N, *size) bool; all by default."""
+        return torch.ones_like(items.inputs[:, 0], dtype=torch.bool)
+
+    def more_figures(self, mistakes: Mistakes, located: LocatedErrors | None) -> list[Figure]:
+        """Of experiments that can be made on these nets alone."""
+        del mistakes, located
+        return []
+
+
+def evaluate(nets: NetSource, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+    """Look into the net of every seed.
+
+    In the folder are each seed's net and figures, from which a run that was stopped goes on, and the pictures where
+    matplotlib is installed.
+
+    Args:
+        nets: of a recipe.
+        folder: made when missing.
+        device: as it was asked for.
+        progress: whether to show progress bars.
+
+    Raises:
+        ValueError: a k above the number of filters, or a folder of another run.
+        RuntimeError: a training diverged, or no net gets some items wrong and some right. A net that does not is left
+            out where others do, and named in the settings.
+        OSError: the folder cannot be written.
+    """
+    recipe, filters = nets.recipe, nets.count_filters()
+    if max(recipe.counts) > filters:
+        raise ValueError(f"k must be at most {filters}, the filters of the net, not {max(recipe.counts)}")
+    run = RunFolder(folder, recipe.seed_settings())
+    examine = partial(_examine_seed, nets, run, progress=progress)
+    of_seeds: dict[int, list[Figure]] = {}
+    left_out: list[str] = []
+    with exact_convolutions():
+        for seed in recipe.seeds:
+            try:
+                of_seeds[seed] = figures_of_seed(run, seed, examine, settings={"data_note": nets.note})
+            except NothingToExamineError as error:
+                left_out.append(str(error))
+    if not of_seeds:
+        raise NothingToExamineError(left_out[0])
+    measurements = summarise(list(of_seeds.values()), resampled=(POINTED, f"{POINTED}, difference"))
+    save_figures(measurements, folder, k=recipe.k)
+    return result_of(
+        "parameter_saliency",
+        recipe,
+        run,
+        question=QUESTION,
+        device=device,
+        measurements=measurements,
+        claims=claims,
+        seeds=tuple(of_seeds),
+        more={"filters": filters, "data_note": nets.note, "left_out": left_out},
+    )
+
+
+@contextlib.contextmanager
+def exact_convolutions() -> Iterator[None]:
+    """Convolutions in float32 as such: a GPU would round to 10 bits (TF32), which second derivatives do not bear."""
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        yield
+
+
+def _examine_seed(nets: NetSource, run: RunFolder, seed: int, *, progress: bool) -> list[Figure]:
+    """All the experiments on one net, and for the first seed a picture of input saliency."""
+    recipe = nets.recipe
+    answers = answer(nets, *nets.load(seed, run, progress=progress), seed)
+    mistakes, labels = answers.mistakes, answers.errors.labels
+    figures = [Figure.of_items(ITEMS_RIGHT, answers.is_right.float().tolist())]
+    figures += prune(mistakes, recipe.counts, main=recipe.k)
+    figures += tune(mistakes, recipe.k, neighbours=recipe.neighbours)
+    figures += purity(nearest(mistakes.profiles, recipe.neighbours), labels, space="saliency")
+    figures += purity(nearest(look(mistakes.wrong.inputs), recipe.neighbours), labels, space="pixels")
+    figures += loudest_layer(answers)
+    located = nets.locate(answers)
+    if located is not None:
+        located = with_maps(located, answers, recipe)
+        figures += pointing_game(located.maps, located.regions, nets.rankable(located.items))
+        if seed == recipe.seeds[0]:
+            save_picture(partial(plot_inputs, located, recipe.data), run.path / INPUTS_PICTURE)
+    return figures + nets.more_figures(mistakes, located)
+
+
+def answer(nets: NetSource, net: ProfiledNet, items: Puzzles, seed: int) -> Answers:
+    """Let a net answer its items, and take the profiles of all of them.
+
+    Raises:
+        NothingToExamineError: too few items are wrong, or none is right.
+    """
+    recipe = nets.recipe
+    logits = net.logits(items.inputs)
+    right = solved(logits, items.to(net.device)).to(items.inputs.device)
+    count = int((~right).sum())
+    if count < _FEWEST or count == len(items):
+        raise NothingToExamineError(
+            f"seed {seed}: the net gets {count} of {len(items)} items wrong; {_FEWEST} or more are needed, and one "
+            "that is right: change --items or --seeds"
+        )
+    raw = net.profiles(items)
+    standard = Standard.of(raw)
+    chosen = ~right.to(raw.device)
+    # The items that one works with are where the net is.
+    wrong = items[~right].to(net.device)
+    predicted = logits[chosen].argmax(1)
+    mistakes = Mistakes(
+        net=net,
+        wrong=wrong,
+        right=items[right][: recipe.kept].to(net.device),
+        profiles=standard.apply(raw[chosen]),
+        predicted=predicted,
+        tried=min(recipe.tried, len(wrong)),
+        seed=seed,
+    )
+    errors = nets.errors(wrong, predicted)
+    return Answers(items=items, is_right=right, mistakes=mistakes, errors=errors, standard=standard, raw=raw[chosen])
+
+
+def loudest_layer(answers: Answers) -> list[Figure]:
+    """Whether standardizing keeps the convolution of the largest gradients from filling all the top places."""
+    layers = answers.mistakes.net.filters.layers().to(answers.raw.device)
+    counts = torch.bincount(layers)
+    sums = torch.zeros(len(counts), dtype=torch.float64, device=layers.device)
+    loudest = (sums.index_add(0, layers, answers.standard.mean) / counts).argmax()
+    top = min(_TOP, len(layers))
+    tops: Mapping[str, Tensor] = {"as they are": answers.raw, "standardised": answers.mistakes.profiles}
+    shares = {
+        name: (layers[profiles.topk(top, dim=1).indices] == loudest).double().mean(1).tolist()
+        for name, profiles in tops.items()
+    }
+    shares["at random"] = [float(counts[loudest]) / len(layers)] * len(answers.raw)
+    return [Figure.of_items(LOUDEST, values, condition={"profiles": name}) for name, values in shares.items()]
+
+
+def with_maps(located: LocatedErrors, answers: Answers, recipe: SaliencyRecipe) -> LocatedErrors:
+    """The same with the input saliency of each kind."""
+    net, seed, k = answers.mistakes.net, answers.mistakes.seed, recipe.boosted
+    maps = {
+        kind: saliency_maps(net, answers.standard, located.items, located.profiles, kind, k=k, seed=seed)
+        for kind in MAP_KINDS
+    }
+    return replace(located, maps=maps)

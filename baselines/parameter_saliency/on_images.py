@@ -1,0 +1,240 @@
+"""The evaluation on images: small nets that are trained here, or those of the paper, and patches planted in images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from easy_to_hard.baselines.kit.image_data import ImageSet, import_torchvision, load_images, to_unit_range
+from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.puzzles import Puzzles, solved
+from easy_to_hard.baselines.kit.run_folder import RunFolder
+from easy_to_hard.baselines.kit.seeds import generator_of, seeded
+from easy_to_hard.baselines.kit.small_nets import SmallConvNet
+from easy_to_hard.baselines.kit.training import train_classifier
+from easy_to_hard.baselines.parameter_saliency.error_types import PATCH, Errors, class_errors
+from easy_to_hard.baselines.parameter_saliency.evaluation import Answers, NetSource, evaluate
+from easy_to_hard.baselines.parameter_saliency.input_saliency import LocatedErrors
+from easy_to_hard.baselines.parameter_saliency.profiles import Filters, ProfiledNet
+from easy_to_hard.baselines.parameter_saliency.recipes import TORCHVISION, ImageRecipe
+from easy_to_hard.scores.reference import ReferenceResult
+
+_WIDTHS: Final = (16, 32, 32, 64)
+_STRIDES: Final = (1, 2, 2, 1)
+
+_PATCH_TRIES: Final = 30
+# Right images for each that is wanted: not all of them can be made wrong.
+_PLANTABLE: Final = 3
+
+
+def evaluate_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+    """The evaluation of small nets, or of a net of torchvision; see `evaluate`, with the errors of `load_images`."""
+    place = get_device(device)
+    if recipe.model in TORCHVISION:
+        return evaluate(load_torchvision_nets(recipe, place), folder, device=device, progress=progress)
+    train, test = (load_images(recipe.data, recipe.data_root, train=split) for split in (True, False))
+    nets = SmallNets(
+        recipe=recipe,
+        train=train,
+        test=test,
+        device=place,
+        note="; ".join(filter(None, (train.note, test.note))),
+    )
+    return evaluate(nets, folder, device=device, progress=progress)
+
+
+def class_logits(net: nn.Module, images: Tensor) -> Tensor:
+    """The answer of a classifier as that of a puzzle of one position: logits (B, classes, 1)."""
+    logits: Tensor = net(images)
+    return logits[:, :, None]
+
+
+def as_items(images: Tensor, labels: Tensor) -> Puzzles:
+    """Images (N, C, H, W) float and classes (N,) as puzzles of one position."""
+    return Puzzles(inputs=images, targets=labels[:, None], mask=torch.ones_like(labels[:, None], dtype=torch.bool))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifiers(NetSource):
+    """Nets that give an image a class; errors whose place is known are made by planted patches."""
+
+    recipe: ImageRecipe
+
+    def errors(self, wrong: Puzzles, predicted: Tensor) -> Errors:
+        """The true class and the one that was given."""
+        return class_errors(wrong, predicted)
+
+    def locate(self, answers: Answers) -> LocatedErrors | None:
+        """Right images with a patch that makes them wrong; None where none could be made so."""
+        net, recipe, items = answers.mistakes.net, self.recipe, answers.items
+        planted, places = plant_patches(
+            net,
+            items[answers.is_right][: _PLANTABLE * recipe.mapped].to(net.device),
+            items.inputs[: len(items) // 2].to(net.device),
+            side=recipe.patch,
+            tries=_PATCH_TRIES,
+            count=recipe.mapped,
+            seed=answers.mistakes.seed,
+        )
+        if not len(planted):
+            return None
+        return LocatedErrors(
+            items=planted,
+            predicted=net.logits(planted.inputs).argmax(1),
+            profiles=answers.standard.apply(net.profiles(planted)),
+            regions={PATCH: places},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallNets(Classifiers):
+    """Small nets that are trained here, of 144 filters.
+
+    Attributes:
+        train, test: the images.
+
+    Raises:
+        ValueError: fewer test images than the recipe's items, or all training images of one class.
+    """
+
+    train: ImageSet
+    test: ImageSet
+
+    def __post_init__(self) -> None:
+        if int(self.train.labels.max()) < 1:
+            raise ValueError(f"all images of {self.train.name} are of one class: a classifier needs two or more")
+        self.test.first(self.recipe.items)
+        if self.recipe.patch > min(self.test.images.shape[2:]):
+            raise ValueError(f"patch must be at most the side of an image, not {self.recipe.patch}")
+
+    def count_filters(self) -> int:
+        """Of any of the nets."""
+        return sum(_WIDTHS)
+
+    def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
+        """A net, and the first test images."""
+        train, recipe = self.train, self.recipe
+        net = build_small_net(train.images.shape[1], int(train.labels.max()) + 1, seed).to(self.device)
+        train_classifier(
+            net,
+            train.images,
+            train.labels,
+            recipe.loop(seed),
+            batch_size=recipe.batch_size,
+            as_input=to_unit_range,
+            settings={"images": train.name, "num_images": len(train)},
+            folder=folder,
+            name=f"seed{seed}",
+            progress=progress,
+        )
+        test = self.test.first(recipe.items)
+        items = as_items(to_unit_range(test.images), test.labels).to(self.device)
+        return ProfiledNet(net, class_logits, chunk=recipe.chunk), items
+
+
+def build_small_net(channels: int, classes: int, seed: int) -> SmallConvNet:
+    """Four convolutions, each with batch norm and ReLU, a mean over the picture, and a linear layer."""
+    with seeded("small_cnn", seed):
+        return SmallConvNet(channels, classes, widths=_WIDTHS, strides=_STRIDES, norm=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchvisionNets(Classifiers):
+    """A net of torchvision and images in `root/CLASS/*`, whose folders are sorted as ImageNet's classes are.
+
+    The images are held in memory: 0.6 MB each, 30 GB for the whole validation set.
+
+    Attributes:
+        files: torchvision's `ImageFolder`.
+        net: with its weights.
+    """
+
+    files: Any
+    net: nn.Module
+
+    def count_filters(self) -> int:
+        """Of the net."""
+        return len(Filters.of(self.net))
+
+    def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
+        """The net and some of the images, drawn by the seed; nothing is trained."""
+        del folder, progress
+        order = torch.randperm(len(self.files), generator=generator_of("images", seed))[: self.recipe.items]
+        images, labels = zip(*(self.files[row] for row in order.tolist()), strict=True)
+        items = as_items(torch.stack(images), torch.tensor(labels))
+        return ProfiledNet(self.net.to(self.device), class_logits, chunk=self.recipe.chunk), items
+
+
+def load_torchvision_nets(recipe: ImageRecipe, device: torch.device) -> TorchvisionNets:
+    """Find the images and fetch the weights by torchvision's own download.
+
+    Raises:
+        FileNotFoundError: no such folder, or no images in it.
+        ValueError: too few images.
+        RuntimeError: the weights cannot be had.
+        ImportError: torchvision is not installed.
+    """
+    name, root = recipe.model, recipe.data_root
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder {root}: --data-root must hold ImageNet's validation set as CLASS/*.JPEG")
+    torchvision = import_torchvision()
+    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+    try:
+        files = torchvision.datasets.ImageFolder(str(root), transform=weights.transforms())
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"no images in {root}: {str(error).splitlines()[0]}") from error
+    if len(files) < recipe.items:
+        raise ValueError(f"items must be at most {len(files)}, all images in {root}, not {recipe.items}")
+    try:
+        net = torchvision.models.get_model(name, weights=weights)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:150]
+        raise RuntimeError(f"the weights of {name} cannot be had: {reason}; torchvision fetches them once") from error
+    return TorchvisionNets(recipe=recipe, files=files, net=net, device=device)
+
+
+def plant_patches(
+    net: ProfiledNet, right: Puzzles, donors: Tensor, *, side: int, tries: int, count: int, seed: int
+) -> tuple[Puzzles, Tensor]:
+    """Items that were right and are wrong by a patch alone.
+
+    A try puts a patch of another image, from a place drawn at random, to another place drawn at random. An item is
+    kept with the first patch that makes its answer wrong.
+
+    Args:
+        net: the net.
+        right: items that it gets right, inputs (N, C, H, W).
+        donors: (M, C, H, W), where patches are from.
+        side: of the patch in pixels, at most H and W.
+        tries: at each item, at least 1.
+        count: the most items to give.
+        seed: of places and donors.
+
+    Returns:
+        the wrong items, maybe none, and where their patches are: (n, H, W) bool.
+    """
+    rng = generator_of("patches", seed)
+    height, width = right.inputs.shape[-2:]
+    inputs, places = [], []
+    done = torch.zeros(len(right), dtype=torch.bool, device=right.inputs.device)
+    rows = []
+    for _ in range(tries):
+        tried, patches = right.inputs.clone(), torch.zeros_like(right.inputs[:, 0], dtype=torch.bool)
+        for item in range(len(right)):
+            donor = int(torch.randint(len(donors), (), generator=rng))
+            top, left, above, beside = (
+                int(torch.randint(edge - side + 1, (), generator=rng)) for edge in (height, width) * 2
+            )
+            tried[item, :, top : top + side, left : left + side] = donors[
+                donor, :, above : above + side, beside : beside + side
+            ]
+            patches[item, top : top + side, left : left + side] = True
+        flipped = ~solved(net.logits(tried), right) & ~done
+        done |= flipped
+        inputs.append(tried[flipped])
+        places.append(patches[flipped])
+        rows.append(flipped.nonzero()[:, 0])
+    chosen = torch.cat(rows)[:count]
+    return right[chosen].with_inputs(torch.cat(inputs)[:count]), torch.cat(places)[:count]
