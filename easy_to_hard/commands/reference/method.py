@@ -1,8 +1,7 @@
 """What the commands of all reference methods have in common: a command turns flags into a recipe, and no more."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
@@ -15,7 +14,6 @@ from easy_to_hard.storage.writing import hold_folder
 
 if TYPE_CHECKING:
     from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
-    from easy_to_hard.scores.reference import ReferenceResult
 
 _RESULT: Final = "result.json"
 # What a run prints of its measurements; `show` prints all.
@@ -88,30 +86,3 @@ def refuse_others(kind: str, flags: Mapping[str, object]) -> None:
     for name, value in flags.items():
         if value is not None:
             raise ValueError(f"--{name} is for {kind}: it cannot be given here, not even as {value}")
-
-
-@contextmanager
-def begin(out: Path | None, *parts: str, threads: int) -> Iterator[Path]:
-    """The folder of a run, this process's alone; goes when no command uses it any more."""
-    import torch
-
-    if threads < 1:
-        raise ValueError(f"--threads must be at least 1, not {threads}")
-    torch.set_num_threads(threads)
-    name = "-".join(part for part in parts if part)
-    for separator in "_:/":
-        name = name.replace(separator, "-")
-    out = Path("runs") / name if out is None else out
-    with hold_folder(out, "run"):
-        yield out
-
-
-def finish(result: "ReferenceResult", out: Path) -> int:
-    """Write the result and say what came out; goes when no command uses it any more."""
-    from easy_to_hard.scores.reference import write_reference_result
-
-    write_reference_result(result, out / _RESULT)
-    print(describe_reference(result, most=_MOST_LINES))
-    for path in (out / _RESULT, *sorted(out.glob("*.png"))):
-        print(path)
-    return 0
