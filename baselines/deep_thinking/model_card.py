@@ -25,6 +25,7 @@ _CARD: Final = """\
 ```python
 import torch
 from easy_to_hard import load
+from easy_to_hard.datasets.answers import answer_rules
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
 
 model, facts = load_model("{source}")
