@@ -46,12 +46,17 @@ class Baseline:
         Raises:
             ValueError, RuntimeError, OSError, ImportError: one line on what is wrong with recipe, data or folder.
         """
-        result: ReferenceResult = self.load().run(recipe, folder, device=device, progress=progress)
+        from easy_to_hard.baselines.kit.evaluation import IMAGES
+
+        if type(recipe).__module__ != f"{self.module}.recipes":
+            raise ValueError(f"recipe must be one of {self.module}.recipes, not {type(recipe).__name__}")
+        half = import_module(f"{self.module}.{'on_images' if recipe.data in IMAGES else 'on_puzzles'}")
+        result: ReferenceResult = half.run(recipe, folder, device=device, progress=progress)
         return result
 
     def claims(self, result: "ReferenceResult") -> "tuple[Claim, ...]":
         """The paper's claims, judged from a result's measurements and settings alone."""
-        claims: tuple[Claim, ...] = self.load().claims(result)
+        claims: tuple[Claim, ...] = import_module(f"{self.module}.claims").claims(result)
         return claims
 
 

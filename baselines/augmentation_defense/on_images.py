@@ -99,7 +99,7 @@ class _Run:
         return stacked
 
 
-def run_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Attack and defend, and measure both; see `Baseline.run`.
 
     The folder gets a file for each defense's nets and, where matplotlib is installed, the picture `PICTURE`.

@@ -71,7 +71,7 @@ class _Study:
         )
 
 
-def run_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train nets under each defense for each seed, with and without poison, attack the releases; see `Baseline.run`.
 
     The folder gets a file for each part and, where matplotlib is installed, the picture `PICTURE`.

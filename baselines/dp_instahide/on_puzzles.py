@@ -84,7 +84,7 @@ def release_puzzles(items: Puzzles, cell: Cell, *, releases: int, seed: int) -> 
     return ReleasedPuzzles(inputs=inputs, answers=answers)
 
 
-def run_on_puzzles(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+def run(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train a net on the releases of each cell and seed, and test it; see `Baseline.run`.
 
     The folder gets a file for each net's figures, the nets and, where matplotlib is installed, the picture `PICTURE`.

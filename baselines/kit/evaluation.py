@@ -1,7 +1,8 @@
 """What the evaluations of all papers' methods have in common: a recipe before, a result file and pictures after.
 
-Every method's folder offers ``run(recipe, folder, *, device, progress) -> ReferenceResult`` and
-``claims(result) -> tuple[Claim, ...]``; `easy_to_hard.baselines.BASELINES` finds them.
+Every method's folder has modules (or folders) `on_images` and `on_puzzles`, with
+``run(recipe, folder, *, device, progress) -> ReferenceResult``, and `claims`, with
+``claims(result) -> tuple[Claim, ...]``; `easy_to_hard.baselines.Baseline` calls them.
 """
 
 import contextlib

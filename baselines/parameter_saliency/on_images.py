@@ -29,7 +29,7 @@ _PATCH_TRIES: Final = 30
 _PLANTABLE: Final = 3
 
 
-def evaluate_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """The evaluation of small nets, or of a net of torchvision; see `evaluate`, with the errors of `load_images`."""
     place = get_device(device)
     if recipe.model in TORCHVISION:

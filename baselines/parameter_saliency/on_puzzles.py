@@ -32,7 +32,7 @@ _LOOKED_AT: Final = 25
 _VALIDATED: Final = 200
 
 
-def evaluate_on_puzzles(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+def run(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """The evaluation of recurrent nets; see `evaluate`."""
     place = get_device(device)
     shipped = shipped_solver(recipe.data, device) if recipe.model == SHIPPED else None

@@ -52,7 +52,7 @@ _CHANGED: Final = "accuracy on changed images"
 Net = Callable[[Tensor], Tensor]
 
 
-def evaluate_on_images(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train a ViT and a convolutional net for each seed, or load a trained ViT, and measure.
 
     See `Baseline.run`. In the folder are each seed's checkpoints and figures, and where matplotlib is installed the

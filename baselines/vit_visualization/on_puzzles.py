@@ -39,7 +39,7 @@ _BORDER: Final = 1
 _POSITION: Final = 2
 
 
-def evaluate_on_mazes(recipe: MazeRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+def run(recipe: MazeRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train tiny ViTs for each seed, or take the recurrent net, and score their features.
 
     See `Baseline.run`. In the folder are each seed's checkpoints and figures, and where matplotlib is installed the

@@ -69,7 +69,7 @@ Scores = dict[tuple[int, int], tuple[list[float], list[float]]]
 """(size, iterations) -> backdoor success and clean solve rate, one of each for each seed."""
 
 
-def run_on_puzzles(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
+def run(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Plant, train, and try the backdoor at each size; see `Baseline.run`.
 
     The folder gets a file for each group's nets and, where matplotlib is installed, the picture `PICTURE`.

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines import canary
+from easy_to_hard.baselines import get_baseline
 from easy_to_hard.baselines.canary import on_images, on_puzzles
 from easy_to_hard.baselines.canary.attacks import THRESHOLD
 from easy_to_hard.baselines.canary.claims import LIRA, NEW_ITEMS, image_claims, puzzle_claims
@@ -67,7 +67,7 @@ def tiny(root: Path, **changes: Any) -> ImageRecipe:
 
 
 def on_cpu(recipe: ReferenceRecipe, folder: Path) -> ReferenceResult:
-    return canary.run(recipe, folder, progress=False)
+    return get_baseline("canary").run(recipe, folder, progress=False)
 
 
 def plain(result: ReferenceResult) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from easy_to_hard.baselines import get_baseline
 from easy_to_hard.baselines.kit.image_data import ImageSet, import_torchvision
 from easy_to_hard.baselines.kit.puzzles import Puzzles
 from easy_to_hard.baselines.kit.run_folder import RunFolder
-from easy_to_hard.baselines.parameter_saliency import run as run_method
 from easy_to_hard.baselines.parameter_saliency.claims import decide_claims
 from easy_to_hard.baselines.parameter_saliency.evaluation import evaluate
 from easy_to_hard.baselines.parameter_saliency.on_images import SmallNets, load_torchvision_nets
@@ -124,7 +124,7 @@ def test_more_seeds_are_taken_in_and_another_run_is_not(done: tuple[ReferenceRes
 
 
 def test_a_run_on_strings(tmp_path: Path) -> None:
-    result = run_method(STRINGS, tmp_path / "strings", progress=False)
+    result = get_baseline("parameter_saliency").run(STRINGS, tmp_path / "strings", progress=False)
     calls = {
         str(one.condition["call"]): one.value
         for one in result.measurements

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from easy_to_hard.baselines import get_baseline
 from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
 from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
-from easy_to_hard.baselines.vit_visualization import on_images, on_puzzles, run
+from easy_to_hard.baselines.vit_visualization import on_images, on_puzzles
 from easy_to_hard.baselines.vit_visualization.on_puzzles import forgotten
 from easy_to_hard.baselines.vit_visualization.pictures import plot_sheet, reduce_colors
 from easy_to_hard.baselines.vit_visualization.pretrained import HookedNet
@@ -33,7 +34,7 @@ def plain(result: ReferenceResult) -> str:
 
 
 def measured(recipe: ReferenceRecipe, folder: Path) -> ReferenceResult:
-    return run(recipe, folder, progress=False)
+    return get_baseline("vit_visualization").run(recipe, folder, progress=False)
 
 
 def test_run_on_images_is_whole_and_the_same_again(image_recipe: ImageRecipe, tmp_path: Path) -> None:
