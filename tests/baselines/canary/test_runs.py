@@ -149,7 +149,9 @@ def test_what_does_not_fit_is_said_before_training(cifar_root: Path, tmp_path: P
         on_images.run(tiny(cifar_root), tmp_path / "out", device="tpu", progress=False)
     with pytest.raises(ValueError, match=r"10,000,000,000 queries of each of 40 points need .* give at most [\d,]+ q"):
         require_memory(tiny(cifar_root, queries=10**10), 3072, torch.device("cpu"))
-    with pytest.raises(ValueError, match="must be one of easy_to_hard.baselines.canary.recipes, not ReferenceRecipe"):
+    with pytest.raises(
+        ValueError, match=r"must be one of easy_to_hard\.baselines\.canary\.recipes, not ReferenceRecipe"
+    ):
         on_cpu(ReferenceRecipe(preset="smoke", data="cifar10"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
