@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BITS_A_LINE: Final = 64
-# From easy to hard along one colour scale, without its palest end.
+# From easy to hard along one color scale, without its palest end.
 _PALETTE: Final = "viridis"
 _PALETTE_RANGE: Final = (0.0, 0.88)
 
@@ -126,9 +126,9 @@ def plot_accuracy_curves(
         raise ValueError(f"each of the curves needs at least one point: {list(curves)}")
     figure = new_figure(7.6, 4.4)
     axes = figure.subplots()
-    for colour, (label, (iterations, accuracies)) in zip(_colours(len(curves)), curves.items(), strict=True):
+    for color, (label, (iterations, accuracies)) in zip(_colors(len(curves)), curves.items(), strict=True):
         percent = [100 * accuracy for accuracy in accuracies]
-        axes.plot(iterations, percent, color=colour, linewidth=1.8, label=label)
+        axes.plot(iterations, percent, color=color, linewidth=1.8, label=label)
     if trained_iterations is not None:
         axes.axvline(trained_iterations, color="0.55", linewidth=1, linestyle=":")
         axes.annotate(
@@ -154,12 +154,12 @@ def plot_accuracy_curves(
     return figure
 
 
-def _colours(number: int) -> list[Any]:
+def _colors(number: int) -> list[Any]:
     import matplotlib
 
     low, high = _PALETTE_RANGE
-    colours = matplotlib.colormaps[_PALETTE]
-    return [colours(low + (high - low) * i / max(1, number - 1)) for i in range(number)]
+    colors = matplotlib.colormaps[_PALETTE]
+    return [colors(low + (high - low) * i / max(1, number - 1)) for i in range(number)]
 
 
 def svg_markup(figure: "Figure") -> str:

@@ -77,7 +77,7 @@ def _unpermute(x, bits, keys):  # type: ignore[no-untyped-def]
 
 @kernel
 def _number_strings(indices, words, bits, low, size, walk_bits, order_keys, hash_keys):  # type: ignore[no-untyped-def]
-    # Three plain loops, so that the first and the last are vectorised.
+    # Three plain loops, so that the first and the last are vectorized.
     for i in range(indices.shape[0]):
         words[i, 0] = _permute(indices[i], walk_bits, order_keys)
     for i in range(indices.shape[0]):
@@ -135,7 +135,7 @@ def _pack_parities(words, out, bits):  # type: ignore[no-untyped-def]
     count = words.shape[1]
     tail = bits % 64
     if count == 1:
-        # A plain loop, so that it is vectorised.
+        # A plain loop, so that it is vectorized.
         mask = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64((64 - bits) % 64)
         for i in range(words.shape[0]):
             out[i, 0] = _parities(words[i, 0]) & mask

@@ -1,4 +1,4 @@
-"""Pictures: right colours in the right places, clear errors, nothing half-written."""
+"""Pictures: right colors in the right places, clear errors, nothing half-written."""
 
 from pathlib import Path
 
@@ -36,12 +36,12 @@ def test_the_plot_of_a_task_that_has_none_of_its_own() -> None:
     assert type(strings).plot is Task.plot
 
 
-def test_maze_picture_has_its_five_colours() -> None:
+def test_maze_picture_has_its_five_colors() -> None:
     image, path = MazeDataset("unused", num_samples=1)[0]
     pixels = get_task("mazes").plot(image, path).images[0].get_array()
     assert pixels is not None
-    colours, numbers = np.unique(np.asarray(pixels).reshape(-1, 3), axis=0, return_counts=True)
-    assert len(colours) == 5
+    colors, numbers = np.unique(np.asarray(pixels).reshape(-1, 3), axis=0, return_counts=True)
+    assert len(colors) == 5
     on_path = int(path.sum()) - 8
     free = int((image.sum(0) == 3).sum())
     assert sorted(numbers) == sorted([4, 4, on_path, free - on_path, 24 * 24 - free - 8])

@@ -30,7 +30,7 @@ from easy_to_hard.baselines.kit.image_data import ImageSet, load_images, to_unit
 from easy_to_hard.baselines.kit.precision import Precision, autocast, get_device, recorded_precision, settle
 from easy_to_hard.baselines.kit.run_folder import Row, RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of
-from easy_to_hard.baselines.kit.statistics import Figure, of_share, summarise
+from easy_to_hard.baselines.kit.statistics import Figure, of_share, summarize
 from easy_to_hard.baselines.kit.training import Loop, count_parameters, train_part
 from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
@@ -97,7 +97,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
         parts,
         question=QUESTION,
         device=where,
-        measurements=[*summarise(seeds), *accuracy],
+        measurements=[*summarize(seeds), *accuracy],
         claims=claims,
         more=_described(recipe, data) | {"features": features.name, "parameters": parameters},
     )

@@ -2,7 +2,7 @@
 
 A step takes some items of the pool, starts a few of them anew, damages a few more, lets the net think on for a number
 of iterations with noise on every state, and puts the states back (Mordvintsev et al. 2020, distill.pub/2020/growing-ca;
-arXiv 2609.36126). What is learnt must hold from any state, for any time.
+arXiv 2609.36126). What is learned must hold from any state, for any time.
 
 What we found to decide whether a net trained on small mazes solves large ones:
 

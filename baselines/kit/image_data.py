@@ -190,7 +190,7 @@ def _read_folder(root: Path, train: bool, download: bool) -> ImageSet:
 
 
 def _read_picture(path: str) -> Tensor:
-    """A picture in colour, its middle, at 128 pixels a side: (3, 128, 128) uint8."""
+    """A picture in color, its middle, at 128 pixels a side: (3, 128, 128) uint8."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -312,7 +312,7 @@ class Figure:
         return cls(**{**row, "sample": None if sample is None else torch.tensor(sample, dtype=torch.float64)})
 
 
-def summarise(seeds: Sequence[Sequence[Figure]], *, resampled: Sequence[str] = ()) -> list[Measurement]:
+def summarize(seeds: Sequence[Sequence[Figure]], *, resampled: Sequence[str] = ()) -> list[Measurement]:
     """One measurement for each figure, in the order in which they first come.
 
     With several seeds the interval is by Student's t over them, or for the names in `resampled` a bootstrap over

@@ -14,7 +14,7 @@ from torch import Tensor
 from easy_to_hard.baselines.kit.evaluation import figures_of_seed, result_of, save_picture
 from easy_to_hard.baselines.kit.puzzles import Puzzles, solved
 from easy_to_hard.baselines.kit.run_folder import RunFolder
-from easy_to_hard.baselines.kit.statistics import Figure, summarise
+from easy_to_hard.baselines.kit.statistics import Figure, summarize
 from easy_to_hard.baselines.parameter_saliency.claims import ITEMS_RIGHT, claims
 from easy_to_hard.baselines.parameter_saliency.error_types import Errors
 from easy_to_hard.baselines.parameter_saliency.input_saliency import (
@@ -140,7 +140,7 @@ def evaluate(nets: NetSource, folder: Path, *, device: str, progress: bool) -> R
                 left_out.append(str(error))
     if not of_seeds:
         raise NothingToExamineError(left_out[0])
-    measurements = summarise(list(of_seeds.values()), resampled=(POINTED, f"{POINTED}, difference"))
+    measurements = summarize(list(of_seeds.values()), resampled=(POINTED, f"{POINTED}, difference"))
     save_figures(measurements, folder, k=recipe.k)
     return result_of(
         "parameter_saliency",

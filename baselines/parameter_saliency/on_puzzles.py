@@ -24,7 +24,7 @@ from easy_to_hard.baselines.parameter_saliency.unrolled import BY_CALL, profiles
 from easy_to_hard.scores.reference import ReferenceResult
 
 WALLS: Final = "walls"
-CENTRE: Final = "mean iteration of an item's saliency"
+CENTER: Final = "mean iteration of an item's saliency"
 
 # A recurrent net's training ends where so many validation puzzles are solved, which is looked at each so many steps.
 _ENOUGH: Final = 0.6
@@ -146,6 +146,6 @@ def by_iteration(mistakes: Mistakes, recipe: PuzzleRecipe) -> list[Figure]:
         ]
         inner = calls[:, 1:-1]
         numbers = torch.arange(1, inner.shape[1] + 1, dtype=torch.float64, device=inner.device)
-        centres = (inner @ numbers / inner.sum(1)).tolist()
-        figures.append(Figure.of_items(CENTRE, centres, unit="iterations", condition={"items": name}))
+        centers = (inner @ numbers / inner.sum(1)).tolist()
+        figures.append(Figure.of_items(CENTER, centers, unit="iterations", condition={"items": name}))
     return figures

@@ -51,7 +51,7 @@ class Ascent:
         copies: augmented copies of an image a step (B).
         smoothness: v; TV counts 0.0005 v B times the mean activation. The authors' code averages the B x B entries of
             a diagonal matrix and so weighs the activation by 1 / B; here it counts in full, and TV B times as much.
-        colour: whether channels are shifted and scaled at random.
+        color: whether channels are shifted and scaled at random.
         noise: standard deviation of the shift of a whole channel at the first step; it falls to 0 linearly.
         roll: the largest shift, in pixels; the image goes on at its other side.
         roll_step: shifts are multiples of it.
@@ -63,7 +63,7 @@ class Ascent:
     learning_rate: float = 0.1
     copies: int = 8
     smoothness: float = 1.0
-    colour: bool = True
+    color: bool = True
     noise: float = _NOISE_SCALE
     roll: int = 32
     roll_step: int = 1
@@ -99,7 +99,7 @@ def total_variation(images: Tensor) -> Tensor:
         down[..., 1:] - up[..., :-1],
         down[..., :-1] - up[..., 1:],
     )
-    # An image of one colour is where the norm has no gradient; a term this small gives it one, of 0.
+    # An image of one color is where the norm has no gradient; a term this small gives it one, of 0.
     norms = [(part.square().sum(dim=(-2, -1)) + 1e-12).sqrt() - 1e-6 for part in differences]
     return torch.stack(norms).sum(dim=0).mean(dim=-1)
 
@@ -109,7 +109,7 @@ def augment(images: Tensor, ascent: Ascent, *, left: float, rng: torch.Generator
 
     Args:
         images: (N, C, H, W).
-        ascent: which augmentations, in this order: colour, noise, roll, dihedral.
+        ascent: which augmentations, in this order: color, noise, roll, dihedral.
         left: share of the steps still to come, from 1 to 0, which the noise goes by.
         rng: on the CPU; as many numbers are drawn for any N.
 
@@ -118,7 +118,7 @@ def augment(images: Tensor, ascent: Ascent, *, left: float, rng: torch.Generator
     """
     copies = images[:, None].expand(-1, ascent.copies, -1, -1, -1)
     shape = ascent.copies, images.shape[1], 1, 1
-    if ascent.colour:
+    if ascent.color:
         shift, scale = (2 * torch.rand((2, *shape), generator=rng) - 1).to(images.device)
         copies = (copies - shift) / scale.exp()
     if ascent.noise:

@@ -29,7 +29,7 @@ class Places:
 
     Attributes:
         free: (N, h, w) bool, where one can walk.
-        masks: name -> (N, h, w) bool, inside `free`: "path", "dead end" (one neighbour, neither start nor goal),
+        masks: name -> (N, h, w) bool, inside `free`: "path", "dead end" (one neighbor, neither start nor goal),
             "junction" (three neighbors or more), "distance d" for each of `FRONTIERS`: d steps from the start, give
             or take one.
     """

@@ -15,7 +15,7 @@ from easy_to_hard.baselines.kit.precision import get_device
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import seeded
 from easy_to_hard.baselines.kit.small_nets import SmallConvNet
-from easy_to_hard.baselines.kit.statistics import Figure, summarise
+from easy_to_hard.baselines.kit.statistics import Figure, summarize
 from easy_to_hard.baselines.kit.training import train_classifier
 from easy_to_hard.baselines.vit_visualization.activation_maximization import FeatureNet, scaled
 from easy_to_hard.baselines.vit_visualization.changes import (
@@ -66,7 +66,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     run = RunFolder(folder, recipe.seed_settings())
     sizes = {"train_images": len(images.train), "test_images": len(images.test)}
     looked_at = _ImageEvaluation(recipe=recipe, images=images, device=place, folder=run, progress=progress)
-    measurements = summarise([figures_of_seed(run, seed, looked_at.examine, settings=sizes) for seed in recipe.seeds])
+    measurements = summarize([figures_of_seed(run, seed, looked_at.examine, settings=sizes) for seed in recipe.seeds])
     title = f"frequencies below (low-pass) or above (high-pass) a cutoff alone: {recipe.data}"
     across = "cutoff / highest frequency of a side"
     save_curves(_curve_points(measurements), folder / CURVES, across=across, up="accuracy", title=title)

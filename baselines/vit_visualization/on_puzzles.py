@@ -16,7 +16,7 @@ from easy_to_hard.baselines.kit.precision import get_device
 from easy_to_hard.baselines.kit.puzzles import Puzzles, counting_mask, make_puzzles, mean_loss, solved
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of, seeded
-from easy_to_hard.baselines.kit.statistics import Figure, summarise
+from easy_to_hard.baselines.kit.statistics import Figure, summarize
 from easy_to_hard.baselines.kit.training import Loop, LoopConfig, train_part
 from easy_to_hard.baselines.vit_visualization.activation_maximization import FeatureNet, turned
 from easy_to_hard.baselines.vit_visualization.changes import CUTOFFS, hidden_positions, hide, low_pass
@@ -57,7 +57,7 @@ def run(recipe: MazeRecipe, folder: Path, *, device: str, progress: bool) -> Ref
     looked_at = _MazeEvaluation(
         recipe=recipe, recurrent=recurrent, test=test, device=place, folder=run, progress=progress
     )
-    measurements = summarise([figures_of_seed(run, seed, looked_at.examine) for seed in recipe.seeds])
+    measurements = summarize([figures_of_seed(run, seed, looked_at.examine) for seed in recipe.seeds])
     across = "iteration" if recipe.model == RECURRENT else "block"
     save_curves(_curve_points(measurements), folder / CURVES, across=across, up=SCORE, title="what features follow")
     return result_of(

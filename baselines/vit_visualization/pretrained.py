@@ -27,7 +27,7 @@ class HookedNet(nn.Module):
     """A net that is not ours, with a hook on each block's activation function.
 
     Args:
-        net: takes (B, 3, side, side), normalised.
+        net: takes (B, 3, side, side), normalized.
         activations: name -> module, of each block from the first to the last.
         side: of the images that it takes.
         statistics: mean and standard deviation of its input's channels.
@@ -71,7 +71,7 @@ class HookedNet(nn.Module):
         return outcome
 
     def fit(self, images: Tensor) -> Tensor:
-        """Images as the net takes them: in colour, of its size, normalised."""
+        """Images as the net takes them: in color, of its size, normalized."""
         if images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
         if tuple(images.shape[2:]) != (self.side, self.side):

@@ -20,8 +20,8 @@ _HEAD: Final = """\
 # Easy-to-hard: train on easy instances, be tested on harder ones
 
 Each config is one task at one difficulty. Train on an easy one, and test on harder ones of the same task: a solver that
-has learnt an algorithm, and may think for longer, carries over; one that has learnt the look of the easy instances does
-not. A prediction counts if every position of the target is right (exact match).
+has learned an algorithm, and may think for longer, carries over; one that has learned the look of the easy instances
+does not. A prediction counts if every position of the target is right (exact match).
 
 {rows:,} rows in {configs} configs, made by `easy-to-hard` {package_version}: preset `{preset}`, seed {seed}, split rule
 `{split_rule}`.{frozen} The tasks follow Schwarzschild et al. 2021 and Bansal et al. 2022 (see [Citation](#citation));
@@ -110,7 +110,7 @@ _BINS: Final = " (distributions from the least value to the most, in at most 16 
 _LEAKAGE: Final = {
     "hash": """\
 The hash of an instance (of a maze: of its walls, up to the 8 symmetries of the square; of a chess position: of its
-pieces, up to exchange of colours and of left and right; of a string: of its bits) decides which split it belongs to:
+pieces, up to exchange of colors and of left and right; of a string: of its bits) decides which split it belongs to:
 80 % train, 10 % validation, 10 % test. So no size, seed or variant brings a test instance into training. No row occurs
 twice in a split; mazes with the same walls and another start or goal do, where there are few layouts: the statistics
 above count them. This is what is counted in the files of this build:""",
@@ -151,7 +151,7 @@ easy-to-hard verify {repo}
 
 `eval.draft.yaml` is a draft: this dataset is no registered benchmark of the Hub.
 
-## Licence
+## License
 
 MIT, as the package. No data of people or of third parties is in it.
 

@@ -61,7 +61,7 @@ class ChessMateDataset(GradedDataset):
         root: where files are looked for; not used with "generate" and "hub".
         mate_in: moves of the mover to the mate, the key move included.
         train: True is split "train", False split "test".
-        split: "train", "validation" or "test", in place of `train`; they share no placement, not even with the colours
+        split: "train", "validation" or "test", in place of `train`; they share no placement, not even with the colors
             exchanged or mirrored.
         seed: another seed gives other positions.
         num_samples: how many; None for the task's default.
@@ -266,7 +266,7 @@ class ChessPuzzleDataset(BatchedDataset):
         download: with source "original", fetch the files when they are absent.
         rating: (low, high): puzzles rated low or more and less than high.
         themes: puzzles with at least one of these Lichess themes, such as "fork" or "mateIn2".
-        split: "train", "validation" or "test", in place of `train`; they share no placement, not even with the colours
+        split: "train", "validation" or "test", in place of `train`; they share no placement, not even with the colors
             exchanged or mirrored. Ranges of ranks go through all splits unless it is given.
         perspective: "white" or "mover"; source "original" has "white" only.
         flip_target: reverse the order of the target's rows, as the peer does.

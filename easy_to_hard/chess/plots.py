@@ -26,7 +26,7 @@ _ARROW: Final = (0.10, 0.35, 0.75, 0.72)
 _WHITE: Final = (1.0, 1.0, 1.0)
 _BLACK: Final = (0.13, 0.13, 0.15)
 # The lines within Black's pieces.
-_GREY: Final = (0.62, 0.62, 0.64)
+_GRAY: Final = (0.62, 0.62, 0.64)
 # The glyphs of chess pieces in the order of `KINDS`: outlines for White's, solid ones for Black's.
 _GLYPHS: Final = {"white": "\u2654\u2655\u2657\u2658\u2656\u2659", "black": "\u265a\u265b\u265d\u265e\u265c\u265f"}
 # Of a square's side: what the tallest piece takes, lines, the light rim of Black's pieces, the letters at the edge.
@@ -39,20 +39,20 @@ _LEAST_POINTS: Final = 5
 
 
 @lru_cache(maxsize=2)
-def _piece_paths(colour: str) -> tuple[tuple["Path", "Path"], ...]:
+def _piece_paths(color: str) -> tuple[tuple["Path", "Path"], ...]:
     """(silhouette, glyph) of each kind around (0, 0), where a square's side is 1; all stand on one line."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
     from matplotlib.transforms import Affine2D
 
     font = FontProperties(family="DejaVu Sans")
-    glyphs = [TextPath((0, 0), glyph, size=100, prop=font) for glyph in _GLYPHS[colour]]
+    glyphs = [TextPath((0, 0), glyph, size=100, prop=font) for glyph in _GLYPHS[color]]
     boxes = [glyph.get_extents() for glyph in glyphs]
     scale = _PIECE_HEIGHT / max(box.height for box in boxes)
     paths = []
     for glyph, box in zip(glyphs, boxes, strict=True):
-        centred = Affine2D().translate(-(box.x0 + box.x1) / 2, -box.y0).scale(scale).translate(0, -_PIECE_HEIGHT / 2)
-        paths.append((centred.transform_path(_filled(glyph)), centred.transform_path(glyph)))
+        centered = Affine2D().translate(-(box.x0 + box.x1) / 2, -box.y0).scale(scale).translate(0, -_PIECE_HEIGHT / 2)
+        paths.append((centered.transform_path(_filled(glyph)), centered.transform_path(glyph)))
     return tuple(paths)
 
 
@@ -106,14 +106,14 @@ def plot_chess_puzzle(
 
 
 def _draw_squares(axes: "Axes", board: PuzzleBoard) -> None:
-    colours = np.empty((8, 8, 3))
+    colors = np.empty((8, 8, 3))
     dark = (np.add.outer(np.arange(8), np.arange(8)) % 2 == 0).astype(int)
-    colours[:] = np.where(dark[:, :, None] == 1, _DARK, _LIGHT)
+    colors[:] = np.where(dark[:, :, None] == 1, _DARK, _LIGHT)
     for squares, pair in ((board.origins(), _ORIGIN), (board.destinations(), _DESTINATION)):
         for square in squares:
-            colours[square] = pair[dark[square]]
+            colors[square] = pair[dark[square]]
     edges = np.arange(9) - 0.5
-    axes.pcolormesh(edges, edges, colours, linewidth=0, antialiased=False)
+    axes.pcolormesh(edges, edges, colors, linewidth=0, antialiased=False)
 
 
 def _draw_pieces(axes: "Axes", board: PuzzleBoard, side: float) -> None:
@@ -122,12 +122,12 @@ def _draw_pieces(axes: "Axes", board: PuzzleBoard, side: float) -> None:
 
     for rank, file in np.argwhere(board.pieces):
         piece = int(board.pieces[rank, file])
-        colour = "white" if piece > 0 else "black"
+        color = "white" if piece > 0 else "black"
         moved = Affine2D().translate(file, rank)
-        silhouette, glyph = (moved.transform_path(path) for path in _piece_paths(colour)[abs(piece) - 1])
-        label = f"_{colour} {KINDS[abs(piece) - 1]} {square_name(rank, file)}"
+        silhouette, glyph = (moved.transform_path(path) for path in _piece_paths(color)[abs(piece) - 1])
+        label = f"_{color} {KINDS[abs(piece) - 1]} {square_name(rank, file)}"
         # A light rim sets off Black's pieces; a thin dark one strengthens White's, some of whose lines are pale.
-        inside, edge, width = (_WHITE, _BLACK, _THIN * side) if piece > 0 else (_GREY, _WHITE, _RIM * side)
+        inside, edge, width = (_WHITE, _BLACK, _THIN * side) if piece > 0 else (_GRAY, _WHITE, _RIM * side)
         axes.add_patch(
             PathPatch(silhouette, facecolor=inside, edgecolor=edge, linewidth=width, joinstyle="round", zorder=3)
         )
@@ -141,7 +141,7 @@ def _draw_arrow(axes: "Axes", board: PuzzleBoard) -> None:
         return
     start, end = (np.array(squares[0][::-1], dtype=float) for squares in (board.origins(), board.destinations()))
     step = (end - start) / np.hypot(*(end - start))
-    # From the rim of the origin's piece to just short of the destination's centre.
+    # From the rim of the origin's piece to just short of the destination's center.
     start, end = start + 0.30 * step, end - 0.05 * step
     axes.add_patch(
         FancyArrow(
@@ -170,11 +170,11 @@ def _draw_edge(axes: "Axes", board: PuzzleBoard, side: float) -> None:
         spine.set(linewidth=0.03 * side, color=_BLACK)
     axes.set(xlim=(-0.5, 7.5), ylim=(-0.5, 7.5), aspect="equal")
     if board.black_moves is not None:
-        colour = _BLACK if board.black_moves else _WHITE
+        color = _BLACK if board.black_moves else _WHITE
         disc = Circle(
             (7.82, 7 if board.black_moves else 0),
             0.17,
-            facecolor=colour,
+            facecolor=color,
             edgecolor=_BLACK,
             linewidth=_LINE * side,
             clip_on=False,

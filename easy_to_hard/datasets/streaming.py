@@ -45,7 +45,7 @@ class StreamingDataset(IterableDataset[Item]):
         root: the folder of a task that is read and not made.
         start: number of the first batch.
         rank, world_size: place in a distributed run; by default those of `torch.distributed` where it is
-            initialised, else 0 of 1.
+            initialized, else 0 of 1.
 
     Yields:
         ``(inputs, targets)`` as in the task's dataset, stacked.

@@ -37,7 +37,7 @@ data = load_dataset("PATH OR HUB ID", "{example}", split="{example_split}")
 By `easy-to-hard` {package_version} from `{name}` (SHA-256 `{sha256}`): {rows_in:,} rows read, {rows_out:,} written.
 The {rejected:,} others are no puzzles and stand in `rejects.csv` with their line numbers and the reasons.
 
-The hash of the position, the same for the mirrored one and for colours exchanged, decides which split a puzzle belongs
+The hash of the position, the same for the mirrored one and for colors exchanged, decides which split a puzzle belongs
 to, so no placement of pieces is in two splits, whatever the band.
 
 `manifest.json` holds the SHA-256 of every file and of its decoded tensors.

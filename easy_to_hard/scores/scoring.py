@@ -54,11 +54,11 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
         raise ValueError(f"confidence must be between 0 and 1, not {confidence}")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     share = correct / total
-    centre = share + z * z / (2 * total)
+    center = share + z * z / (2 * total)
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
     # Rounding must not push an end past the share itself, or outside [0, 1].
-    return min(max((centre - spread) / scale, 0.0), share), max(min((centre + spread) / scale, 1.0), share)
+    return min(max((center - spread) / scale, 0.0), share), max(min((center + spread) / scale, 1.0), share)
 
 
 class Tally:

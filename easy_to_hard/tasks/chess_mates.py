@@ -63,9 +63,9 @@ class ChessMates(Chess):
     name = "chess_mates"
     title = "Chess: the one move that forces mate in exactly so many moves"
     description = (
-        "`fen` is the position, `move` the key in UCI; `line` the moves of the longest defence; `legal_moves` counts "
+        "`fen` is the position, `move` the key in UCI; `line` the moves of the longest defense; `legal_moves` counts "
         "what the mover has to choose from; `key_is_check` and `key_is_capture` say what the key is; `board_hash` is "
-        "equal for the images of a board under exchange of colours or of left and right. The package makes of it an "
+        "equal for the images of a board under exchange of colors or of left and right. The package makes of it an "
         "input (12, 8, 8) and a target (8, 8), 1 on the key's two squares, as the mover sees the board."
     )
     reference = "easy-to-hard; the encoding is that of Schwarzschild et al. 2021, arXiv 2106.04537 and 2108.06011"
@@ -115,12 +115,12 @@ class ChessMates(Chess):
         columns={
             "fen": "the position",
             "move": "the key, the one move that forces mate, UCI",
-            "line": "a line of the longest defence, both sides' moves, UCI, from the key on",
+            "line": "a line of the longest defense, both sides' moves, UCI, from the key on",
             "mate_in": "the number of moves to mate, the key included",
             "legal_moves": "how many moves the mover can choose from",
             "key_is_check": "whether the key gives check",
             "key_is_capture": "whether the key takes a piece",
-            "board_hash": "hash of the pieces, 16 hexadecimal digits, the same after exchange of colours or of left "
+            "board_hash": "hash of the pieces, 16 hexadecimal digits, the same after exchange of colors or of left "
             "and right",
         },
         generator=(
@@ -134,8 +134,8 @@ class ChessMates(Chess):
             "half.",
             "Castling rights and the en-passant square are dropped. From mate in 2 on, the mover has at least two "
             "checks to choose from. From mate in 3 on, only positions come up whose mate needs at most one move "
-            "without check; a `line`, which shows a longest defence, may have more. The proofs do not depend on this.",
-            "The keys of mates in 3 give check more often than those of mates in 2, so a net that has learnt to give "
+            "without check; a `line`, which shows a longest defense, may have more. The proofs do not depend on this.",
+            "The keys of mates in 3 give check more often than those of mates in 2, so a net that has learned to give "
             "check does better on them. Compare accuracy by `key_is_check`.",
         ),
         dataset=("ChessMateDataset", "mate_in"),

@@ -115,7 +115,7 @@ class Mazes(Task):
             "layout_hash": "hash of the walls, 16 hexadecimal digits, the same for all 8 turned and mirrored images",
         },
         generator=(
-            "`depth_first` (configs without a variant in their name) is the original's procedure: a randomised "
+            "`depth_first` (configs without a variant in their name) is the original's procedure: a randomized "
             "depth-first search grows a tree from the start cell; start and goal are two distinct cells, uniform. "
             "`wilson` draws a uniform spanning tree, `kruskal` opens walls in random order, `open_start` grows the "
             "tree from another cell than the start, and `looped` takes one in ten of the standing walls away, at most "

@@ -1,7 +1,7 @@
 """How a position and a move are held, and the tables of the board.
 
 A position is 8 words of 64 bits, SEEN BY THE MOVER: when Black is to move the board is mirrored top to bottom, so the
-mover's pawns always go up and one set of rules serves both colours. Square 8 * rank + file is bit 8 * rank + file;
+mover's pawns always go up and one set of rules serves both colors. Square 8 * rank + file is bit 8 * rank + file;
 a1 is square 0 and the mover's own back rank is rank 0.
 
 A move is an integer: origin, destination << 6, promotion << 12 (0 none, 1 knight, 2 bishop, 3 rook, 4 queen), squares

@@ -28,7 +28,7 @@ def _mirror_files(word):  # type: ignore[no-untyped-def]
 
 @kernel
 def board_hash(position):  # type: ignore[no-untyped-def]
-    """A hash of the placement as the mover sees it: without castling, en passant, clocks and colour."""
+    """A hash of the placement as the mover sees it: without castling, en passant, clocks and color."""
     total = np.uint64(0)
     for word in range(KINGS + 1):
         total = mix64(total ^ position[word] ^ _ADDENDS[word]) + _GOLDEN
@@ -37,7 +37,7 @@ def board_hash(position):  # type: ignore[no-untyped-def]
 
 @kernel
 def canonical_hash(position):  # type: ignore[no-untyped-def]
-    """A hash in [0, 2^64) that is the same for the placement with the colours exchanged, or left and right, or both.
+    """A hash in [0, 2^64) that is the same for the placement with the colors exchanged, or left and right, or both.
 
     A puzzle's canonical hash says which split it belongs to.
     """

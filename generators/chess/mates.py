@@ -279,7 +279,7 @@ def only_key(position, mate_in, search):  # type: ignore[no-untyped-def]
 
 @kernel
 def solution_line(position, mate_in, search, line):  # type: ignore[no-untyped-def]
-    """Write the 2 mate_in - 1 moves of the longest defence to `line`, each as its own mover sees it.
+    """Write the 2 mate_in - 1 moves of the longest defense to `line`, each as its own mover sees it.
 
     The attacker plays a move that mates soonest, the first in the order of the search; the defender the first legal
     move that puts the mate off longest.

@@ -7,7 +7,7 @@ the game; for deeper mates, where asking the solver is what takes long, every sp
 of "train" one in eight.
 
 What a position loses on becoming a puzzle: castling rights and the en-passant square, so that the planes of a network
-show all there is to know. The colours are exchanged by the toss of a coin.
+show all there is to know. The colors are exchanged by the toss of a coin.
 """
 
 from collections import OrderedDict
@@ -66,9 +66,9 @@ class MateBatch:
 
     Attributes:
         rows: (N, 9) uint64, positions and their key moves, see `board`.
-        lines: (N, 2 mate_in - 1) int16, the moves of the longest defence, each as its own mover sees it.
+        lines: (N, 2 mate_in - 1) int16, the moves of the longest defense, each as its own mover sees it.
         legal_moves: (N,) int32, how many moves the mover has to choose from.
-        board_hashes: (N,) uint64, equal for the images of a board under exchange of colours or of left and right.
+        board_hashes: (N,) uint64, equal for the images of a board under exchange of colors or of left and right.
     """
 
     rows: NDArray[np.uint64]

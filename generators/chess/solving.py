@@ -22,7 +22,7 @@ class Solution:
         mate_in: (N,) int32, moves of the mover to the mate if all play well, 0 where none is forced within what was
             asked.
         keys: (N, 256) int16, the moves that force it as soon, see `board`, then -1.
-        lines: (N, 2 most - 1) int16, the longest defence, each move as its own mover sees it, then -1.
+        lines: (N, 2 most - 1) int16, the longest defense, each move as its own mover sees it, then -1.
     """
 
     mate_in: NDArray[np.int32]

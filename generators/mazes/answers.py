@@ -69,7 +69,7 @@ def _find(cells, mark):  # type: ignore[no-untyped-def]
 def _is_path(cells, side, prediction):  # type: ignore[no-untyped-def]
     """Whether what is set is a path: walk from the start, and see whether all that is set was walked over.
 
-    Of two neighbouring free positions one is a passage, which has two free neighbours, so a path never touches itself:
+    Of two neighboring free positions one is a passage, which has two free neighbors, so a path never touches itself:
     at every cell there is one way on, or it is no path. For that reason a walk comes nowhere twice, and ends.
     """
     width = 4 * side + 4

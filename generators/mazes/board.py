@@ -47,7 +47,7 @@ def cell_at(number, side):  # type: ignore[no-untyped-def]
 
 
 @kernel(inline="always")
-def neighbour(cell, direction, stride):  # type: ignore[no-untyped-def]
+def neighbor(cell, direction, stride):  # type: ignore[no-untyped-def]
     """The cell one step away."""
     step = stride if direction & 1 else 1
     return cell - step if direction & 2 else cell + step
@@ -56,14 +56,14 @@ def neighbour(cell, direction, stride):  # type: ignore[no-untyped-def]
 @kernel(inline="always")
 def open_way(cells, cell, direction, stride):  # type: ignore[no-untyped-def]
     """Take the wall on that side of the cell away; it belongs to the western or northern one of the two cells."""
-    owner = neighbour(cell, direction, stride) if direction & 2 else cell
+    owner = neighbor(cell, direction, stride) if direction & 2 else cell
     cells[owner] |= np.uint8(1 << (direction & 1))
 
 
 @kernel(inline="always")
 def is_open(cells, cell, direction, stride):  # type: ignore[no-untyped-def]
     """Whether there is no wall on that side of the cell."""
-    owner = neighbour(cell, direction, stride) if direction & 2 else cell
+    owner = neighbor(cell, direction, stride) if direction & 2 else cell
     return (cells[owner] >> np.uint8(direction & 1)) & np.uint8(1)
 
 

@@ -39,7 +39,7 @@ def _all_edges(side: int) -> list[tuple[int, int]]:
     return east + [(c, c + side) for c in cells if c < side * (side - 1)]
 
 
-def _neighbours(layout: Layout, cell: int) -> list[int]:
+def _neighbors(layout: Layout, cell: int) -> list[int]:
     return [b if a == cell else a for a, b in layout if cell in (a, b)]
 
 
@@ -49,7 +49,7 @@ def _is_depth_first_tree(tree: Layout, root: int, side: int) -> bool:
     stack = [root]
     while stack:
         cell = stack.pop()
-        for after in _neighbours(tree, cell):
+        for after in _neighbors(tree, cell):
             if after not in ancestors:
                 ancestors[after] = ancestors[cell] | {after}
                 stack.append(after)
@@ -61,7 +61,7 @@ def _has_unique_path(layout: Layout, start: int, goal: int) -> bool:
     while goal not in routes:
         following: dict[int, int] = {}
         for cell in front:
-            for after in _neighbours(layout, cell):
+            for after in _neighbors(layout, cell):
                 if after not in seen:
                     following[after] = following.get(after, 0) + routes[cell]
         routes, front = following, list(following)
@@ -81,7 +81,7 @@ def _layouts_with_ends(side: int, variant: str) -> dict[Layout, set[tuple[int, i
         elif variant == "depth_first":
             result[tree] = {(a, b) for a, b in pairs if a in roots}
         elif variant == "open_start" and roots:
-            result[tree] = {(a, b) for a, b in pairs if len(_neighbours(tree, a)) > 1}
+            result[tree] = {(a, b) for a, b in pairs if len(_neighbors(tree, a)) > 1}
         elif variant == "looped" and roots:
             closed = [edge for edge in _all_edges(side) if edge not in tree]
             for removed in combinations(closed, walls_to_remove(2 * side - 1)):

@@ -1,4 +1,4 @@
-"""Dead ends filled until none is left: a rule of each position and its four neighbours, applied again and again."""
+"""Dead ends filled until none is left: a rule of each position and its four neighbors, applied again and again."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def _first_front(positions, width, ways, front):  # type: ignore[no-untyped-def]
 def _fill(positions, width, most, ways, front):  # type: ignore[no-untyped-def]
     """Make walls of the dead ends of flat `positions`, all at once, up to `most` times; returns how often.
 
-    Only where a neighbour was filled can a new dead end be, so that each position is looked at a few times in all.
+    Only where a neighbor was filled can a new dead end be, so that each position is looked at a few times in all.
     """
     first, last = 0, _first_front(positions, width, ways, front)
     for sweep in range(1, most + 1):
@@ -64,7 +64,7 @@ def fill_dead_ends(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Fill the dead ends of mazes, sweep by sweep, and answer with what stays free.
 
-    In a sweep every free position with at most one free neighbour becomes a wall, all at once, but for the start and
+    In a sweep every free position with at most one free neighbor becomes a wall, all at once, but for the start and
     the goal. In a maze without loops the path is left; loops have no dead ends and stay.
 
     Args:
@@ -80,7 +80,7 @@ def fill_dead_ends(
         ValueError: `most` below 1.
     """
     most = check_integer("most", most, 1)
-    # With a wall all round no neighbour is off the board.
+    # With a wall all round no neighbor is off the board.
     positions = np.pad(read_positions(inputs), ((0, 0), (1, 1), (1, 1)))
     number, height, width = positions.shape
     flat, sweeps = positions.reshape(number, height * width), np.empty(number, dtype=np.int64)

@@ -23,7 +23,7 @@ def hash_tables(side: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
 
     Returns:
         ``(rows, sums)``: (2m + 1, 4) with A, A reversed, B, B reversed at each position, and
-        (2, nibbles, 16, 4) with the sums of those over each set of four neighbouring passages, to the east
+        (2, nibbles, 16, 4) with the sums of those over each set of four neighboring passages, to the east
         and to the south.
     """
     positions = 2 * side + 1

@@ -7,7 +7,7 @@ from easy_to_hard.generators.mazes.board import (
     ON_PATH,
     board_stride,
     is_open,
-    neighbour,
+    neighbor,
     parent_direction,
     set_parent,
 )
@@ -17,7 +17,7 @@ from easy_to_hard.generators.mazes.board import (
 def search(cells, side, start, distances, routes, queue):  # type: ignore[no-untyped-def]
     """Breadth-first search from `start` that counts shortest paths.
 
-    Sets every cell's parent towards the start, its distance in cells, and `routes`: the number of shortest
+    Sets every cell's parent toward the start, its distance in cells, and `routes`: the number of shortest
     paths to it, 2 standing for two or more. The three have a number for each place on the board: int32, uint8
     for `routes`.
     """
@@ -33,7 +33,7 @@ def search(cells, side, start, distances, routes, queue):  # type: ignore[no-unt
         for direction in range(4):
             if not is_open(cells, cell, direction, stride):
                 continue
-            after = neighbour(cell, direction, stride)
+            after = neighbor(cell, direction, stride)
             if distances[after] < 0:
                 distances[after] = distances[cell] + 1
                 routes[after] = routes[cell]
@@ -52,7 +52,7 @@ def mark_path(cells, side, start, goal):  # type: ignore[no-untyped-def]
     cell = goal
     cells[cell] |= ON_PATH
     while cell != start:
-        cell = neighbour(cell, parent_direction(cells, cell), stride)
+        cell = neighbor(cell, parent_direction(cells, cell), stride)
         cells[cell] |= ON_PATH
         steps += 2
     return steps

@@ -64,7 +64,7 @@ class MazeBatch:
 
     Attributes:
         cells: (N, m, m) uint8, one byte a cell, see `easy_to_hard.generators.mazes.board`.
-        path_lengths: (N,) int32, steps between neighbouring positions from start to goal (always even).
+        path_lengths: (N,) int32, steps between neighboring positions from start to goal (always even).
         layout_hashes: (N,) uint64, equal for the mirrored and turned images of one wall layout.
         item_hashes: (N,) uint64, equal only for the same walls, start and goal.
         candidates: (N,) int32, how many candidates of the item's stream were drawn.
@@ -216,7 +216,7 @@ def sample(
     Args:
         size: odd, 3 to 1601; the maze has m x m cells, m = (size + 1) / 2.
         indices: (N,) non-negative integers, in any order.
-        variant: how walls and ends are drawn. "depth_first": a randomised depth-first tree grown from the
+        variant: how walls and ends are drawn. "depth_first": a randomized depth-first tree grown from the
             start, as in arXiv 2108.06011; "wilson": a uniform spanning tree; "kruskal": walls opened in random
             order; "open_start": a depth-first tree grown from a random cell, the start not in a dead end;
             "looped": such a tree with `walls_to_remove` walls less, drawn again until the shortest path is

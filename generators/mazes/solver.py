@@ -70,7 +70,7 @@ def solve(inputs: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int32], N
 
     Returns:
         ``(targets, lengths, unique)``: (N, H, W) uint8, 1 on the path with both its ends; (N,) int32, steps
-        between neighbouring positions; (N,) bool, whether no other path is as short. A picture with no way, or
+        between neighboring positions; (N,) bool, whether no other path is as short. A picture with no way, or
         without exactly one start and one goal, gets length -1 and an empty path.
     """
     positions = read_positions(inputs)

@@ -11,7 +11,7 @@ from easy_to_hard.generators.mazes.board import (
     board_stride,
     cell_at,
     is_open,
-    neighbour,
+    neighbor,
     open_way,
     parent_direction,
     set_parent,
@@ -43,10 +43,10 @@ _CHOICE = _choice_table()
 
 @kernel
 def grow_depth_first(cells, stride, stack, depth, remaining, goal, buffer, cursor):  # type: ignore[no-untyped-def]
-    """Visit `remaining` further cells by randomised depth-first search from the top of the stack.
+    """Visit `remaining` further cells by randomized depth-first search from the top of the stack.
 
     The procedure of the original mazes (arXiv 2108.06011): from the current cell go to a random unvisited
-    neighbour, or back where there is none. `stack` (uint32) holds the way from the root, ``stack[depth]`` being
+    neighbor, or back where there is none. `stack` (uint32) holds the way from the root, ``stack[depth]`` being
     the current cell, which is visited. When the goal is reached that way is the path, and is marked.
 
     Indices are unsigned, which saves the check for negative ones on the critical path; and the draw of a direction
@@ -156,7 +156,7 @@ def grow_wilson(cells, side, root, buffer, cursor):  # type: ignore[no-untyped-d
         cell = first
         while not cells[cell] & VISITED:
             direction = np.int64(next_byte(buffer, cursor) & np.uint8(3))
-            after = neighbour(cell, direction, stride)
+            after = neighbor(cell, direction, stride)
             if not cells[after] & BORDER:
                 set_parent(cells, cell, direction)
                 cell = after
@@ -166,7 +166,7 @@ def grow_wilson(cells, side, root, buffer, cursor):  # type: ignore[no-untyped-d
             cells[cell] |= VISITED
             direction = parent_direction(cells, cell)
             open_way(cells, cell, direction, stride)
-            cell = neighbour(cell, direction, stride)
+            cell = neighbor(cell, direction, stride)
 
 
 @kernel
@@ -192,7 +192,7 @@ def grow_kruskal(cells, side, walls, labels, buffer, cursor):  # type: ignore[no
         wall = _take_wall(walls, count, buffer, cursor)
         count -= 1
         cell, direction = wall >> 1, wall & 1
-        one, other = _find(labels, cell), _find(labels, neighbour(cell, direction, stride))
+        one, other = _find(labels, cell), _find(labels, neighbor(cell, direction, stride))
         if one != other:
             labels[one] = other
             open_way(cells, cell, direction, stride)
@@ -217,7 +217,7 @@ def _list_walls(cells, side, walls):  # type: ignore[no-untyped-def]
     for number in range(side * side):
         cell = cell_at(number, side)
         for direction in range(2):
-            inner = not cells[neighbour(cell, direction, stride)] & BORDER
+            inner = not cells[neighbor(cell, direction, stride)] & BORDER
             if inner and not is_open(cells, cell, direction, stride):
                 walls[count] = 2 * cell + direction
                 count += 1

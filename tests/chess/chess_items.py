@@ -107,8 +107,8 @@ def expected_item(fen: str, move: str, perspective: str, flip_target: bool = Fal
     board, played = chess.Board(fen), chess.Move.from_uci(move)
     kinds = (chess.KING, chess.QUEEN, chess.BISHOP, chess.KNIGHT, chess.ROOK, chess.PAWN)
     planes, target = np.zeros((12, 8, 8), np.float32), np.zeros((8, 8), np.int64)
-    for channel, (colour, kind) in enumerate((c, k) for c in (board.turn, not board.turn) for k in kinds):
-        for square in board.pieces(kind, colour):
+    for channel, (color, kind) in enumerate((c, k) for c in (board.turn, not board.turn) for k in kinds):
+        for square in board.pieces(kind, color):
             planes[channel, chess.square_rank(square), chess.square_file(square)] = 1
     for square in (played.from_square, played.to_square):
         target[chess.square_rank(square), chess.square_file(square)] = 1

@@ -42,7 +42,7 @@ def drawn(axes: Any) -> set[str]:
     return {patch.get_label()[1:] for patch in axes.patches if patch.get_label()}
 
 
-def colours(axes: Any) -> NDArray[np.float64]:
+def colors(axes: Any) -> NDArray[np.float64]:
     """(8, 8, 3) of the squares, row 0 is rank 1."""
     return np.asarray(axes.collections[0].get_array())
 
@@ -64,8 +64,8 @@ def test_pieces_move_and_mover_are_drawn(name: str, perspective: str) -> None:
             x, y = np.mean(patch.get_path().get_extents().get_points(), axis=0).round().astype(int)
             assert chess.square_name(chess.square(x, y)) == patch.get_label()[-2:]
     origin, destination = (divmod(chess.parse_square(square), 8) for square in (move[:2], move[2:4]))
-    squares = colours(axes)
-    plain = colours(plot_chess_puzzle(planes))
+    squares = colors(axes)
+    plain = colors(plot_chess_puzzle(planes))
     changed = np.argwhere((squares != plain).any(axis=2)).tolist()
     assert sorted(changed) == sorted([list(origin), list(destination)])
     yellow, green = squares[origin], squares[destination]
@@ -75,7 +75,7 @@ def test_pieces_move_and_mover_are_drawn(name: str, perspective: str) -> None:
 
 def test_a1_is_dark_and_rank_1_is_below() -> None:
     axes = plot_chess_puzzle(planes_of("opening")[0])
-    squares = colours(axes).sum(axis=2)
+    squares = colors(axes).sum(axis=2)
     assert squares[0, 0] == squares[7, 7] == squares.min()
     assert squares[0, 7] == squares.max()
     assert [label.get_text() for label in axes.get_xticklabels()] == list("abcdefgh")
@@ -101,10 +101,10 @@ def test_without_a_mover_its_pieces_are_whites() -> None:
 
 
 @pytest.mark.parametrize("inches", [2.6, 8])
-def test_colours_of_pieces_are_told_apart(inches: float) -> None:
+def test_colors_of_pieces_are_told_apart(inches: float) -> None:
     planes = np.zeros((12, 8, 8))
     for file in range(6):
-        # The six kinds, White's and Black's on squares of the same colour.
+        # The six kinds, White's and Black's on squares of the same color.
         planes[file, 2, file] = planes[6 + file, 4, file] = 1
     figure = new_figure(inches, inches)
     axes = plot_chess_puzzle(planes, ax=figure.subplots())
@@ -127,9 +127,9 @@ def test_predictions_that_are_no_move_are_marked_without_an_arrow() -> None:
     predicted[5, 5] = 1
     axes = plot_chess_puzzle(torch.from_numpy(planes).float(), predicted, who_moves=torch.tensor([0.0]))
     assert not {"e2e4"} & drawn(axes)
-    assert (colours(axes) != colours(plot_chess_puzzle(planes))).any(axis=2).sum() == 3
+    assert (colors(axes) != colors(plot_chess_puzzle(planes))).any(axis=2).sum() == 3
     assert "(e2) to [e4] to [f6]" in text_of_puzzle(planes, predicted)
-    assert (colours(plot_chess_puzzle(planes, np.zeros((8, 8)))) == colours(plot_chess_puzzle(planes))).all()
+    assert (colors(plot_chess_puzzle(planes, np.zeros((8, 8)))) == colors(plot_chess_puzzle(planes))).all()
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])

@@ -48,8 +48,8 @@ def test_maze_items_are_the_peers(tmp_path: Path) -> None:
     assert (image.shape, image.dtype) == ((3, 32, 32), torch.float32)
     assert (path.shape, path.dtype) == ((32, 32), torch.int64)
     assert set(image.unique().tolist()) == set(path.unique().tolist()) == {0, 1}
-    colours = {tuple(c) for c in image.flatten(1).T.tolist()}
-    assert colours == {(0, 0, 0), (1, 1, 1), (0, 1, 0), (1, 0, 0)}
+    colors = {tuple(c) for c in image.flatten(1).T.tolist()}
+    assert colors == {(0, 0, 0), (1, 1, 1), (0, 1, 0), (1, 0, 0)}
     assert not any(tmp_path.iterdir())
 
 

@@ -175,7 +175,7 @@ class Comparison:
     def after(self, board: Any, position: Any, move: Any) -> Any:
         """The engine's position after `move`, which is the one that python-chess comes to; the board is left as it is.
 
-        All eight words are compared: placement, castling rights, en-passant square, colour and both clocks.
+        All eight words are compared: placement, castling rights, en-passant square, color and both clocks.
         """
         made = np.empty(POSITION_WORDS, dtype=np.uint64)
         make(position, find_legal(position, encode(board, move), self._scratch), made)

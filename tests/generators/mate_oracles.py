@@ -69,7 +69,7 @@ def confirm(board: Any, key: Any, mate_in: int) -> str:
 
 
 def attacking_boards(count: int, seed: int) -> Iterator[Any]:
-    """Legal positions with a mover who is well ahead, so that many hold mates; both colours move.
+    """Legal positions with a mover who is well ahead, so that many hold mates; both colors move.
 
     Some kings can castle, some pawns can be taken en passant, many can promote.
     """

@@ -34,18 +34,18 @@ def prefix_parities(bits: list[int]) -> list[int]:
     return parities
 
 
-def neighbours(cell: Cell, side: int) -> list[Cell]:
+def neighbors(cell: Cell, side: int) -> list[Cell]:
     """The cells beside a cell of a side x side board."""
     y, x = cell
     return [(v, u) for v, u in ((y, x - 1), (y, x + 1), (y + 1, x), (y - 1, x)) if 0 <= v < side and 0 <= u < side]
 
 
 def depth_first_tree(side: int, root: Cell, rng: random.Random) -> set[Edge]:
-    """The original's rule: to a random neighbour that has all its walls, or back where there is none."""
+    """The original's rule: to a random neighbor that has all its walls, or back where there is none."""
     edges: set[Edge] = set()
     visited, stack = {root}, [root]
     while stack:
-        free = [cell for cell in neighbours(stack[-1], side) if cell not in visited]
+        free = [cell for cell in neighbors(stack[-1], side) if cell not in visited]
         if not free:
             stack.pop()
             continue
@@ -59,7 +59,7 @@ def depth_first_tree(side: int, root: Cell, rng: random.Random) -> set[Edge]:
 def kruskal_tree(side: int, rng: random.Random) -> set[Edge]:
     """All walls in random order; open those that part two components."""
     cells = [(y, x) for y in range(side) for x in range(side)]
-    walls = sorted({tuple(sorted((a, b))) for a in cells for b in neighbours(a, side)})
+    walls = sorted({tuple(sorted((a, b))) for a in cells for b in neighbors(a, side)})
     rng.shuffle(walls)
     component = {cell: number for number, cell in enumerate(cells)}
     edges: set[Edge] = set()
@@ -89,7 +89,7 @@ def open_start_maze(side: int, rng: random.Random) -> tuple[set[Edge], Cell, Cel
 def looped_maze(side: int, removed: int, rng: random.Random) -> tuple[set[Edge], Cell, Cell]:
     """Such a tree with walls taken out and two distinct cells, all drawn again until the shortest way is unique."""
     cells = [(y, x) for y in range(side) for x in range(side)]
-    inner = {frozenset((a, b)) for a in cells for b in neighbours(a, side)}
+    inner = {frozenset((a, b)) for a in cells for b in neighbors(a, side)}
     while True:
         edges = depth_first_tree(side, rng.choice(cells), rng)
         edges |= set(rng.sample(sorted(inner - edges, key=sorted), removed))

@@ -102,7 +102,7 @@ def test_round_trip() -> None:
 
 
 def test_words() -> None:
-    """Kings on e1 and a8, a rook on h1, a pawn that may be taken on d6; and the same with the colours exchanged."""
+    """Kings on e1 and a8, a rook on h1, a pawn that may be taken on d6; and the same with the colors exchanged."""
     fens = ["k7/8/8/3pP3/8/8/8/4K2R w K d6 3 41", "4k2r/8/8/8/3Pp3/8/8/K7 b k d3 3 41"]
     white, black = parse_fens(fens).tolist()
     own, enemy = 1 << 36 | 1 << 4 | 1 << 7, 1 << 35 | 1 << 56
@@ -236,7 +236,7 @@ def test_only_its_own_bytes_are_read(fen: str, edits: list[Any], around: bytes, 
 
 
 def test_ucis() -> None:
-    """All squares and promotions, both colours, against python-chess."""
+    """All squares and promotions, both colors, against python-chess."""
     ucis = [a + b + p for a in chess.SQUARE_NAMES for b in chess.SQUARE_NAMES if a != b for p in ("", *"nbrq")]
     for fen in (KIWIPETE, KIWIPETE.replace(" w ", " b ")):
         board, positions = chess.Board(fen), np.repeat(parse_fens([fen]), len(ucis), axis=0)

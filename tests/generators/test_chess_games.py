@@ -73,7 +73,7 @@ def _moves_with_checks(position: Any) -> Any:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_weight_of_a_move(rule: str) -> None:
-    """Of both colours."""
+    """Of both colors."""
     fen, uci, weight = RULES[rule]
     board = chess.Board(fen)
     move = encode(board, chess.Move.from_uci(uci))

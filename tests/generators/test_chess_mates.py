@@ -116,7 +116,7 @@ def mixed_positions(mixed_boards: list[Any]) -> Any:
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_problems(name: str) -> None:
-    """Both solvers find what is known of them; also with the colours exchanged."""
+    """Both solvers find what is known of them; also with the colors exchanged."""
     fen, mate_in, ucis = PROBLEMS[name]
     board = chess.Board(fen)
     keys = {encode(board, chess.Move.from_uci(uci)) for uci in ucis.split()}

@@ -71,7 +71,7 @@ def test_perft(fen: str, bulk: bool) -> None:
 
 
 @pytest.mark.parametrize("mistake", SINGLE_MISTAKES)
-def test_perft_of_both_colours(mistake: str) -> None:
+def test_perft_of_both_colors(mistake: str) -> None:
     fen, depth, nodes = SINGLE_MISTAKES[mistake]
     for position in parse_fens([fen, chess.Board(fen).mirror().fen()]):
         assert perft(position, depth, True) == nodes

@@ -15,7 +15,7 @@ from easy_to_hard.generators.splits import split_of
 
 @pytest.fixture(scope="module")
 def puzzles() -> list[tuple[Any, Any]]:
-    """2,000 boards with a legal move each, half of them of games, both colours."""
+    """2,000 boards with a legal move each, half of them of games, both colors."""
     played = [(board.copy(stack=False), move) for board, _, move in random_play(1000, 11) if move]
     return played + [
         (board, next(iter(board.legal_moves))) for board in thrown_boards(1000, 11) if any(board.legal_moves)
@@ -65,7 +65,7 @@ def test_threads(puzzles: list[tuple[Any, Any]], threads: int) -> None:
 
 
 def test_from_planes_inverts(puzzles: list[tuple[Any, Any]]) -> None:
-    """The placement comes back as the mover sees it; clocks, rights and colour are those of a fresh board."""
+    """The placement comes back as the mover sees it; clocks, rights and color are those of a fresh board."""
     rows = _rows(puzzles)
     positions = from_planes(to_planes(rows)[0])
     assert np.array_equal(positions[:, :STATE], rows[:, :STATE])
@@ -98,7 +98,7 @@ def _hashes(boards: list[Any]) -> list[int]:
 
 
 def test_hash_is_one_for_all_symmetries(puzzles: list[tuple[Any, Any]]) -> None:
-    """Colours exchanged, left and right exchanged, both; whatever the rights, the clocks and the en-passant square."""
+    """Colors exchanged, left and right exchanged, both; whatever the rights, the clocks and the en-passant square."""
     boards = [board for board, _ in puzzles]
     hashes = _hashes(boards)
     swapped = [board.mirror() for board in boards]
@@ -119,7 +119,7 @@ def test_hash_tells_placements_apart(puzzles: list[tuple[Any, Any]]) -> None:
 
 
 def test_hash_sees_every_piece_and_square() -> None:
-    """Two kings, and one other piece of each kind and colour on each square: all different up to left and right."""
+    """Two kings, and one other piece of each kind and color on each square: all different up to left and right."""
     fens = set()
     for symbol in "NBRQnbrq":
         for square in range(64):

@@ -119,7 +119,7 @@ def test_columns(mate_in: int, count: int) -> None:
 
 
 @pytest.mark.parametrize("mate_in", [1, 2])
-def test_colours_are_balanced(mate_in: int) -> None:
+def test_colors_are_balanced(mate_in: int) -> None:
     """Within 5 standard deviations of a half."""
     count = {1: 1500, 2: 300}[mate_in]
     black = sum(board.turn == chess.BLACK for board, _ in _puzzles(sample(mate_in, range(count))))
@@ -143,7 +143,7 @@ def test_an_item_depends_on_nothing_but_its_number(mate_in: int, count: int) -> 
 
 
 def test_splits_share_no_board() -> None:
-    """Nor one board of another with colours exchanged, left and right exchanged, or both."""
+    """Nor one board of another with colors exchanged, left and right exchanged, or both."""
     hashes = {}
     for split in SPLITS:
         batch = sample(1, range(150), split=split)

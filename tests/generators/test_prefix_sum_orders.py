@@ -43,7 +43,7 @@ def test_one_bit_of_the_number_changes_half_of_the_string(num_bits: int) -> None
 @pytest.mark.parametrize("num_bits", LENGTHS)
 @pytest.mark.parametrize("split", SPLITS)
 def test_parities_are_balanced(num_bits: int, split: str) -> None:
-    """The targets, at every position: a split does not favour even strings."""
+    """The targets, at every position: a split does not favor even strings."""
     number = min(NUMBER, count_instances(num_bits, split))
     parities = sample(num_bits, range(number), split=split)[1]
     assert np.abs(parities.mean(axis=0) - 0.5).max() < 5 * 0.5 / np.sqrt(number)

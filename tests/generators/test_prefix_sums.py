@@ -86,7 +86,7 @@ def test_seeds_splits_and_lengths_give_other_strings() -> None:
     ("num_bits", "split"), [(16, "train"), (24, "test"), (32, "train"), (40, "test"), (128, "test")]
 )
 def test_bits_look_random(num_bits: int, split: str) -> None:
-    """Means, correlations of positions, of neighbouring items, and with the item number: all within 5 sigma."""
+    """Means, correlations of positions, of neighboring items, and with the item number: all within 5 sigma."""
     number = min(50_000, count_instances(num_bits, split))
     signs = sample(num_bits, range(number), split=split)[0].astype(np.float64) * 2 - 1
     bound = 5 / np.sqrt(number)

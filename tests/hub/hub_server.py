@@ -139,7 +139,7 @@ class HubServer(Hub):
         return fault
 
     def behave(self) -> None:
-        """Ends all misbehaviour; slow requests under way go on quickly."""
+        """Ends all misbehavior; slow requests under way go on quickly."""
         with self.lock:
             self._faults.clear()
 

@@ -244,7 +244,7 @@ def test_faults_come_together(filled: HubServer) -> None:
     assert ask(filled, "HEAD", LARGE).headers["ETag"] != f'"{hashlib.sha256(BIG).hexdigest()}"'
 
 
-def test_unknown_misbehaviour_is_refused(hub: HubServer) -> None:
+def test_unknown_misbehavior_is_refused(hub: HubServer) -> None:
     with pytest.raises(ValueError, match="kind is 'late'; it must be one of error, refuse"):
         hub.misbehave("late")
 

@@ -369,7 +369,7 @@ def test_pictures_show_the_first_item(task: str, variant: str) -> None:
 
 
 def _pixels(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The numbers of the colours of a PNG, read by hand."""
+    """The numbers of the colors of a PNG, read by hand."""
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     chunks, place = {}, 8
     while place < len(data):

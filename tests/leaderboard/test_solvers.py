@@ -176,7 +176,7 @@ def test_mates_are_found_within_the_moves_allowed() -> None:
 def test_chance_is_fair_and_depends_on_the_item_alone() -> None:
     inputs, targets = items("prefix_sums", 1000, 200)
     coins, _ = random(inputs, 1)
-    # 200,000 coins: 0.5 with a standard deviation of 0.0011; of each position, of each item and of neighbours likewise.
+    # 200,000 coins: 0.5 with a standard deviation of 0.0011; of each position, of each item and of neighbors likewise.
     assert abs((coins == targets).mean() - 0.5) < 0.006
     assert abs(coins.mean() - 0.5) < 0.006
     assert np.abs(coins.mean(axis=0) - 0.5).max() < 0.2

@@ -16,7 +16,7 @@ from easy_to_hard.baselines.cold_diffusion.degradations.separable import convolu
 from easy_to_hard.baselines.cold_diffusion.sampling import Degrade
 from easy_to_hard.generators.integers import check_field
 
-_GREY_WEIGHTS: Final = (0.299, 0.587, 0.114)
+_GRAY_WEIGHTS: Final = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,7 @@ def _ramp(ends: tuple[float, float], steps: int) -> Tensor:
 def _gray(images: Tensor, channels: int) -> Tensor:
     if channels != 3:
         return images.mean(dim=1, keepdim=True)
-    weights = torch.tensor(_GREY_WEIGHTS, dtype=images.dtype, device=images.device)
+    weights = torch.tensor(_GRAY_WEIGHTS, dtype=images.dtype, device=images.device)
     return (images * weights.reshape(1, 3, 1, 1)).sum(dim=1, keepdim=True)
 
 

@@ -140,7 +140,7 @@ def test_item_losses_are_those_of_the_items_alone() -> None:
     assert losses.tolist() == pytest.approx(alone, rel=1e-5)
 
 
-def test_nets_learn_and_do_not_depend_on_their_neighbours() -> None:
+def test_nets_learn_and_do_not_depend_on_their_neighbors() -> None:
     items = items_of("prefix_sums", 8)
     config = SolverTraining(steps=60, batch_size=8, learning_rate=1e-2)
     together, alone = SolverNets(solvers(), (0, 1), CPU), SolverNets(solvers(), (1,), CPU)

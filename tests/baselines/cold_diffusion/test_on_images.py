@@ -14,7 +14,7 @@ from easy_to_hard.baselines.cold_diffusion.metrics import Features
 from easy_to_hard.baselines.cold_diffusion.on_images import draw_batch, measure_generated, middle
 from easy_to_hard.baselines.cold_diffusion.pictures import plot_grid
 from easy_to_hard.baselines.cold_diffusion.recipes import ImageRecipe, get_image_recipe
-from easy_to_hard.baselines.kit.statistics import over_seeds, summarise
+from easy_to_hard.baselines.kit.statistics import over_seeds, summarize
 from easy_to_hard.scores.reference import ReferenceResult, find_measurement
 
 
@@ -117,7 +117,7 @@ def test_claims_are_decided_by_whole_intervals() -> None:
         fid = {"direct": [10.0, 10.5, 9.5], "algorithm_2": fid_2, "algorithm_1": fid_1}
         errors = {"direct": [0.1, 0.1, 0.1], "algorithm_2": rmse_2, "algorithm_1": [0.2, 0.2, 0.2]}
         values = {"FID": fid, "KID": fid, "SSIM": errors, "RMSE": errors}
-        found = summarise(
+        found = summarize(
             [
                 compare({(name, state): of[seed] for name, states in values.items() for state, of in states.items()}, 5)
                 for seed in range(3)

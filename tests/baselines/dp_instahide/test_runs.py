@@ -128,9 +128,9 @@ def test_released_items_are_the_averages() -> None:
     mixed, shares = release_items(images, labels, torch.tensor([[0, 1], [2, 3]]), 0.0, generator_of("x"))
     assert mixed.flatten().tolist() == [50, 153]
     assert shares.tolist() == [[0.5, 0.5, 0], [0, 0.5, 0.5]]
-    # Noise of scale b is in units of [0, 1]: its mean size on a grey image is 255 b.
-    grey = torch.full((1, 1, 100, 100), 128, dtype=torch.uint8)
-    noisy, shares = release_items(grey, labels[:1], torch.zeros(1, 1, dtype=torch.int64), 0.05, generator_of("y"))
+    # Noise of scale b is in units of [0, 1]: its mean size on a gray image is 255 b.
+    gray = torch.full((1, 1, 100, 100), 128, dtype=torch.uint8)
+    noisy, shares = release_items(gray, labels[:1], torch.zeros(1, 1, dtype=torch.int64), 0.05, generator_of("y"))
     assert float((noisy.float() - 128).abs().mean()) == pytest.approx(255 * 0.05, rel=0.05)
     assert shares[0, 0] < 1
 

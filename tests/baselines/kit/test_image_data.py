@@ -123,9 +123,9 @@ def test_folder_of_pictures(tmp_path: Path) -> None:
         pytest.skip("torchvision is not installed")
     from PIL import Image
 
-    for name, colour, size in (("cats", (255, 0, 0), (300, 150)), ("dogs", (0, 0, 255), (20, 40))):
+    for name, color, size in (("cats", (255, 0, 0), (300, 150)), ("dogs", (0, 0, 255), (20, 40))):
         (tmp_path / "train" / name).mkdir(parents=True)
-        Image.new("RGB", size, colour).save(tmp_path / "train" / name / "one.png")
+        Image.new("RGB", size, color).save(tmp_path / "train" / name / "one.png")
     found = load_images("folder", tmp_path, train=True)
     assert found.images.shape == (2, 3, 128, 128)
     assert found.images[:, :, 64, 64].tolist() == [[255, 0, 0], [0, 0, 255]]

@@ -24,7 +24,7 @@ from easy_to_hard.baselines.kit.statistics import (
     of_share_difference,
     over_seeds,
     restated,
-    summarise,
+    summarize,
     t_quantile,
 )
 from easy_to_hard.scores.reference import Measurement, read_reference_result
@@ -126,25 +126,25 @@ def test_the_bootstrap_draws_nets_and_items() -> None:
     assert set(bootstrap_means(nets).tolist()) == {0.0, 0.5, 1.0}
 
 
-def test_summarise_over_seeds_and_of_one() -> None:
+def test_summarize_over_seeds_and_of_one() -> None:
     def one(value: float, **more: object) -> Figure:
         return Figure(name="x", value=value, num_items=4, unit=SHARE, **more)  # type: ignore[arg-type]
 
     sample = torch.tensor([0.0, 1.0, 1.0, 1.0])
-    assert summarise([[one(0.75, right=3)]]) == [of_share("x", 3, 4)]
-    (of_one,) = summarise([[one(0.75, sample=sample)]])
+    assert summarize([[one(0.75, right=3)]]) == [of_share("x", 3, 4)]
+    (of_one,) = summarize([[one(0.75, sample=sample)]])
     assert of_one.low is not None
     assert 0 <= of_one.low < 0.75
-    assert summarise([[one(0.75)]])[0].low is None
-    assert summarise([[one(1.0, sample=torch.ones(1))]])[0].low is None
+    assert summarize([[one(0.75)]])[0].low is None
+    assert summarize([[one(1.0, sample=torch.ones(1))]])[0].low is None
     three = [[one(value, right=round(4 * value), sample=sample)] for value in (0.5, 0.75, 1.0)]
-    assert summarise(three) == [over_seeds("x", [0.5, 0.75, 1.0], unit=SHARE, num_items=4)]
-    (drawn,) = summarise(three, resampled=("x",))
+    assert summarize(three) == [over_seeds("x", [0.5, 0.75, 1.0], unit=SHARE, num_items=4)]
+    (drawn,) = summarize(three, resampled=("x",))
     assert drawn.low is not None
     assert 0.25 < drawn.low < drawn.value == 0.75
     # A seed without a figure is left out of it, and it keeps its place.
     late = Figure(name="y", value=2.0, num_items=1)
-    assert [(found.name, found.num_seeds) for found in summarise([[one(0.5)], [one(0.5), late]])] == [
+    assert [(found.name, found.num_seeds) for found in summarize([[one(0.5)], [one(0.5), late]])] == [
         ("x", 2),
         ("y", 1),
     ]
@@ -159,7 +159,7 @@ def test_figures_of_items() -> None:
     # What no item has a value for is left out, and gaps have no part in an interval.
     nothing = Figure.of_items("y", [gap])
     assert (nothing.value, nothing.num_items) == (0.0, 0)
-    (found,) = summarise([[first, nothing]])
+    (found,) = summarize([[first, nothing]])
     assert (found.value, found.num_items) == (0.75, 2)
     assert found.low is not None
     with pytest.raises(ValueError, match="x and z must both have a value for each item"):
@@ -172,7 +172,7 @@ def test_figures_are_the_same_from_their_rows() -> None:
     plain = Figure(name="z", value=0.1, num_items=7)
     figures = [items, share, plain]
     again = [Figure.from_row(row) for row in json.loads(json.dumps([one.to_row() for one in figures]))]
-    assert summarise([again]) == summarise([figures])
+    assert summarize([again]) == summarize([figures])
     assert again[1:] == [share, plain]
     assert again[0].sample is not None
     assert again[0].sample.tolist() == [1.0, 1 / 3]

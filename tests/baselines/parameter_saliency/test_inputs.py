@@ -107,8 +107,8 @@ class _Brightness(nn.Module):
 
 def test_planted_patches_are_all_that_is_wrong() -> None:
     net = ProfiledNet(_Brightness(), class_logits)
-    grey = torch.arange(6.0).view(6, 1, 1, 1) / 100
-    right = as_items(grey.expand(6, 1, 10, 10), torch.zeros(6, dtype=torch.int64))
+    gray = torch.arange(6.0).view(6, 1, 1, 1) / 100
+    right = as_items(gray.expand(6, 1, 10, 10), torch.zeros(6, dtype=torch.int64))
     donors = torch.zeros(2, 1, 10, 10)
     donors[0, 0, 5, 5] = 1
     planted, places = plant_patches(net, right, donors, side=4, tries=60, count=40, seed=0)
@@ -142,8 +142,8 @@ def maze(answers: list[set[tuple[int, int]]]) -> tuple[Puzzles, Tensor]:
     targets = torch.zeros(7, 7, dtype=torch.int64)
     for row, line in enumerate(MAZE):
         for column, cell in enumerate(line):
-            colours = {"#": (0, 0, 0), "S": (0, 1, 0), "G": (1, 0, 0), ".": (1, 1, 1)}[cell]
-            inputs[:, row, column] = torch.tensor(colours)
+            colors = {"#": (0, 0, 0), "S": (0, 1, 0), "G": (1, 0, 0), ".": (1, 1, 1)}[cell]
+            inputs[:, row, column] = torch.tensor(colors)
     for place in TRUE:
         targets[place] = 1
     predicted = torch.zeros(len(answers), 7, 7, dtype=torch.int64)

@@ -84,8 +84,8 @@ def test_a_roll_does_not_change_the_objective_of_a_circular_conv_net() -> None:
     net = CircularConvNet()
     images = torch.rand((3, 1, 9, 9), generator=generator_of("rolled"))
     neurons = torch.tensor([0, 2, 4])
-    still = Ascent(copies=1, colour=False, noise=0, roll=0, smoothness=0)
-    rolling = Ascent(copies=1, colour=False, noise=0, roll=4, smoothness=0)
+    still = Ascent(copies=1, color=False, noise=0, roll=0, smoothness=0)
+    rolling = Ascent(copies=1, color=False, noise=0, roll=4, smoothness=0)
     rolled = augment(images, rolling, left=1, rng=generator_of("a"))
     assert not torch.equal(rolled[:, 0], images)
     expected = neuron_losses(net, images[:, None], 0, neurons, still)
@@ -94,22 +94,22 @@ def test_a_roll_does_not_change_the_objective_of_a_circular_conv_net() -> None:
 
 def test_augmentations() -> None:
     images = torch.rand((2, 3, 6, 6), generator=generator_of("images"))
-    plain = Ascent(copies=4, colour=False, noise=0, roll=0)
+    plain = Ascent(copies=4, color=False, noise=0, roll=0)
     assert torch.equal(augment(images, plain, left=1, rng=generator_of("a")), images[:, None].expand(-1, 4, -1, -1, -1))
     # Noise shifts whole channels, each in its own way, and is gone at the end.
-    noisy = Ascent(copies=4, colour=False, roll=0)
+    noisy = Ascent(copies=4, color=False, roll=0)
     shift = augment(images, noisy, left=1, rng=generator_of("a")) - images[:, None]
     assert torch.allclose(shift, shift[..., :1, :1].expand_as(shift), atol=1e-6)
     assert len(shift[0, :, :, 0, 0].unique()) == 12
     assert torch.allclose(augment(images, noisy, left=0, rng=generator_of("a")), images[:, None].expand_as(shift))
     # (x - m) / exp(u) with m and u in [-1, 1].
-    coloured = augment(torch.zeros_like(images), Ascent(copies=4, noise=0, roll=0), left=1, rng=generator_of("a"))
-    assert 0 < float(coloured.abs().max()) <= math.e
+    colored = augment(torch.zeros_like(images), Ascent(copies=4, noise=0, roll=0), left=1, rng=generator_of("a"))
+    assert 0 < float(colored.abs().max()) <= math.e
     spans = augment(images, Ascent(copies=4, noise=0, roll=0), left=1, rng=generator_of("a"))
     ratio = (spans[..., 0, 0] - spans[..., 5, 5]) / (images[:, None, :, 0, 0] - images[:, None, :, 5, 5])
     assert math.exp(-1) <= float(ratio.min()) < float(ratio.max()) <= math.e
     # Rolls by whole steps, one for all copies.
-    rolled = augment(images, Ascent(copies=4, colour=False, noise=0, roll=4, roll_step=2), left=1, rng=generator_of(3))
+    rolled = augment(images, Ascent(copies=4, color=False, noise=0, roll=4, roll_step=2), left=1, rng=generator_of(3))
     shifts = [(a, b) for a in range(6) for b in range(6) if torch.equal(images.roll((a, b), (-2, -1)), rolled[:, 1])]
     assert len(shifts) == 1
     assert all(part % 2 == 0 for part in shifts[0])
@@ -131,7 +131,7 @@ def test_a_neuron_s_image_does_not_depend_on_the_others() -> None:
 
 
 def test_images_raise_the_activation() -> None:
-    net, ascent = tiny_vit(), Ascent(steps=30, copies=2, colour=False, noise=0, roll=1)
+    net, ascent = tiny_vit(), Ascent(steps=30, copies=2, color=False, noise=0, roll=1)
     made = maximize(net, 0, range(8), shape=(1, 8, 8), ascent=ascent, seed=0, device=CPU)
     first = maximize(net, 0, range(8), shape=(1, 8, 8), ascent=Ascent(steps=1, learning_rate=1e-9), seed=0, device=CPU)
     reached, before = (net.maps(images, [0])[0].mean(dim=(2, 3)).diagonal() for images in (made, first))

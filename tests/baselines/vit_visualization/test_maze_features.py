@@ -19,8 +19,8 @@ def drawn_maze() -> Puzzles:
     for row, line in enumerate(DRAWN):
         for column, kind in enumerate(line):
             place = (slice(None), slice(1 + 2 * row, 3 + 2 * row), slice(1 + 2 * column, 3 + 2 * column))
-            colours = {"S": (1.0, 0.0, 0.0), "G": (0.0, 1.0, 0.0), "#": (0.0,) * 3}.get(kind, (1.0,) * 3)
-            inputs[0][place] = torch.tensor(colours)[:, None, None]
+            colors = {"S": (1.0, 0.0, 0.0), "G": (0.0, 1.0, 0.0), "#": (0.0,) * 3}.get(kind, (1.0,) * 3)
+            inputs[0][place] = torch.tensor(colors)[:, None, None]
             targets[(0, *place[1:])] = int(kind in "SGo")
     return Puzzles(inputs=inputs, targets=targets, mask=counting_mask("mazes", inputs))
 
@@ -33,7 +33,7 @@ def test_places_of_a_drawn_maze() -> None:
     places = places_of(drawn_maze())
     assert int(places.free.sum()) == 12
     assert marked(places.masks["path"]) == [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (3, 2), (3, 3)]
-    # Start has one neighbour too, but is no dead end.
+    # Start has one neighbor too, but is no dead end.
     assert marked(places.masks["dead end"]) == [(0, 3), (2, 0)]
     assert marked(places.masks["junction"]) == [(0, 2), (2, 2), (3, 2)]
     # 3 to 5 steps from the start.

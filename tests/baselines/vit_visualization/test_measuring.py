@@ -86,11 +86,11 @@ def test_filters_keep_what_they_say() -> None:
     assert torch.allclose(low_pass(odd, 99), odd, atol=1e-5)
 
 
-def test_centre_and_border_are_the_two_halves_of_an_image() -> None:
+def test_center_and_border_are_the_two_halves_of_an_image() -> None:
     images = torch.rand((2, 3, 32, 32), generator=generator_of("images")) + 0.1
-    centre, border = only_center(images), only_border(images)
-    assert torch.allclose(centre + border, images)
-    assert float((centre > 0).float().mean()) == pytest.approx(0.5, abs=0.03)
+    center, border = only_center(images), only_border(images)
+    assert torch.allclose(center + border, images)
+    assert float((center > 0).float().mean()) == pytest.approx(0.5, abs=0.03)
     assert float(border[..., 16, 16].sum()) == 0
 
 
