@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import zstandard
 from hub_server import HubServer
 from hub_session import HubSession, hub_session
@@ -202,14 +201,6 @@ class Reader:
 
     def _rsync(self, arguments: list[str]) -> None:
         assert arguments[0] == "-a"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

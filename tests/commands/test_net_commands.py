@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,14 +20,6 @@ from easy_to_hard.scores.results import read_result
 
 SMALL = ["--width", "8", "--head-widths", "8", "4", "--batch-size", "10", "--max-iterations", "6", "--hold-share", "0"]
 SMALL += ["--precision", "float32"]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _train(out: Path, *flags: str, what: str = "prefix-sums") -> int:

@@ -1,26 +1,10 @@
 """What the tests of dp_instahide share."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """The nets here are too small to be shared out."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def write_idx(path: Path, values: np.ndarray) -> None:
-    """A file as MNIST's."""
-    header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
-    path.write_bytes(header + values.tobytes())
+from mnist_files import write_idx
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mnist_files import write_idx
 
 from easy_to_hard.baselines.kit.image_data import (
     IMAGE_SETS,
@@ -18,13 +19,6 @@ from easy_to_hard.baselines.kit.image_data import (
     read_idx,
     to_unit_range,
 )
-
-
-def write_idx(path: Path, values: Any) -> None:
-    array = np.asarray(values, np.uint8)
-    content = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
 
 
 def write_cifar(path: Path, count: int, label: int) -> None:
@@ -37,6 +31,7 @@ def write_cifar(path: Path, count: int, label: int) -> None:
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_mnist(tmp_path: Path, ending: str) -> None:
     folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
     images = np.arange(3 * 4 * 5).reshape(3, 4, 5)
     write_idx(folder / f"t10k-images-idx3-ubyte{ending}", images)
     write_idx(folder / f"t10k-labels-idx1-ubyte{ending}", [7, 0, 2])

@@ -1,29 +1,10 @@
-"""What the tests of cold_diffusion share."""
+"""Images for the tests of all methods."""
 
-import gzip
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """The nets here are too small to be shared out."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def write_idx(path: Path, values: NDArray[np.uint8]) -> None:
-    """A file as MNIST's, compressed where its name says so."""
-    header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
-    content = header + values.tobytes()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+from mnist_files import write_idx
 
 
 @pytest.fixture
