@@ -1,19 +1,25 @@
 # make demo    train on 32-bit strings, solve 1,024-bit ones: the main job in miniature
-# make test    the whole test suite
+# make test    the tests, but for the slow ones, on all cores
+# make test-slow    the slow ones: whole runs, killed processes, full disks
 # make bench   timings, beside the original procedures
 # make lint    ruff and mypy
 # Each makes .venv when it is missing. PYTHON=python3.12 make test takes another interpreter.
 
 PYTHON ?= python3
+# Processes that run tests side by side.
+WORKERS ?= logical
 BIN := .venv/bin
 
-.PHONY: demo test bench lint clean clean-cache
+.PHONY: demo test test-slow bench lint clean clean-cache
 
 demo: .venv/installed
 	$(BIN)/python -m easy_to_hard.demo --out demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
+
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m slow
 
 bench: .venv/installed
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-json .benchmarks/latest.json

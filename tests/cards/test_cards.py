@@ -333,6 +333,7 @@ def test_one_split_has_no_overlaps(tmp_path: Path) -> None:
     _run_blocks(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_cut_into_files_changes_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "_SHARD_BYTES", 4500)
     build(tmp_path / "cut", preset="tiny", progress=False)
@@ -610,6 +611,7 @@ sys.stdout.buffer.write(made["README.md"] + made["eval.draft.yaml"])
 """
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_every_process_and_no_matplotlib(folder: Path) -> None:
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
     made = subprocess.run([sys.executable, "-c", MAKE, str(folder)], check=True, capture_output=True, env=environment)

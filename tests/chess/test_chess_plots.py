@@ -47,6 +47,7 @@ def colors(axes: Any) -> NDArray[np.float64]:
     return np.asarray(axes.collections[0].get_array())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("perspective", PERSPECTIVES)
 @pytest.mark.parametrize("name", PUZZLES)
 def test_pieces_move_and_mover_are_drawn(name: str, perspective: str) -> None:
@@ -205,6 +206,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         plot_chess_puzzle(np.zeros((12, 8, 8)))
 
 
+@pytest.mark.slow
 def test_neither_is_imported_before_a_picture_is_made() -> None:
     names = "easy_to_hard.chess.plots, easy_to_hard.chess.datasets"
     code = f"import sys, {names}; print({{'chess', 'matplotlib'}} & {{*sys.modules}})"

@@ -197,6 +197,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_by_torchrun(strings: Path, tmp_path: Path) -> None:
     """The weights of one process, but for the order in which sums are taken."""
     out = tmp_path / "joined"

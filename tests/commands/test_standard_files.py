@@ -12,7 +12,7 @@ from easy_to_hard.cli import main
 from easy_to_hard.lichess.convert import convert
 from easy_to_hard.lichess.reading import ConvertError
 from easy_to_hard.storage.presets import Part
-from easy_to_hard.tasks import MAZES, DataSpec, generate
+from easy_to_hard.tasks import DataSpec, generate, get_task
 
 PUZZLES = Path(__file__).parents[1] / "data" / "lichess_puzzles_200.csv"
 PART = Part(task="prefix_sums", difficulty=70, split="test", rows=3)
@@ -67,7 +67,7 @@ def test_walls_and_paths_differ_on_any_terminal(encoding: str, monkeypatch: pyte
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
     assert main(["show", "mazes", "9"]) == 0
     sys.stdout.flush()
-    drawing = MAZES.text(*_first_maze())
+    drawing = get_task("mazes").text(*_first_maze())
     assert {"█", "·", " "} < set(drawing)
     expected = drawing if encoding == "utf-8" else drawing.replace("█", "#").replace("·", ".")
     assert written.getvalue().decode(encoding).startswith(expected)
@@ -76,5 +76,5 @@ def test_walls_and_paths_differ_on_any_terminal(encoding: str, monkeypatch: pyte
 def _first_maze():  # type: ignore[no-untyped-def]
     spec = DataSpec(task="mazes", difficulty=9)
     data = generate(spec, 1)[1].data
-    inputs, targets = MAZES.encode(data, 9, None)
+    inputs, targets = get_task("mazes").encode(data, 9, None)
     return inputs[0], targets[0], data[0]

@@ -40,6 +40,7 @@ def test_it_is_the_full_preset() -> None:
     assert rows == {(part.config, part.split): part.rows for part in PRESETS["full"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", sorted({entry["config"] for entry in FILES}))
 def test_a_sample_of_every_file_is_made_again(config: str) -> None:
     """Four rows a file, from the first to the last, from their item numbers alone."""

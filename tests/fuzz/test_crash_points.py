@@ -40,6 +40,7 @@ def attempts(way: str, cases: Sequence[str], folder: Path, points: int) -> dict[
     return dict(zip(cases, map(json.loads, done.stdout.splitlines()[-len(cases) :]), strict=True))
 
 
+@pytest.mark.slow
 def test_killed_commands_go_on_and_leave_nothing(tmp_path: Path) -> None:
     found = attempts("kill", tuple(CASES) if LONG else QUICK, tmp_path, POINTS)
     assert {case: one["problems"] for case, one in found.items()} == {case: [] for case in found}

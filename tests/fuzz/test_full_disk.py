@@ -31,6 +31,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(tmp_path / "disk")], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_in_a_line_and_nothing_is_left(folder: Path) -> None:
     found = attempts("full", tuple(CASES) if LONG else QUICK, folder, POINTS)
     assert {case: one["problems"] for case, one in found.items()} == {case: [] for case in found}

@@ -6,12 +6,14 @@ The long form, 3,000 files:
 
 import os
 
+import pytest
 from fuzz.bounded import attempt_all, summary
 
 COUNT = 3000 if os.environ.get("EASY_TO_HARD_LONG_TESTS") else 150
 MOST_MEGABYTES, MOST_SECONDS = 500, 30
 
 
+@pytest.mark.slow
 def test_malformed_files_are_refused_in_one_line() -> None:
     attempts = attempt_all("fuzz.result_attempts", COUNT, MOST_SECONDS)
     print(summary(attempts))

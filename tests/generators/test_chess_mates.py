@@ -144,6 +144,7 @@ def test_mate_in_three_as_the_brute_force_has_it(fen: str) -> None:
     assert _ours([board, board.mirror()], 3) == [found] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fen", DEEP)
 def test_deep_mates(fen: str) -> None:
     """As deep as the solver goes; one move less is not enough."""
@@ -271,6 +272,7 @@ def test_long_solution_lines() -> None:
             assert board.is_checkmate()
 
 
+@pytest.mark.slow
 def test_quiet_moves_are_counted(mixed_boards: list[Any], mixed_positions: Any) -> None:
     """With no, or one, move without check the kernel finds what the brute force finds with as many."""
     search, found = new_search(2**10), Counter()

@@ -64,6 +64,7 @@ def _oracle_of_33() -> tuple[Counter[int], Counter[int]]:
     return lengths, ends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("split", "split_rule"), [("train", "original"), ("train", "hash"), ("test", "hash")])
 def test_size_33_agrees_with_the_originals_procedure(split: str, split_rule: str) -> None:
     lengths, ends = _oracle_of_33()
@@ -82,6 +83,7 @@ def _outcomes(cells: Any) -> Counter[tuple[Any, ...]]:
     return counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["open_start", "looped"])
 def test_walls_and_ends_together_agree_with_the_oracle(variant: str) -> None:
     """Size 5, maze by maze; and what is left of it when the walls, or the ends, are looked at alone."""

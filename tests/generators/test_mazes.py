@@ -204,6 +204,7 @@ def test_looped_mazes_lack_a_tenth_of_the_walls() -> None:
     assert [walls_to_remove(size) for size in (3, 5, 9, 59, 201)] == [1, 1, 2, 84, 303]
 
 
+@pytest.mark.slow
 def test_late_cells_drawn_anew_make_no_other_mazes() -> None:
     """From size 199 on, a test maze may share most of its growth with a candidate that was rejected."""
     plain = sample(199, range(1500), split_rule="original")

@@ -6,6 +6,7 @@ The preset is "tiny", and "small" with EASY_TO_HARD_LONG_TESTS=1.
 import os
 from pathlib import Path
 
+import pytest
 from hub_client import run_client
 from hub_server import HubServer
 from hub_session import hub_session
@@ -48,6 +49,7 @@ def differences(repo, preset, revision):
 """
 
 
+@pytest.mark.slow
 def test_built_published_loaded(hub: HubServer, tmp_path: Path) -> None:
     build(tmp_path / "data", preset=PRESET, progress=False)
     publish = ["publish", str(tmp_path / "data"), "--repo-id", "me/graded", "--revision", "v1", "--quiet"]

@@ -212,6 +212,7 @@ def test_a_repo_that_says_it_is_the_benchmark_must_be(tiny_folder: Path, hub: Hu
     assert re.search(rf"StorageError: .*{MAZES}: not the benchmark's v1, where inputs_sha256 is", failed)
 
 
+@pytest.mark.slow
 def test_versions_are_pinned(tiny_folder: Path, hub: HubServer, tmp_path: Path) -> None:
     from easy_to_hard import build
     from easy_to_hard.storage.presets import Part
@@ -293,6 +294,7 @@ answer = [len(near), same(near, load("chess_puzzles", 1600, split="test", source
         assert equal
 
 
+@pytest.mark.slow
 def test_kill_9_in_a_download_leaves_nothing_that_is_taken_for_whole(
     tiny_folder: Path, hub: HubServer, tmp_path: Path
 ) -> None:

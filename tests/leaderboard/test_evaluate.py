@@ -246,6 +246,7 @@ def _run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     return code, out, err
 
 
+@pytest.mark.slow
 def test_a_template_is_filled_in_and_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     template, out = tmp_path / "mine.parquet", tmp_path / "results" / "mine.json"
     code, told, _ = _run(capsys, "--template", "mazes_201", "--out", template)

@@ -70,7 +70,7 @@ def test_arrow_is_given_absolute_paths_everywhere() -> None:
     known = {
         "cards/statistics.py": ["path"],
         "tasks/chess_puzzles.py": ["path", "path"],
-        "easy_to_hard/storage/files.py": [bytes_read],
+        "storage/files.py": [bytes_read],
     }
     for name, arguments in found.items():
         wrong = [argument for argument in arguments if ".absolute(" not in argument]

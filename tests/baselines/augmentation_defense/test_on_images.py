@@ -66,6 +66,7 @@ def plain(result: ReferenceResult) -> str:
     return json.dumps(result.to_dict() | {"seconds": 0})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ["backdoor", "clean_label_backdoor", "gradient_matching", "feature_collision"])
 def test_run_is_whole_and_the_same_again(run: Any, tmp_path: Path, attack: str) -> None:
     recipe = tiny(attack=attack)
@@ -99,6 +100,7 @@ def test_a_run_that_was_stopped_goes_on(run: Any, tmp_path: Path) -> None:
         run(recipe, tmp_path)
 
 
+@pytest.mark.slow
 def test_victims_learn_and_fall_for_a_backdoor() -> None:
     train, test = bars(240), bars(60, seed=1)
     backdoor = patch_backdoor(train.images, train.labels, source=0, target=1, share=0.1, seed=0)

@@ -140,6 +140,7 @@ def test_item_losses_are_those_of_the_items_alone() -> None:
     assert losses.tolist() == pytest.approx(alone, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_nets_learn_and_do_not_depend_on_their_neighbors() -> None:
     items = items_of("prefix_sums", 8)
     config = SolverTraining(steps=60, batch_size=8, learning_rate=1e-2)
@@ -181,6 +182,7 @@ def start(recipe: PuzzleRecipe, out: Path) -> ReferenceResult:
     return get_baseline("augmentation_defense").run(recipe, out, progress=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["prefix_sums", "mazes"])
 def test_run_is_whole_goes_on_and_is_the_same_again(tmp_path: Path, task: str) -> None:
     recipe = tiny(task)

@@ -74,6 +74,7 @@ def plain(result: ReferenceResult) -> str:
     return json.dumps(result.to_dict() | {"seconds": 0})
 
 
+@pytest.mark.slow
 def test_a_run_on_images_is_whole_and_goes_on(
     cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_run_on_images_is_whole_and_goes_on(
     assert on_cpu(replace(recipe, levels=(0.2,)), tmp_path / "b").settings["levels"] == [0.2]
 
 
+@pytest.mark.slow
 def test_targets_make_no_canaries(cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen, real, trained = [], on_images.make_canaries, []
     real_train = on_images.train_shadows
@@ -241,6 +243,7 @@ def tiny_puzzles(**changes: Any) -> PuzzleRecipe:
     return replace(recipe, **changes)
 
 
+@pytest.mark.slow
 def test_tables_give_all_away_and_nothing_where_items_are_new(tmp_path: Path) -> None:
     kinds = {**TABLES, "short": SolverKind(solvers=Tables(), most_iterations=10)}
     recipe = tiny_puzzles(max_iterations=5, iterations=(5, 20))
@@ -346,6 +349,7 @@ def test_presets() -> None:
             get("huge", "mazes")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (SHARED / "MNIST").is_dir(), reason="no MNIST here")
 def test_real_images(tmp_path: Path) -> None:
     recipe = tiny(SHARED, data="mnist", augmentation=get_image_preset("small", "mnist").augmentation)

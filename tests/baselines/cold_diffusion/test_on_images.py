@@ -41,6 +41,7 @@ def plain(result: ReferenceResult) -> str:
     return json.dumps(result.to_dict() | {"seconds": 0})
 
 
+@pytest.mark.slow
 def test_run_is_whole_and_the_same_again(mnist_root: Path, tmp_path: Path) -> None:
     recipe = tiny(mnist_root, seeds=(3, 1), degradation="blur_to_mean", generate=6)
     result = run(recipe, tmp_path / "a")

@@ -302,6 +302,7 @@ def test_solutions_are_answers(task: str, difficulty: int) -> None:
 # ---- restorers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("name", MAP_DEGRADATIONS)
 def test_an_oracle_solves_all_sizes(name: str, sampler: str) -> None:
@@ -587,6 +588,7 @@ TINY = replace(
 )
 
 
+@pytest.mark.slow
 def test_a_run_is_kept_and_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def solver(pictures: Tensor, iterations: int) -> Tensor:
         return pictures[:, 0] * (iterations > 2)
@@ -619,6 +621,7 @@ def test_a_run_is_kept_and_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         run("a", replace(TINY, threshold=0.4))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = replace(TINY, solver=None, strip_difficulty=None)
 

@@ -398,6 +398,7 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
 @pytest.mark.parametrize("exit_rule", ["settled", "max_confidence"])
 def test_ten_thousand_iterations_take_the_memory_of_one_thousand(

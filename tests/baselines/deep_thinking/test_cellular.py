@@ -238,6 +238,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(task: str, tmp_path: Path) -> None:
     assert same_weights(whole.state_dict(), parted.state_dict())
 
 
+@pytest.mark.slow
 def test_learns_a_few_strings() -> None:
     inputs, targets = strings(8, 8)
     net = make_net("cellular", width=12, hidden=32)

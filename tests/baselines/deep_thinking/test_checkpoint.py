@@ -223,6 +223,7 @@ def test_wrong_configs(changes: dict[str, Any], message: str, saved: Path) -> No
         load_model(str(saved))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_nothing_of_the_size_that_a_config_claims_is_made(tmp_path: Path) -> None:
     for name, changes in {"wide": {"width": 10_000}, "deep": {"architecture": "feed_forward", "depth": 10**8}}.items():
@@ -242,6 +243,7 @@ def test_nothing_of_the_size_that_a_config_claims_is_made(tmp_path: Path) -> Non
     assert max(wide, deep) < 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused_at_every_door(architecture: str, value: float, saved: Path) -> None:

@@ -107,6 +107,7 @@ def _exact(net: Any, x: Tensor, y: Tensor, task: str, iterations: int) -> int:
     return evaluate(net, TensorItems(x, y), get_task(task).answers, config, progress=False).correct[-1]
 
 
+@pytest.mark.slow
 def test_overfits_eight_strings(tmp_path: Path) -> None:
     x, y = strings(8, 10)
     net = make_net(width=24, head_widths=(16, 8))
@@ -137,6 +138,7 @@ def test_overfits_eight_strings(tmp_path: Path) -> None:
     assert all(line["items_per_second"] > 0 for line in lines)
 
 
+@pytest.mark.slow
 def test_overfits_eight_mazes() -> None:
     x, y = mazes(8, 5)
     net = make_net(in_channels=3, dimensions=2, patch=2, width=24, head_widths=(16,))
@@ -495,6 +497,7 @@ def _start(function: str, folder: Path, **variables: str) -> subprocess.Popen[by
     return subprocess.Popen([sys.executable, "-c", code, str(folder)], env=environment)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     process = _start("run_to_be_killed", tmp_path / "killed")
     log, deadline = tmp_path / "killed" / "log.jsonl", time.monotonic() + 60

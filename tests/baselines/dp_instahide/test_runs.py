@@ -49,6 +49,7 @@ def run_puzzles(recipe: PuzzleRecipe, out: Path) -> ReferenceResult:
     return get_baseline("dp_instahide").run(recipe, out, progress=False)
 
 
+@pytest.mark.slow
 def test_run_on_images_is_whole_and_the_same_again(mnist_root: Path, tmp_path: Path) -> None:
     recipe = tiny_images(seeds=(3, 1))
     result = run_images(recipe, mnist_root, tmp_path / "a")
@@ -104,6 +105,7 @@ def test_bad_settings_are_refused_before_any_training(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["prefix_sums", "mazes"])
 def test_run_on_puzzles_is_whole_and_the_same_again(task: str, tmp_path: Path) -> None:
     recipe = tiny_puzzles(task)

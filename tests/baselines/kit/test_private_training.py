@@ -39,6 +39,7 @@ def test_divergence_is_that_of_the_mixture_by_quadrature() -> None:
     assert renyi_divergence(q, sigma, order) == pytest.approx(math.log(integral) / (order - 1), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_epsilon_agrees_with_opacus() -> None:
     rdp = pytest.importorskip("opacus.accountants.analysis.rdp")
     for q, sigma, steps in ((0.01, 1.0, 1000), (0.05, 0.7, 300), (0.2, 4.0, 50)):

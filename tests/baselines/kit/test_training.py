@@ -106,6 +106,7 @@ loop.run(Path(sys.argv[1]), checkpoint_seconds=0.0, progress=False)
 """
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-c", _KILLED, str(folder), str(Path(__file__).parent)]

@@ -98,6 +98,7 @@ def test_a_run_on_images(done: tuple[ReferenceResult, Path]) -> None:
         assert 0 < (out / picture).stat().st_size < 150_000
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_gives_the_same(done: tuple[ReferenceResult, Path], tmp_path: Path) -> None:
     result, out = done
     copy = tmp_path / "copy"
@@ -111,6 +112,7 @@ def test_a_run_goes_on_and_gives_the_same(done: tuple[ReferenceResult, Path], tm
     assert anew.measurements == result.measurements
 
 
+@pytest.mark.slow
 def test_more_seeds_are_taken_in_and_another_run_is_not(done: tuple[ReferenceResult, Path], tmp_path: Path) -> None:
     _, out = done
     copy = tmp_path / "copy"
@@ -123,6 +125,7 @@ def test_more_seeds_are_taken_in_and_another_run_is_not(done: tuple[ReferenceRes
         run(out, replace(RECIPE, tried=2))
 
 
+@pytest.mark.slow
 def test_a_run_on_strings(tmp_path: Path) -> None:
     result = get_baseline("parameter_saliency").run(STRINGS, tmp_path / "strings", progress=False)
     calls = {
@@ -170,6 +173,7 @@ def test_nets_without_mistakes_are_refused(tmp_path: Path) -> None:
         look_into(tmp_path, 0, 1)
 
 
+@pytest.mark.slow
 def test_a_net_without_mistakes_is_left_out_and_named(tmp_path: Path) -> None:
     result = look_into(tmp_path, 0)
     assert result.seeds == (1,)

@@ -150,6 +150,7 @@ def test_heads_and_early_exits() -> None:
         assert (len(apart), apart[0]) == (4, 40)
 
 
+@pytest.mark.slow
 def test_a_tiny_vit_learns_mazes_by_heart(tmp_path: Path) -> None:
     items = make_puzzles("mazes", 5, 2)
     config = LoopConfig(steps=400, learning_rate=3e-3, decay="linear", gradient_clip=1.0, ema_decay=0.0, ema_from=0)

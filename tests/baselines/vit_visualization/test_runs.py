@@ -37,6 +37,7 @@ def measured(recipe: ReferenceRecipe, folder: Path) -> ReferenceResult:
     return get_baseline("vit_visualization").run(recipe, folder, progress=False)
 
 
+@pytest.mark.slow
 def test_run_on_images_is_whole_and_the_same_again(image_recipe: ImageRecipe, tmp_path: Path) -> None:
     result = measured(image_recipe, tmp_path / "a")
     # Again where all is there, where it was stopped in the second seed after training, and in another folder.

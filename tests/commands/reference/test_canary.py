@@ -45,6 +45,7 @@ def test_errors_are_one_line(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_task_of_the_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("--target", "prefix_sums", "--shadows", "6", "--sizes", "10", "--steps", "2", "--quiet")
     assert command(*arguments, "--out", str(tmp_path)).run() == 0
