@@ -171,6 +171,7 @@ def _check_loading(root: Path, cache: Path, *names: str) -> None:
             assert list(streamed) == data.to_list()
 
 
+@pytest.mark.slow
 def test_every_config_loads_with_its_sizes(folder: Path, tmp_path: Path) -> None:
     _check_infos(folder)
     _check_loading(folder, tmp_path)
@@ -180,6 +181,7 @@ def test_every_config_loads_with_its_sizes(folder: Path, tmp_path: Path) -> None
         assert info.features == features(get_task(entry["task"]), entry["difficulty"])
 
 
+@pytest.mark.slow
 def test_lichess_puzzles_load_with_their_sizes(lichess_folder: Callable[[str], Path], tmp_path: Path) -> None:
     for bands in ("rating", "rank"):
         _check_infos(lichess_folder(bands))

@@ -23,6 +23,7 @@ def _run(words: str, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_everything_closed_is_no_error(tmp_path: Path) -> None:
     build(tmp_path / "expected", parts=[PART], progress=False)
     told = _run("generate prefix_sums 70 --split test --num 3 --out made <&- >&- 2>&-", tmp_path)

@@ -12,6 +12,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from fuzz.bounded import attempt_all, read_files, summary
 from fuzz.parquet_attempts import table
 from fuzz.parquet_mutants import File, Page, field, take_apart
@@ -20,6 +21,7 @@ COUNT = 6000 if os.environ.get("EASY_TO_HARD_LONG_TESTS") else 200
 MOST_MEGABYTES, MOST_SECONDS = 150, 20
 
 
+@pytest.mark.slow
 def test_mutants_are_read_right_or_refused_in_one_line() -> None:
     attempts = attempt_all("fuzz.parquet_attempts", COUNT, MOST_SECONDS)
     print(summary(attempts))
@@ -99,6 +101,7 @@ IMPOSSIBLE: dict[Callable[[File], None], str] = {
 }
 
 
+@pytest.mark.slow
 def test_structures_that_cannot_be(tmp_path: Path) -> None:
     written = io.BytesIO()
     pq.write_table(table(), written, compression="none", use_dictionary=False)

@@ -114,6 +114,7 @@ def mixed_positions(mixed_boards: list[Any]) -> Any:
     return np.stack([position_of(board) for board in mixed_boards])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_problems(name: str) -> None:
     """Both solvers find what is known of them; also with the colors exchanged."""
@@ -189,6 +190,7 @@ def _everything(positions: Any, most: int, search: Any) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entries", [1, 2, 2**6, 2**16])
 def test_answers_depend_on_no_table(mixed_positions: Any, entries: int) -> None:
     """Any size of the table, however full it is of other positions: the same keys and lines as with one of its own."""

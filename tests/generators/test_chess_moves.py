@@ -174,6 +174,7 @@ def _compare_thrown(comparison: Comparison, count: int, seed: int) -> None:
             comparison.after(board, position, move)
 
 
+@pytest.mark.slow
 def test_positions_as_python_chess_has_them() -> None:
     """4,500 positions of random games and 3,000 of thrown pieces; every kind of position occurs."""
     comparison = Comparison()

@@ -298,6 +298,7 @@ def test_first_distinct_items_are_the_first(size: int, count: int) -> None:
     assert indices.tolist() == expected
 
 
+@pytest.mark.slow
 def test_more_than_there_are_is_an_error() -> None:
     with pytest.raises(NotEnoughInstancesError, match=r"size 5 \(depth_first\) in split 'train': there are 736"):
         _first_distinct(737, 5)

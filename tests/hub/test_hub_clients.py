@@ -326,6 +326,7 @@ def test_clients_can_be_killed(tmp_path: Path) -> None:
     assert process.returncode == -9
 
 
+@pytest.mark.slow
 def test_a_list_is_the_command(tmp_path: Path) -> None:
     with HubServer() as hub:
         done = run_client(hub, ["verify", str(tmp_path / "nowhere")], tmp_path)

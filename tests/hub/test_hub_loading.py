@@ -189,6 +189,7 @@ def test_files_under_a_wrong_name_are_right(client: HubSession, served: tuple[Hu
     assert fault.struck
 
 
+@pytest.mark.slow
 def test_tampered_files_are_refused_with_both_hashes(tiny_folder: Path, hub: HubServer, tmp_path: Path) -> None:
     entry = next(entry for entry in read_manifest(tiny_folder)["files"] if entry["path"] == MAZES)
     with hub_session(hub, tmp_path / "home") as client:
@@ -202,6 +203,7 @@ def test_tampered_files_are_refused_with_both_hashes(tiny_folder: Path, hub: Hub
     assert hashlib.sha256(content).hexdigest() in failed
 
 
+@pytest.mark.slow
 def test_a_repo_that_says_it_is_the_benchmark_must_be(tiny_folder: Path, hub: HubServer, tmp_path: Path) -> None:
     shutil.copytree(tiny_folder, tmp_path / "data")
     manifest = {**read_manifest(tiny_folder), "preset": "full"}
@@ -235,6 +237,7 @@ def test_versions_are_pinned(tiny_folder: Path, hub: HubServer, tmp_path: Path) 
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_without_a_network_the_cache_is_read(tiny_folder: Path, tmp_path: Path) -> None:
     """HF_HUB_OFFLINE is not set: the server does not answer, then it is gone."""
     with hub_session(server := HubServer(), tmp_path / "home") as client:
@@ -270,6 +273,7 @@ def test_wrong_arguments(options: dict[str, Any], message: str, client: HubSessi
     assert re.search(message, failed)
 
 
+@pytest.mark.slow
 def test_converted_puzzles_come_band_by_band(converted: Path, hub: HubServer, tmp_path: Path) -> None:
     with hub_session(hub, tmp_path / "home") as client:
         client.answer(PUT + GET + f"put({str(converted)!r})")
@@ -311,6 +315,7 @@ def test_kill_9_in_a_download_leaves_nothing_that_is_taken_for_whole(
         assert client.answer(GET + "answer = same(get(), load('mazes', 9, split='test', num_samples=20))")
 
 
+@pytest.mark.slow
 def test_verify_reads_a_repo(tiny_folder: Path, hub: HubServer, tmp_path: Path) -> None:
     with hub_session(hub, tmp_path / "home") as client:
         client.answer(PUT + f"put({str(tiny_folder)!r}, tag='v1')")

@@ -134,6 +134,7 @@ def test_what_is_published(hub: HubServer, session: HubSession, published: str) 
     assert {request.method for request in hub.requests} <= {"GET", "HEAD"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clear")
 def test_from_the_hub_as_from_here(hub: HubServer, session: HubSession, published: str) -> None:
     told = session.answer(
@@ -243,6 +244,7 @@ def test_files_that_are_not_what_the_hub_says(
     assert session.answer(f"answer = same(load_model({repo_id!r})[0], load_model({NET!r})[0])") is True
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clear")
 def test_without_a_network(hub: HubServer, session: HubSession, published: str, home: Path, tmp_path: Path) -> None:
     session.answer("load_model('org/net@v1')")

@@ -572,6 +572,7 @@ def test_files_that_the_hub_leaves_out_are_noticed(
     assert not hub.repo(repo_id).tags
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_and_done_again(
     hub: HubServer, session: HubSession, tiny_folder: Path, tmp_path: Path, repo_id: str
 ) -> None:

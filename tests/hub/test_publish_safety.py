@@ -282,6 +282,7 @@ def _shell(hub: HubServer, home: Path, words: str, after: str, **options: Any) -
     return subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", ["2>/dev/null | true", ">&-"])
 def test_nobody_reads(after: str, hub: HubServer, made: Path, tmp_path: Path, repo_id: str) -> None:
     done = _shell(hub, tmp_path, f"{made} --repo-id {repo_id}", after)
@@ -306,6 +307,7 @@ def test_a_reader_who_is_lost_before_the_end_is_no_success(
     assert ("dataset", repo_id) not in hub.repos
 
 
+@pytest.mark.slow
 def test_without_the_network_nothing_is_verified(hub: HubServer, made: Path, tmp_path: Path, repo_id: str) -> None:
     for words in ("", " --dry-run"):
         done = _shell(hub, tmp_path, f"{made} --repo-id {repo_id}{words}", "", offline=True)

@@ -261,6 +261,7 @@ def test_a_template_is_filled_in_and_scored(tmp_path: Path, capsys: pytest.Captu
     assert "valid path 0" in told
 
 
+@pytest.mark.slow
 def test_a_net_is_scored_and_scored_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, again = tmp_path / "net.json", tmp_path / "again.json"
     asked = ["--difficulties", 16, 40, "--items", 20, "--quiet"]
@@ -375,6 +376,7 @@ def test_nothing_is_written_of_what_fails(solver: Callable[[str], str], tmp_path
     assert not (tmp_path / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_the_script_explains_itself() -> None:
     command = [sys.executable, str(ROOT / "leaderboard" / "evaluate.py"), "--help"]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout

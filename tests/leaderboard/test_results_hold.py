@@ -32,6 +32,7 @@ def _still_holds(path: Path) -> bool:
     return bool(found["scores"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", _results("callable"), ids=lambda path: path.stem)
 def test_solvers(path: Path) -> None:
     assert _still_holds(path)

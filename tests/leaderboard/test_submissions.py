@@ -596,6 +596,7 @@ def _peak_mb(path: Path) -> tuple[str, float]:
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("options", [{}, {"use_dictionary": False, "compression": "zstd"}])
 def test_ten_gigabytes_of_rows(tmp_path: Path, options: dict[str, Any]) -> None:

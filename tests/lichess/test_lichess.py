@@ -188,6 +188,7 @@ def test_the_same_file_gives_the_same_bytes(converted: Path, tmp_path: Path) -> 
     assert (tmp_path / "data" / "manifest.json").read_bytes() == (converted / "manifest.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_load_dataset_reads_it(converted: Path, tmp_path: Path) -> None:
     from datasets import get_dataset_config_names, load_dataset
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from easy_to_hard.baselines import get_baseline
-from easy_to_hard.baselines.augmentation_defense import claims, on_images
+from easy_to_hard.baselines.augmentation_defense import on_images
+from easy_to_hard.baselines.augmentation_defense.claims import claims
 from easy_to_hard.baselines.augmentation_defense.defenses import Cutout, MaxUp
 from easy_to_hard.baselines.augmentation_defense.on_images import Outcome, measurements_of
 from easy_to_hard.baselines.augmentation_defense.recipes import IMAGE_PRESETS, ImageRecipe, get_image_recipe
@@ -86,6 +87,7 @@ def test_run_is_whole_and_the_same_again(run: Any, tmp_path: Path, attack: str) 
         assert any(claim.text.startswith("The backdoor works") for claim in result.claims)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(run: Any, tmp_path: Path) -> None:
     recipe = tiny(defenses=("none", "mixup"))
     result = run(recipe, tmp_path)

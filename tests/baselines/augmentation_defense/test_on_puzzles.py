@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from easy_to_hard.baselines import get_baseline
-from easy_to_hard.baselines.augmentation_defense import claims
+from easy_to_hard.baselines.augmentation_defense.claims import claims
 from easy_to_hard.baselines.augmentation_defense.on_puzzles.defenses import (
     PUZZLE_DEFENSES,
     cutout,

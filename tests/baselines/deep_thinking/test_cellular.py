@@ -92,6 +92,7 @@ def test_the_gradient_of_the_bound_points_inwards() -> None:
     assert values.grad.tolist() == [0, -1, 3, 1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_sparse_states_equal_the_dense_ones_bit_for_bit(task: str, seed: int) -> None:

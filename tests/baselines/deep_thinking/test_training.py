@@ -539,6 +539,7 @@ def joint(tmp_path_factory: pytest.TempPathFactory) -> Joint:
     return alone, weights, together, ranks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["strings", "mazes", "untied", "lipschitz"])
 def test_two_processes_do_what_one_does(name: str, joint: Joint) -> None:
     alone, weights, together, ranks = joint

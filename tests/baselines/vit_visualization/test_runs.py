@@ -165,6 +165,7 @@ def test_errors_are_one_line_and_come_first(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_sheet_is_small_even_of_noise(tmp_path: Path) -> None:
     columns = {layer: torch.rand(4, 5, 3, 32, 32) for layer in range(6)}
     figure = plot_sheet(columns, dict.fromkeys(range(6), torch.rand(4, 8, 8)), layer_name="block")
