@@ -48,6 +48,8 @@ class Baseline:
         """
         from easy_to_hard.baselines.kit.evaluation import IMAGES
 
+        if not self.makes_claims:
+            raise ValueError(f"the nets of {self.module} are trained by its own `run`, and scored by the leaderboard")
         if type(recipe).__module__ != f"{self.module}.recipes":
             raise ValueError(f"recipe must be one of {self.module}.recipes, not {type(recipe).__name__}")
         half = import_module(f"{self.module}.{'on_images' if recipe.data in IMAGES else 'on_puzzles'}")

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from easy_to_hard.baselines import BASELINES, get_baseline
+from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 
 
 def test_registry_loads_every_baseline() -> None:
@@ -15,6 +17,17 @@ def test_registry_loads_every_baseline() -> None:
         assert baseline.papers
     with pytest.raises(ValueError, match=r"unknown baseline 'deep'.*deep_thinking"):
         get_baseline("deep")
+
+
+def test_recipes_go_to_their_own_method(tmp_path: Path) -> None:
+    recipe = ReferenceRecipe(preset="smoke", data="mnist")
+    with pytest.raises(
+        ValueError, match=r"recipe must be one of easy_to_hard\.baselines\.canary\.recipes, not Reference"
+    ):
+        get_baseline("canary").run(recipe, tmp_path / "run")
+    with pytest.raises(ValueError, match="are trained by its own `run`"):
+        get_baseline("deep_thinking").run(recipe, tmp_path / "run")
+    assert not list(tmp_path.iterdir())
 
 
 _EACH_ALONE = """
