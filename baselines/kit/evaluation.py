@@ -61,7 +61,7 @@ class ReferenceRecipe:
         return {name: value for name, value in asdict(self).items() if name not in _NOT_SETTINGS}
 
     def seed_settings(self) -> dict[str, Any]:
-        """Everything that decides the figures of one seed; without "seeds", so that more can be added to a run later."""
+        """Everything that decides the figures of one seed, without "seeds": a run can get more of them later."""
         return {name: value for name, value in self.settings().items() if name != "seeds"}
 
 

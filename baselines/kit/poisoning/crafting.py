@@ -1,4 +1,4 @@
-"""Poisons that are optimized: gradient matching and feature collision, as used against the defenses in arXiv 2011.09527.
+"""Poisons that are optimized: gradient matching and feature collision, the attacks in arXiv 2011.09527.
 
 Both take items of the class that the attacker wants the target to be given, leave their labels, and change their pixels
 by no more than a bound, so that a net trained on them from scratch takes the one target item for that class.

@@ -131,7 +131,7 @@ def test_targets_make_no_canaries(cifar_root: Path, tmp_path: Path, monkeypatch:
         ({"points": 61}, "points must be from 20 to 60, the pool, not 61"),
         ({"queries": 0}, "queries must be at least 1, not 0"),
         ({"architecture": "vit"}, "architecture must be one of small_cnn, wide_resnet, not 'vit'"),
-        ({"levels": (0.01,)}, "needs at least 100 non-members a target, not 20"),
+        ({"levels": (0.01,)}, "needs at least 100 non-members per target, not 20"),
         ({"seeds": (-1,)}, r"each at least 0, not \[-1\]"),
         ({"seeds": (0, 1)}, r"seeds must be one number, not \(0, 1\)"),
         ({"at_once": -1}, "at_once must be at least 1, or 0 for the default, not -1"),
@@ -147,7 +147,7 @@ def test_what_does_not_fit_is_said_before_training(cifar_root: Path, tmp_path: P
         on_cpu(tiny(cifar_root, pool=300), tmp_path / "out")
     with pytest.raises(ValueError, match="device must be cpu"):
         on_images.run(tiny(cifar_root), tmp_path / "out", device="tpu", progress=False)
-    with pytest.raises(ValueError, match=r"10,000,000,000 queries of each of 40 points need .* give at most [\d,]+ q"):
+    with pytest.raises(ValueError, match=r"10,000,000,000 queries for each of 40 points need .* give at most [\d,]+ q"):
         require_memory(tiny(cifar_root, queries=10**10), 3072, torch.device("cpu"))
     with pytest.raises(
         ValueError, match=r"must be one of easy_to_hard\.baselines\.canary\.recipes, not ReferenceRecipe"
