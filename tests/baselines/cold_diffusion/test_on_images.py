@@ -90,7 +90,7 @@ def test_settings_errors(tmp_path: Path, changes: Any, message: str) -> None:
         ({"degradation": "desaturate"}, "Desaturate needs images with 3 channels, not 1"),
         ({"degradation": "animorphosis"}, "needs a second set of images: give --others"),
         ({"degradation": "pixelate", "severities": 6}, "side 28 cannot be pixelated 6 times"),
-        ({"generate": 2}, "what Blur ends in cannot be drawn"),
+        ({"generate": 2}, "the last states of Blur cannot be drawn"),
         ({"data": "cifar10"}, "no CIFAR-10 in"),
         ({"inception_weights": Path("none")}, "no Inception weights at none"),
     ],

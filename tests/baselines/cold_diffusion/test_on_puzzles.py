@@ -270,7 +270,7 @@ def test_unknown_names() -> None:
         map_degradation("blur", "mazes")
     with pytest.raises(ValueError, match=r"unknown degradation 'path_peeling' of prefix_sums: .*prefix_masking"):
         map_degradation("path_peeling", "prefix_sums")
-    with pytest.raises(ValueError, match=r"solves no 'chess_mates': choose one of mazes, prefix_sums"):
+    with pytest.raises(ValueError, match=r"does not solve 'chess_mates': choose one of mazes, prefix_sums"):
         check_solvable("chess_mates")
     with pytest.raises(ValueError, match=r"unknown preset 'paper' of mazes: choose one of smoke, small"):
         get_puzzle_recipe("paper", "mazes")
@@ -647,7 +647,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_run_errors(tmp_path: Path) -> None:
     for changes, message in (
-        ({"data": "chess_mates"}, "cold diffusion solves no 'chess_mates'"),
+        ({"data": "chess_mates"}, "cold diffusion does not solve 'chess_mates'"),
         ({"seeds": (-1,)}, r"seeds must be at least one, all different, each at least 0, not \[-1\]"),
         ({"trained_steps": 0}, "trained_steps must be at least 1, not 0"),
     ):
