@@ -41,7 +41,7 @@ def _cross_entropy(logits: Tensor, labels: Tensor, others: Tensor, inside: bool)
 
 
 def _margin(logits: Tensor, labels: Tensor, others: Tensor, inside: bool) -> Tensor:
-    """Carlini and Wagner's hinge loss: the best other class's lead over the right one, or the reverse if not `inside`."""
+    """Carlini and Wagner's hinge loss: the best other class's lead over the right one, or the reverse for outsiders."""
     del others
     right = logits.gather(1, labels[:, None])[:, 0]
     best = logits.scatter(1, labels[:, None], -torch.inf).amax(1)

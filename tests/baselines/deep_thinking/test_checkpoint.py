@@ -352,11 +352,11 @@ def test_the_hub_is_out_of_reach(error: Exception, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(checkpoint, "hf_hub_download", fail)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    with pytest.raises(FileNotFoundError, match="'someone/net' is neither a folder nor could it be had from the Hub: "):
+    with pytest.raises(FileNotFoundError, match="'someone/net' is not a folder and could not be read from the Hub: "):
         load_model("someone/net")
 
 
 def test_offline_is_said_in_words() -> None:
     """By the Hub's own client, which all tests have told to stay offline."""
-    with pytest.raises(FileNotFoundError, match="'someone/no-such-net' is neither a folder nor could it be had"):
+    with pytest.raises(FileNotFoundError, match="'someone/no-such-net' is not a folder and could not be read"):
         load_model("someone/no-such-net")
