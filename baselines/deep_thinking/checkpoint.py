@@ -102,7 +102,7 @@ def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]
         config = read_json(paths[0])
         known = {field.name for field in fields(ModelFacts)}
         if not isinstance(config["facts"], dict):
-            raise TypeError(f"facts is {str(config['facts'])[:60]!r}: an object is wanted")
+            raise TypeError(f"facts is {str(config['facts'])[:60]!r}: expected an object")
         told = {name: value for name, value in config["facts"].items() if name in known}
         check_types(ModelFacts, told)
         facts = ModelFacts(**told)
@@ -137,6 +137,6 @@ def _locate(name: str) -> tuple[str, tuple[Path, Path]]:
     if not repo_id or Path(name).expanduser().parent.is_dir():
         known = ", ".join(shipped_models()) or "none yet"
         raise FileNotFoundError(
-            f"no net {name!r}: give a folder, the id of a Hub repo (owner/name, owner/name@version) or one of {known}"
+            f"no net {name!r}: give a folder, the ID of a Hub repo (owner/name, owner/name@version) or one of {known}"
         )
     return name, files_from_hub(name, repo_id, revision, hf_hub_download)

@@ -40,7 +40,7 @@ def check_types(owner: Any, values: Mapping[str, Any]) -> None:
     for name, kind in get_type_hints(owner).items():
         if name in values and not _fits(values[name], kind):
             wanted = kind.__name__ if isinstance(kind, type) else str(kind).rpartition(".")[2]
-            raise TypeError(f"{name} is {str(values[name])[:60]!r}: {wanted} is wanted")
+            raise TypeError(f"{name} is {str(values[name])[:60]!r}: expected {wanted}")
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -86,14 +86,14 @@ class Header:
                 for word, names in (("lack", missing), ("hold", others))
                 if names
             ]
-            raise ValueError(f"the weights {' and '.join(told)}, by config.json")
+            raise ValueError(f"the weights {' and '.join(told)}, contrary to config.json")
         for name, values in planned.items():
             wanted = tuple(values.shape)
             if self.shapes.get(name, wanted) != wanted:
-                raise ValueError(f"{name} is of shape {self.shapes[name]}, by config.json it is {wanted}")
+                raise ValueError(f"{name} has shape {self.shapes[name]}, but config.json requires {wanted}")
         absent = sum(planned[name].numel() for name in missing)
         if absent > _MOST_MISSING:
-            raise ValueError(f"{absent:,} weights of the net that config.json describes are not there")
+            raise ValueError(f"{absent:,} weights of the net that config.json describes are missing")
 
 
 def make_net(kind: type[Net], arguments: Mapping[str, Any], weights: Path, *, strict: bool) -> Net:
@@ -115,7 +115,7 @@ def make_net(kind: type[Net], arguments: Mapping[str, Any], weights: Path, *, st
     layers = max(_MOST_LAYERS, len(header.shapes))
     for name, count in (("depth", arguments.get("depth", 1)), ("head_widths", len(arguments.get("head_widths", ())))):
         if count > layers:
-            raise ValueError(f"{name} asks for {count:,} layers, the weights are of {len(header.shapes):,}")
+            raise ValueError(f"{name} asks for {count:,} layers, but the weights are of {len(header.shapes):,}")
     # On the meta device this takes no memory, whatever the sizes.
     with torch.device("meta"):
         planned = kind(**arguments).state_dict()

@@ -307,7 +307,7 @@ def load_checkpoint(path: Path, trainer: Trainer) -> _Progress:
         trainer.restore(state)
         return _Progress(**state["progress"])
     except Exception as error:
-        raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
+        raise ValueError(f"cannot resume from {path}: {reason_of(error)}; remove it to start over") from error
 
 
 class _Interrupts:

@@ -31,7 +31,7 @@ def get_device(name: str) -> torch.device:
     if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
         raise ValueError(f"device must be cpu, cuda or cuda:NUMBER, not {name!r}")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {name!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices")
+        raise ValueError(f"device {name!r} does not exist: torch sees {torch.cuda.device_count()} CUDA devices")
     return torch.device(name)
 
 
@@ -78,7 +78,7 @@ def recorded_precision(folder: Path, device: torch.device | str) -> Settled:
         if precision not in get_args(Settled):
             raise ValueError(f"precision must be one of {', '.join(get_args(Settled))}, not {precision!r}")
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): remove {folder} to start anew") from error
+        raise ValueError(f"{path} is damaged ({error}): remove {folder} to start over") from error
     return cast(Settled, precision)
 
 

@@ -164,11 +164,11 @@ def _load(path: Path, wanted: Settings, read: Callable[[], dict[str, Any]]) -> d
         _ = state["seconds"] + 0.0 if "seconds" in state else 0.0
     # A damaged file can fail in any way.
     except Exception as error:
-        raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to make that part again") from error
+        raise ValueError(f"cannot resume from {path}: {reason_of(error)}; remove it to make that part again") from error
     if different:
         raise ValueError(
-            f"cannot go on from {path}: it is of a run that differs in {', '.join(different)}; "
-            "choose another --out, or remove it to start anew"
+            f"cannot resume from {path}: it belongs to a run that differs in {', '.join(different)}; "
+            "choose another --out, or remove it to start over"
         )
     return state
 

@@ -223,7 +223,7 @@ class Loop:
             self._optimizer.load_state_dict(state["optimizer"])
             self._done = LoopReport(**state["done"])
         except Exception as error:
-            raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
+            raise ValueError(f"cannot resume from {path}: {reason_of(error)}; remove it to start over") from error
 
 
 def train_part(

@@ -103,9 +103,9 @@ def test_a_run_on_images_is_whole_and_goes_on(
     monkeypatch.setattr(on_images, "make_canaries", lambda *a, **s: again.append(s["mode"]) or real(*a, **s))
     assert plain(on_cpu(recipe, tmp_path / "b")) == plain(result)
     assert (made, again) == (["online"], ["offline", "online"])
-    with pytest.raises(ValueError, match="it is of a run that differs in seeds"):
+    with pytest.raises(ValueError, match="it belongs to a run that differs in seeds"):
         on_cpu(replace(recipe, seeds=(1,)), tmp_path / "b")
-    with pytest.raises(ValueError, match=r"it is of a run that differs in canary\.steps"):
+    with pytest.raises(ValueError, match=r"it belongs to a run that differs in canary\.steps"):
         on_cpu(replace(recipe, canary=CanaryConfig(steps=3)), tmp_path / "b")
     # What only the attacks go by may change: nets and canaries are taken as they are.
     monkeypatch.setattr(on_images, "make_canaries", stopped)
@@ -271,7 +271,7 @@ def test_tables_give_all_away_and_nothing_where_items_are_new(tmp_path: Path) ->
     same = {"attack": LIRA, "of": "tables", "against": "short", "items": 30, "iterations": 5}
     assert find_measurement(result.measurements, "AUC difference", same).value == 0
     assert (tmp_path / "memorization.png").is_file()
-    with pytest.raises(ValueError, match="it is of a run that differs in seed"):
+    with pytest.raises(ValueError, match="it belongs to a run that differs in seed"):
         run(replace(recipe, seeds=(1,)))
 
 

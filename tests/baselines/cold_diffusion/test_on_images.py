@@ -64,7 +64,7 @@ def test_run_is_whole_and_the_same_again(mnist_root: Path, tmp_path: Path) -> No
     other = run(replace(recipe, seeds=(1,), generate=0), tmp_path / "a")
     assert find_measurement(other.measurements, "RMSE", {"state": "direct"}).low is None
     assert [claim.held for claim in other.claims] == [None, None, None]
-    with pytest.raises(ValueError, match=r"it is of a run that differs in severities"):
+    with pytest.raises(ValueError, match=r"it belongs to a run that differs in severities"):
         run(replace(recipe, severities=3), tmp_path / "a")
 
 

@@ -615,7 +615,7 @@ def test_a_run_is_kept_and_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     # What is kept is not done again, but for the picture; another run does not get mixed up with it.
     monkeypatch.setattr(evaluation, "solve_puzzles", None)
     assert run("a") == first
-    with pytest.raises(ValueError, match=r"it is of a run that differs in threshold; choose another --out"):
+    with pytest.raises(ValueError, match=r"it belongs to a run that differs in threshold; choose another --out"):
         run("a", replace(TINY, threshold=0.4))
 
 

@@ -387,11 +387,11 @@ def stopped_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_checkpoint_of_other_settings_is_refused(stopped_run: Path, tmp_path: Path) -> None:
     shutil.copytree(stopped_run, tmp_path / "run")
     message = (
-        rf"cannot go on from .*{tmp_path.name}.*checkpoint\.pt: it was written by .* other settings: .*; remove it"
+        rf"cannot resume from .*{tmp_path.name}.*checkpoint\.pt: it was written by .* other settings: .*; remove it"
     )
     with pytest.raises(ValueError, match=message):
         _run(tmp_path / "run", learning_rate=2e-3)
-    with pytest.raises(ValueError, match=r"cannot go on from .*checkpoint\.pt"):
+    with pytest.raises(ValueError, match=r"cannot resume from .*checkpoint\.pt"):
         _run(tmp_path / "run", kind="lipschitz")
     # Nothing was lost by trying.
     assert _run(tmp_path / "run")[1].steps == 12
@@ -402,7 +402,7 @@ def test_a_truncated_checkpoint_is_refused(keep: float, stopped_run: Path, tmp_p
     whole = (stopped_run / "checkpoint.pt").read_bytes()
     size = int(keep if keep >= 1 else keep * len(whole))
     (tmp_path / "checkpoint.pt").write_bytes(whole[:size])
-    with pytest.raises(ValueError, match=rf"cannot go on from .*{tmp_path.name}.checkpoint\.pt: .*remove it"):
+    with pytest.raises(ValueError, match=rf"cannot resume from .*{tmp_path.name}.checkpoint\.pt: .*remove it"):
         _run(tmp_path)
 
 
@@ -422,7 +422,7 @@ def test_a_checkpoint_cannot_run_code(zipped: bool, tmp_path: Path) -> None:
         torch.save(state, path)
     else:
         path.write_bytes(pickle.dumps(state, protocol=2))
-    with pytest.raises(ValueError, match=r"cannot go on from .*checkpoint\.pt"):
+    with pytest.raises(ValueError, match=r"cannot resume from .*checkpoint\.pt"):
         _run(tmp_path)
     assert not marker.exists()
     # It is one: whoever reads it without care runs it.
