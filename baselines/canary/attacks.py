@@ -1,4 +1,4 @@
-"""All attacks side by side: which queries, which score, which variance, which nets were fitted."""
+"""All attacks side by side: every combination of queries, score, variance, and nets that are fitted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ AUGMENTED: Final = "augmented"
 CANARY: Final[Mapping[str, str]] = {"online": "canary, online", "offline": "canary, offline"}
 
 _VARIANCES: Final = {"fixed": True, "per point": False}
-# Which scores queries are for; LiRA's augmentations are for all.
+# The scores that each kind of query is for; LiRA's augmentations are for all.
 _SCORES: Final = {
     CANARY["online"]: ("online",),
     CANARY["offline"]: ("offline", "offline, two-sided"),
@@ -30,10 +30,10 @@ _ENSEMBLES: Final = (1, 2, 5, 10)
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """An attack and how it did.
+    """An attack and its performance.
 
     Attributes:
-        condition: what kind it is.
+        condition: the kind of attack.
         scores: (T, P) float64, higher for members.
         performance: name of the metric -> value and draws.
     """
@@ -43,12 +43,12 @@ class Attack:
     performance: Mapping[str, Performance]
 
     def measurements(self) -> list[Measurement]:
-        """All metrics as figures with intervals."""
+        """All metrics as measurements with intervals."""
         return [one.measured(name, self.condition, unit=SHARE) for name, one in self.performance.items()]
 
 
 def attack_name(queries: str, score: str, variance: str = "fixed", fit: str = HELD_OUT) -> str:
-    """What `all_attacks` calls an attack."""
+    """The name of an attack in `all_attacks`."""
     return "; ".join((queries, score, variance, fit))
 
 
@@ -58,8 +58,8 @@ def all_attacks(
     """Attack the nets from `half` on, each with the help of the others.
 
     Canaries were made with the first half. "held out": the other targets are fitted, which canaries have not seen.
-    "shared": the first half is, as in the authors' code, where the statistics of the nets that canaries were made
-    with are not those of a target.
+    "shared": the first half is fitted, as in the authors' code; nets that canaries were made with have other statistics
+    than a target.
 
     Args:
         phi: name of the queries -> (N, P, Q) float64, with "image" (Q = 1) for the global threshold.
@@ -83,7 +83,7 @@ def all_attacks(
     for queries, values in phi.items():
         if queries == "image":
             continue
-        # Variants of canaries are compared in one way only.
+        # Variants of canaries are compared with one variance and one fit only.
         main = queries in _SCORES
         for variance in _VARIANCES if main else ("fixed",):
             for fit in (HELD_OUT, SHARED) if main else (HELD_OUT,):
@@ -100,7 +100,7 @@ def all_attacks(
 
 
 def _pairs() -> list[tuple[str, str]]:
-    """Attacks whose difference is measured."""
+    """Pairs of attacks whose difference is measured."""
     pairs = [
         (attack_name(CANARY[mode], mode, "fixed", fit), attack_name(AUGMENTED, mode, "fixed", fit))
         for mode in CANARY
@@ -119,7 +119,7 @@ def _pairs() -> list[tuple[str, str]]:
 
 
 def compare_attacks(attacks: Mapping[str, Attack]) -> list[Measurement]:
-    """Differences between attacks on the same targets and points, draw by draw; and of the gains of both modes."""
+    """Differences between attacks on the same targets and points, draw by draw, and between the gains of both modes."""
     found = []
     for one, other in _pairs():
         pair = attacks[one].performance, attacks[other].performance
@@ -139,7 +139,7 @@ def compare_attacks(attacks: Mapping[str, Attack]) -> list[Measurement]:
 
 
 def query_counts(phi: Mapping[str, Tensor], keep: Tensor, half: int, *, seed: int) -> list[Measurement]:
-    """AUC online, fixed variance, with the first few of the queries, of augmentations and of canaries."""
+    """Online AUC, at fixed variance, with only the first few queries, for augmentations and for canaries."""
     found, members = [], keep[half:].numpy()
     for queries in (AUGMENTED, CANARY["online"]):
         values = phi[queries]

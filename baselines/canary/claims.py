@@ -1,4 +1,4 @@
-"""What the paper says, and what is asked of the benchmark's tasks."""
+"""The paper's claims, and the questions asked on the benchmark's tasks."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -12,20 +12,20 @@ from easy_to_hard.scores.reference import Claim, Condition, Measurement, Referen
 SOURCE: Final = "arXiv 2210.10750, abstract"
 LIRA_SOURCE: Final = "arXiv 2112.03570"
 PUZZLE_SOURCE: Final = "asked here of the benchmark's nets, with the attack of arXiv 2112.03570"
-# What the training set is called where there is none.
+# Name of the training set of nets that get new items at each step.
 NEW_ITEMS: Final = "new ones at each step"
 MEMBERS: Final = "members"
 TEST_SPLIT: Final = "the test split"
 
 LIRA: Final = "LiRA, log odds"
 CHANCE: Final = 0.5
-# How near to chance an AUC must be to count as it.
+# How close to chance an AUC must be to count as chance.
 NOTHING: Final = 0.05
 _LEVEL: Final = 0.01
 
 
 def claims(result: ReferenceResult) -> tuple[Claim, ...]:
-    """Those on images or on puzzles, judged from a result's measurements and settings alone."""
+    """The claims on images or on puzzles, judged from a result's measurements and settings alone."""
     if result.data in IMAGES:
         return image_claims(result.measurements)
     settings = result.settings
@@ -33,9 +33,9 @@ def claims(result: ReferenceResult) -> tuple[Claim, ...]:
 
 
 def image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
-    """The papers' claims, judged by the figures, as far as these were measured.
+    """The papers' claims, judged by the figures that were measured.
 
-    Attacks are not compared where the nets do not classify their members, or LiRA tells nothing.
+    Attacks are not compared if the nets do not classify their members, or if LiRA is no better than chance.
     """
     lira = {mode: attack_name(AUGMENTED, mode) for mode in CANARY}
     wanted: list[tuple[str, Condition, str, str]] = [
@@ -92,10 +92,11 @@ def _image_needs() -> tuple[Criterion, ...]:
 def puzzle_claims(
     measurements: Sequence[Measurement], *, sizes: Sequence[int], trained_iterations: int
 ) -> tuple[Claim, ...]:
-    """What was asked of nets that solve puzzles, by LiRA on the log odds: what differs, and what there is to tell.
+    """Claims on nets that solve puzzles, by LiRA on the log odds: differences in AUC, and AUC above chance.
 
-    The null is tried with every attack. Nothing is tested of nets that do not solve half of their own training set,
-    or, where that is new at each step, of the test split: they have nothing to give away.
+    The null (nets that get new items at each step) is tested with every attack. Nets that do not solve half of their
+    own training set (or half of the test split, if their items are new at each step) have nothing to give away: claims
+    on them are not tested.
     """
     statements = list(_puzzle_statements(measurements, sizes, trained_iterations))
     return judge(statements, measurements)
@@ -131,7 +132,10 @@ def _puzzle_statements(
 
 
 def _difference(one: Measurement, facts: dict[str, str | int | float], trained_iterations: int) -> Statement:
-    """That an AUC is higher on one side; both sides must solve what they were trained on, as they were trained."""
+    """The statement that an AUC is higher on one side.
+
+    Both sides must solve the items that they were trained on, in the number of iterations that they were trained with.
+    """
     of, against = str(facts.pop("of")), str(facts.pop("against"))
     where = ", ".join(f"{name} {value}" for name, value in facts.items())
     sides = {}

@@ -14,7 +14,7 @@ NUM_CLASSES: Final = 10
 
 
 class _WideBlock(nn.Module):
-    """Batch norm, ReLU and convolution, twice, and a way around them."""
+    """Batch norm, ReLU, and convolution, twice, and a shortcut around them."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class WideResNet(nn.Module):
     Args:
         channels: of the images.
         depth: 6 n + 4.
-        widening: of the channels 16, 32 and 64.
+        widening: factor of the channels 16, 32, and 64.
 
     Raises:
         ValueError: a depth that is not 6 n + 4, n at least 1.

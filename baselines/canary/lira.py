@@ -10,13 +10,13 @@ from torch import Tensor
 
 from easy_to_hard.baselines.kit.puzzles import Puzzles
 
-# A spread of nothing at all would make any difference infinite.
+# A spread of exactly 0 would make any difference infinite.
 _LEAST_SPREAD: Final = 1e-6
 _LEAST_PROBABILITY: Final = 1e-300
 
 
 def class_log_odds(logits: Tensor, labels: Tensor) -> Tensor:
-    """phi = log p_y - log sum over c != y of p_c, without the loss of digits that probabilities near 1 bring.
+    """phi = log p_y - log sum over c != y of p_c, without the loss of precision of probabilities near 1.
 
     Args:
         logits: (..., C) float, C at least 2.
@@ -38,7 +38,7 @@ def answer_log_odds(logits: Tensor, items: Puzzles) -> Tensor:
         logits: (B, 2, *size) float.
         items: B puzzles.
     """
-    # By log-sigmoid: log-softmax is 0 where the wrong class is beyond the last digit of the right one.
+    # By log-sigmoid: log-softmax rounds to 0 where the right class leads by more than the precision can hold.
     losses = -F.logsigmoid(_leads(logits, items)) * items.mask
     likelihoods = -losses.flatten(1).sum(1).clamp_min(_LEAST_PROBABILITY)
     return likelihoods - torch.where(
@@ -47,7 +47,7 @@ def answer_log_odds(logits: Tensor, items: Puzzles) -> Tensor:
 
 
 def answer_margins(logits: Tensor, items: Puzzles) -> Tensor:
-    """Mean over the positions that count of the right class's logit minus the other's: (B,) float64."""
+    """The right class's logit minus the other's, averaged over the positions that count: (B,) float64."""
     leads = _leads(logits, items) * items.mask
     return leads.flatten(1).sum(1) / items.mask.flatten(1).sum(1)
 
@@ -60,7 +60,7 @@ def _leads(logits: Tensor, items: Puzzles) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class GaussianFit:
-    """Statistics of nets with and without each point, as normal distributions.
+    """Normal distributions fitted to the statistics of nets with and without each point.
 
     Attributes:
         mean_in, mean_out: (P, Q) float64, medians over the nets.
@@ -76,14 +76,14 @@ class GaussianFit:
 def fit_gaussians(phi: Tensor, keep: Tensor, *, fixed: bool) -> GaussianFit:
     """Fit both distributions of each point and query.
 
-    As many nets are taken with as without each point, the least there are over the points, so that their number
-    tells nothing of the target.
+    The same number of nets is used with and without each point, the smallest available over all points, so that the
+    number reveals nothing about the target.
 
     Args:
         phi: (M, P, Q) float64, of M nets.
         keep: (M, P) bool.
-        fixed: one standard deviation for all points, queries and nets, of what is in and of what is out; else one
-            for each point and query.
+        fixed: whether one standard deviation is for all points, queries, and nets (one for in and one for out);
+            otherwise each point and query has its own.
 
     Raises:
         ValueError: a point has fewer than two nets with, or without, it.
@@ -106,7 +106,7 @@ def fit_gaussians(phi: Tensor, keep: Tensor, *, fixed: bool) -> GaussianFit:
 
 
 def _median(values: Tensor) -> Tensor:
-    """Over the first axis; of an even number the mean of the middle two, which torch's is not."""
+    """Median over the first axis; for an even number the mean of the middle two, unlike `torch.median`."""
     ordered = values.sort(dim=0).values
     return (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 
@@ -114,8 +114,8 @@ def _median(values: Tensor) -> Tensor:
 def lira_scores(phi: Tensor, fit: GaussianFit) -> dict[str, Tensor]:
     """Scores, higher for members, from the target's statistics; each is the mean over the queries.
 
-    "online": log N(phi; in) - log N(phi; out). "offline": -log P(as much as phi or more; out), one-sided.
-    "offline, two-sided": -log N(phi; out), as the authors' code has it.
+    "online": log N(phi; in) - log N(phi; out). "offline": -log P(at least phi; out), one-sided.
+    "offline, two-sided": -log N(phi; out), as in the authors' code.
 
     Args:
         phi: (P, Q) float64, of the target.
@@ -136,7 +136,7 @@ def _log_normal(phi: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
 
 
 def leave_one_out(phi: Tensor, keep: Tensor, *, fixed: bool) -> dict[str, Tensor]:
-    """Every net in turn is the target, and all the others are fitted.
+    """Scores with every net as the target in turn, and the distributions fitted to all the others.
 
     Args:
         phi: (M, P, Q) float64.
@@ -154,7 +154,14 @@ def leave_one_out(phi: Tensor, keep: Tensor, *, fixed: bool) -> dict[str, Tensor
 
 
 def against_other_nets(phi: Tensor, fitted: Tensor, keep: Tensor, *, fixed: bool) -> dict[str, Tensor]:
-    """All targets against one fit to other nets: phi (M, P, Q), fitted (K, P, Q), keep (K, P); as `leave_one_out`."""
+    """Scores of all targets by one fit to other nets; arguments and result as in `leave_one_out`.
+
+    Args:
+        phi: (M, P, Q) float64, of the targets.
+        fitted: (K, P, Q) float64, of the other nets.
+        keep: (K, P) bool, of the other nets.
+        fixed: see `fit_gaussians`.
+    """
     fit = fit_gaussians(fitted, keep, fixed=fixed)
     rows = [lira_scores(of_target, fit) for of_target in phi]
     return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}

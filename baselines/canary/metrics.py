@@ -1,8 +1,9 @@
 """How well scores tell members from non-members, over many targets, with bootstrap intervals.
 
-The bootstrap is not the one of `kit.statistics`, which is of means of items that each net draws for itself. Here all
-targets are asked about the same points, which are drawn once for all of them; the figures are areas and rates at a
-threshold, not means of items; and attacks must see the same draws, so that their difference has an interval.
+The bootstrap differs from that in `kit.statistics`, which is for means over items that are drawn separately for each
+net. Here all targets are asked about the same points, which are drawn once for all of them; the figures are areas and
+rates at a threshold instead of means over items; and all attacks must see the same draws, so that their difference has
+an interval.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,23 +25,23 @@ Floats = NDArray[np.float64]
 
 
 def level_name(level: float) -> str:
-    """Such as "TPR at 1 % FPR"."""
+    """The metric's name at a level, such as "TPR at 1 % FPR"."""
     return f"TPR at {100 * level:g} % FPR"
 
 
 def require_resolution(level: float, non_members: int) -> None:
-    """ValueError where so few non-members cannot show a false-positive rate this low.
+    """Raise a ValueError if there are too few non-members to measure a false-positive rate this low.
 
     Args:
         level: in (0, 1).
-        non_members: how many there are for a target.
+        non_members: number of non-members per target.
     """
     if not 0 < level < 1:
         raise ValueError(f"a false-positive rate must be between 0 and 1, both excluded, not {level:g}")
     if non_members * level < 1 - 1e-9:
         needed = int(np.ceil(1 / level - 1e-9))
         raise ValueError(
-            f"a false-positive rate of {level:g} needs at least {needed:,} non-members a target, not {non_members:,}"
+            f"a false-positive rate of {level:g} needs at least {needed:,} non-members per target, not {non_members:,}"
         )
 
 
@@ -48,9 +49,10 @@ def roc_points(scores: Floats, members: NDArray[np.bool_], weights: Floats | Non
     """The ROC curve: false- and true-positive rates from (0, 0) to (1, 1), each threshold once.
 
     Args:
-        scores: (P,) float64, higher for members; equal scores are taken together.
+        scores: (P,) float64, higher for members; equal scores share a threshold.
         members: (P,) bool.
-        weights: (D, P) float64, at least 0, how often each counts in each of D draws; None for once.
+        weights: (D, P) float64, at least 0, how often each point counts in each of D draws; None for one draw in which
+            each counts once.
 
     Returns:
         (D, G) false-positive rates and (D, G) true-positive rates.
@@ -69,7 +71,7 @@ def roc_points(scores: Floats, members: NDArray[np.bool_], weights: Floats | Non
     rates = []
     for chosen in (~members, members):
         sums = np.cumsum(counts[:, order] * chosen[order], axis=1)[:, ends]
-        # A draw without any of them, which a bootstrap of few points can make, counts as none found.
+        # A draw without any of them, which can occur in a bootstrap of few points, counts as none found.
         share = sums / np.maximum(sums[:, -1:], 1e-12)
         rates.append(np.concatenate([np.zeros((len(counts), 1)), share], axis=1))
     return rates[0], rates[1]
@@ -92,8 +94,8 @@ class Performance:
 
     Attributes:
         value: mean over the targets.
-        draws: (D,) float64, the same in each draw of the bootstrap.
-        num_targets, num_points: what it is of.
+        draws: (D,) float64, the same mean in each draw of the bootstrap.
+        num_targets, num_points: numbers of targets and points behind it.
     """
 
     value: float
@@ -111,7 +113,7 @@ class Performance:
         )
 
     def measured(self, name: str, condition: Condition, unit: str = "") -> Measurement:
-        """With the middle 95 % of the draws as its interval."""
+        """The metric as a measurement, with the middle 95 % of the draws as its interval."""
         items = self.num_targets * self.num_points
         found = Measurement(name=name, value=self.value, unit=unit, condition=condition, num_items=items)
         return of_draws(found, self.draws)
@@ -120,17 +122,17 @@ class Performance:
 def measure_attack(
     scores: Floats, members: NDArray[np.bool_], *, levels: Sequence[float] = (), seed: int = 0, draws: int = DRAWS
 ) -> dict[str, Performance]:
-    """The metrics of an attack: of each target by itself, then their mean.
+    """The metrics of an attack: computed for each target by itself, then averaged.
 
-    The bootstrap draws targets and points anew, both, for the same points are shown to all targets. Attacks that are
-    judged with the same seed see the same draws.
+    The bootstrap resamples both targets and points; all targets see the same points. Attacks that are measured with the
+    same seed see the same draws.
 
     Args:
         scores: (T, P) float64.
         members: (T, P) bool.
         levels: false-positive rates.
         seed: of the bootstrap.
-        draws: D, at least 1.
+        draws: number of bootstrap draws D, at least 1.
 
     Returns:
         name of the metric -> its performance.

@@ -1,4 +1,4 @@
-"""The evaluation on images: train shadow nets, attack half of them with the help of the other half, measure."""
+"""The evaluation on images: train shadow nets, make canaries with one half, attack the other half, and measure."""
 
 import os
 from collections.abc import Mapping
@@ -36,13 +36,13 @@ QUERIES: Final = "queries.png"
 
 _TEST_IMAGES: Final = 2000
 _SHOWN: Final = 6
-# Floats for each number in a query: query, start, gradient, two of Adam, and what is being changed.
+# Floats in memory per number in a query: query, start, gradient, two of Adam, and a temporary copy.
 _COPIES: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTask:
-    """Images as shadow nets are trained on them and attacked by: normalized, shifted, mirrored; see `ShadowTask`.
+    """Images for training and attacking shadow nets: normalized, shifted, and mirrored; see `ShadowTask`.
 
     Attributes:
         images: (n, C, H, W) float32, normalized.
@@ -78,7 +78,7 @@ class ImageTask:
         return build_classifier(self.architecture, channels=channels, side=side, width=self.width, seed=seed)
 
     def batches(self, indices: Tensor, *, step: int, first: int) -> tuple[Tensor, ...]:
-        """Augmented images (K, B, C, H, W) and labels (K, B); each net's draws are its own, however many at once."""
+        """Augmented images (K, B, C, H, W) and labels (K, B); each net's draws are independent of the other nets."""
         at = indices.to(self.images.device)
         rows = []
         for number, own in enumerate(at):
@@ -94,7 +94,7 @@ class ImageTask:
 
 
 def build_image_task(train: ImageSet, recipe: ImageRecipe, device: torch.device) -> ImageTask:
-    """The first images as a task; the normalization is of all training images, not of a net's members.
+    """The first images as a task; mean and std are over all training images, not over a net's members.
 
     Raises:
         ValueError: there are fewer images than the recipe's pool.
@@ -115,7 +115,7 @@ def build_image_task(train: ImageSet, recipe: ImageRecipe, device: torch.device)
 
 
 def normalized(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """uint8 (B, C, H, W) to float32 of mean 0 and spread 1."""
+    """Normalize images: uint8 (B, C, H, W) to float32 of mean 0 and standard deviation 1."""
     return (images.float() / 255 - mean[:, None, None]) / std[:, None, None]
 
 
@@ -134,7 +134,7 @@ def augmented_queries(task: ImageTask, num_points: int, num_queries: int, *, see
 
 @dataclass(frozen=True, kw_only=True)
 class _Prepared:
-    """What a run attacks: the trained nets, half of which make canaries, and who was trained on what."""
+    """What a run attacks: the trained nets, half of which make canaries, and which net was trained on which point."""
 
     recipe: ImageRecipe
     task: ImageTask
@@ -143,9 +143,9 @@ class _Prepared:
 
 
 def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
-    """Train the nets, make the canaries, attack, judge.
+    """Train the nets, make the canaries, attack, and judge the claims.
 
-    The folder keeps the nets and canaries, from which a run that was stopped goes on, and the pictures `roc.png` and
+    The folder keeps the nets and canaries, from which a stopped run continues, and the pictures `roc.png` and
     `queries.png`.
 
     Args:
@@ -157,7 +157,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     )
     task = build_image_task(train, recipe, where)
     require_memory(recipe, task.images[0].numel(), where)
-    # Nothing is written before it is known that all fits.
+    # Nothing is written before it is known that everything fits.
     settings = recipe.settings_of("pool", "augmentation", "architecture", "width")
     parts = RunFolder(folder, {**settings, "device": where.type})
     recipe = settle(recipe, parts.precision(where))
@@ -196,11 +196,11 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
 
 
 def require_memory(recipe: ImageRecipe, numbers: int, device: torch.device) -> None:
-    """ValueError where the canaries of all points, optimized side by side, do not fit.
+    """Raise a ValueError if the canaries of all points, which are optimized side by side, do not fit in memory.
 
     Args:
-        recipe: with points and queries.
-        numbers: in an image.
+        recipe: gives points and queries.
+        numbers: how many numbers an image has.
         device: whose memory it is.
     """
     if device.type == "cuda":
@@ -211,13 +211,13 @@ def require_memory(recipe: ImageRecipe, numbers: int, device: torch.device) -> N
     if needed > there:
         fitting = int(there // (4 * _COPIES * recipe.points * numbers))
         raise ValueError(
-            f"{recipe.queries:,} queries of each of {recipe.points:,} points need {needed / 2**30:,.1f} GiB, and there "
-            f"are {there / 2**30:,.1f}: give at most {fitting:,} queries, or fewer points"
+            f"{recipe.queries:,} queries for each of {recipe.points:,} points need {needed / 2**30:,.1f} GiB, but only "
+            f"{there / 2**30:,.1f} are available: give at most {fitting:,} queries, or fewer points"
         )
 
 
 def _accuracies(prepared: _Prepared, test: ImageSet) -> list[Measurement]:
-    """Share of right answers of the nets on their members, on the others of the pool, and on the test images."""
+    """Accuracy of the nets on their members, on the other images of the pool, and on the test images."""
     task, nets = prepared.task, prepared.nets
     shown = test.first(min(len(test), _TEST_IMAGES))
     images = normalized(shown.images, task.mean.cpu(), task.std.cpu()).to(task.images.device)
@@ -292,7 +292,7 @@ def _canaries(prepared: _Prepared, starts: Tensor, mode: Mode, config: CanaryCon
 
 
 def _shown_queries(queries: Mapping[str, Tensor], task: ImageTask) -> dict[str, Tensor]:
-    """The first query of a few points, and what was changed, as pictures in [0, 1]."""
+    """The first query of a few points, and the change from its start, as pictures in [0, 1]."""
 
     def pixels(name: str) -> Tensor:
         chosen = queries[name][:_SHOWN, 0] * task.std[:, None, None] + task.mean[:, None, None]

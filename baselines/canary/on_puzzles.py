@@ -1,4 +1,4 @@
-"""How much nets that solve puzzles give away of their training set: by its size, by iterations, by kind of net."""
+"""How much nets that solve puzzles give away about their training set, by its size, iterations, and kind of net."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ COMPARISONS: Final = (
     ("recall, progressive", "recall"),
     ("recall", "feed-forward"),
 )
-"""Pairs of kinds of nets whose AUC are compared."""
+"""Pairs of kinds of nets whose AUCs are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class SolverKind:
     most_iterations: int | None = None
 
     def allows(self, iterations: int) -> bool:
-        """Whether the nets can think for so long."""
+        """Whether the nets can think for this many iterations."""
         return self.most_iterations is None or iterations <= self.most_iterations
 
 
@@ -80,9 +80,9 @@ class PuzzleTask:
     """Puzzles as shadow nets are trained on them; see `ShadowTask`.
 
     Attributes:
-        items: all that any net is trained on, on the device.
+        items: all items that any net is trained on, on the device.
         solvers: the kind of net.
-        seed: of what the loss draws; the same for all nets at a step, as a stack needs it.
+        seed: of the random draws in the loss, which a stack needs to be the same for all nets at a step.
     """
 
     items: Puzzles
@@ -108,7 +108,7 @@ class PuzzleTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What nets say to items.
+    """The nets' answers to items.
 
     Attributes:
         log_odds, margins: (N, P) float64, see `answer_log_odds` and `answer_margins`; on the CPU.
@@ -121,7 +121,7 @@ class Answers:
 
 
 def answers_of(nets: Stacked, solvers: Solvers, items: Puzzles, iterations: int) -> Answers:
-    """The answers of all nets to all items after so many iterations."""
+    """The answers of all nets to all items after a number of iterations."""
     rows = []
     for number in range(len(nets)):
         net = nets.net(number)
@@ -144,7 +144,7 @@ class _Sets:
 
     @property
     def middle(self) -> int:
-        """The size that iterations and the null are looked at with."""
+        """The size at which iterations and the null are examined."""
         sizes = list(self.keeps)
         return sizes[len(sizes) // 2]
 
@@ -159,7 +159,7 @@ class _Key(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _Cell:
-    """Their answers to the items that memberships were drawn for and to the test split, and how the attacks did."""
+    """The results of the nets of a `_Key`: answers to the items with memberships and to the test split, and attacks."""
 
     keep: Tensor
     answers: Answers
@@ -178,7 +178,7 @@ def run(
 ) -> ReferenceResult:
     """Train nets of each kind on training sets of each size, and attack each of them with the help of the others.
 
-    The folder keeps the nets, from which a run that was stopped goes on, and the picture `memorization.png`.
+    The folder keeps the nets, from which a stopped run continues, and the picture `memorization.png`.
 
     Args:
         recipe, folder, device, progress: see `Baseline.run`.
@@ -225,7 +225,7 @@ def run(
 
 def _make_sets(recipe: PuzzleRecipe, device: torch.device) -> _Sets:
     pool, new = 2 * recipe.sizes[-1], recipe.train.steps * recipe.train.batch_size
-    # The null's items are seen once each, so that no net has seen any of the pool.
+    # The null's items are seen once each and are not in the pool.
     items = make_puzzles(recipe.data, recipe.difficulty, pool + new, seed=recipe.seed)
     fresh = make_puzzles(recipe.data, recipe.difficulty, recipe.fresh, split="test", seed=recipe.seed)
     keeps = {
@@ -245,7 +245,7 @@ def _shadow_job(
 
 
 def _look(recipe: PuzzleRecipe, sets: _Sets, solvers: Solvers, nets: Stacked, key: _Key) -> _Cell:
-    # Nets of the null have no members: the memberships of the middle size are as good as any.
+    # Nets of the null have no members, so any memberships will do: those of the middle size.
     keep = sets.keeps[key.size or sets.middle]
     answers, fresh = (
         answers_of(nets, solvers, items, key.iterations) for items in (sets.items[: keep.shape[1]], sets.fresh)
@@ -318,9 +318,9 @@ def _compare(
 
 
 def apart(one: Performance, other: Performance) -> Performance:
-    """A difference of figures on other points: their draws have nothing to do with one another.
+    """The difference of two figures on different points, whose draws must be independent.
 
-    The draws of the second are turned by one place, so that none is paired with the draw of the same number.
+    The draws of the second are rotated by one place, so that none is paired with the draw of the same number.
     """
     turned = replace(other, draws=torch.from_numpy(other.draws).roll(1).numpy())
     return one.minus(turned)

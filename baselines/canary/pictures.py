@@ -1,4 +1,4 @@
-"""Pictures: ROC curves, queries, and what nets give away against training set and iterations."""
+"""Pictures: ROC curves, queries, and AUC against training set size and iterations."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +29,7 @@ _COLORS: Final = ("#1f5fbf", "#d1432b", "#2a9d4a", "#8a4fbf", "#c98a00")
 
 
 def draw_roc(attacks: Mapping[str, Attack], members: NDArray[np.bool_]) -> "Figure":
-    """ROC curves of the main attacks, all decisions on all targets together, on logarithmic axes.
+    """ROC curves of the main attacks, with the scores of all targets pooled, on logarithmic axes.
 
     Args:
         attacks: see `all_attacks`.
@@ -85,8 +85,8 @@ def draw_memorization(
     Args:
         measurements: of a run on puzzles.
         kinds: names of the nets.
-        attack: which one.
-        trained_iterations: the most in training, marked.
+        attack: name of the attack.
+        trained_iterations: the most iterations in training, which are marked.
 
     Raises:
         ImportError: matplotlib is not installed.

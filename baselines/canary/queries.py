@@ -22,7 +22,7 @@ Mode = Literal["online", "offline"]
 Objective: TypeAlias = Callable[[Tensor, Tensor, Tensor, bool], Tensor]
 """(logits (B, C), labels (B,), other labels (B,), whether the net has the point) -> losses (B,)."""
 
-# The logits, and log odds, that nets with and without the point are drawn to: the authors' for CIFAR-10.
+# Target logits and log odds of nets with and without the point: the authors' values for CIFAR-10.
 _TARGETS: Final = {True: 10.0, False: 0.0}
 
 
@@ -41,7 +41,7 @@ def _cross_entropy(logits: Tensor, labels: Tensor, others: Tensor, inside: bool)
 
 
 def _margin(logits: Tensor, labels: Tensor, others: Tensor, inside: bool) -> Tensor:
-    """Carlini and Wagner's: the best other class's lead over the right one, or the reverse; no more than enough."""
+    """Carlini and Wagner's hinge loss: the best other class's lead over the right one, or the reverse for outsiders."""
     del others
     right = logits.gather(1, labels[:, None])[:, 0]
     best = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
@@ -66,7 +66,7 @@ class Augmentation:
     mirror: bool
 
     def __call__(self, images: Tensor, rng: torch.Generator, fill: Tensor) -> Tensor:
-        """Each image by a draw of its own.
+        """Augment each image by a draw of its own.
 
         Args:
             images: (B, C, H, W) float, anywhere.
@@ -95,12 +95,12 @@ class CanaryConfig:
 
     Attributes:
         objective: name in `OBJECTIVES`; "mse" is the paper's, on the right class's logit.
-        epsilon: radius of the ball around the start, in 1/255 of a pixel's range; 0 for none but the box.
+        epsilon: radius of the ball around the start, in 1/255 of a pixel's range; 0 for no bound but the pixels' range.
         steps: at least 1; 30 in the authors' code.
         learning_rate: of AdamW (online) or Adam (offline), on normalized pixels.
-        weight_decay: on the normalized image, as the authors have it.
+        weight_decay: on the normalized image, as in the authors' code.
         nets_a_step: k, even: online half of them with the point and half without, offline all without.
-        batch_size: most queries that a net is asked at a time; it only bounds memory.
+        batch_size: maximum number of queries to a net at a time; it only bounds memory.
 
     Raises:
         ValueError: a value that is not allowed.
@@ -127,13 +127,13 @@ class CanaryConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PixelBox:
-    """What pixels can be, in normalized units: black, white and 1/255 of the range, (C,) float32 each."""
+    """The range of pixels, in normalized units: black and white, (C,) float32 each."""
 
     black: Tensor
     white: Tensor
 
     def project(self, queries: Tensor, starts: Tensor, epsilon: float) -> Tensor:
-        """The nearest queries (..., C, H, W) in the ball around the starts, and of pixels that there are."""
+        """The nearest queries (..., C, H, W) that are in the ball around the starts and in the range of pixels."""
         if epsilon:
             radius = (epsilon / 255 * (self.white - self.black))[:, None, None]
             queries = torch.maximum(torch.minimum(queries, starts + radius), starts - radius)
@@ -141,7 +141,7 @@ class PixelBox:
 
 
 def draw_nets(keep: Tensor, count: int, mode: str, rng: torch.Generator) -> Tensor:
-    """Nets for one step: for each point `count` different ones, online half with and half without it.
+    """Draw nets for one step: for each point `count` different ones, online half with and half without the point.
 
     Args:
         keep: (M, P) bool, on the CPU.
@@ -150,10 +150,10 @@ def draw_nets(keep: Tensor, count: int, mode: str, rng: torch.Generator) -> Tens
         rng: on the CPU.
 
     Returns:
-        (count, P) int64; online the first half with, the rest without.
+        (count, P) int64; online the first half with the point, the rest without.
 
     Raises:
-        ValueError: a point has fewer nets of a side than are drawn.
+        ValueError: a point has fewer nets with, or without, it than are drawn.
     """
     parts = []
     for chosen, wanted in ((keep, count // 2), (~keep, count - count // 2)) if mode == "online" else ((~keep, count),):
@@ -177,17 +177,17 @@ def make_canaries(
     num_classes: int,
     seed: int,
 ) -> Tensor:
-    """Optimize all queries of all points side by side; the nets are those that no target is among.
+    """Optimize all queries of all points side by side, with nets that are never targets.
 
-    Deviates: the authors stop a point early once its loss is small (offline), here all steps are run. Which nets are
-    drawn goes by point and step, the same for a point's queries.
+    Deviates: the authors stop a point early once its loss is small (offline); here all steps are run. Nets are drawn
+    for each point and step, the same for all queries of a point.
 
     Args:
         nets: M shadow nets.
         keep: (M, P) bool, on the CPU.
         starts: (P, Q, C, H, W) float32, the centers of the balls.
         labels: (P,) int64.
-        box, config, mode: see there.
+        box, config, mode: see `PixelBox`, `CanaryConfig`, and `draw_nets`.
         num_classes: of the nets.
         seed: at least 0.
 
@@ -220,7 +220,7 @@ def make_canaries(
 def _add_gradient(
     net: torch.nn.Module, queries: Tensor, at: Tensor, labels: tuple[Tensor, Tensor], objective: Objective, inside: bool
 ) -> None:
-    """Add the gradient of one net's losses on some points: of a point's queries the mean, as weight decay goes by."""
+    """Add the gradient of one net's losses on some points, averaged over a point's queries as weight decay needs it."""
     own = queries.detach()[at].requires_grad_(True)
     right, other = (part[at].repeat_interleave(queries.shape[1]) for part in labels)
     losses = objective(net(own.flatten(0, 1)), right, other, inside)

@@ -1,4 +1,4 @@
-"""Everything that decides a run, and the named ones."""
+"""Recipes: everything that decides a run, and the presets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ from easy_to_hard.baselines.canary.shadows import ShadowJob, ShadowTask, TrainCo
 from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.generators.integers import check_field, check_integer_fields
 
-# Nets that canaries are made with, and nets that take the role of the target in turn: of each at least so many, for
-# with one of them left out there must be two with and two without each point.
+# Least number of nets, half of which make canaries while the other half are targets in turn: with one target left out,
+# there must be two nets with and two without each point.
 LEAST_SHADOWS: Final = 12
 
 TPR_LEVELS: Final = (0.01, 0.001)
-# A false-positive rate of 0.1 % is given only where so many non-members stand behind it.
+# A false-positive rate of 0.1 % is reported only with at least this many non-members.
 _NON_MEMBERS_FOR_LOWEST: Final = 1000
 
 
@@ -31,9 +31,9 @@ class ShadowRecipe(ReferenceRecipe):
     Attributes:
         shadows: N, how many nets.
         train: how nets are trained.
-        at_once: nets trained as one stack, where they can be; 0 for all on a GPU and `at_once_on_cpu` on a CPU.
-        at_once_on_cpu: what is fast there, at least 1.
-        seeds: one: of memberships, weights and queries, each of which has draws of its own.
+        at_once: nets trained as one stack, if they can be; 0 for all on a GPU and `at_once_on_cpu` on a CPU.
+        at_once_on_cpu: nets trained as one stack on a CPU by default, at least 1.
+        seeds: exactly one: of memberships, weights, and queries, which are drawn independently.
 
     Raises:
         ValueError: a number that is not allowed.
@@ -57,12 +57,12 @@ class ShadowRecipe(ReferenceRecipe):
         return self.seeds[0]
 
     def settings_of(self, *names: str) -> dict[str, Any]:
-        """The settings that decide every net: those here, and those of these names."""
+        """The settings that decide every net: those common to all recipes, and those of the given names."""
         settings = self.settings()
         return {name: settings[name] for name in ("data", "seeds", "shadows", "train", *names)}
 
     def job(self, task: ShadowTask, members: Sequence[Tensor], device: torch.device) -> ShadowJob:
-        """The training of one net for each set of members (see `batch_streams`), as many at once as is allowed."""
+        """The training of one net for each set of members (see `batch_streams`), with `at_once` nets in a stack."""
         train = self.train
         streams = batch_streams(members, steps=train.steps, batch_size=train.batch_size, seed=self.seed)
         count = self.at_once or (len(streams) if device.type == "cuda" else self.at_once_on_cpu)
@@ -77,13 +77,13 @@ class ImageRecipe(ShadowRecipe):
     Attributes:
         shadows: a multiple of 4 and at least 12: half of the nets make canaries, the other half are targets.
         pool: images that memberships are drawn for; each net is trained on about half of them.
-        points: how many of them are attacked, at most all.
-        queries: of each point.
+        points: how many images of the pool are attacked, at most all.
+        queries: per point.
         architecture, width: see `build_classifier`.
         augmentation: of training and of queries.
         canary: how canaries are made.
         variants: other objectives and epsilons to compare, online only.
-        levels: false-positive rates; empty for those that the points can show.
+        levels: false-positive rates; empty for all that can be measured with so many points.
 
     Raises:
         ValueError: a number that is not allowed.
@@ -115,7 +115,7 @@ class ImageRecipe(ShadowRecipe):
 
     @property
     def reported_levels(self) -> tuple[float, ...]:
-        """The false-positive rates, or those that the non-members of a target, half of the points, can show."""
+        """The false-positive rates given, or those that can be measured with half of the points as non-members."""
         non_members = self.points // 2
         return self.levels or tuple(
             level
@@ -133,10 +133,10 @@ class PuzzleRecipe(ShadowRecipe):
         difficulty: size of the puzzles.
         sizes: of training sets, increasing; the pool is twice the largest.
         width: of the nets.
-        patch: of mazes.
-        max_iterations: T, in training.
-        iterations: at test time, increasing; T is among them.
-        fresh: puzzles of the test split.
+        patch: side of the squares of pixels that nets for mazes take as one.
+        max_iterations: maximum number of iterations T in training.
+        iterations: at test time, increasing; T must be among them.
+        fresh: number of puzzles of the test split.
 
     Raises:
         ValueError: a number that is not allowed.
@@ -157,7 +157,7 @@ class PuzzleRecipe(ShadowRecipe):
         grows = list(self.sizes) == sorted(set(self.sizes))
         check_field(self, "sizes", grows and min(self.sizes, default=0) >= 10, "at least one, from 10 and increasing")
         held = self.max_iterations in self.iterations and list(self.iterations) == sorted(set(self.iterations))
-        check_field(self, "iterations", held, f"increasing and hold the {self.max_iterations} of training")
+        check_field(self, "iterations", held, f"increasing and include the {self.max_iterations} of training")
         check_field(self, "fresh", self.fresh >= 20, "at least 20")
 
 

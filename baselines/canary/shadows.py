@@ -1,4 +1,4 @@
-"""Shadow nets: who is trained on what (the in/out design of LiRA, arXiv 2112.03570), and training many of them."""
+"""Shadow nets: which net is trained on which points (LiRA's in/out design, arXiv 2112.03570), and their training."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ class ShadowTask(Protocol):
         """A net before training, on the CPU."""
 
     def batches(self, indices: Tensor, *, step: int, first: int) -> Batch:
-        """The batches of nets `first`, `first` + 1, ...: indices (K, B) to tensors (K, B, ...), on the device."""
+        """The batches of nets `first`, `first` + 1, ...: from indices (K, B) to tensors (K, B, ...), on the device."""
 
     def loss(self, net: nn.Module, batch: Batch, *, step: int) -> Tensor:
         """The loss () of one net on its batch (B, ...)."""
@@ -45,7 +45,7 @@ class TrainConfig:
         learning_rate: above 0; it falls to zero along half a cosine.
         weight_decay: at least 0.
         gradient_clip: largest norm of one net's gradient, above 0; None for no limit.
-        precision: "float32", "bfloat16" for what autocast takes in it, or "auto": what the device is faster in.
+        precision: "float32", "bfloat16" for the operations that autocast runs in it, or "auto" for the device's faster.
 
     Raises:
         ValueError: a value outside the ranges above.
@@ -70,21 +70,21 @@ class TrainConfig:
         check_field(self, "gradient_clip", self.gradient_clip is None or self.gradient_clip > 0, "above 0, or None")
 
     def build_optimizer(self, weights: Sequence[Tensor]) -> torch.optim.Optimizer:
-        """An optimizer, which treats a stack of weights as it would each of them alone."""
+        """An optimizer that treats a stack of weights as it would treat each net's weights alone."""
         if self.optimizer == "adam":
             return torch.optim.Adam(weights, lr=self.learning_rate, weight_decay=self.weight_decay)
         return torch.optim.SGD(weights, lr=self.learning_rate, momentum=0.9, weight_decay=self.weight_decay)
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of a step, from 0."""
+        """The learning rate at a step, counted from 0."""
         return self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
 
 
 def keep_matrix(num_nets: int, num_points: int, *, seed: int) -> Tensor:
-    """Which net is trained on which point: every point by exactly half of the nets.
+    """Which net is trained on which point: every point is a member of exactly half of the nets.
 
-    Each point ranks uniform draws of the nets, and the lower half of the ranks is in. The seed is that of the
-    membership alone: weights have seeds of their own.
+    For each point the nets draw uniform numbers, and the lower half of the ranks is in. The seed is only for
+    membership: weights have seeds of their own.
 
     Args:
         num_nets: N, even and at least 2.
@@ -109,7 +109,7 @@ def batch_streams(members: Sequence[Tensor], *, steps: int, batch_size: int, see
     """The points of each step's batch: each net goes through its own members again and again, each time reshuffled.
 
     Args:
-        members: of each net, the indices (m,) int64 of the points it is trained on, m at least 1 and free to differ.
+        members: for each net, the indices (m,) int64 of the points it is trained on; m may differ and is at least 1.
         steps: at least 1.
         batch_size: at least 1; a batch larger than m holds points more than once.
         seed: of the order, at least 0.
@@ -135,8 +135,8 @@ class ShadowJob:
     """What to train.
 
     Attributes:
-        task: what on.
-        config: how.
+        task: what to train on.
+        config: how to train.
         streams: (N, steps, batch_size) int64, see `batch_streams`.
         seed: of the weights; every net has its own.
         at_once: how many nets are trained as one stack; 1 for one after another.
@@ -157,12 +157,12 @@ class ShadowJob:
 
 
 class _Objective(nn.Module):
-    """A net as a module whose call gives its loss, as a functional call needs it."""
+    """A module around a net whose forward pass gives the loss, for use in a functional call."""
 
     def __init__(self, net: nn.Module, task: ShadowTask) -> None:
         super().__init__()
         self.net = net
-        # A function, which stays one when a stack copies its first net; the task's items would be copied too.
+        # A function, since it is shared when a stack copies its first net; a task would be copied with all its items.
         self._loss_of: Callable[[nn.Module, Batch, int], Tensor] = lambda net, batch, step: task.loss(
             net, batch, step=step
         )
@@ -172,9 +172,9 @@ class _Objective(nn.Module):
 
 
 def _stack(job: ShadowJob, seeds: Sequence[int]) -> Stacked:
-    """Objectives of nets before training, by the seeds of their weights."""
+    """A stack of the objectives of untrained nets, from the seeds of their weights."""
     stacked = Stacked([_Objective(job.task.build(seed), job.task) for seed in seeds], job.device)
-    # On a CPU too: the recipe says what is faster there.
+    # On a CPU too: the recipe decides what is faster there.
     stacked.in_turn = len(seeds) == 1
     return stacked
 
@@ -186,7 +186,7 @@ def _losses(stacked: Stacked, batch: Batch, step: int) -> Tensor:
 
 
 def can_stack(job: ShadowJob) -> bool:
-    """Whether the nets can be trained as a stack: they have no buffers, and know only what vmap does too."""
+    """Whether the nets can be trained as a stack: they have no buffers, and vmap supports all that they do."""
     if any(True for _ in job.task.build(0).buffers()):
         return False
     stacked = _stack(job, (0, 1))
@@ -203,17 +203,17 @@ def can_stack(job: ShadowJob) -> bool:
 def train_shadows(
     job: ShadowJob, folder: RunFolder, name: str, *, settings: Mapping[str, Any] | None = None, progress: bool
 ) -> Stacked:
-    """Train the nets, but for those that the run's folder holds already; each stack of them is a part of its own.
+    """Train the nets that are not yet in the run's folder; each stack of them is a part of its own.
 
     Args:
-        job: what.
+        job: what to train.
         folder: of the run.
         name: of the parts.
         settings: what decides these nets besides the run's settings.
         progress: whether to show a progress bar.
 
     Returns:
-        The nets, whose `weights` hold their buffers too, where they have any.
+        The nets, whose `weights` include their buffers, if any.
 
     Raises:
         RuntimeError: a loss is no longer finite.
@@ -231,7 +231,7 @@ def train_shadows(
                 settings={**(settings or {}), "nets": [first, last], "of": total},
                 device=job.device,
             )
-            # Those that were there already.
+            # Nets that were there already.
             bar.update(max(0, last * steps - bar.n))
             chunks.append(chunk)
     nets = Stacked([job.task.build(0)], job.device)
@@ -240,7 +240,7 @@ def train_shadows(
 
 
 def _train_chunk(job: ShadowJob, first: int, last: int, bar: "tqdm[Any]") -> dict[str, Tensor]:
-    """Weights and buffers of the nets from first to last, stacked."""
+    """Train the nets from `first` to below `last`; their weights and buffers, stacked."""
     config = job.config
     stacked = _stack(job, [seed_of("weights", job.seed, number) for number in range(first, last)])
 
@@ -261,6 +261,6 @@ def _train_chunk(job: ShadowJob, first: int, last: int, bar: "tqdm[Any]") -> dic
             gradient_clip=config.gradient_clip,
             on_step=lambda: bar.update(last - first),
         )
-    # Nets with buffers are trained alone, and theirs are those of the one net's module.
+    # Nets with buffers are trained alone, so that the buffers are those of the one net's module.
     state = stacked.net(0).state_dict()
     return {key.removeprefix("net."): stacked.weights.get(key, value[None]) for key, value in state.items()}

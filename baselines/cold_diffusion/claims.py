@@ -1,4 +1,4 @@
-"""What the paper says of its ways to restore, asked of images and of the benchmark's puzzles."""
+"""The paper's claims on its ways to restore, tested on images and on the benchmark's puzzles."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -25,7 +25,7 @@ _ORACLE: Final = "solve rate of the oracle, all degradations, samplers and diffi
 _BEST: Final = "solve rate of the best way"
 
 Counts = tuple[int, int]
-"""Solved and tried."""
+"""Number of items solved, and number tried."""
 
 
 def claims(result: ReferenceResult) -> tuple[Claim, ...]:
@@ -39,14 +39,14 @@ def claims(result: ReferenceResult) -> tuple[Claim, ...]:
 
 
 def compare(values: Mapping[tuple[str, str], float], num_items: int) -> list[Figure]:
-    """Differences of FID, KID and SSIM and ratios of RMSE between two ways, for one seed.
+    """Differences of FID, KID, and SSIM and ratios of RMSE between two ways to restore, for one seed.
 
     Args:
         values: (name of the quantity, state) -> value.
-        num_items: images of each.
+        num_items: images behind each value.
 
     Returns:
-        "FID difference" and so on, under {"state": one way, "against": another}.
+        figures "FID difference" and so on, with the condition {"state": one way, "against": another}.
     """
     found = []
     for state, against in _PAIRS:
@@ -94,7 +94,7 @@ def image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
 
 
 def _gain(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """How much of the degraded images' RMSE is left, from the means over seeds; it has no interval."""
+    """The share of the degraded images' RMSE that is left, from the means over seeds, without an interval."""
     degraded, direct = (look_up(measurements, "RMSE", {"state": state}) for state in ("degraded", "direct"))
     if degraded is None or direct is None:
         return []
@@ -109,13 +109,13 @@ def _gain(measurements: Sequence[Measurement]) -> list[Measurement]:
 
 
 def puzzle_claims(net: "NetTrials", trained_steps: int, measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
-    """The paper's claims, asked of puzzles and judged by the figures.
+    """The paper's claims, tested on puzzles and judged by the figures.
 
-    The net stands for all of its run, in as many steps as it was trained on, over all its difficulties together; what
-    it shows is not tested where no way of restoring with it solves half of the puzzles.
+    Claims are judged by one net, in as many steps as it was trained on, over all its difficulties together; they are
+    not tested if no way of restoring with the net solves half of the puzzles.
 
     Args:
-        net: the first of the recipe's.
+        net: the first of the recipe's nets.
         trained_steps: of the recipe.
         measurements: of the run.
     """
@@ -153,20 +153,20 @@ def puzzle_claims(net: "NetTrials", trained_steps: int, measurements: Sequence[M
 
 
 def _ways(rates: Sequence[Measurement], net: "NetTrials", steps: int) -> dict[str, Counts]:
-    """What each way of restoring with the net solved; the direct answer has no steps."""
+    """The counts of each way of restoring with the net; the direct answer has no steps."""
     of_net = {"restorer": net.name, "degradation": net.degradation}
     ways = {name: _pooled(rates, of_net | {"sampler": name, "steps": steps}) for name in _ALGORITHMS}
     return {"direct": _pooled(rates, of_net | {"sampler": "direct"}), **ways}
 
 
 def _noisy(rates: Sequence[Measurement]) -> dict[str, dict[str, Counts]]:
-    """For each kind of noise what both algorithms solved with a restorer that makes such errors."""
+    """For each kind of noise, the counts of both algorithms with a restorer that makes such errors."""
     kinds = dict.fromkeys(str(one.condition["noise"]) for one in rates if one.condition["restorer"] == "noisy oracle")
     return {noise: {name: _pooled(rates, {"noise": noise, "sampler": name}) for name in _ALGORITHMS} for noise in kinds}
 
 
 def _pooled(rates: Sequence[Measurement], facts: Condition) -> Counts:
-    """Solved and tried of all measurements under a condition that holds these facts."""
+    """The summed counts of all measurements whose condition includes these facts."""
     found = [one for one in rates if facts.items() <= one.condition.items()]
     return sum(round(one.value * one.num_items) for one in found), sum(one.num_items for one in found)
 

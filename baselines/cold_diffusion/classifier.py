@@ -1,4 +1,4 @@
-"""A small classifier trained on the spot, whose features FID and KID compare where no Inception weights are at hand."""
+"""A small classifier trained in the run, whose features FID and KID compare if no Inception weights are available."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,9 +35,9 @@ def build_classifier(channels: int, classes: int) -> nn.Sequential:
 
 
 def _standardized(body: nn.Module, images: Tensor) -> Callable[[Tensor], Tensor]:
-    """The features less their mean over images (N, C, H, W) uint8, over their standard deviation.
+    """The features minus their mean over images (N, C, H, W) uint8, divided by their standard deviation.
 
-    A net may make its features as large as it likes, and KID goes with their sixth power.
+    The scale of a net's features is arbitrary, and KID grows with its sixth power.
     """
     with torch.no_grad():
         features = torch.cat([body(part.float() / 255) for part in torch.split(images, _EVALUATED)])
@@ -47,12 +47,12 @@ def _standardized(body: nn.Module, images: Tensor) -> Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedClassifier:
-    """A classifier, its features, and how good it is.
+    """A trained classifier's features and accuracy.
 
     Attributes:
-        features: 64 of them, before the last layer, each of mean 0 and variance 1 over training images.
-        num_right: test images whose class it gives.
-        num_test: test images.
+        features: the 64 features before the last layer, each of mean 0 and variance 1 over training images.
+        num_right: number of test images classified correctly.
+        num_test: number of test images.
     """
 
     features: Features
@@ -63,10 +63,10 @@ class TrainedClassifier:
 def train_classifier(
     train: ImageSet, test: ImageSet, *, steps: int, folder: RunFolder, progress: bool
 ) -> TrainedClassifier:
-    """Train it on labeled images, on the CPU, or take it up from the run's folder.
+    """Train the classifier on labeled images, on the CPU, or continue from the run's folder.
 
     Args:
-        train, test: of one kind and size.
+        train, test: images of one kind and size.
         steps: batches of 128.
         folder: of the run.
         progress: whether to show a progress bar.
@@ -75,7 +75,7 @@ def train_classifier(
         ValueError: all images are of one class.
     """
     if int(train.labels.max()) < 1:
-        raise ValueError(f"all images of {train.name} are of one class: features to compare them by need two or more")
+        raise ValueError(f"all images of {train.name} are of one class: training the features needs two or more")
     net = build_classifier(train.images.shape[1], int(train.labels.max()) + 1)
 
     def loss_at(current: nn.Module, step: int) -> Tensor:

@@ -1,7 +1,7 @@
-"""How near restored images are to the originals: RMSE, SSIM, and the distances FID and KID between two sets.
+"""How close restored images are to the originals: RMSE, SSIM, and the distances FID and KID between two sets.
 
-All take images in [0, 1]. FID and KID compare features, so their values mean something only beside those of the same
-features: the papers' are of an Inception net (`inception_features`), for which a file of weights must be at hand.
+All take images in [0, 1]. FID and KID compare features, so their values are comparable only if the features are the
+same: the papers use those of an Inception net (`inception_features`), which needs a file of weights.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _BATCH: Final = 250
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """What FID and KID look at.
+    """The features that FID and KID compare.
 
     Attributes:
         name: of the net, in words, for the results.
@@ -35,7 +35,7 @@ class Features:
     extract: Callable[[Tensor], Tensor]
 
     def of(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, D) float64, on the CPU, a batch at a time."""
+        """The features of images: (N, C, H, W) -> (N, D) float64, on the CPU, computed in batches."""
         with torch.no_grad():
             return torch.cat([self.extract(part).double().cpu() for part in torch.split(images, _BATCH)])
 
@@ -43,12 +43,12 @@ class Features:
 def _require_alike(found: Tensor, wanted: Tensor) -> None:
     if found.shape != wanted.shape or found.ndim != 4 or not len(found):
         raise ValueError(
-            f"images must be two times the same (N, C, H, W), not {tuple(found.shape)} and {tuple(wanted.shape)}"
+            f"both sets of images must have the same (N, C, H, W), not {tuple(found.shape)} and {tuple(wanted.shape)}"
         )
 
 
 def rmse(restored: Tensor, originals: Tensor) -> float:
-    """The root of the mean squared error over all images and pixels together: one number, in [0, 1].
+    """The root of the mean squared error over all images and pixels together: a number in [0, 1].
 
     Raises:
         ValueError: shapes that differ, or no images.
@@ -58,9 +58,9 @@ def rmse(restored: Tensor, originals: Tensor) -> float:
 
 
 def ssim(restored: Tensor, originals: Tensor) -> float:
-    """Structural similarity, mean over the images (Wang et al. 2004): Gaussian window 11 x 11, std 1.5, range 1.
+    """Mean structural similarity over the images (Wang et al. 2004): Gaussian window 11 x 11, std 1.5, range 1.
 
-    Windows lie wholly inside the image. 1 for equal images.
+    Windows lie completely inside the image. 1 for equal images.
 
     Raises:
         ValueError: shapes that differ, no images, or sides below 11.
@@ -106,7 +106,7 @@ def _root(matrix: Tensor) -> Tensor:
 def frechet_distance(first: Tensor, second: Tensor) -> float:
     """FID: |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) of two Gaussians fitted to features (arXiv 1706.08500, eq. 6).
 
-    The estimate is too high by an amount that falls with the number of images.
+    The estimate is biased upwards, by less the more images there are.
 
     Args:
         first: (N, D) float64.
@@ -128,7 +128,7 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
 def kernel_distance(first: Tensor, second: Tensor) -> float:
     """KID: the squared maximum mean discrepancy under (x y / D + 1)^3 (arXiv 1801.01401), from all pairs at once.
 
-    Unbiased, for any number of images: about 0, and as often below, where both sets are of one distribution.
+    Unbiased for any number of images: about 0, and just as often below, if both sets have the same distribution.
 
     Args:
         first: (N, D) float64.
@@ -150,15 +150,15 @@ def kernel_distance(first: Tensor, second: Tensor) -> float:
 
 
 def inception_features(weights: Path) -> Features:
-    """The 2048 features of the Inception net that papers' FID is of, through torch-fidelity.
+    """The 2048 features of the Inception net that papers use for FID, through torch-fidelity.
 
     Args:
-        weights: its file `weights-inception-2015-12-05-6726825d.pth`; nothing is downloaded here.
+        weights: the file `weights-inception-2015-12-05-6726825d.pth`; nothing is downloaded here.
 
     Raises:
         ImportError: torch-fidelity or torchvision is not installed.
         FileNotFoundError: no such file.
-        ValueError: the file holds something else than weights.
+        ValueError: the file holds something other than weights.
     """
     if not weights.is_file():
         raise FileNotFoundError(
@@ -166,7 +166,7 @@ def inception_features(weights: Path) -> Features:
             "without it features of a classifier trained here are compared"
         )
     try:
-        # It loads the weights as a pickle; a file that passes here holds nothing but tensors.
+        # torch-fidelity loads the weights as a pickle; a file that passes here holds nothing but tensors.
         torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(f"{weights} is not a file of weights: {str(error).splitlines()[0][:200]}") from error

@@ -1,4 +1,4 @@
-"""The restorer with ConvNeXt blocks (arXiv 2208.09392, for MNIST and color) and what both restorers share."""
+"""The restorer with ConvNeXt blocks (arXiv 2208.09392, for MNIST and color), and parts that both restorers share."""
 
 import math
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ class SeverityCode(nn.Module):
 
     Args:
         width: of the code, even and at least 4.
-        hidden: width of the layer between.
-        out: width of what comes out.
+        hidden: width of the hidden layer.
+        out: width of the output.
     """
 
     def __init__(self, width: int, hidden: int, out: int) -> None:
@@ -30,7 +30,7 @@ class SeverityCode(nn.Module):
         self.layers = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, out))
 
     def forward(self, severity: Tensor) -> Tensor:
-        """(B,) int64 -> (B, out) float. As in the paper's code the first severity, 1, has the code of 0."""
+        """(B,) int64 -> (B, out) float. As in the paper's code, the first severity, 1, is coded as 0."""
         frequencies = self.get_buffer("frequencies")
         angles = (severity.to(frequencies) - 1).unsqueeze(1) * frequencies
         coded: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=1))
@@ -56,9 +56,9 @@ class ConvNextBlock(nn.Module):
     """A depthwise 7x7 convolution, the severity added, a norm, and two 3x3 convolutions; with a shortcut.
 
     Args:
-        in_channels, out_channels: the shortcut is a 1x1 convolution where they differ.
+        in_channels, out_channels: the shortcut is a 1x1 convolution if they differ.
         code_width: of the severity's code; None for a block that does not see it.
-        norm: whether there is one.
+        norm: whether there is a norm.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, code_width: int | None, norm: bool = True) -> None:
@@ -84,7 +84,7 @@ class ConvNextBlock(nn.Module):
 
 
 class LinearAttention(nn.Module):
-    """Attention whose cost grows with the number of pixels, not its square; normed before, added after."""
+    """Attention whose cost grows with the number of pixels, not its square; with a norm before it and a shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -107,15 +107,15 @@ class LinearAttention(nn.Module):
 class ConvNextUNet(nn.Module):
     """A U-Net of ConvNeXt blocks and linear attention: estimates the clean image from a degraded one at once.
 
-    The first block, which sees the image, and the last layer, which makes one, run in float32 under autocast too: what
-    a strong blur leaves of an image is in small differences that bfloat16 cannot hold.
+    The first block, which reads the image, and the last layer, which makes one, run in float32 even under autocast: a
+    strong blur leaves only small differences of an image, which bfloat16 cannot represent.
 
     Args:
         channels: of the images.
         width: channels of the first level.
-        multipliers: of the width, one a level; each level but the last halves the sides.
+        multipliers: of the width, one per level; each level but the last halves the sides.
         attention: whether levels have attention.
-        patch: squares of so many pixels a side become the channels of one (1 in the paper); saves time.
+        patch: squares of patch x patch pixels become the channels of one pixel, which saves time (1 in the paper).
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class ConvNextUNet(nn.Module):
         """(B, C, H, W) float and (B,) int64 from 1 -> estimates (B, C, H, W) float32, not clamped.
 
         Raises:
-            ValueError: a side that is no multiple of `divisor`.
+            ValueError: a side that is not a multiple of `divisor`.
         """
         require_divisible(degraded, self.divisor)
         code = self.code(severity)
@@ -174,7 +174,7 @@ class _Level(nn.Module):
         self.resize = resize
 
     def forward(self, features: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
-        """The features after, and those just before the resolution changes."""
+        """The features after the change of resolution, and those just before it."""
         for block in self.blocks:
             features = block(features, code)
         features = self.attention(features)
@@ -190,7 +190,7 @@ def _double(channels: int) -> nn.Module:
 
 
 def require_divisible(images: Tensor, divisor: int) -> None:
-    """ValueError where a side of the images, (B, C, H, W), is no multiple of the divisor."""
+    """Raise a ValueError if a side of the images (B, C, H, W) is not a multiple of the divisor."""
     if images.shape[2] % divisor or images.shape[3] % divisor:
         shown = "x".join(str(side) for side in images.shape[2:])
         raise ValueError(f"the sides of the images must be multiples of {divisor}, not {shown}")

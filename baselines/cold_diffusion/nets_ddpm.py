@@ -14,16 +14,16 @@ _MOST_GROUPS: Final = 32
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    # 32 groups as in the paper where there are 128 channels; never groups of a single channel, whose mean is taken off
-    # and with it the severity, which is added to whole channels.
+    # 32 groups for 128 channels, as in the paper; never groups of a single channel: subtracting a channel's mean would
+    # remove the severity, which is added to whole channels.
     return nn.GroupNorm(math.gcd(_MOST_GROUPS, max(1, channels // 4)), channels)
 
 
 class ResidualBlock(nn.Module):
-    """Twice group norm, SiLU and a 3x3 convolution, the severity added between; with a shortcut.
+    """Group norm, SiLU, and a 3x3 convolution, twice, with the severity added in between, and a shortcut.
 
     Args:
-        in_channels, out_channels: the shortcut is a 1x1 convolution where they differ.
+        in_channels, out_channels: the shortcut is a 1x1 convolution if they differ.
         code_width: of the severity's code.
         dropout: in [0, 1), before the second convolution.
     """
@@ -47,7 +47,7 @@ class ResidualBlock(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """One head over all pixels; normed before, added after."""
+    """Attention with one head over all pixels, with a norm before it and a shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class SelfAttention(nn.Module):
 
 
 class _Step(nn.Module):
-    """A residual block and, where wanted, attention."""
+    """A residual block, and attention if wanted."""
 
     def __init__(self, before: int, here: int, code_width: int, dropout: float, attention: bool) -> None:
         super().__init__()
@@ -81,13 +81,13 @@ class _Step(nn.Module):
 class DdpmUNet(nn.Module):
     """A U-Net of residual blocks: estimates the clean image from a degraded one at once.
 
-    The first convolution and the last are in float32 under autocast too (see `ConvNextUNet`).
+    The first and the last convolution run in float32 even under autocast (see `ConvNextUNet`).
 
     Args:
         channels: of the images.
         width: channels of the first level.
-        multipliers: of the width, one a level; each level but the last halves the sides.
-        blocks: residual blocks a level on the way down; one more on the way up.
+        multipliers: of the width, one per level; each level but the last halves the sides.
+        blocks: residual blocks per level on the way down; one more on the way up.
         attention_levels: numbers of the levels with attention, from 0.
         dropout: in the residual blocks, in [0, 1).
     """
@@ -138,7 +138,7 @@ class DdpmUNet(nn.Module):
         """(B, C, H, W) float and (B,) int64 from 1 -> estimates (B, C, H, W) float32, not clamped.
 
         Raises:
-            ValueError: a side that is no multiple of `divisor`.
+            ValueError: a side that is not a multiple of `divisor`.
         """
         require_divisible(degraded, self.divisor)
         code = self.code(severity)

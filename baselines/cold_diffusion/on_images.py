@@ -1,4 +1,4 @@
-"""The evaluation on images: train a restorer, restore test images in every way, make others from nothing."""
+"""The evaluation on images: train a restorer, restore test images in every way, and generate new ones."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -51,9 +51,9 @@ class _Data:
 
     Attributes:
         train: training images, at the recipe's side times its margin.
-        test: those that are restored, at the recipe's side.
+        test: the images to restore, at the recipe's side.
         labeled: training and all test images at the recipe's side, for the classifier.
-        degradation: what is to be undone.
+        degradation: the degradation to undo.
     """
 
     train: ImageSet
@@ -65,18 +65,18 @@ class _Data:
 def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train a restorer for each seed, restore the test images in every way, and measure; see `Baseline.run`.
 
-    In the folder are each seed's checkpoint and figures, from which a run that was stopped goes on, and of the first
-    seed the pictures `grid.png` and, with images made from nothing, `generated.png`.
+    The folder keeps each seed's checkpoint and figures, from which a stopped run continues, and for the first seed the
+    pictures `grid.png` and, if images are generated, `generated.png`.
 
     Raises:
-        ValueError, RuntimeError, OSError, ImportError: one line on what is wrong with data, settings or folder.
+        ValueError, RuntimeError, OSError, ImportError: one line on what is wrong with data, settings, or folder.
     """
     where, data = get_device(device), _load(recipe)
     weights = recipe.inception_weights
     features = None if weights is None else inception_features(weights)
     folder.mkdir(parents=True, exist_ok=True)
     recipe = settle(recipe, recorded_precision(folder, device))
-    # Whether images are made from nothing does not decide how others are restored.
+    # Whether images are generated does not affect how others are restored.
     decided = {name: of for name, of in recipe.seed_settings().items() if name not in ("generate", "components")}
     parts = RunFolder(folder, {**decided, "severities": recipe.steps, "train_images": len(data.train)})
     accuracy: list[Measurement] = []
@@ -104,7 +104,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
 
 
 def _load(recipe: ImageRecipe) -> _Data:
-    """Images and degradation; what does not fit is said here, before anything is trained."""
+    """Load images and make the degradation; what does not fit raises here, before anything is trained."""
     root, wide = recipe.data_root, round(recipe.side * recipe.margin)
     train, test = (
         load_images(recipe.data, root, train=split, download=recipe.download).resized(wide) for split in (True, False)
@@ -137,7 +137,7 @@ def middle(images: Tensor, side: int) -> Tensor:
 
 
 def _described(recipe: ImageRecipe, data: _Data) -> dict[str, Any]:
-    """Settings of the degradation and of the images, for the result."""
+    """Settings of the degradation and facts about the images, for the result."""
     degradation = {name: value for name, value in vars(data.degradation).items() if name != "others"}
     return {
         "degradation": {"name": recipe.degradation, "others": recipe.others, **degradation},
@@ -157,7 +157,7 @@ def _figures_of_seed(
     *,
     progress: bool,
 ) -> list[Figure]:
-    """All figures of a seed, from the folder as far as they are there; of the first one also pictures."""
+    """All figures of a seed, from the folder if they are there; for the first seed, pictures too."""
     draws = seed == recipe.seeds[0]
 
     @cache
@@ -193,7 +193,7 @@ def _figures_of_seed(
 
 
 def _rows(states: Mapping[str, Mapping[str, float]]) -> list[Row]:
-    """State -> name -> value as rows, one name after another."""
+    """A mapping state -> name -> value as rows, one name after another."""
     names = next(iter(states.values()))
     return [{"name": name, "state": state, "value": found[name]} for name in names for state, found in states.items()]
 
@@ -211,7 +211,7 @@ def _save_grid(rows: Mapping[str, Tensor], path: Path) -> None:
 def draw_batch(images: Tensor, side: int, size: int, rng: torch.Generator) -> Tensor:
     """A batch of training images: (size, C, side, side) float32 in [-1, 1].
 
-    Where images are larger than the side, each gives a random square, flipped half the time.
+    If images are larger than the side, each is cropped to a random square and flipped half the time.
     """
     chosen = images[torch.randint(len(images), (size,), generator=rng)]
     room = images.shape[2] - side
@@ -227,10 +227,10 @@ def draw_batch(images: Tensor, side: int, size: int, rng: torch.Generator) -> Te
 
 
 def build_loop(recipe: ImageRecipe, degradation: Degradation, images: Tensor, seed: int, device: torch.device) -> Loop:
-    """The training of a restorer: the mean absolute error of R(D(x, t), t) to x, t uniform from 1 to T (equation 2).
+    """The training of a restorer: minimize |R(D(x, t), t) - x|, with t uniform from 1 to T (equation 2).
 
     Args:
-        recipe: how.
+        recipe: how to train.
         degradation: the recipe's.
         images: (N, C, H, W) uint8, at the recipe's side times its margin.
         seed: of weights, batches and severities.
@@ -267,7 +267,7 @@ def build_loop(recipe: ImageRecipe, degradation: Degradation, images: Tensor, se
 
 
 def as_restore(net: nn.Module, precision: Precision) -> Restore:
-    """A net as a restorer, in the precision it was trained in."""
+    """A net as a restorer, in the precision in which it was trained."""
 
     def restore(degraded: Tensor, severity: Tensor) -> Tensor:
         with autocast(degraded.device, precision):
@@ -284,7 +284,7 @@ def restore_all(
 
     Args:
         restore: the restorer.
-        degradation: what was done to them.
+        degradation: to degrade them with.
         originals: (N, C, H, W) uint8.
         seed: of the degradation.
         device: where.
@@ -304,7 +304,7 @@ def restore_all(
 
 
 def _generate(recipe: ImageRecipe, data: _Data, restore: Restore, seed: int, device: torch.device) -> dict[str, Tensor]:
-    """Images from nothing, with and without noise that breaks the symmetry: state -> (N, C, H, W)."""
+    """Generated images, with and without noise that breaks the symmetry: state -> (N, C, H, W)."""
     images = middle(data.train.images, recipe.side)
     draw = last_states(data.degradation, images, components=recipe.components, seed_rng=generator_of("mixture", seed))
     make = partial(generate, restore, data.degradation, draw, recipe.generate, device=device)
@@ -315,7 +315,7 @@ def _generate(recipe: ImageRecipe, data: _Data, restore: Restore, seed: int, dev
 
 
 def measure(restored: Tensor, originals: Tensor, features: Features) -> dict[str, float]:
-    """RMSE, SSIM, FID and KID of restored images against their originals, both (N, C, H, W) in [0, 1]."""
+    """RMSE, SSIM, FID, and KID of restored images against their originals, both (N, C, H, W) in [0, 1]."""
     found, wanted = features.of(restored), features.of(originals)
     return {
         "RMSE": rmse(restored, originals),
@@ -326,10 +326,10 @@ def measure(restored: Tensor, originals: Tensor, features: Features) -> dict[str
 
 
 def measure_generated(made: Tensor, originals: Tensor, features: Features) -> dict[str, float]:
-    """FID and KID against real images, and how much the images differ among themselves.
+    """FID and KID of generated images against real ones, and how much the generated images differ among themselves.
 
-    "diversity" is the standard deviation of a pixel over the images, its mean removed from each image first so that
-    images of one shape and several brightnesses do not count as different; mean over the pixels.
+    "diversity" is the standard deviation of a pixel over the images, averaged over the pixels. The mean of each image
+    is subtracted first, so that images of one shape and several brightnesses do not count as different.
     """
     ours, real = features.of(made), features.of(originals)
     shapes = made - made.mean(dim=(2, 3), keepdim=True)

@@ -1,4 +1,4 @@
-"""Pictures: grids of restored images, and puzzles solved against the steps back with one maze on its way back."""
+"""Pictures: grids of restored images, and solve rates against restoration steps, with one maze being restored."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +25,7 @@ _GOAL: Final = (0.86, 0.20, 0.18)
 
 
 def plot_grid(rows: Mapping[str, Tensor]) -> "Figure":
-    """Draw rows of images one under another, each with its name.
+    """Draw rows of images below one another, each with its name.
 
     Args:
         rows: name -> (N, C, H, W) float in [0, 1], the same N in each; C is 1 or 3.
@@ -53,7 +53,7 @@ def plot_grid(rows: Mapping[str, Tensor]) -> "Figure":
 def curves_of(
     measurements: Sequence[Measurement], *, restorer: str, degradation: str, sampler: str
 ) -> dict[int, tuple[list[int], list[float]]]:
-    """Solve rates by steps of a restorer: difficulty -> (steps, rates), both algorithms with the direct answer at 1."""
+    """A restorer's solve rates by steps: difficulty -> (steps, rates), with the direct answer at one step."""
     points: dict[int, list[tuple[int, float]]] = {}
     for one in measurements:
         facts = one.condition
@@ -75,15 +75,15 @@ def plot_solving(
     difficulty_name: str,
     strip: tuple[SolutionMaps, dict[int, Tensor]] | None = None,
 ) -> "Figure":
-    """Solve rate against steps back, an algorithm a panel and a difficulty a line; below them a maze on its way back.
+    """Plot solve rates against steps, one panel per algorithm and one line per difficulty, above a maze being restored.
 
     Args:
         measurements: with the solve rates.
-        restorer: whose.
-        degradation: of which.
+        restorer: name of the restorer.
+        degradation: name of the degradation.
         trained_steps: marked by a vertical line.
         difficulty_name: such as "size".
-        strip: a maze and its states by severity, as `way_back` gives them; None for none.
+        strip: a maze and its states by severity, as `way_back` returns them; None for none.
 
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
@@ -126,11 +126,11 @@ def _draw_strip(figure: Any, puzzles: SolutionMaps, states: dict[int, Tensor]) -
 
 
 def maze_picture(condition: Tensor, state: Tensor) -> NDArray[np.float64]:
-    """A state as a picture (P, P, 3) in [0, 1]: blue what is left as path, gray what is gone, dark walls.
+    """A state as a picture (P, P, 3) in [0, 1]: remaining path blue, removed positions gray, walls dark.
 
     Args:
         condition: (3, P, P) float: free, start, goal.
-        state: (P, P) float, above 0 on what is left.
+        state: (P, P) float, above 0 on the remaining path.
     """
     free, start, goal = (channel.cpu().numpy() > 0 for channel in condition)
     picture = np.where((state.cpu().numpy() > 0)[..., None], _LEFT, _GONE)

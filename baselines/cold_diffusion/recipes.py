@@ -1,4 +1,4 @@
-"""Everything that decides a run, on images or on puzzles, and the named ones."""
+"""Recipes: everything that decides a run on images or on puzzles, and the presets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,15 +27,15 @@ PAPER_MARGIN: Final = 1.12
 
 @dataclass(frozen=True, kw_only=True)
 class RestorerConfig:
-    """The shape of a restorer, but for the channels of the images.
+    """The shape of a restorer, except for the channels of the images.
 
     Attributes:
         architecture: "convnext" or "ddpm".
         width: channels of the first level.
-        multipliers: of the width, one a level.
+        multipliers: of the width, one per level.
         attention: whether there is any: linear on every level of a convnext, full on the second level of a ddpm.
-        patch: of a convnext: squares of so many pixels a side become one pixel's channels.
-        dropout: of a ddpm.
+        patch: for a convnext, squares of patch x patch pixels become one pixel's channels.
+        dropout: for a ddpm.
     """
 
     architecture: Architecture
@@ -76,10 +76,10 @@ class NetTrials:
 
     Attributes:
         degradation: name in `MAP_DEGRADATIONS`.
-        time_code: whether the net is told the severity.
-        steps: of the way back (T'), at each of which it is tested.
+        time_code: whether the net is given the severity.
+        steps: numbers of restoration steps (T') at which it is tested.
         difficulties: at which it is tested.
-        num_seeds: of the recipe's seeds the first so many; None for all.
+        num_seeds: how many of the recipe's seeds to use, from the first; None for all.
     """
 
     degradation: str
@@ -90,7 +90,7 @@ class NetTrials:
 
     @property
     def name(self) -> str:
-        """How results name the restorer."""
+        """The restorer's name in results."""
         return "time-coded net" if self.time_code else "time-free net"
 
 
@@ -99,9 +99,9 @@ class OracleTrials:
     """Oracles, and where they are tested.
 
     Attributes:
-        degradations: of which; the oracle that is always right is tested at all difficulties.
-        steps: of the way back.
-        difficulty: at which the noisy ones are tested.
+        degradations: names in `MAP_DEGRADATIONS`; the oracle that is always right is tested at all difficulties.
+        steps: numbers of restoration steps.
+        difficulty: at which the noisy oracles are tested.
         probabilities: of a position being wrong.
     """
 
@@ -113,12 +113,12 @@ class OracleTrials:
 
 @dataclass(frozen=True, kw_only=True)
 class SolverTrials:
-    """A given solver of mazes' pictures as the restorer, and where it is tested.
+    """A given solver of maze pictures as the restorer, and where it is tested.
 
     Attributes:
         degradation: name in `MAP_DEGRADATIONS`.
-        iterations: that it is given at each step.
-        steps: of the way back.
+        iterations: of the solver at each step.
+        steps: numbers of restoration steps.
         difficulties: at which it is tested.
     """
 
@@ -135,20 +135,20 @@ class ImageRecipe(ReferenceRecipe):
     Attributes:
         degradation: name in `DEGRADATIONS`.
         others: a second set under the same root, for animorphosis; "" for none.
-        severities: T; 0 for that of the degradation, which is at most `most_severities`.
-        generate: how many images to make from nothing as well, 0 for none.
+        severities: T; 0 for the degradation's default, limited by `most_severities`.
+        generate: how many images to generate, 0 for none.
         components: of the Gaussian mixture that their last states are drawn from.
         inception_weights: file of the Inception net for FID and KID; None for features of a classifier trained here.
         side: of the images, in pixels.
-        margin: images are resized to this times the side; training takes a random square of them, flipped half the
+        margin: images are resized to this times the side; training uses a random square of them, flipped half the
             time, evaluation the middle. 1 for neither.
-        gentle: degradations are as gentle, and T as small, as a small net learns in minutes; else the paper's.
-        most_severities: T is at most so many; 0 for no limit.
+        gentle: whether degradations and T are such that a small net learns in minutes; otherwise they are the paper's.
+        most_severities: the default T is at most this; 0 for no limit.
         restorer: the net.
-        batch_size: images a (micro-)batch.
-        loop: how it is trained; its seed is replaced by the run's.
+        batch_size: images per (micro-)batch.
+        loop: how the net is trained; its seed is replaced by the run's.
         test_images: how many are restored; 0 for all.
-        classifier_steps: of training the classifier whose features FID and KID compare.
+        classifier_steps: training steps of the classifier whose features FID and KID compare.
 
     Raises:
         ValueError: a name or number that is not allowed.
@@ -180,14 +180,14 @@ class ImageRecipe(ReferenceRecipe):
 
     @property
     def steps(self) -> int:
-        """T, given or the degradation's."""
+        """The given T, or the degradation's default."""
         if self.severities:
             return self.severities
         steps = get_degradation(self.degradation).steps(self.side, gentle=self.gentle)
         return min(steps, self.most_severities) if self.most_severities else steps
 
     def settings(self) -> dict[str, Any]:
-        """Whatever decides the figures; not where the Inception weights are: which features does."""
+        """Everything that decides the figures; not where the Inception weights are, since the features are recorded."""
         settings = super().settings()
         del settings["inception_weights"], settings["loop"]["seed"]
         return settings
@@ -200,15 +200,15 @@ class PuzzleRecipe(ReferenceRecipe):
     Attributes:
         items: difficulty -> how many test instances.
         trained_steps: severities in training (T).
-        batch_size: fresh instances an update.
+        batch_size: new instances per update.
         loop: how nets are trained; its seed is replaced by the run's.
         width, blocks: of the nets.
         threshold: see `NetRestorer`.
-        nets: what is trained.
-        oracles: what is tested without training.
+        nets: the nets to train and test.
+        oracles: the oracles to test.
         solver: how the recurrent net that comes with the package is tested as the restorer of mazes, with the first
             seed only, since it is not trained here; None for no such test.
-        strip_difficulty: of the instance that is drawn on its way back; None for no such picture.
+        strip_difficulty: of the instance that is drawn while being restored; None for no such picture.
         compared_with: result files with the recurrent net's figures at the same difficulties.
 
     Raises:
@@ -253,7 +253,7 @@ class PuzzleRecipe(ReferenceRecipe):
         return tuple(run for run in self.nets if run.num_seeds is None or number < run.num_seeds)
 
     def settings(self) -> dict[str, Any]:
-        """Whatever decides the figures, with keys as in JSON."""
+        """Everything that decides the figures, with keys as in JSON."""
         settings = super().settings()
         del settings["loop"]["seed"]
         return settings | {"items": {str(difficulty): count for difficulty, count in self.items.items()}}

@@ -1,7 +1,7 @@
-"""From a degraded state back to a clean one: in one step, by Algorithm 1 or by Algorithm 2 (arXiv 2208.09392).
+"""From a degraded state back to a clean one: in one step, by Algorithm 1, or by Algorithm 2 (arXiv 2208.09392).
 
 A degradation D(x, t) has severities t from 0, where D(x, 0) = x, to `steps`; a restorer R(x_t, t) estimates the clean
-x from severity t at once. Nothing here is about images: the maze solver goes the same way.
+x from severity t at once. Nothing here is specific to images: puzzles are solved with the same samplers.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,19 +16,19 @@ from easy_to_hard.generators.integers import check_integer
 Degrade: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(clean (B, C, *size) float, severity (B,) int64 from 0 to steps) -> degraded, of the clean one's shape.
 
-Whatever is random in it is frozen: the same clean state and severity give the same degraded state for as long as the
-trajectory lasts (a mask's place, a layer of snow, a color).
+Its random draws (a mask's place, a layer of snow, a color) are frozen: the same clean state and severity give the same
+degraded state throughout a trajectory.
 """
 
 Restore: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(degraded (B, C, *size) float, severity (B,) int64 from 1 to steps) -> estimate of the clean state."""
 
 OnStep: TypeAlias = Callable[[int, Tensor, Tensor], object]
-"""Called after each step with the severity just reached (steps - 1 down to 0), the state there, the estimate used."""
+"""Called after each step with the severity just reached (steps - 1 down to 0), the state, and the estimate used."""
 
 
 class Sampler(Protocol):
-    """A way back; see `algorithm_2`."""
+    """A way to restore; see `algorithm_2`."""
 
     def __call__(
         self, restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
@@ -43,7 +43,7 @@ def at_severity(severity: int, states: Tensor) -> Tensor:
 
 
 def per_item(values: Tensor, states: Tensor) -> Tensor:
-    """Values (B,) as (B, 1, ...), with as many dimensions as the states have."""
+    """Reshape values (B,) to (B, 1, ...), with as many dimensions as the states have."""
     return values.reshape(-1, *(1,) * (states.ndim - 1))
 
 
@@ -51,7 +51,7 @@ def checked(degrade: Degrade, steps: int) -> Degrade:
     """The degradation with its severities checked, and the clean state itself at severity 0, bit for bit.
 
     Args:
-        degrade: at severity 0 anything may come out of it.
+        degrade: its result at severity 0 is not used.
         steps: T.
 
     Returns:
@@ -73,9 +73,9 @@ def checked(degrade: Degrade, steps: int) -> Degrade:
 def direct(
     restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
 ) -> Tensor:
-    """The clean state in a single step, R(x_T, T): what the two algorithms are measured against.
+    """Estimate the clean state in a single step, R(x_T, T), the baseline of the two algorithms.
 
-    Arguments, result and errors are those of `algorithm_2`; the degradation is not asked.
+    Arguments, result, and errors are those of `algorithm_2`; the degradation is not used.
     """
     check_integer("steps", steps, 1)
     with torch.no_grad():
@@ -88,9 +88,9 @@ def direct(
 def algorithm_1(
     restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
 ) -> Tensor:
-    """Restore and degrade again, a severity less each time: x_{t-1} = D(R(x_t, t), t - 1) (Algorithm 1).
+    """Restore and degrade again, to one severity less each time: x_{t-1} = D(R(x_t, t), t - 1) (Algorithm 1).
 
-    An error of the restorer goes into the next state as it is, so errors add up. Arguments, result and errors are
+    An error of the restorer goes into the next state unchanged, so errors add up. Arguments, result, and errors are
     those of `algorithm_2`.
     """
 
@@ -103,20 +103,20 @@ def algorithm_1(
 def algorithm_2(
     restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
 ) -> Tensor:
-    """Take off the difference of two severities: x_{t-1} = x_t - D(xh, t) + D(xh, t - 1), xh = R(x_t, t) (Algorithm 2).
+    """Subtract the difference of two severities: x_{t-1} = x_t - D(xh, t) + D(xh, t - 1), xh = R(x_t, t) (Algorithm 2).
 
-    Where D(x, t) = x + t e with the same e for every x, each step is exact whatever R is; where D is smooth in t, an
-    error of the restorer cancels but for the step's length.
+    If D(x, t) = x + t e with the same e for every x, each step is exact whatever R is; if D is smooth in t, an error of
+    the restorer cancels up to the order of the step's length.
 
     Args:
         restore: the restorer.
         degrade: the degradation, its randomness frozen.
         degraded: (B, C, *size) float, of severity `steps`.
         steps: T, at least 1.
-        on_step: told of each step.
+        on_step: called after each step.
 
     Returns:
-        (B, C, *size) float; not clamped, nor is any state on the way, for that would break the cancellation.
+        (B, C, *size) float; neither it nor any state before it is clamped, which would break the cancellation.
 
     Raises:
         ValueError: steps below 1.

@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 def run(
     recipe: "Recipe", folder: Path, *, device: str = "cpu", threads: int | None = None, progress: bool = True
 ) -> "TrainingReport | None":
-    """Train a net, or go on with a training that was stopped; it is then in the folder, with its log and its recipe.
+    """Train a net, or continue training that was stopped; the folder then holds the net, its log, and its recipe.
 
     Args:
         recipe: what to train and how: one of `recipes.RECIPES`, with any of its settings changed.
         folder: made when missing; one that holds another run is refused.
         device: "cpu" or "cuda".
-        threads: of a CPU; None for one for narrow nets and torch's choice for wide ones.
+        threads: CPU threads; None for one for narrow nets and torch's choice for wide ones.
         progress: whether to show a progress bar.
 
     Returns:
-        What training did; None if it had come to its end before, and there was nothing to do.
+        A report on the training; None if it had already finished, and there was nothing to do.
 
     Raises:
-        ValueError: no such device, task or recipe; the folder holds a run of another recipe, or one that is going on.
+        ValueError: no such device, task, or recipe; the folder holds a run of another recipe, or one in progress.
         RuntimeError: the loss is no longer finite.
     """
     from easy_to_hard.baselines.deep_thinking.training_run import train_recipe

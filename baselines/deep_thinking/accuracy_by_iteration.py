@@ -1,16 +1,16 @@
-"""Accuracy at every iteration, in memory that grows by two numbers an iteration and not by outputs.
+"""Accuracy at every iteration, in memory that grows by two numbers per iteration instead of by outputs.
 
-Which iteration's answer counts is decided without a look at the test targets, by one of three exits:
+Which iteration's answer counts is decided without looking at the test targets, by one of three exits:
 
 - "settled" (the default): an item's answer is the one at which its features stop changing. A net trained with recall
-  and the progressive loss (Bansal et al. 2022, arXiv 2202.05826) often runs into a fixed point; an item that never
+  and the progressive loss (Bansal et al. 2022, arXiv 2202.05826) often reaches a fixed point; an item that never
   settles is answered at the last iteration.
 - "max_confidence": the most confident answer so far, the sum over cells of the larger class probability (Schwarzschild
   et al. 2021, arXiv 2106.04537).
 - "fixed": the same iteration for all items, which may be chosen on validation data (`peak_iteration`).
 
-The whole curve, its peak and the first iteration that is right are reported beside it: they look at targets, so they
-measure over-thinking and are no scores.
+The whole curve, its peak, and the first iteration with the right answer are also reported: they use the targets, so
+they measure overthinking and are not scores.
 """
 
 import threading
@@ -34,7 +34,7 @@ from easy_to_hard.progress import progress_bar
 from easy_to_hard.scores.scoring import wilson_interval
 from easy_to_hard.tasks import AnswerRules
 
-# Whether all is settled is asked this often on a GPU, where asking waits for it.
+# Iterations between checks on a GPU whether all items have settled, since a check waits for the GPU.
 _GPU_CHECK_EVERY: Final = 32
 
 
@@ -80,9 +80,9 @@ class Evaluation:
         num_settled: items whose features settled within the iterations that were run.
         mean_iterations: mean of the chosen iterations.
         last_iteration: the largest of the chosen iterations.
-        correct: correct[t - 1] items were right after iteration t; its length is the iterations run.
-        confident_correct: the same where each item is answered by its most confident iteration up to t.
-        mean_first_solved: mean over the items ever right of their first right iteration; None if none was.
+        correct: correct[t - 1] items were right after iteration t; its length is the number of iterations run.
+        confident_correct: the same, with each item answered by its most confident iteration up to t.
+        mean_first_solved: mean first right iteration over the items that were ever right; None if none was.
         iterations_rule: how the iteration was chosen, in words.
         seconds: wall time.
     """
@@ -116,16 +116,16 @@ class Evaluation:
 
     @property
     def peak_accuracy(self) -> float:
-        """The curve's maximum; it looks at targets, so it is no score."""
+        """The curve's maximum; it uses targets, so it is not a score."""
         return max(self.correct) / self.num_items
 
     @property
     def peak_iteration(self) -> int:
-        """The first iteration at which the peak is reached, from 1; it looks at targets, so use validation data."""
+        """The first iteration at which the peak is reached, from 1; it uses targets, so use validation data."""
         return self.correct.index(max(self.correct)) + 1
 
     def accuracy_at(self, iteration: int) -> float:
-        """Accuracy after that iteration, from 1; after the last one run for any beyond it.
+        """Accuracy after an iteration, counted from 1; beyond the last one run, accuracy after the last.
 
         Raises:
             ValueError: an iteration below 1.
@@ -137,13 +137,13 @@ class Evaluation:
 def _judge(
     logits: Tensor, inputs: Tensor, targets: Tensor, mask: Tensor | None, rules: AnswerRules
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The answers, (batch, *size), whether right, (batch,) bool, and how confident, (batch,) float.
+    """The answers (batch, *size), whether they are right (batch,) bool, and their confidence (batch,) float.
 
-    Confidence is the sum over the cells that count of the larger class probability.
+    Confidence is the larger class probability, summed over the cells that count.
     """
     answers = rules.decode(logits, inputs)
     exact = (answers == targets).flatten(1).all(dim=1)
-    # The larger of two class probabilities is the sigmoid of the distance of the logits.
+    # The larger of two class probabilities is the sigmoid of the logits' distance.
     certainty = torch.sigmoid((logits[:, 1] - logits[:, 0]).abs().float())
     if mask is not None:
         certainty = certainty * mask
@@ -151,9 +151,9 @@ def _judge(
 
 
 def _relative_change(state: Tensor, previous: Tensor) -> Tensor:
-    """Largest absolute change of a feature over the largest size of one, (batch,) float.
+    """Largest absolute change of a feature divided by the largest absolute feature, (batch,) float.
 
-    It is the largest and not the mean, so that it does not fade with the size of the input.
+    The largest is used instead of the mean so that it does not shrink with the size of the input.
     """
     largest: Tensor = torch.linalg.vector_norm(state.flatten(1), ord=torch.inf, dim=1)
     # Features that are all 0 have not changed: not 0 / 0.
@@ -161,7 +161,7 @@ def _relative_change(state: Tensor, previous: Tensor) -> Tensor:
 
 
 def _add_counts(batches: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """Sum of the batches' counts at each iteration; a batch that stopped early keeps its last count."""
+    """Sums of the batches' counts at each iteration; a batch that stopped early keeps its last count."""
     longest = max(len(counts) for counts in batches)
     held = [[*counts, *[counts[-1]] * (longest - len(counts))] for counts in batches]
     return tuple(sum(counts) for counts in zip(*held, strict=True))
@@ -176,7 +176,7 @@ def run_batch(
     update: Callable[[int], object],
     keep_answers: bool = False,
 ) -> Tracker:
-    """Run one batch; `update` is called with the number of iterations that were done, 1 or more."""
+    """Run one batch; `update` is called with the number of iterations done since the last call, 1 or more."""
     if isinstance(model, CellularNet) and thinks_sparsely(model, inputs, rules, config):
         return think_sparsely(model, inputs, targets, rules, config, update, keep_answers)
     tracker = Tracker(len(inputs), inputs.device, config, keep_answers)
@@ -195,7 +195,7 @@ def run_batch(
 
 
 def summarize(config: EvaluationConfig, trackers: Sequence[Tracker], seconds: float) -> Evaluation:
-    """Join the batches."""
+    """Combine the trackers of all batches into an evaluation."""
 
     def joined(values: Callable[[Tracker], Tensor]) -> Tensor:
         return torch.cat([values(tracker) for tracker in trackers]).cpu()
@@ -228,7 +228,7 @@ def evaluate(
     description: str = "evaluating",
     on_answers: Callable[[slice, Tensor], object] | None = None,
 ) -> Evaluation:
-    """Count the exactly right answers after every iteration.
+    """Count exactly right answers after every iteration.
 
     Args:
         model: the net; its device is used.
@@ -236,8 +236,8 @@ def evaluate(
         rules: what counts as an answer.
         config: how to evaluate.
         progress: whether to show a progress bar.
-        description: its label.
-        on_answers: called with each batch's place among the items and its answers at the iterations that count,
+        description: the bar's label.
+        on_answers: called with each batch's slice of the items and its answers at the iterations that count,
             (batch, *size) uint8 on the CPU; one call at a time, in any order.
 
     Raises:
@@ -284,7 +284,7 @@ def evaluate(
                 try:
                     trackers = list(pool.map(run, parts))
                 except BaseException:
-                    # Else leaving the pool would wait for the batches that are left.
+                    # Otherwise leaving the pool would wait for the remaining batches.
                     stopped.set()
                     pool.shutdown(cancel_futures=True)
                     raise

@@ -1,4 +1,4 @@
-"""Does thinking end in the same features from wherever it starts (Anil et al. 2022, arXiv 2211.09961)?"""
+"""Does thinking end in the same features wherever it starts (Anil et al. 2022, arXiv 2211.09961)?"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,22 +10,23 @@ from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.progress import progress_bar
 
-# Features that differ from the mean by less than this share of their size differ by rounding.
+# Features that differ from the mean by less than this share of their size differ only by rounding.
 _ROUNDING: Final = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlignmentResult:
-    """How alike the features are in which thinking ends from different starts; each value is in [-1, 1].
+    """How similar the final features are for different starts; each value is in [-1, 1].
 
     Attributes:
-        num_items: B, the inputs compared.
+        num_items: number of inputs compared, B.
         iterations: run from each start.
         alignment: mean over the B (B - 1) pairs of different inputs.
         centered_alignment: the same without what all inputs have in common: the mean of the B fixed points is
-            subtracted. Features that do not depend on the input score 1 before and 0 after. Where an end depends on
-            its start alone, about -1 / (B - 1) is left.
-        self_alignment: mean over the B pairs of an input with itself: how little changes in as many iterations again.
+            subtracted. Features that do not depend on the input score 1 before and 0 after. If the final features
+            depend on the start alone, about -1 / (B - 1) remains.
+        self_alignment: mean over the B pairs of an input with itself: how little the same number of further iterations
+            changes.
         centered_self_alignment: the same, centered.
     """
 
@@ -38,7 +39,7 @@ class AlignmentResult:
 
 
 def _cosines(ends: Tensor, fixed_points: Tensor, center: Tensor) -> Tensor:
-    """Cosine similarities after subtracting the center: (B,) float; 0 where only rounding is left of either."""
+    """Cosine similarities after subtracting the center: (B,) float; 0 if only rounding is left of either vector."""
     products = ((ends - center) * (fixed_points - center)).sum(dim=1)
     norms = [torch.linalg.vector_norm(each - center, dim=1) for each in (ends, fixed_points)]
     sizes = [torch.linalg.vector_norm(each, dim=1) for each in (ends, fixed_points)]
@@ -50,15 +51,15 @@ def _cosines(ends: Tensor, fixed_points: Tensor, center: Tensor) -> Tensor:
 def asymptotic_alignment(
     model: ThinkingNet, inputs: Tensor, iterations: int, *, progress: bool = True
 ) -> AlignmentResult:
-    """Whether thinking ends in the same features from wherever it starts (Anil et al. 2022, arXiv 2211.09961).
+    """Whether thinking ends in the same features wherever it starts (Anil et al. 2022, arXiv 2211.09961).
 
     Let fp_j be the features after K iterations on x_j from the usual start, and fp_ij those after K iterations on x_j
-    from fp_i. The alignment is the mean cosine similarity of fp_j and fp_ij, flattened; a net whose ends depend on
-    the input alone scores 1. So does one whose features depend on nothing: look at the centered alignment, and at the
-    accuracy. It runs B (B + 1) times K iterations, B inputs at a time.
+    from fp_i. The alignment is the mean cosine similarity of fp_j and fp_ij, flattened; a net whose final features
+    depend on the input alone scores 1. So does one whose features depend on nothing: also check the centered alignment
+    and the accuracy. It runs B (B + 1) times K iterations, B inputs at a time.
 
-    Deviates: the authors' code takes the mean over all B^2 pairs; here pairs of an input with itself are apart, and
-    there is the centered alignment.
+    Deviates: the authors' code averages over all B^2 pairs; here pairs of an input with itself are kept separate, and
+    the centered alignment is added.
 
     Args:
         model: the net; its device is used.

@@ -15,13 +15,13 @@ Batches = Callable[[int], tuple[Tensor, Tensor]]
 
 
 def input_shape(task: str) -> tuple[int, int]:
-    """Channels of a task's inputs, and their dimensions: 1 for strings, 2 for images."""
+    """Number of channels and of dimensions (1 for strings, 2 for images) of a task's inputs."""
     known = get_task(task)
     return known.input_channels, len(known.shapes(known.train_difficulty)[1])
 
 
 def fresh_batches(spec: DataSpec, batch_size: int) -> Batches:
-    """Batches of instances that never come twice (until there are no more): batch b of the stream for step b.
+    """Batches of instances that do not repeat (until there are no more): batch b of the stream for step b.
 
     Raises:
         ValueError: batch_size below 1.
@@ -43,7 +43,7 @@ def fresh_batches(spec: DataSpec, batch_size: int) -> Batches:
 def fixed_batches(spec: DataSpec, num_items: int, batch_size: int, seed: int) -> Batches:
     """Batches of the first `num_items` distinct instances, in another order each epoch, as in the papers.
 
-    What is left over at the end of an epoch is dropped. The order is a function of (seed, epoch) alone.
+    Items left over at the end of an epoch are dropped. The order is a function of (seed, epoch) alone.
 
     Raises:
         ValueError: batch_size below 1 or above num_items.
@@ -71,7 +71,7 @@ def draw_batches(inputs: Tensor, targets: Tensor, *, batch_size: int, seed: int)
     Args:
         inputs: (num_items, channels, *size) float.
         targets: (num_items, *size) int64.
-        batch_size: items a batch, at least 1.
+        batch_size: items per batch, at least 1.
         seed: at least 0.
 
     Raises:

@@ -1,7 +1,7 @@
-"""A neural cellular automaton: one small rule, by which every cell of a grid changes with its neighbors.
+"""A neural cellular automaton: one small rule by which every cell of a grid changes with its neighbors.
 
-Sources: Mordvintsev et al. 2020 (distill.pub/2020/growing-ca) for the rule, the clean start and the pool of states it
-is trained on; arXiv 2609.36126 for automata that reason. Deviates: see `CellularNet`.
+Sources: Mordvintsev et al. 2020 (distill.pub/2020/growing-ca) for the rule, the clean start, and the pool of states for
+training; arXiv 2609.36126 for automata that reason. Deviates: see `CellularNet`.
 """
 
 import math
@@ -18,11 +18,11 @@ _REACH: Final = 3
 
 
 class Cells(NamedTuple):
-    """The cells of a batch of inputs, in one row each; what a cell is told by the input.
+    """The cells of a batch of inputs, one row for each cell.
 
     Attributes:
         places: (batch, *grid) bool, where there is a cell.
-        neighbors: (num_cells, 3^dimensions) int64, the rows of the cells around each, itself in the middle;
+        neighbors: (num_cells, 3^dimensions) int64, the rows of the cells around each cell, itself in the middle;
             num_cells where there is none.
         told: (num_cells, hidden) float, what the input around a cell adds to the hidden layer.
     """
@@ -32,20 +32,20 @@ class Cells(NamedTuple):
     told: Tensor
 
     def rows(self, grids: Tensor) -> Tensor:
-        """(batch, channels, *grid) to (num_cells, channels)."""
+        """Select the cells: (batch, channels, *grid) -> (num_cells, channels)."""
         return grids.movedim(1, -1)[self.places]
 
     def grids(self, rows: Tensor) -> Tensor:
-        """(num_cells, channels) to (batch, channels, *grid), 0 where there is no cell."""
+        """Put rows in their places: (num_cells, channels) -> (batch, channels, *grid), 0 where there is no cell."""
         full = rows.new_zeros(*self.places.shape, rows.shape[-1])
         full[self.places] = rows
         return full.movedim(-1, 1)
 
 
 class _Inwards(torch.autograd.Function):
-    """Clipping to [-1, 1] that lets a gradient through where it points inwards.
+    """Clipping to [-1, 1] that lets gradients through that point inwards.
 
-    The gradient of a plain clip is 0 outside, and a state that has run into a bound never comes back.
+    The gradient of a plain clip is 0 outside, and a state that has reached a bound never comes back.
     """
 
     @staticmethod
@@ -62,21 +62,21 @@ class _Inwards(torch.autograd.Function):
 
 @architecture("cellular")
 class CellularNet(ThinkingNet):
-    """A cell sees itself, its neighbors and the input there through one hidden layer, and adds what comes of it.
+    """A net of cells: each sees itself, its neighbors, and their input through one hidden layer that updates its state.
 
     A state is bounded by -1 and 1 and a multiple of 1 / `levels`: it becomes exactly constant, and a cell around which
-    nothing has changed need not be computed again (see `cellular_kernel`). Where the whole
-    input of a patch is 0 there is no cell: a maze's walls are like what lies beyond its border, so that a large maze
-    looks like a small one from within.
+    nothing has changed need not be computed again (see `cellular_kernel`). Where the whole input of a patch is 0, there
+    is no cell: a maze's walls are like the area beyond its border, so that a large maze looks like a small one from
+    within.
 
-    Deviates from arXiv 2609.36126: a full 3 x 3 kernel and not 4 shared ones, a bounded and rounded state, no cells
+    Deviates from arXiv 2609.36126: a full 3 x 3 kernel instead of 4 shared ones, a bounded and rounded state, no cells
     in walls, no random updates.
 
     Args:
         in_channels, width, dimensions, patch: as in `ThinkingNet`.
         hidden: width of the rule's hidden layer.
-        levels: values of a state between 0 and 1, at least 1; 0 for no rounding.
-        cells_everywhere: have cells where the input is 0, too; then a border is unlike a wall.
+        levels: steps of a state from 0 to 1, at least 1; 0 for no rounding.
+        cells_everywhere: whether there are cells where the input is 0, too; a border then differs from a wall.
 
     Raises:
         ValueError: as `ThinkingNet`, hidden below 1 or levels below 0.
@@ -126,25 +126,25 @@ class CellularNet(ThinkingNet):
         return Cells(places, neighbors, told)
 
     def changed(self, rows: Tensor, cells: Cells) -> Tensor:
-        """The states (num_cells, width) that the rule makes of these, neither bounded nor rounded."""
+        """The next states (num_cells, width) by the rule, neither bounded nor rounded."""
         hidden = F.relu(self.look(_gather(rows, cells.neighbors)) + cells.told)
         following: Tensor = rows + self.change(hidden)
         return following
 
     @staticmethod
     def bounded(rows: Tensor, *, inward_gradient: bool = True) -> Tensor:
-        """States within [-1, 1]; their gradient is that of `_Inwards`, or that of a plain clip, 0 outside."""
+        """States clipped to [-1, 1]; the gradient is that of `_Inwards`, or that of a plain clip, 0 outside."""
         inside: Tensor = _Inwards.apply(rows) if inward_gradient else rows.clamp(-1, 1)  # type: ignore[no-untyped-call]
         return inside
 
     def rounded(self, rows: Tensor) -> Tensor:
-        """The nearest states that there are; the gradient is that of the identity."""
+        """States rounded to multiples of 1 / `levels`; the gradient is that of the identity."""
         if not self.levels:
             return rows
         return rows + (torch.round(rows.detach() * self.levels) / self.levels - rows.detach())
 
     def surplus(self, rows: Tensor) -> Tensor:
-        """By how much the logit of class 1 is larger, of each pixel of each cell: (num_cells, patch^dimensions)."""
+        """The logit of class 1 minus that of class 0, for each pixel of each cell: (num_cells, patch^dimensions)."""
         logits: Tensor = self.head(rows).unflatten(1, (NUM_CLASSES, -1))
         return logits[:, 1] - logits[:, 0]
 
@@ -168,15 +168,15 @@ class CellularNet(ThinkingNet):
         return self.pixels(self.head(state.movedim(1, -1)).movedim(-1, 1))
 
     def layers_by_use(self) -> tuple[list[nn.Linear], list[nn.Linear]]:
-        """The layers that are applied once to each cell, and those that are applied in every iteration."""
+        """The layers that are applied to each cell once, and those that are applied in every iteration."""
         return [self.recall, self.head], [self.look, self.change]
 
     def is_decayed(self, name: str) -> bool:
-        """Biases are not decayed."""
+        """Whether a parameter is decayed: all but biases are."""
         return not name.endswith("bias")
 
 
 def _gather(rows: Tensor, neighbors: Tensor) -> Tensor:
-    """(num_cells, channels) and (num_cells, n) to (num_cells, n channels), 0 for a neighbor that is not there."""
+    """Gather neighbors: (num_cells, channels) and (num_cells, n) -> (num_cells, n channels), 0 for a missing one."""
     padded = torch.cat([rows, rows.new_zeros(1, rows.shape[1])])
     return padded.index_select(0, neighbors.flatten()).view(len(neighbors), neighbors.shape[1] * rows.shape[1])

@@ -1,8 +1,8 @@
-"""A cellular automaton computed where something changes: the same states as everywhere, for much less work.
+"""A cellular automaton computed only where something changes: the same states as computing all cells, with less work.
 
 A cell around which nothing changed in one iteration stays as it is in the next. States are multiples of a step
-(`CellularNet.levels`), so that most of them soon are exactly constant. Sums are in float64 and in one order for each
-cell: which others are left out makes no difference.
+(`CellularNet.levels`), so most of them soon become exactly constant. Sums are in float64 and in a fixed order for each
+cell: it makes no difference which other cells are skipped.
 """
 
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 
 class Rule(NamedTuple):
-    """What every cell does.
+    """The weights of the rule that every cell applies.
 
     Attributes:
         look: (neighbors, width, hidden) float64, from the states around to the hidden layer.
@@ -39,7 +39,7 @@ class Scene(NamedTuple):
     """The cells of one input.
 
     Attributes:
-        neighbors: (num_cells, n) int64, the cells around each, itself among them; num_cells where there is none.
+        neighbors: (num_cells, n) int64, the cells around each cell, including itself; num_cells where there is none.
         told: (num_cells, hidden) float64, the share of input and bias in the hidden layer.
         targets: (num_cells, pixels) uint8, the right answers.
     """
@@ -50,18 +50,18 @@ class Scene(NamedTuple):
 
 
 class Thought(NamedTuple):
-    """How far the cells have come; everything is overwritten.
+    """The current state of all cells; everything is overwritten.
 
     Attributes:
         states: (num_cells, width) float64.
-        wrong: (num_cells,) int64, pixels that are wrong now.
+        wrong: (num_cells,) int64, number of pixels that are wrong now.
         certainty: (num_cells,) float64, sum over a cell's pixels of the larger class probability.
-        due: (num_cells,) int64, the cells to compute come first.
-        moved: (num_cells,) int64, room for those that have changed.
-        following: (num_cells, width) float64, room for the states of those to compute.
+        due: (num_cells,) int64, with the cells to compute first.
+        moved: (num_cells,) int64, a buffer for the cells that have changed.
+        following: (num_cells, width) float64, a buffer for the new states of the cells to compute.
         marked: (num_cells,) bool, all False between iterations.
-        watch: (4,) int64 for the search of a cycle: a signature of all states, that of an earlier iteration, the number
-            of iterations, and that at which the signature is taken anew.
+        watch: (4,) int64 for finding cycles: a signature of all states, that of an earlier iteration, the number of
+            iterations, and the one at which the signature is stored again.
     """
 
     states: Array
@@ -75,7 +75,7 @@ class Thought(NamedTuple):
 
 
 def begin(rule: Rule, scene: Scene) -> Thought:
-    """All states 0, all cells due."""
+    """The start: all states 0, all cells due."""
     num_cells, width = len(scene.neighbors), len(rule.bias)
     thought = Thought(
         states=np.zeros((num_cells, width)),
@@ -101,23 +101,22 @@ def iterate(
     certainties: Array,
     stop_at_cycles: bool,
 ) -> tuple[int, int]:
-    """Iterate as often as `wrong_counts` is long, or until nothing new can come: no cell is due, or, if
-    asked for, all states repeat.
+    """Iterate `len(wrong_counts)` times, or until nothing can change: no cell is due or, if asked for, states repeat.
 
-    That the states of two iterations are the same is told by a signature of 64 bits, and looked for as by Brent (1980,
-    "An improved Monte Carlo factorization algorithm"), with one signature kept.
+    Equal states in two iterations are detected by a signature of 64 bits, with the cycle search of Brent (1980, "An
+    improved Monte Carlo factorization algorithm"), which keeps one signature.
 
     Args:
         thought: from `begin`, or as an earlier call left it.
         num_due: how many of `thought.due` are to be computed first.
-        rule: what every cell does.
-        scene: where.
-        wrong_counts: (iterations,) int64, filled with how many pixels are wrong after each.
-        certainties: (iterations,) float64, filled with the sum of `thought.certainty` after each.
-        stop_at_cycles: stop where all states repeat, too.
+        rule: that every cell applies.
+        scene: the cells.
+        wrong_counts: (iterations,) int64, filled with the number of wrong pixels after each iteration.
+        certainties: (iterations,) float64, filled with the sum of `thought.certainty` after each iteration.
+        stop_at_cycles: whether to stop when all states repeat, too.
 
     Returns:
-        Iterations done, and how many cells are due in the next one, 0 where the states repeat.
+        The number of iterations done, and the number of cells due in the next one, 0 if the states repeat.
     """
     hidden = np.empty(len(rule.change))
     num_wrong, certainty = thought.wrong.sum(), thought.certainty.sum()
@@ -148,7 +147,7 @@ def iterate(
 
 @kernel
 def _repeats(watch: Array) -> bool:
-    """Whether the states are those of the iteration that is remembered; takes note of one more iteration."""
+    """Whether the states equal those of the stored iteration; counts one more iteration."""
     watch[2] += 1
     if watch[0] == watch[1]:
         return True
@@ -160,7 +159,7 @@ def _repeats(watch: Array) -> bool:
 
 @kernel
 def _signature(cell: int, state: Array) -> int:
-    """A number of 64 bits for a cell's state; those of all cells are added up."""
+    """A signature of 64 bits of a cell's state; those of all cells are added up."""
     mixed = np.uint64(cell + 1) * np.uint64(0x9E3779B97F4A7C15)
     for value in state:
         mixed ^= np.uint64(np.int64(value * 2**20))
@@ -171,7 +170,7 @@ def _signature(cell: int, state: Array) -> int:
 
 @kernel
 def _follow(cell: int, following: Array, hidden: Array, states: Array, rule: Rule, scene: Scene) -> None:
-    """The state of a cell after an iteration."""
+    """Compute a cell's state after the next iteration, into `following`."""
     hidden[:] = scene.told[cell]
     for side in range(scene.neighbors.shape[1]):
         neighbor = scene.neighbors[cell, side]
@@ -194,7 +193,7 @@ def _follow(cell: int, following: Array, hidden: Array, states: Array, rule: Rul
 
 @kernel
 def _read_out(cell: int, thought: Thought, rule: Rule, targets: Array) -> None:
-    """Take note of how many of a cell's pixels are wrong, and of how sure it is."""
+    """Store how many of a cell's pixels are wrong, and how certain it is."""
     state = thought.states[cell]
     wrong, certainty = 0, 0.0
     for pixel in range(len(targets)):
@@ -214,7 +213,7 @@ def _read_all(thought: Thought, rule: Rule, scene: Scene) -> None:
 
 @kernel
 def _spread(thought: Thought, num_moved: int, scene: Scene) -> int:
-    """Make those due that see one of the cells that have moved; returns how many."""
+    """Make the cells due that see a cell that has changed; returns how many."""
     num_due = 0
     for place in range(num_moved):
         for neighbor in scene.neighbors[thought.moved[place]]:

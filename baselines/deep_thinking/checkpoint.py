@@ -1,4 +1,4 @@
-"""Nets on disk and on the Hub: config.json and model.safetensors in a folder, with what they were trained on."""
+"""Nets on disk and on the Hub: config.json and model.safetensors in a folder, with facts about their training."""
 
 import json
 import os
@@ -36,7 +36,7 @@ from easy_to_hard.storage.writing import (
     write_json,
 )
 
-# Where the files of a net are written before any of them is in its place.
+# Where the files of a net are written before any of them is moved to its place.
 _PARTS: Final = "model"
 _SHIPPED: Final = Path(__file__).parent / "checkpoints"
 
@@ -47,7 +47,7 @@ def shipped_models() -> list[str]:
 
 
 def save_model(model: ThinkingNet, folder: Path, facts: ModelFacts) -> None:
-    """Write a net and its card to a folder; config.json comes last, so a folder with one is whole.
+    """Write a net and its card to a folder; config.json comes last, so a folder that has one is complete.
 
     Raises:
         ValueError: a model of another class.
@@ -70,7 +70,7 @@ def save_model(model: ThinkingNet, folder: Path, facts: ModelFacts) -> None:
         mask = os.umask(0)
         os.umask(mask)
         for name in (README, WEIGHTS, CONFIG):
-            # safetensors keeps its files from everybody else.
+            # safetensors writes files that only their owner can read.
             (written / name).chmod(0o666 & ~mask)
             put(written / name, folder / name)
     finally:
@@ -78,9 +78,9 @@ def save_model(model: ThinkingNet, folder: Path, facts: ModelFacts) -> None:
 
 
 def halve(folder: Path) -> None:
-    """Store the weights of a folder as float16; `load_model` makes float32 of them again.
+    """Store the weights in a folder as float16; `load_model` converts them back to float32.
 
-    For the nets that come with the package: measure them after this, not before.
+    For the nets that come with the package: evaluate them after this, not before.
     """
     weights = {name: values.half() for name, values in load_file(folder / WEIGHTS).items()}
     with replacing(folder / WEIGHTS, needed=sum(values.nbytes for values in weights.values())) as temporary:
@@ -88,21 +88,21 @@ def halve(folder: Path) -> None:
 
 
 def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]:
-    """Read a net: a folder, the name of one that comes with the package, or a Hub repo (owner/name, owner/name@v1).
+    """Load a net from a folder, by the name of a shipped one, or from a Hub repo (owner/name, owner/name@v1).
 
     Returns:
-        The net in evaluation mode, and what is known of it.
+        The net in evaluation mode, and the facts about it.
 
     Raises:
         FileNotFoundError: there is no such net; the message says what was looked for.
-        ValueError: its files are damaged or are not such a net's.
+        ValueError: its files are damaged or do not belong to such a net.
     """
     source, paths = _locate(name)
     with one_line(source):
         config = read_json(paths[0])
         known = {field.name for field in fields(ModelFacts)}
         if not isinstance(config["facts"], dict):
-            raise TypeError(f"facts is {str(config['facts'])[:60]!r}: an object is wanted")
+            raise TypeError(f"facts is {str(config['facts'])[:60]!r}: expected an object")
         told = {name: value for name, value in config["facts"].items() if name in known}
         check_types(ModelFacts, told)
         facts = ModelFacts(**told)
@@ -111,7 +111,7 @@ def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]
 
 
 def local_files(name: str) -> tuple[str, tuple[Path, Path]] | None:
-    """The folder that a name stands for, and its config.json and model.safetensors; None where there is none.
+    """The folder that a name stands for, and its config.json and model.safetensors; None if there is none.
 
     Args:
         name: a folder, or a net that comes with the package.
@@ -137,6 +137,6 @@ def _locate(name: str) -> tuple[str, tuple[Path, Path]]:
     if not repo_id or Path(name).expanduser().parent.is_dir():
         known = ", ".join(shipped_models()) or "none yet"
         raise FileNotFoundError(
-            f"no net {name!r}: give a folder, the id of a Hub repo (owner/name, owner/name@version) or one of {known}"
+            f"no net {name!r}: give a folder, the ID of a Hub repo (owner/name, owner/name@version) or one of {known}"
         )
     return name, files_from_hub(name, repo_id, revision, hf_hub_download)

@@ -1,8 +1,8 @@
-"""One training run on several processes: each takes a part of every batch, and gradients are summed.
+"""One training run in several processes: each takes a part of every batch, and gradients are summed.
 
 Started by ``torchrun --nproc-per-node N -m easy_to_hard.cli train ...``. `DistributedDataParallel` is not used: an
-iteration's weights take part in several calls a step, some without a graph, and one sum of all gradients at the end
-does the same.
+iteration's weights take part in several calls per step, some without a graph, and one sum of all gradients at the end
+has the same effect.
 """
 
 import os
@@ -16,10 +16,10 @@ from torch import Tensor
 
 @contextmanager
 def process_group(device: str) -> Iterator[str]:
-    """Join the processes of torchrun, where it started this one; yields the device of this process.
+    """Join the process group of torchrun if it started this process; yields the device of this process.
 
     Args:
-        device: "cpu" (gloo) or "cuda" (nccl, a GPU a process).
+        device: "cpu" (gloo) or "cuda" (nccl, one GPU per process).
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield device
@@ -35,12 +35,12 @@ def process_group(device: str) -> Iterator[str]:
 
 
 def process_rank() -> int:
-    """Rank that torchrun gave this process; 0 for one alone."""
+    """The rank that torchrun gave this process; 0 for a single process."""
     return int(os.environ.get("RANK", "0"))
 
 
 def place() -> tuple[int, int]:
-    """Rank and number of the processes; (0, 1) for one alone."""
+    """The rank of this process and the number of processes; (0, 1) for a single process."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
@@ -52,9 +52,9 @@ def sum_over_processes(values: Tensor) -> Tensor:
 
 
 def sum_gradients(parameters: Iterable[Tensor]) -> None:
-    """Replace each gradient by its sum over the processes; one without a gradient counts as zero.
+    """Replace each gradient by its sum over the processes; weights without a gradient are left out.
 
-    That is for weights which took no part: they took none in any process, since all draw the same n and k.
+    Such weights took no part in any process, since all processes draw the same n and k.
     """
     if not dist.is_initialized():
         return

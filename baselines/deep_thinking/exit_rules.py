@@ -1,4 +1,4 @@
-"""How to evaluate, and what is kept of a batch while it thinks: a few numbers an item, and two an iteration."""
+"""How to evaluate, and what is kept of a batch meanwhile: a few numbers per item, and two per iteration."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -14,7 +14,7 @@ from easy_to_hard.generators.integers import check_field, check_integer
 Exit = Literal["settled", "max_confidence", "fixed"]
 
 
-# Where there is a fixed point, float32 features on it still move by about 1e-7 of their size.
+# Even at a fixed point, float32 features move by about 1e-7 of their size.
 SETTLED_CHANGE: Final = 1e-4
 _RULES: Final = {
     "settled": (
@@ -41,13 +41,13 @@ class EvaluationConfig:
         exit_iteration: for "fixed", from 1 to max_iterations; None for the last.
         batch_size: items at a time, at least 1.
         settled_change: an item has settled when its features change by at most this share, at least 0.
-        stop_when_settled: leave a batch when all its items have settled, and take its last counts as those of the
-            later iterations. Saves time; False runs every iteration.
-        min_iterations: do not leave a batch before this one.
+        stop_when_settled: stop a batch when all its items have settled, and use its last counts for the later
+            iterations. Saves time; False runs every iteration.
+        min_iterations: do not stop a batch before this iteration.
         threads: batches evaluated at a time on a CPU, each by one thread (which torch is left set to); None for one
-            batch by as many threads as torch is set to. Threads that share a batch wait for each other at every
-            layer, so on a machine that does anything else besides they are many times slower.
-        precision: "float32" (or what the weights are), or "bfloat16" for the convolutions.
+            batch at a time, by as many threads as torch is set to. Threads that share a batch wait for each other at
+            every layer, so on a machine that is also doing something else they are many times slower.
+        precision: "float32" (or the dtype of the weights), or "bfloat16" for the convolutions.
 
     Raises:
         ValueError: a value outside the ranges above.
@@ -83,12 +83,12 @@ class EvaluationConfig:
 
     @property
     def last_exit(self) -> int:
-        """For exit "fixed": the iteration whose answer counts."""
+        """For the exit "fixed": the iteration whose answer counts."""
         return self.max_iterations if self.exit_iteration is None else self.exit_iteration
 
 
 class Tracker:
-    """What is kept of a batch from iteration to iteration: a few numbers an item, and two an iteration."""
+    """What is kept of a batch from iteration to iteration: a few numbers per item, and two per iteration."""
 
     def __init__(
         self, num_items: int, device: torch.device, config: EvaluationConfig, keep_answers: bool = False
@@ -104,8 +104,8 @@ class Tracker:
         self.confident_counts: list[Tensor] = []
 
     def add(self, iteration: int, answers: Tensor, exact: Tensor, confidence: Tensor, change: Tensor) -> None:
-        """Take note of an iteration: answers, whether right, how confident, and relative change of the features."""
-        # The first is surer than none, even if it is not a number.
+        """Record an iteration: answers, whether they are right, their confidence, and the features' relative change."""
+        # The first iteration always counts as the most confident so far, even if its confidence is NaN.
         surer = confidence > self._confidence if iteration > 1 else torch.ones_like(exact)
         self._confidence = torch.where(surer, confidence, self._confidence)
         self.confident_at[surer] = iteration
@@ -128,12 +128,12 @@ class Tracker:
     def add_all(
         self, exact: NDArray[np.bool_], confidence: NDArray[np.float64], settled_at: NDArray[np.int64], answers: Tensor
     ) -> None:
-        """Take note of all iterations at once, of which there are T.
+        """Record all T iterations at once.
 
         Args:
-            exact: (batch, T), whether right after each.
-            confidence: (batch, T), how confident after each.
-            settled_at: (batch,), the iteration at which an item settled, 0 for never; it stays as it is from there.
+            exact: (batch, T), whether the answer is right after each iteration.
+            confidence: (batch, T), its confidence after each iteration.
+            settled_at: (batch,), the iteration at which an item settled, 0 for never; nothing changes after it.
             answers: (batch, *size) uint8, at the iterations that count.
         """
         last = exact.shape[1] - 1
@@ -160,7 +160,7 @@ class Tracker:
         return bool((self.settled_at > 0).all())
 
     def chosen(self) -> Tensor:
-        """(batch,) int64: the iteration whose answer counts."""
+        """The iterations whose answers count, (batch,) int64."""
         config = self._config
         if config.exit_rule == "fixed":
             return torch.full_like(self.settled_at, config.last_exit)

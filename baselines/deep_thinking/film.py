@@ -1,6 +1,6 @@
 """One instance while it is being solved: what the net would answer after each iteration, as a picture or a film.
 
-It needs matplotlib (``pip install "easy-to-hard[plot]"``), which is imported when a picture is made.
+This needs matplotlib (``pip install "easy-to-hard[plot]"``), which is imported when a picture is made.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,17 +42,17 @@ _STRIP_FRAMES: Final = 12
 
 
 def choose_frames(last: int, count: int) -> list[int]:
-    """Iterations from 1 to `last` in about equal ratios: close together at first, where most happens.
+    """Iterations from 1 to `last` at about equal ratios: close together at first, where most changes.
 
     Args:
         last: at least 1.
         count: at least 2.
 
     Returns:
-        `count` different iterations, ascending, with 1 and `last` among them; all of them where there are fewer.
+        `count` different iterations, ascending, including 1 and `last`; all of them if there are fewer.
 
     Raises:
-        ValueError: a number below that.
+        ValueError: a number below its minimum.
     """
     if last < 1 or count < 2:
         raise ValueError(f"last must be at least 1 and count at least 2, not {last} and {count}")
@@ -73,7 +73,7 @@ def _check_iterations(iterations: Sequence[int]) -> None:
 def think_frames(
     model: ThinkingNet, inputs: Tensor, targets: Tensor, iterations: Sequence[int], rules: AnswerRules
 ) -> list[Frame]:
-    """Answers after each of some iterations, in ascending order.
+    """Answers after each of the given iterations, in ascending order.
 
     Args:
         model: the net; its device is used.
@@ -125,10 +125,10 @@ def film_strip(
 ) -> "Figure":
     """One instance being solved, in one picture.
 
-    A maze is drawn after each of the iterations, side by side: the deeper a cell's blue, the likelier on the path; so
-    is a chess board, blue where the move's squares are likely to be.
-    For a string there is a row for every iteration from 0 to the last one given (for 120 of them, if there are more),
-    between the bits on top and the right parities at the bottom, and a bar that is green where all are right.
+    A maze is drawn after each of the iterations, side by side: the deeper a cell's blue, the likelier it is on the
+    path. So is a chess board, with blue where the squares of the move are likely to be. For a string there is a row for
+    every iteration from 0 to the last one given (for 120 of them, if there are more), between the bits on top and the
+    right parities at the bottom, and a bar that is green where all are right.
 
     Args:
         model: the net; its device is used.
@@ -140,7 +140,7 @@ def film_strip(
 
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
-        ValueError: other inputs, no iteration or one below 0, or more than a feed-forward net has.
+        ValueError: other inputs, no iteration, one below 0, or more than a feed-forward net has.
     """
     _check_drawable(model, inputs, iterations)
     if model.dimensions == 2:
@@ -167,7 +167,7 @@ def _film(
 
 
 def _pixels(figure: "Figure") -> NDArray[np.uint8]:
-    """(height, width, 3) of a figure."""
+    """The pixels (height, width, 3) of a figure."""
     figure.set_dpi(_FILM_DPI)
     canvas: Any = figure.canvas
     canvas.draw()
@@ -190,7 +190,7 @@ def _write_gif(path: Path, pictures: Sequence[NDArray[np.uint8]], frame_seconds:
 
 
 def check_ending(path: Path) -> None:
-    """ValueError unless a film can be written as that file; ImportError where matplotlib is not installed."""
+    """Raise a ValueError if a film cannot be written as that file, or an ImportError without matplotlib."""
     new_figure(1, 1)
     if path.suffix.lower() not in (".gif", *_STRIP_KINDS):
         raise ValueError(f"cannot write a film as {path.name!r}: end it in one of .gif, {', '.join(_STRIP_KINDS)}")
@@ -209,20 +209,20 @@ def write_film(
 ) -> Path:
     """Write one instance being solved, whole or not at all: as a film (.gif) or as a picture (.png, .svg, .pdf).
 
-    The film has a frame for each of the iterations and starts anew after the last one.
+    The film has a frame for each of the iterations and repeats after the last one.
 
     Args:
-        path: the file; its folder is made when it is missing.
+        path: the file; its folder is made when missing.
         model, inputs, targets, iterations, rules: as for `film_strip`.
         frame_seconds: how long a frame of a film is shown, at least 0.02.
-        last_seconds: how long the last one is, at least 0.02.
+        last_seconds: how long the last frame is shown, at least 0.02.
 
     Returns:
         The path.
 
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
-        ValueError: another ending, a time too short, or as `film_strip`.
+        ValueError: another file extension, a time too short, or as `film_strip`.
     """
     path = Path(path).expanduser()
     check_ending(path)
@@ -250,17 +250,17 @@ def film_instance(
 
     Args:
         model, facts: the net.
-        out: .gif, .png, .svg or .pdf.
+        out: .gif, .png, .svg, or .pdf.
         spec: of the instance; its task must be the net's.
-        index: its number.
-        iterations: the last one shown; None for where the features settle, as in an evaluation.
+        index: the instance's number.
+        iterations: the last one shown; None for the one at which the features settle, as in an evaluation.
         frames: pictures, at least 2; None for 12 in a strip, close together at first, and 40 in a film, evenly spread.
 
     Returns:
-        How the net did at that one item.
+        The evaluation of the net on that one item.
 
     Raises:
-        ValueError: numbers out of range, another ending, a task that is not the net's.
+        ValueError: numbers out of range, another file extension, a task that is not the net's.
         ImportError: matplotlib is not installed.
     """
     if frames is not None:

@@ -1,6 +1,6 @@
-"""What a net would answer after an iteration, drawn: mazes, chess boards and strings of bits.
+"""Drawings of what a net would answer after an iteration: for mazes, chess boards, and strings of bits.
 
-It needs matplotlib (``pip install "easy-to-hard[plot]"``), which is imported when a picture is made.
+This needs matplotlib (``pip install "easy-to-hard[plot]"``), which is imported when a picture is made.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ class Frame:
     """What the net would answer after an iteration.
 
     Attributes:
-        iteration: from 0, before the first.
+        iteration: its number; 0 is before the first.
         probabilities: (*size) float in [0, 1], of class 1: on the path, parity 1.
         solved: whether the answer is right everywhere.
     """
@@ -50,11 +50,11 @@ class Frame:
 
 
 def _draw_maze(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
-    """A maze, the deeper blue the likelier on the path."""
+    """Draw a maze; the deeper a cell's blue, the likelier it is on the path."""
     get_task("mazes").plot(image, ax=axes)
     overlay = np.zeros((*image.shape[1:], 4))
     overlay[..., :3] = _PATH
-    # Neither on walls, nor on start and goal, which keep their colors.
+    # Not on walls, nor on start and goal, which keep their colors.
     overlay[..., 3] = np.where((image > 0).all(axis=0), frame.probabilities, 0)
     axes.imshow(overlay, interpolation="nearest")
     # The outermost wall is three pixels thick in the data: one is enough to see.
@@ -64,7 +64,7 @@ def _draw_maze(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
 
 
 def _draw_board(axes: "Axes", planes: NDArray[Any], frame: Frame) -> None:
-    """A chess board as the mover sees it, the deeper blue the likelier a square of the move."""
+    """Draw a chess board as the mover sees it; the deeper a square's blue, the likelier it is part of the move."""
     plot_chess_puzzle(planes, None, axes, perspective="mover")
     overlay = np.zeros((8, 8, 4))
     overlay[..., :3] = _PATH
@@ -87,14 +87,14 @@ def _draw_panel(axes: "Axes", image: NDArray[Any], frame: Frame) -> None:
 
 
 def _panel_size(image: NDArray[Any], least_width: float) -> tuple[float, float]:
-    """Width and height in inches, with the title."""
+    """A panel's width and height in inches, including the title."""
     _, height, width = image.shape
     inches = max(least_width, width / _FINEST_PIXELS_AN_INCH)
     return inches, inches * height / width + 0.28
 
 
 def draw_image_strip(image: NDArray[Any], frames: Sequence[Frame]) -> "Figure":
-    """A maze (3, H, W) or board (12, 8, 8) after each of some iterations, side by side."""
+    """A maze (3, H, W) or board (12, 8, 8) after each of the frames' iterations, side by side."""
     # Lines of about the same length: 8 panels are 4 + 4, not 6 + 2.
     lines = -(-len(frames) // _PANELS_A_LINE)
     columns = -(-len(frames) // lines)
@@ -106,7 +106,7 @@ def draw_image_strip(image: NDArray[Any], frames: Sequence[Frame]) -> "Figure":
 
 
 def draw_image_film(image: NDArray[Any], frames: Sequence[Frame]) -> "Iterator[Figure]":
-    """A maze (3, H, W) or board (12, 8, 8) after each of some iterations, one picture each."""
+    """A maze (3, H, W) or board (12, 8, 8) after each of the frames' iterations, one picture each."""
     for frame in frames:
         figure = new_figure(*_panel_size(image, _FILM_INCHES))
         _draw_panel(figure.add_subplot(), image, frame)
@@ -117,7 +117,7 @@ def draw_image_film(image: NDArray[Any], frames: Sequence[Frame]) -> "Iterator[F
 
 
 def rows_of(last: int) -> list[int]:
-    """The iterations that are rows of the picture: all from 0 to the last, or evenly spread ones."""
+    """The iterations that are rows of the picture: all from 0 to the last, or 120 evenly spread ones."""
     return sorted({round(row) for row in np.linspace(0, last, min(last + 1, _MOST_ROWS))})
 
 
@@ -136,7 +136,7 @@ def _draw_bits(axes: "Axes", bits: NDArray[Any], name: str) -> None:
 
 
 def _draw_answers(axes: "Axes", frames: Sequence[Frame], last: int) -> Any:
-    """A row for each iteration up to the last frame's, in a picture with room for `last`."""
+    """Draw a row for each iteration up to the last frame's, in axes with room for `last`."""
     from matplotlib.ticker import MaxNLocator
 
     probabilities = np.stack([frame.probabilities for frame in frames])
@@ -152,7 +152,7 @@ def _draw_answers(axes: "Axes", frames: Sequence[Frame], last: int) -> Any:
 
 
 def _draw_solved(axes: "Axes", frames: Sequence[Frame], last: int) -> None:
-    """A bar beside the rows, green where the answer is right everywhere."""
+    """Draw a bar beside the rows, green where the answer is right everywhere."""
     from matplotlib.colors import ListedColormap
 
     solved = np.array([[float(frame.solved)] for frame in frames])
@@ -164,14 +164,14 @@ def _draw_solved(axes: "Axes", frames: Sequence[Frame], last: int) -> None:
     axes.set_xticks([])
     axes.yaxis.tick_right()
     first = next((frame.iteration for frame in frames if frame.solved), None)
-    # Unseen before, so that the picture keeps its place for it.
+    # Invisible until then, so that the layout does not change.
     axes.set_yticks([first or 0], ["✓ solved"])
     _hide_frame(axes)
     axes.tick_params(labelcolor="none" if first is None else _SOLVED)
 
 
 def draw_sums(bits: NDArray[Any], parities: NDArray[Any], frames: Sequence[Frame], last: int) -> "Figure":
-    """Bits on top, a row an iteration, the parities of the prefixes at the bottom."""
+    """A picture of a string: bits on top, a row per iteration, and the parities of the prefixes at the bottom."""
     rows = min(last + 1, _MOST_ROWS)
     middle = min(max(0.11 * rows, 1.6), 5.0)
     figure = new_figure(min(max(0.16 * len(bits), 4.2), 8.5) + 1.6, middle + 1.1)

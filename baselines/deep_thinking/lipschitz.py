@@ -1,7 +1,7 @@
 """DT-L: a recurrent net whose iteration is a contraction (Rethinking Deep Thinking, arXiv 2410.23451).
 
-A contraction has one fixed point and reaches it from everywhere, so the net cannot overthink. The public
-repository has no code; what follows is built from the paper's description.
+A contraction has one fixed point and reaches it from everywhere, so the net cannot overthink. The public repository has
+no code; this is built from the paper's description.
 """
 
 import math
@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from easy_to_hard.baselines.deep_thinking.net import ConvolutionalNet, Iteration, architecture, convolution, convolve
 
-# On each axis; the more, the closer the bound: 0.1 % in 1-D and 4 % in 2-D.
+# Frequencies on each axis; the more, the tighter the bound: within 0.1 % in 1-D and 4 % in 2-D.
 _FREQUENCIES: Final = {1: 64, 2: 16}
 
 
 def _spectrum(kernel: Tensor) -> Tensor:
     """The kernel's matrix at each frequency: (frequencies, out_channels, in_channels) complex.
 
-    A convolution with wrapped edges acts on each frequency by itself, through this matrix; its norm is the largest
-    of theirs, and zeros at the edges instead of wrapping only make it smaller.
+    A convolution with wrapped edges acts on each frequency separately, through this matrix; its norm is the largest of
+    the matrices' norms, and padding with zeros instead of wrapping only makes it smaller.
     """
     axes = tuple(range(2, kernel.ndim))
     size = _FREQUENCIES[len(axes)]
@@ -31,15 +31,15 @@ def _spectrum(kernel: Tensor) -> Tensor:
 
 
 class SpectralNorm(nn.Module):
-    """A bound of a convolution's operator norm, for any size of input (and not of its reshaped kernel).
+    """A bound on a convolution's operator norm, for any size of input (and not on the norm of its reshaped kernel).
 
-    It is the largest singular value at a grid of frequencies, over cos(pi / N) for each axis with N of them: between
-    the points of the grid a trigonometric polynomial of degree 1 gets no larger than that (Ehlich and Zeller 1964).
-    In training, one step of power iteration a call, at all frequencies side by side, from where the last call
-    stopped; in evaluation, exact singular values at the same frequencies.
+    It is the largest singular value on a grid of frequencies, divided by cos(pi / N) for each axis with N frequencies:
+    between the points of the grid a trigonometric polynomial of degree 1 gets no larger than that (Ehlich and Zeller
+    1964). In training, each call makes one step of power iteration at all frequencies in parallel, from where the last
+    call stopped; in evaluation, it computes exact singular values at the same frequencies.
 
     Args:
-        kernel: (out_channels, in_channels, 3) or (out_channels, in_channels, 3, 3) float, at its start.
+        kernel: (out_channels, in_channels, 3) or (out_channels, in_channels, 3, 3) float, the initial one.
     """
 
     vectors: Tensor
@@ -53,7 +53,7 @@ class SpectralNorm(nn.Module):
 
     def forward(self, kernel: Tensor) -> Tensor:
         """The norm, () float; differentiable in training."""
-        # FFTs know no bfloat16.
+        # FFTs do not support bfloat16.
         with torch.autocast(kernel.device.type, enabled=False):
             spectrum = _spectrum(kernel.float() if kernel.dtype == torch.bfloat16 else kernel)
             axes = kernel.ndim - 2
@@ -72,14 +72,15 @@ class SpectralNorm(nn.Module):
 
 @architecture("lipschitz")
 class LipschitzNet(ConvolutionalNet):
-    """DT-L: an iteration changes two different states into closer ones, whatever the input.
+    """DT-L: an iteration brings two different states closer together, whatever the input.
 
-    An iteration is ELU(conv of the features + conv of x + bias), then two blocks u -> a u + (1 - a) f(u) with f two
-    convolutions each followed by an ELU, a learned; every convolution of features is divided by its operator norm
-    where that is above 1, and the whole is times `contraction`. x itself is seen through any weights.
+    An iteration is ELU(conv of the features + conv of x + bias), then two blocks u -> a u + (1 - a) f(u), where f is
+    two convolutions, each followed by an ELU, and a is learned. Every convolution of features is divided by its
+    operator norm if that is above 1, and the result is multiplied by `contraction`. The weights for x are not
+    constrained.
 
-    Deviates: the norms are of the convolution operators and not of reshaped kernels, so that the constant is a
-    bound; no batch norm (it would differ between training and evaluation); a norm below 1 is left alone.
+    Deviates: the norms are those of the convolution operators and not of reshaped kernels, so that the constant is a
+    bound; no batch norm (it would differ between training and evaluation); a convolution of norm below 1 is unchanged.
 
     Args:
         in_channels, width, head_widths, dimensions, patch: as in `ConvolutionalNet`; the paper's width is 32.
@@ -133,5 +134,5 @@ class LipschitzNet(ConvolutionalNet):
         return iterate
 
     def is_decayed(self, name: str) -> bool:
-        """Weight decay is for convolutions that are not bounded anyway, as in the paper."""
+        """Whether a parameter is decayed: only convolutions that are not bounded anyway, as in the paper."""
         return name.endswith(".weight") and not name.startswith("convolutions.")

@@ -12,7 +12,7 @@ from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 
 
 class Stretch(NamedTuple):
-    """What the progressive term runs: n iterations without a graph, then k with one."""
+    """The iterations of the progressive term: n without a graph, then k with one."""
 
     n: int
     k: int
@@ -23,13 +23,14 @@ def draw_stretch(
 ) -> Stretch:
     """Draw n from {0, ..., T - 1}, then k from {1, ..., T - n}, both uniform; a function of (seed, step) alone.
 
-    In a share of the steps n is then drawn anew, from {0, ..., hold_iterations - 1}, far beyond T: the answer must
-    be held from there. Without it (the paper), some seeds drift off right answers after more than T iterations.
+    In a share of the steps n is then drawn again, from {0, ..., hold_iterations - 1}, far beyond T: the answer must be
+    held from there. Without this (as in the paper), some seeds drift away from right answers after more than T
+    iterations.
 
     Args:
         max_iterations: T, at least 1.
         seed, step: at least 0.
-        hold_iterations: at least 1 where hold_share is above 0.
+        hold_iterations: at least 1 if hold_share is above 0.
         hold_share: in [0, 1].
     """
     rng = np.random.default_rng((seed, step, 1))
@@ -54,13 +55,13 @@ class CellLoss:
         self.num_cells = float(targets.numel() if mask is None else mask.sum()) if num_cells is None else num_cells
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """() float, at least 0, of logits (batch, 2, *size) float; always in float32 or better."""
+        """The loss () float, at least 0, of logits (batch, 2, *size) float; computed in float32 or float64."""
         precise = logits if logits.dtype == torch.float64 else logits.float()
         return F.cross_entropy(precise, self._targets, reduction="sum", ignore_index=-100) / self.num_cells
 
 
 class Loss(NamedTuple):
-    """A loss to differentiate, () or (batch,) float, and the logits (batch, 2, *size) float that it judged last."""
+    """A loss to differentiate, () or (batch,) float, and the last logits (batch, 2, *size) float that it is of."""
 
     value: Tensor
     logits: Tensor
@@ -77,9 +78,9 @@ def progressive_loss(
 ) -> Loss:
     """(1 - alpha) * loss of the full unroll + alpha * loss of a random stretch.
 
-    The stretch runs n iterations without a graph, then k with one, so that what is learned is to make
-    progress from wherever the features are and not to count iterations. A term of weight zero is not run.
-    At n above 0 the projection gets no gradient from the stretch.
+    The stretch runs n iterations without a graph, then k with one, so that the net learns to make progress from any
+    features and not to count iterations. A term of weight zero is not run. If n is above 0, the projection gets no
+    gradient from the stretch.
 
     Deviates: at alpha = 1 the authors still run the full unroll, only to print its accuracy.
 

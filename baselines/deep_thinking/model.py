@@ -1,7 +1,7 @@
-"""The nets of deep thinking: published recurrent nets and their feed-forward controls, with all other architectures.
+"""The nets of deep thinking: published recurrent nets and their feed-forward controls, and all other architectures.
 
 `RecurrentNet` has one block with or without recall (Bansal et al. 2022, arXiv 2202.05826; without recall it is the net
-of Schwarzschild et al. 2021, arXiv 2106.04537), `FeedForwardNet` a block of its own for every iteration;
+of Schwarzschild et al. 2021, arXiv 2106.04537), and `FeedForwardNet` has a separate block for every iteration;
 `LipschitzNet`, a contraction, and `CellularNet`, a rule for a cell and its neighbors, have files of their own.
 """
 
@@ -33,7 +33,7 @@ _NORM_GROUPS: Final = 4
 class ResidualBlock(nn.Module):
     """ReLU(x + norm(conv(ReLU(norm(conv(x)))))), shape (batch, width, *grid) in and out.
 
-    The norm, where there is one, is a group norm of 4 groups without weights, as in the authors' code.
+    The norm, if any, is a group norm of 4 groups without weights, as in the authors' code.
     """
 
     def __init__(self, dimensions: int, width: int, *, group_norm: bool = False) -> None:
@@ -44,7 +44,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Apply the block."""
-        # In place where the overwritten values are no one's.
+        # In place where the overwritten values are not needed.
         inner = self.first(features)
         if self.norm is not None:
             inner = self.norm(inner)
@@ -63,7 +63,7 @@ def _block_pair(dimensions: int, width: int, group_norm: bool) -> nn.Sequential:
 class RecurrentNet(ConvolutionalNet):
     """DT and DT-Recall: every iteration is the same; with recall it sees the input again.
 
-    An iteration is, with recall, a convolution of the features joined with x, then two residual blocks.
+    An iteration is two residual blocks, with recall after a convolution of the features concatenated with x.
 
     `save_pretrained(folder)` writes config.json and model.safetensors; `from_pretrained(folder, strict=True)`
     reads them back.
@@ -71,11 +71,11 @@ class RecurrentNet(ConvolutionalNet):
     Args:
         in_channels, width, head_widths, dimensions, patch: as in `ConvolutionalNet`.
         recall: whether an iteration sees the input again.
-        recall_relu: whether a ReLU follows the recall convolution (the authors' 1-D net has one, the 2-D not).
+        recall_relu: whether a ReLU follows the recall convolution (the authors' 1-D net has one, the 2-D net does not).
         group_norm: whether the residual blocks normalize, in 4 groups.
 
     Raises:
-        ValueError: as `ThinkingNet`, or a width that is no multiple of 4 with group_norm.
+        ValueError: as `ThinkingNet`, or a width that is not a multiple of 4 with group_norm.
     """
 
     def __init__(
@@ -121,13 +121,13 @@ class RecurrentNet(ConvolutionalNet):
 
 @architecture("feed_forward")
 class FeedForwardNet(RecurrentNet):
-    """The feed-forward controls: as many residual block pairs as iterations, the recall convolution shared.
+    """The feed-forward controls: a pair of residual blocks for each iteration, with a shared recall convolution.
 
-    That it is shared is how the authors' code has it, so with recall only the blocks are untied.
+    It is shared as in the authors' code, so with recall only the blocks are untied.
 
     Args:
         in_channels, width, head_widths, dimensions, recall, recall_relu, group_norm, patch: as in `RecurrentNet`.
-        depth: iterations it has, 30 as published.
+        depth: number of iterations, 30 as published.
 
     Raises:
         ValueError: as `RecurrentNet`, or a depth below 1.

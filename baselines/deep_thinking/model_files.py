@@ -1,6 +1,6 @@
-"""The two files of a net, config.json and model.safetensors: found in a folder or on the Hub, and read with care.
+"""The two files of a net, config.json and model.safetensors: found in a folder or on the Hub, and read safely.
 
-What config.json says is compared with the header of model.safetensors before anything of that size is made.
+The contents of config.json are compared with the header of model.safetensors before memory is allocated.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,25 +22,25 @@ CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
 Fetch = Callable[..., str]
 Net = TypeVar("Net", bound=nn.Module)
-# What config.json and weights that are damaged, or of something else, lead to.
+# Errors that config.json and weights can cause if they are damaged or belong to something else.
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, OverflowError, SafetensorError)
 _DTYPES: Final = ("F16", "BF16", "F32", "F64")
-# Layers that may be planned, and weights that may be missing where not all have to be there.
+# Limits on the layers of a net, and on missing weights if not all have to be there.
 _MOST_LAYERS: Final = 2**10
 _MOST_MISSING: Final = 2**24
 
 
 def check_types(owner: Any, values: Mapping[str, Any]) -> None:
-    """TypeError names the first value that is not of the type that a function or a dataclass declares.
+    """Raise a TypeError that names the first value whose type differs from what a function or dataclass declares.
 
     Args:
-        owner: a function or class, whose parameters are of type str, int, float, bool, None or sequences of int.
-        values: by the names of its parameters; others are not looked at.
+        owner: a function or class whose parameters are of type str, int, float, bool, None, or sequences of int.
+        values: by the names of its parameters; others are ignored.
     """
     for name, kind in get_type_hints(owner).items():
         if name in values and not _fits(values[name], kind):
             wanted = kind.__name__ if isinstance(kind, type) else str(kind).rpartition(".")[2]
-            raise TypeError(f"{name} is {str(values[name])[:60]!r}: {wanted} is wanted")
+            raise TypeError(f"{name} is {str(values[name])[:60]!r}: expected {wanted}")
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -56,24 +56,24 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 class Header:
-    """Shapes of the weights in a file, by their names.
+    """Shapes of the weights in a safetensors file, by name.
 
     Raises:
-        SafetensorError: the file is damaged, or none.
-        ValueError: weights that are no floating-point numbers.
+        SafetensorError: the file is damaged or not a safetensors file.
+        ValueError: weights that are not floating-point numbers.
     """
 
     def __init__(self, path: Path) -> None:
         self.shapes: dict[str, tuple[int, ...]] = {}
         with safe_open(path, "pt") as file:
-            for name in file.keys():  # noqa: SIM118  # it is no mapping
+            for name in file.keys():  # noqa: SIM118  # it is not a mapping
                 part = file.get_slice(name)
                 self.shapes[name] = tuple(part.get_shape())
                 if part.get_dtype() not in _DTYPES:
                     raise ValueError(f"{name} is of type {part.get_dtype()}: {', '.join(_DTYPES)} are allowed")
 
     def check(self, planned: Mapping[str, torch.Tensor], *, strict: bool) -> None:
-        """ValueError names what is not as planned.
+        """Raise a ValueError that names what differs from the plan.
 
         Args:
             planned: weights by name; only their shapes count.
@@ -86,28 +86,28 @@ class Header:
                 for word, names in (("lack", missing), ("hold", others))
                 if names
             ]
-            raise ValueError(f"the weights {' and '.join(told)}, by config.json")
+            raise ValueError(f"the weights {' and '.join(told)}, contrary to config.json")
         for name, values in planned.items():
             wanted = tuple(values.shape)
             if self.shapes.get(name, wanted) != wanted:
-                raise ValueError(f"{name} is of shape {self.shapes[name]}, by config.json it is {wanted}")
+                raise ValueError(f"{name} has shape {self.shapes[name]}, but config.json requires {wanted}")
         absent = sum(planned[name].numel() for name in missing)
         if absent > _MOST_MISSING:
-            raise ValueError(f"{absent:,} weights of the net that config.json describes are not there")
+            raise ValueError(f"{absent:,} weights of the net that config.json describes are missing")
 
 
 def make_net(kind: type[Net], arguments: Mapping[str, Any], weights: Path, *, strict: bool) -> Net:
-    """The net of a class and its arguments, with weights from a file, in evaluation mode.
+    """A net from its class, its arguments, and a file of weights, in evaluation mode.
 
     Args:
         kind: the class.
-        arguments: of it, as config.json has them.
+        arguments: of the class, as in config.json.
         weights: a safetensors file.
         strict: whether all weights must be there, and no others.
 
     Raises:
         TypeError: an argument of another type, or one that the class does not have.
-        ValueError: one that is not allowed, weights that are not the net's, or that are not finite.
+        ValueError: an argument that is not allowed, weights of another net, or weights that are not finite.
         SafetensorError: the file is damaged.
     """
     check_types(kind.__init__, arguments)
@@ -115,8 +115,8 @@ def make_net(kind: type[Net], arguments: Mapping[str, Any], weights: Path, *, st
     layers = max(_MOST_LAYERS, len(header.shapes))
     for name, count in (("depth", arguments.get("depth", 1)), ("head_widths", len(arguments.get("head_widths", ())))):
         if count > layers:
-            raise ValueError(f"{name} asks for {count:,} layers, the weights are of {len(header.shapes):,}")
-    # Takes no memory, whatever the sizes.
+            raise ValueError(f"{name} asks for {count:,} layers, but the weights are of {len(header.shapes):,}")
+    # On the meta device this takes no memory, whatever the sizes.
     with torch.device("meta"):
         planned = kind(**arguments).state_dict()
     header.check(planned, strict=strict)
@@ -138,25 +138,25 @@ def read_net(
     *,
     strict: bool,
 ) -> Net:
-    """Read a net of a class, as `ThinkingNet.from_pretrained` has it.
+    """Load a net of a class; see `ThinkingNet.from_pretrained`.
 
     Args:
-        kind: the class that is asked for; config.json may name one below it.
+        kind: the requested class; config.json may name a subclass.
         architectures: the classes that config.json may name.
         name: a folder, or "owner/name".
-        revision: tag, branch or commit of the repo.
-        fetch: (repo id, file, revision=...) to the path of the file.
+        revision: tag, branch, or commit of the repo.
+        fetch: (repo id, file, revision=...) -> path of the file.
         strict: whether all weights must be there, and no others.
 
     Raises:
-        FileNotFoundError: there is no such net, or it cannot be had.
+        FileNotFoundError: there is no such net, or it cannot be downloaded.
         ValueError: its files are damaged, or it is of another class.
     """
     folder = Path(name).expanduser()
     paths = files_in(folder) if folder.is_dir() else files_from_hub(str(name), str(name), revision, fetch)
     with one_line(str(name)):
         config = read_json(paths[0])
-        # A net that its own class saved does not say which it is.
+        # A net that was saved by its own class does not record its architecture.
         named = architectures[config["architecture"]] if "architecture" in config else kind
         if not issubclass(named, kind):
             raise ValueError(f"it is a {named.__name__}, not a {kind.__name__}")
@@ -170,7 +170,7 @@ def net_arguments(config: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def one_line(source: str) -> Iterator[None]:
-    """Errors in the files of a net, as one ValueError."""
+    """A context that turns any error in the files of a net into a ValueError of one line."""
     try:
         yield
     except _UNREADABLE as error:
@@ -197,11 +197,11 @@ def files_from_hub(name: str, repo_id: str, revision: str | None, fetch: Fetch) 
     Args:
         name: as the user gave it, for messages.
         repo_id: "owner/name".
-        revision: tag, branch or commit; None for the newest.
+        revision: tag, branch, or commit; None for the newest.
         fetch: as for `read_net`.
 
     Raises:
-        FileNotFoundError: they cannot be had.
+        FileNotFoundError: they cannot be downloaded.
     """
 
     def get(file: str, revision: str | None) -> Path:
@@ -220,7 +220,7 @@ def files_from_hub(name: str, repo_id: str, revision: str | None, fetch: Fetch) 
 
     try:
         config = get(CONFIG, revision)
-        # The weights at the very commit of the configuration, whatever is pushed meanwhile.
+        # The weights at the same commit as the configuration, whatever is pushed meanwhile.
         return config, get(WEIGHTS, config.parent.name)
     except (HubError, OSError) as error:
-        raise FileNotFoundError(f"{name!r} is neither a folder nor could it be had from the Hub: {error}") from error
+        raise FileNotFoundError(f"{name!r} is not a folder and could not be read from the Hub: {error}") from error

@@ -1,7 +1,7 @@
-"""What all nets of deep thinking have in common, for strings (1-D), mazes and chess boards (2-D).
+"""What all nets of deep thinking have in common, for strings (1-D), mazes, and chess boards (2-D).
 
-They start from features, apply an iteration as often as wanted, and read an answer out of the features at any time.
-The nets themselves are in model.py, lipschitz.py and cellular.py.
+They start from features, apply an iteration any number of times, and can read an answer out of the features at any
+time. The nets themselves are in model.py, lipschitz.py, and cellular.py.
 """
 
 import contextlib
@@ -44,28 +44,28 @@ _CONV_LAYERS: Final[dict[int, type[nn.Conv1d] | type[nn.Conv2d]]] = {1: nn.Conv1
 
 
 def convolution(dimensions: int, in_channels: int, out_channels: int, *, bias: bool = False) -> nn.Conv1d | nn.Conv2d:
-    """A convolution that is 3 wide and keeps the size; without bias, like every one in the papers' nets."""
+    """A convolution that is 3 wide and keeps the size; without bias by default, like all in the papers' nets."""
     layer = _CONV_LAYERS[dimensions](in_channels, out_channels, kernel_size=3, padding=1, bias=bias)
     layer.weight.data = arranged(layer.weight.data)
     return layer
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """The same with a given kernel (out_channels, in_channels, 3) or (out_channels, in_channels, 3, 3)."""
+    """Apply a convolution with a given kernel (out_channels, in_channels, 3) or (out_channels, in_channels, 3, 3)."""
     return F.conv1d(x, kernel, bias, padding=1) if kernel.ndim == 3 else F.conv2d(x, kernel, bias, padding=1)
 
 
 def arranged(kernel: Tensor) -> Tensor:
-    """The same values, dense; in 2-D with channels last in memory, which is twice as fast on a CPU."""
+    """A contiguous copy of a kernel; in 2-D with channels last in memory, which is twice as fast on a CPU."""
     if kernel.ndim == 4:
-        # vmap knows no such order.
+        # vmap does not support this memory format.
         with contextlib.suppress(RuntimeError):
             return kernel.contiguous(memory_format=torch.channels_last)
     return kernel.contiguous()
 
 
 def check_sizes(**sizes: int) -> None:
-    """ValueError that names the first of some numbers that is no integer, or below 1."""
+    """Raise a ValueError that names the first of the numbers that is not an integer or is below 1."""
     for name, size in sizes.items():
         check_integer(name, size, 1)
 
@@ -79,11 +79,11 @@ class ThinkingNet(
     paper_url="https://arxiv.org/abs/2202.05826",
     model_card_template=_MODEL_CARD,
 ):
-    """What the nets have in common: thinking from any state for any number of iterations, on inputs of any size.
+    """Base class of the nets: they think from any state for any number of iterations, on inputs of any size.
 
-    With `patch` p > 1 the features stand for patches of p x p pixels, the grid moved p - 1 pixels up and left: a
-    maze, whose positions are 2 x 2 pixels inside a border of one, then has one feature vector a position at p = 2.
-    That is not in the papers; an iteration costs a quarter and reaches twice as far.
+    With `patch` p > 1 the features stand for patches of p x p pixels, the grid moved p - 1 pixels up and left: a maze,
+    whose positions are 2 x 2 pixels inside a border of one, has one feature vector per position at p = 2. That is not
+    in the papers; at p = 2 an iteration costs a quarter and reaches twice as far.
 
     Args:
         in_channels: channels of the input.
@@ -95,7 +95,7 @@ class ThinkingNet(
         ValueError: a number below 1, dimensions other than 1 and 2, or patches in 1-D.
     """
 
-    # How many iterations there are at most; None for any number.
+    # Maximum number of iterations; None for no limit.
     depth: int | None = None
 
     def __init__(self, *, in_channels: int, width: int, dimensions: int, patch: int = 1) -> None:
@@ -123,17 +123,17 @@ class ThinkingNet(
         map_location: str = "cpu",
         strict: bool = True,
     ) -> Self:
-        """Read a net of this class, or of one below it, from a folder or a Hub repo; it is in evaluation mode.
+        """Load a net of this class or a subclass from a folder or a Hub repo, in evaluation mode.
 
         Args:
             pretrained_model_name_or_path: the folder, or "owner/name".
-            revision: tag, branch or commit of the repo.
-            token, cache_dir, local_files_only, force_download: as huggingface_hub has them.
+            revision: tag, branch, or commit of the repo.
+            token, cache_dir, local_files_only, force_download: as in huggingface_hub.
             map_location: device of the weights.
             strict: whether all weights must be there, and no others.
 
         Raises:
-            FileNotFoundError: there is no such net, or it cannot be had.
+            FileNotFoundError: there is no such net, or it cannot be downloaded.
             ValueError: its files are damaged, or it is not of this class.
         """
         fetch = partial(
@@ -149,7 +149,7 @@ class ThinkingNet(
 
     @property
     def _seen_channels(self) -> int:
-        """Channels of the input once its patches are channels."""
+        """Channels of the input after its patches have become channels."""
         return self.in_channels * int(self.patch**self.dimensions)
 
     def _see(self, x: Tensor) -> Tensor:
@@ -164,7 +164,10 @@ class ThinkingNet(
         return self.patches(x)
 
     def patches(self, pixels: Tensor) -> Tensor:
-        """(batch, channels, *size) to (batch, channels patch^dimensions, *grid); 0 beyond the border."""
+        """Turn patches into channels: (batch, channels, *size) -> (batch, channels patch^dimensions, *grid).
+
+        Values beyond the border are 0.
+        """
         if self.patch == 1:
             return pixels
         return F.pixel_unshuffle(F.pad(pixels, (self.patch - 1, 1) * 2), self.patch)
@@ -192,7 +195,7 @@ class ThinkingNet(
 
     @abstractmethod
     def iteration(self, x: Tensor) -> Iteration:
-        """What an iteration does when x, (batch, in_channels, *size) float, is the input.
+        """The function that an iteration applies when x, (batch, in_channels, *size) float, is the input.
 
         Returns:
             (features, number of the iteration from 0) -> features. What depends on x alone is computed once, here.
@@ -205,7 +208,7 @@ class ThinkingNet(
             state: (batch, width, *grid) float features; not overwritten.
             x: (batch, in_channels, *size) float.
             iterations: how many, at least 0.
-            done: iterations that led to `state`; only `FeedForwardNet` makes a difference between them.
+            done: number of iterations that led to `state`; only in `FeedForwardNet` do iterations differ.
 
         Yields:
             (batch, width, *grid) float; `iterations` of them.
@@ -233,12 +236,12 @@ class ThinkingNet(
         """The head: class logits (batch, 2, *size) float from features (batch, width, *grid) float."""
 
     def forward(self, x: Tensor, iterations: int, state: Tensor | None = None, done: int = 0) -> tuple[Tensor, Tensor]:
-        """Think for some iterations, from the start or from where an earlier call stopped.
+        """Think for a number of iterations, from the start or from where an earlier call stopped.
 
         Args:
             x: (batch, in_channels, *size) float.
             iterations: how many, at least 0.
-            state: (batch, width, *grid) float features to go on from; None for the start.
+            state: (batch, width, *grid) float features to continue from; None for the start.
             done: iterations that led to `state`, as for `states`.
 
         Returns:
@@ -255,7 +258,7 @@ class ThinkingNet(
         return not name.startswith(("projection.", "head."))
 
     def is_decayed(self, name: str) -> bool:
-        """Whether weight decay is for the parameter of that name."""
+        """Whether weight decay applies to the parameter of that name."""
         del name
         return True
 
@@ -265,13 +268,13 @@ class ThinkingNet(
 
 
 ARCHITECTURES: Final[dict[str, type[ThinkingNet]]] = {}
-"""Names of architectures, as config.json has them -> classes; importing model.py fills it."""
+"""Names of architectures, as in config.json -> classes; importing model.py fills it."""
 
 _Kind = TypeVar("_Kind", bound=type[ThinkingNet])
 
 
 def architecture(name: str) -> Callable[[_Kind], _Kind]:
-    """A class decorator that enters a net in `ARCHITECTURES`."""
+    """A class decorator that registers a net in `ARCHITECTURES`."""
 
     def enter(kind: _Kind) -> _Kind:
         ARCHITECTURES[name] = kind
@@ -281,7 +284,7 @@ def architecture(name: str) -> Callable[[_Kind], _Kind]:
 
 
 class ConvolutionalNet(ThinkingNet):
-    """Nets whose features start as ReLU(conv(x)) and whose head is convolutions with ReLU between, as published.
+    """Nets whose features start as ReLU(conv(x)) and whose head is convolutions with ReLUs between them, as published.
 
     Args:
         in_channels, width, dimensions, patch: as in `ThinkingNet`.

@@ -1,7 +1,7 @@
-"""Does a net come back to its problem when its thoughts are disturbed (Bansal et al. 2022, arXiv 2202.05826)?
+"""Does a net return to its problem when its thinking is disturbed (Bansal et al. 2022, arXiv 2202.05826)?
 
-`perturb` interrupts thinking once, between two iterations: other features are put in the place of the net's, or a bit
-of its input is flipped.
+`perturb` interrupts thinking once, between two iterations: it replaces the net's features by others, or flips a bit of
+its input.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,23 +20,23 @@ from easy_to_hard.tasks import AnswerRules
 
 Kind = Literal["swap", "zero", "noise", "flip"]
 
-# An item has recovered once it is right for so many iterations in a row.
+# An item has recovered once it is right for this many iterations in a row.
 HELD_ITERATIONS: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbationConfig:
-    """What happens after how many iterations.
+    """The kind of perturbation, and after how many iterations it happens.
 
     Attributes:
         kind: what happens. "swap": an item's features are replaced by those of the next item of the batch, its donor
             (the last item's by the first's); "zero": by zeros; "noise": by Gaussian noise of the mean and standard
-            deviation of the item's features, cut off at 0 where none of them was below; "flip": the features stay,
-            and one bit of the input is another one from then on (strings of bits only).
+            deviation of the item's features, clipped at 0 if none of them was below; "flip": the features stay, and one
+            bit of the input is flipped from then on (strings of bits only).
         at: iterations before it happens, from 0 (the first features) to iterations - 5.
-        iterations: all iterations, before and after.
-        batch_size: items at a time, at least 1; at least 2 for "swap". An item left alone joins the batch before it.
-        seed: of noise and positions, at least 0; each item's are a function of the seed and its number alone.
+        iterations: total number of iterations, before and after.
+        batch_size: items at a time, at least 1; at least 2 for "swap". A single leftover item joins the last batch.
+        seed: of noise and positions, at least 0; each item's draws are a function of the seed and its number alone.
         position: for "flip", the bit to flip, from 0; None for a random one in each item.
 
     Raises:
@@ -65,16 +65,16 @@ class PerturbationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbationResult:
-    """How the answers fared.
+    """The answers before and after a perturbation.
 
     Attributes:
-        config: what was done.
-        num_items: items it was done to.
+        config: the perturbation.
+        num_items: items that were perturbed.
         correct: correct[t - 1] items were right after iteration t. Up to iteration `config.at` nothing has happened
-            yet. What is right is the answer to the item's own input, after a flip to the flipped one.
-        donor_correct: for "swap", how many items answered as their donor should; None for the others.
-        recovery_times: of each item, the iterations from `config.at` to the first of 5 right answers in a row, at
-            least 1; None where there are none.
+            yet. The right answer is that to the item's own input, and after a flip that to the flipped input.
+        donor_correct: for "swap", how many items gave their donor's right answer; None for the others.
+        recovery_times: for each item, the iterations from `config.at` to the first of 5 right answers in a row, at
+            least 1; None if there are none.
         positions: for "flip", each item's flipped bit, from 0; None for the others.
     """
 
@@ -108,7 +108,7 @@ class PerturbationResult:
 
 
 class _Situation(NamedTuple):
-    """What a batch is in the middle of: features, input, and the answers it is held against."""
+    """A batch at some iteration: features, inputs, and the answers with which its own are compared."""
 
     state: Tensor
     inputs: Tensor
@@ -118,7 +118,7 @@ class _Situation(NamedTuple):
 
 
 def _per_item(values: Tensor, features: Tensor) -> Tensor:
-    """(batch,) values in a shape that goes with features (batch, ...)."""
+    """Values (batch,) in a shape that broadcasts with features (batch, ...)."""
     return values.view(-1, *[1] * (features.ndim - 1))
 
 
@@ -172,7 +172,7 @@ _PERTURBATIONS: Final[Mapping[str, Callable[[_Situation, int, PerturbationConfig
 
 
 class _Records:
-    """What is kept of a batch: a few numbers an item, and two an iteration."""
+    """What is kept of a batch: a few numbers per item, and two per iteration."""
 
     def __init__(self, num_items: int, device: torch.device) -> None:
         zeros = torch.zeros(num_items, dtype=torch.long, device=device)
@@ -190,14 +190,14 @@ class _Records:
         return exact
 
     def add_recovery(self, exact: Tensor, since: int) -> None:
-        """Take note of which items are right, (batch,) bool, so many iterations after the perturbation."""
+        """Record which items are right, (batch,) bool, `since` iterations after the perturbation."""
         self._run_length = torch.where(exact, self._run_length + 1, 0)
         recovered = (self._run_length == HELD_ITERATIONS) & (self.recovery_times == 0)
         self.recovery_times[recovered] = since - HELD_ITERATIONS + 1
 
 
 def _parts(num_items: int, batch_size: int) -> list[slice]:
-    """Batches, none of them with one item as long as there are two."""
+    """Slices of the items in batches, none of them with a single item if there are at least two."""
     starts = list(range(0, num_items, batch_size))
     if len(starts) > 1 and num_items - starts[-1] == 1:
         starts.pop()
@@ -207,7 +207,7 @@ def _parts(num_items: int, batch_size: int) -> list[slice]:
 def _run_batch(
     model: ThinkingNet, now: _Situation, first: int, rules: AnswerRules, config: PerturbationConfig
 ) -> _Records:
-    """Perturb one batch, whose first item has the number `first`."""
+    """Perturb one batch; its first item has the number `first`."""
     records = _Records(len(now.inputs), now.inputs.device)
     for state in model.states(now.state, now.inputs, config.at):
         now = now._replace(state=state)
@@ -269,22 +269,22 @@ def perturb(
 ) -> PerturbationResult:
     """Disturb the thinking of a net once, and count the right answers after every iteration.
 
-    A net with recall should come back to the answer to the input it sees. Without recall, features are all it knows
-    of its problem: after a swap it goes on to the donor's answer, after the others it cannot recover.
+    A net with recall should return to the answer to the input that it sees. Without recall, the features are all it
+    knows about its problem: after a swap it goes on to the donor's answer, and after the others it cannot recover.
 
     Deviates: the reproduction of Bansal et al. finds its iteration by counting layers, overwrites hidden channels for
-    a flip, and takes the iteration of most matches for the recovery; here it is the first of 5 right answers in a row.
+    a flip, and takes the iteration of most matches as the recovery; here it is the first of 5 right answers in a row.
 
     Args:
         model: the net; its device is used.
-        items: what to disturb it at. Bits are -0.5 and 0.5, and for "flip" targets are the parities of prefixes.
+        items: to think about. Bits are -0.5 and 0.5, and for "flip" targets are the parities of prefixes.
         rules: what counts as an answer.
-        config: what to do when.
+        config: what to do, and when.
         progress: whether to show a progress bar.
 
     Raises:
-        ValueError: no items, one item alone for "swap", a flip of what is no string of bits or of a position beyond
-            its end, bits of 0, or more iterations than a feed-forward net has.
+        ValueError: no items, a single item for "swap", a flip in items that are not strings of bits or of a position
+            beyond their end, bits of 0, or more iterations than a feed-forward net has.
     """
     _check_perturbable(model, items, config)
     device = next(model.parameters()).device

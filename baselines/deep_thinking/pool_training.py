@@ -1,18 +1,17 @@
-"""Training of a cellular net on a pool of states that it goes on from.
+"""Training of a cellular net on a pool of states from which it continues.
 
-A step takes some items of the pool, starts a few of them anew, damages a few more, lets the net think on for a number
-of iterations with noise on every state, and puts the states back (Mordvintsev et al. 2020, distill.pub/2020/growing-ca;
-arXiv 2609.36126). What is learned must hold from any state, for any time.
+A step takes some items of the pool, restarts a few of them, damages a few more, lets the net think for a number of
+further iterations with noise on every state, and puts the states back (Mordvintsev et al. 2020,
+distill.pub/2020/growing-ca; arXiv 2609.36126). What is learned must hold from any state, for any time.
 
-What we found to decide whether a net trained on small mazes solves large ones:
+We found that these decide whether a net trained on small mazes solves large ones:
 
-- noise in every iteration: a slow drift that serves as a clock does not survive it; a share of the items goes without,
-  as in use, so that they meet the fixed points that rounding makes
-- a hinge loss: once an answer has its margin nothing is left to gain, in particular not by answering sooner
-- patience: a wrong "yes" costs little while an item is young, since what is far away cannot be known yet, and where
-  nothing is known "yes" is then the right thing to say
-- stillness: the last iterations go without noise, and what still changes in the last one costs something, so that
-  states come to rest
+- noise in every iteration: a slow drift that serves as a clock does not survive it; a share of the items has no noise,
+  as in use, so that they reach the fixed points that rounding creates
+- a hinge loss: once an answer has its margin, there is nothing more to gain, in particular not by answering sooner
+- patience: a wrong "yes" costs little while an item is young, since what is far away cannot be known yet, and "yes" is
+  the right answer where nothing is known
+- stillness: the last iterations have no noise, and any change in the last one is penalized, so that states come to rest
 """
 
 import copy
@@ -43,26 +42,26 @@ class PoolConfig:
 
     Attributes:
         steps: batches to train on, at least 1.
-        iterations: of a step, at least 1.
+        iterations: per step, at least 1.
         pool_size: items whose states are kept, at least as many as a batch.
-        fresh_share: in (0, 1]; so many items of a batch are replaced by new ones, whose states start anew.
-        damage_share: in [0, 1]; so many of the others have their states set back in a few discs.
-        noise: at least 0; standard deviation of what is added to every value of a state in every iteration.
-        noiseless_share: in [0, 1]; so many of the items of a batch go without noise.
-        patience: at least 1; the weight of a cell that should answer 0 and answers 1 is min(1, age / patience), with
-            its item's age in iterations since it was new or damaged.
+        fresh_share: in (0, 1]; share of a batch's items that are replaced by new ones, whose states start from 0.
+        damage_share: in [0, 1]; share of the other items whose states are reset in a few discs.
+        noise: at least 0; standard deviation of the noise on every value of a state in every iteration.
+        noiseless_share: in [0, 1]; share of a batch's items without noise.
+        patience: at least 1; the weight of a cell that should answer 0 is min(1, age / patience), where age is the
+            number of iterations since its item was new or damaged.
         stillness_weight: at least 0; of the mean absolute change in the last iteration.
-        inward_gradient: whether a state at its bound has a gradient back from there (see `CellularNet.bounded`).
-        quiet_iterations: from 1 to iterations; so many at the end go without noise.
-        judged_every: at least 1; the loss is taken after every so many iterations, and after the last.
-        judged_from: from 1; not before this one.
+        inward_gradient: whether a state at its bound gets a gradient that leads it back (see `CellularNet.bounded`).
+        quiet_iterations: from 1 to iterations; the number of iterations without noise at the end.
+        judged_every: at least 1; iterations between those that the loss is computed after; it always includes the last.
+        judged_from: at least 1; the first iteration that the loss is computed after.
         learning_rate: above 0.
-        warmup_steps: for so many steps the rate rises, at least 0.
+        warmup_steps: number of steps in which the rate rises, at least 0.
         weight_decay: at least 0, of AdamW.
         gradient_clip: largest norm of the whole gradient, above 0.
-        average_decay: in [0, 1); of the average of the weights, which is the net in the end.
+        average_decay: in [0, 1); decay of the average of the weights, which is the final net.
         precision: "float32"; states are sums of many small steps.
-        seed: of everything random, at least 0.
+        seed: of all random draws, at least 0.
         log_every: steps between two lines of the log, at least 1.
 
     Raises:
@@ -109,21 +108,21 @@ class PoolConfig:
 
     @property
     def max_iterations(self) -> int:
-        """Iterations that an item is thought about before it is replaced, in the mean."""
+        """Mean number of iterations that an item gets before it is replaced."""
         return round(self.iterations / self.fresh_share)
 
     def learning_rate_factor(self, step: int) -> float:
-        """What the learning rate is multiplied by at a step, counted from 0: in (0, 1]."""
+        """The factor of the learning rate at a step, counted from 0: in (0, 1]."""
         return min(1.0, (step + 1) / (self.warmup_steps + 1))
 
 
 class _Pool:
-    """Items that are thought about, with the states they have come to.
+    """Items in training, with their current states.
 
     Attributes:
         inputs, targets: (pool_size, ...) as in a batch.
         states: (pool_size, width, *grid) float.
-        ages: (pool_size,) int64, iterations since an item was new or damaged; -1 where there is none yet.
+        ages: (pool_size,) int64, iterations since an item was new or damaged; -1 in an empty slot.
     """
 
     def __init__(self, size: int, inputs: Tensor, targets: Tensor, states: Tensor) -> None:
@@ -134,21 +133,21 @@ class _Pool:
         self.ages = torch.full((size,), -1, dtype=torch.long, device=inputs.device)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it, for a checkpoint."""
+        """All tensors of the pool, for a checkpoint."""
         return {"inputs": self.inputs, "targets": self.targets, "states": self.states, "ages": self.ages}
 
     def renew(self, slots: Tensor, inputs: Tensor, targets: Tensor, states: Tensor) -> None:
-        """Put new items in some slots, as many as there are slots."""
+        """Put new items in the given slots, one in each."""
         self.inputs[slots], self.targets[slots], self.states[slots] = inputs, targets, states
         self.ages[slots] = 0
 
 
 class PoolTrainer:
-    """A cellular net, the average of its weights, its optimizer and its pool, and the step that training repeats.
+    """A cellular net, the average of its weights, its optimizer, and its pool, and the step that training repeats.
 
     Args:
         model: trained in place, on the device where its weights are.
-        config: how.
+        config: how to train.
     """
 
     def __init__(self, model: CellularNet, config: PoolConfig) -> None:
@@ -168,7 +167,7 @@ class PoolTrainer:
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=_BETAS, fused=True)
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it."""
+        """The state for a checkpoint."""
         return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -177,7 +176,7 @@ class PoolTrainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave."""
+        """Restore what `state` returned."""
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -188,15 +187,15 @@ class PoolTrainer:
                 values.copy_(pool[name])
 
     def finish(self) -> None:
-        """Let the averaged weights be the net's."""
+        """Replace the net's weights by their average."""
         self.model.load_state_dict(self.average.state_dict())
 
     def update(self, step: int, inputs: Tensor, targets: Tensor) -> tuple[float, float]:
-        """One optimizer step; the loss, and the share of the items that are right after it, young ones too.
+        """Make one optimizer step; return the loss, and the share of right items, including young ones.
 
         Args:
             step: from 0.
-            inputs, targets: as many new items as a batch has, of which the first are used.
+            inputs, targets: a batch of new items, of which the first are used.
 
         Raises:
             RuntimeError: the loss or the gradient is not finite; the weights are left as they were.
@@ -224,7 +223,7 @@ class PoolTrainer:
         return float(loss.detach()), float(exact.float().mean())
 
     def _draw(self, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[_Pool, Tensor]:
-        """The slots of a batch; the first of them, and those that were empty, hold new items."""
+        """Draw the slots of a batch, and put new items in the first of them and in empty ones."""
         starts = self.model.initial_state(inputs)
         if self._pool is None:
             self._pool = _Pool(self.config.pool_size, inputs, targets, starts)
@@ -238,7 +237,7 @@ class PoolTrainer:
         return pool, slots
 
     def _damage(self, pool: _Pool, slots: Tensor, rng: np.random.Generator) -> None:
-        """Set the states of some items back to the start, in a few discs; they are young again."""
+        """Reset the states of some items in a few discs; their ages start again at 0."""
         grid = pool.states.shape[2:]
         places = torch.stack(torch.meshgrid(*(torch.arange(side) for side in grid), indexing="ij"))
         for slot, hit in zip(slots.tolist(), rng.random(len(slots)) < self.config.damage_share, strict=True):
@@ -251,7 +250,7 @@ class PoolTrainer:
             pool.ages[slot] = 0
 
     def _think(self, cells: Cells, pool: _Pool, slots: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The loss, the states (num_cells, width) at the end, and which items are then right, (batch,) bool."""
+        """The loss, the final states (num_cells, width), and which items are right at the end, (batch,) bool."""
         config, model = self.config, self.model
         generator = torch.Generator(self.device).manual_seed(seed_of("noise", config.seed, step))
         signs = 2 * cells.rows(model.patches(pool.targets[slots][:, None].float())) - 1

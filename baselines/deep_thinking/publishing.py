@@ -1,4 +1,4 @@
-"""Publish a net as a model repo of the Hub: its files, and a card made anew with its results."""
+"""Publish a net as a model repo on the Hub: its files, and a new card with its results."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ def publish_model(
     patience: Patience = HUB_PATIENCE,
     show: Callable[[PublishReport], None] | None = None,
 ) -> PublishReport:
-    """Bring a model repo to what a net's folder holds, with a card that shows the results given.
+    """Update a model repo to the contents of a net's folder, with a card that shows the given results.
 
     Args:
         name: a folder, or a net that comes with the package.
@@ -39,8 +39,8 @@ def publish_model(
             `easy_to_hard.hub.publish.publish`.
 
     Raises:
-        FileNotFoundError: there is no such net here.
-        ValueError: the net cannot be loaded, a result is none or another net's, or names that cannot be.
+        FileNotFoundError: there is no such local net.
+        ValueError: the net cannot be loaded, a file is not a result or is another net's, or a name is not valid.
         HubError: as `publish`.
     """
     found = local_files(name)

@@ -1,4 +1,4 @@
-"""Everything that decides a training run, and the named ones: the papers' and ours."""
+"""Recipes: everything that decides a training run, and the presets, the papers' and ours."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +24,7 @@ Architecture = Literal["recurrent", "feed_forward", "lipschitz", "cellular"]
 
 @dataclass(frozen=True, kw_only=True)
 class NetConfig:
-    """The shape of a net, but for what the task decides (channels of the input, 1-D or 2-D).
+    """The shape of a net, except for what the task decides (channels of the input, 1-D or 2-D).
 
     Attributes:
         architecture: "recurrent" (DT, DT-Recall), "feed_forward", "lipschitz" (DT-L) or "cellular".
@@ -36,10 +36,10 @@ class NetConfig:
         patch: side of the patches that features stand for.
         depth: iterations of a feed-forward net.
         hidden: width of the hidden layer of a cellular net.
-        levels: values of a cellular net's states between 0 and 1; 0 for no rounding.
+        levels: steps of a cellular net's states from 0 to 1; 0 for no rounding.
         cells_everywhere: whether a cellular net has cells where the input is 0, such as in walls.
-        init_gain: above 0; torch's starting weights of the iteration are multiplied by it. They are small, and at 1
-            (the papers) features fade at first, so that some seeds take several times as long to find the way.
+        init_gain: above 0; torch's initial weights of the iteration are multiplied by it. They are small, and at 1
+            (the papers) features fade at first, so that some seeds take several times as long to find a solution.
     """
 
     architecture: Architecture = "recurrent"
@@ -80,7 +80,7 @@ class NetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A training run but for its device.
+    """A training run, except for its device.
 
     Attributes:
         name: in `RECIPES`, which sets it.
@@ -88,14 +88,14 @@ class Recipe:
         task: of the training data.
         variant: of the training data; "" for the task's default.
         difficulty: of the training data.
-        batch_size: items a batch, at least 1.
-        fixed_items: train on so many instances again and again, as in the papers; None for fresh ones always.
-        root: the folder of the training data, for a task that is read and not made.
+        batch_size: items per batch, at least 1.
+        fixed_items: train repeatedly on this many instances, as in the papers; None for new ones at every step.
+        root: the folder of the training data, for a task that is read and not generated.
         net: the shape of the net.
-        training: how it is trained; `training.seed` is the seed of weights, data and iteration counts.
+        training: how it is trained; `training.seed` is the seed of weights, data, and iteration counts.
 
     Raises:
-        ValueError: values that are not allowed or do not fit one another.
+        ValueError: values that are not allowed or do not fit together.
     """
 
     name: Suppress[str] = ""
@@ -192,7 +192,7 @@ _PAPER_CHESS: Final = Recipe(
     variant="rank",
     difficulty=0,
     batch_size=300,
-    # The authors' 480,000, but for what the hash may give less than four fifths of 600,000.
+    # Slightly below the authors' 480,000, since the split by hash may give less than four fifths of 600,000.
     fixed_items=479_000,
     net=NetConfig(width=512, head_widths=(32, 8)),
     training=TrainingConfig(
@@ -238,7 +238,7 @@ _CPU_SUMS: Final = replace(
     training=replace(_FAST_TRAINING, steps=1000, hold_iterations=100),
 )
 _WITHOUT_HOLD: Final = replace(_FAST_TRAINING, hold_share=0.0, hold_iterations=0, hold_from_step=0)
-# For contrast. The papers' DT nets without recall: what they know of the input fades as they think.
+# For contrast. The papers' DT nets without recall: what they know about the input fades as they think.
 _NO_RECALL_SUMS: Final = replace(
     _FAST_SUMS,
     title="prefix sums without recall, progressive loss: for contrast, it does not learn 32 bits at this width",
@@ -291,7 +291,7 @@ _CELLULAR_SUMS: Final = Recipe(
     difficulty=32,
     batch_size=32,
     net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8),
-    # Neither answer is the one to give while nothing is known.
+    # Neither answer is preferred while nothing is known.
     training=PoolConfig(steps=1000, patience=1.0),
 )
 # The published width and loss are for 600,000 puzzles and days on GPUs.
@@ -353,7 +353,7 @@ def get_recipe(name: str) -> Recipe:
 def recipe_name(what: str, preset: str) -> str:
     """The name of a recipe from a task and a preset: ("prefix-sums", "cpu") -> "prefix-sums-cpu".
 
-    A whole name stands for itself where no preset is given; a task without a preset gets "cpu".
+    Without a preset, a full name stands for itself, and a task gets "cpu".
 
     Raises:
         ValueError: there is no such recipe; the message lists the known ones.

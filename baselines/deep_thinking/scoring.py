@@ -1,4 +1,4 @@
-"""A net scored at graded difficulties: what it is tested on, how far it thinks, and the result file it gets."""
+"""Scoring a net at graded difficulties: what it is tested on, how long it thinks, and its result file."""
 
 import copy
 import math
@@ -33,14 +33,14 @@ _EXITS: Final[Mapping[Exit, EvaluationExit]] = {
     "validation": "fixed",
 }
 
-# So many positions at a time stay in the caches of a CPU core; a GPU wants more.
+# Positions at a time: this many stay in the caches of a CPU core, and a GPU needs more.
 _BATCH_POSITIONS: Final = {"cpu": 8_192, "cuda": 262_144}
-# Multiplications that are well spent on one difficulty by default: about a minute on one CPU core.
+# Default budget of multiplications for one difficulty: about a minute on one CPU core.
 _DEFAULT_WORK: Final = 3e12
 _ITEMS_RANGE: Final = (10, 1_000)
 # Nets of at least this width keep several threads busy.
 _WIDE: Final = 100
-# Iterations beyond training for which the over-thinking figures want a look, in units of training's.
+# Iterations at which overthinking is reported, as multiples of those in training.
 OVERTHINKING: Final = (5, 10)
 
 
@@ -53,16 +53,16 @@ class Examination:
         difficulties: at least one.
         variant: "" for the task's default.
         split, seed: of the test data.
-        root: the folder of a task that is read and not made.
-        place: a built folder or a Hub repo that the instances are read from; "" to make them.
-        items: instances at each difficulty, one number for all or one for each; none for as many as take about a
-            minute a core, from 10 to 1,000.
-        iterations: the most iterations; None for 10 times those of training, or, if that is more, as many times
-            those of training as the instance has positions more than one of training.
+        root: the folder of a task that is read and not generated.
+        place: a built folder or a Hub repo that the instances are read from; "" to generate them.
+        items: instances at each difficulty, one number for all or one for each; empty for as many as take about a
+            minute per core, from 10 to 1,000.
+        iterations: the maximum number of iterations; None for that of training times 10 or, if that is more, times the
+            ratio of an instance's positions to those of a training instance.
         exit_rule: "settled" or "max-confidence" (each item's own), "last", or "validation" (the iteration that is
             best on the validation split at the same difficulty).
         run_all: run every iteration, even when all features have settled.
-        device, threads, precision: where and how; threads are batches at a time on a CPU.
+        device, threads, precision: where and how to run; threads are batches at a time on a CPU.
 
     Raises:
         ValueError: a number below 1, no difficulty or one twice, an exit that does not exist.
@@ -94,7 +94,7 @@ class Examination:
                 f"not {len(self.items)}"
             )
         if not self.difficulties or len(set(self.difficulties)) < len(self.difficulties):
-            raise ValueError(f"difficulties must be at least one and different, not {list(self.difficulties)}")
+            raise ValueError(f"difficulties must be at least one, all different, not {list(self.difficulties)}")
         for name, known in (("exit_rule", get_args(Exit)), ("precision", get_args(Settled))):
             check_field(self, name, getattr(self, name) in known, f"one of {', '.join(known)}")
         if self.exit_rule == "validation" and self.split == "validation":
@@ -123,12 +123,12 @@ class Examination:
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """How a net did at one difficulty.
+    """The results of a net at one difficulty.
 
     Attributes:
         spec: which instances.
-        evaluation: what was counted at every iteration.
-        tally: what was counted of the answers that count; None where they were not kept.
+        evaluation: the counts at every iteration.
+        tally: the counts for the answers that count; None if these were not kept.
     """
 
     spec: DataSpec
@@ -136,7 +136,7 @@ class Tested:
     tally: Tally | None = None
 
     def score(self, model: ThinkingNet) -> DifficultyScore:
-        """What a result file holds of it."""
+        """The score for a result file."""
         recorded_iterations, recorded_correct = thin_curve(self.evaluation.correct)
         task = get_task(self.spec.task)
         input_shape = (task.input_channels, *task.shapes(self.spec.difficulty)[1])
@@ -157,7 +157,7 @@ class Tested:
 
 
 def check_task(facts: ModelFacts, task: str) -> None:
-    """ValueError if a net cannot be tested on a task: one with other inputs or other answers than its own."""
+    """Raise a ValueError if a net cannot be tested on a task, whose inputs or answers differ from its own task's."""
     get_task(task)
     alike = input_shape(task) == input_shape(facts.task)
     if not alike or get_task(task).answers.decode is not get_task(facts.task).answers.decode:
@@ -165,7 +165,7 @@ def check_task(facts: ModelFacts, task: str) -> None:
 
 
 def thinking_budget(facts: ModelFacts, difficulty: int) -> int:
-    """The default number of iterations at most: see `Examination`."""
+    """The default maximum number of iterations; see `Examination`."""
     shapes = get_task(facts.task).shapes
     # Instances of some tasks are all of one size.
     grows = shapes(difficulty) != shapes(facts.difficulty)
@@ -179,7 +179,7 @@ def _grid_positions(model: ThinkingNet, spec: DataSpec) -> int:
 
 
 def _default_items(model: ThinkingNet, positions: int, iterations: int) -> int:
-    # As a rule, a third of the budget is used.
+    # Typically a third of the iterations are used.
     work = model.count_parameters() / (model.depth or 1) * positions * iterations / 3
     return int(min(max(_DEFAULT_WORK / work, _ITEMS_RANGE[0]), _ITEMS_RANGE[1]))
 
@@ -243,10 +243,10 @@ def examine_difficulty(
 def examine(
     model: ThinkingNet, facts: ModelFacts, examination: Examination, *, progress: bool = True
 ) -> Iterator[Result]:
-    """Evaluate a net at every difficulty of an examination, the easy ones first.
+    """Evaluate a net at every difficulty of an examination, easy ones first.
 
     Yields:
-        The result so far, after each difficulty; the last one is whole.
+        The result so far, after each difficulty; the last one is complete.
 
     Raises:
         ValueError, NotEnoughInstancesError: as `examine_difficulty`, before anything is run.
@@ -274,7 +274,7 @@ def to_result(
     data_manifest_sha256: str,
     tested_on: str,
 ) -> Result:
-    """What the leaderboard wants to know of a net and its tests, which are of one split and seed."""
+    """The leaderboard's result of a net and its tests, which must have one split and seed."""
     spec = tested[0].spec
     return Result(
         method="deep_thinking",
@@ -302,7 +302,7 @@ def _config_of(facts: ModelFacts) -> str:
 
 
 def _join_rules(evaluations: Mapping[int, Evaluation]) -> str:
-    """One sentence, in which what differs from difficulty to difficulty is only the most iterations, if it is so."""
+    """Join the iteration rules: in one sentence, if only the maximum number of iterations differs by difficulty."""
     general = {each.iterations_rule.replace(str(each.max_iterations), "{most}") for each in evaluations.values()}
     if len(general) > 1:
         return "; ".join(f"{difficulty}: {each.iterations_rule}" for difficulty, each in evaluations.items())
@@ -317,7 +317,7 @@ def _join_rules(evaluations: Mapping[int, Evaluation]) -> str:
 
 
 def load_for(name: str, task: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]:
-    """A net that is for the task; "" for whatever its task is.
+    """Load a net for a task; "" for any task.
 
     Raises:
         FileNotFoundError, ValueError: as `load_model`; no such device; a net for another task.
@@ -333,7 +333,7 @@ def load_for(name: str, task: str, device: str = "cpu") -> tuple[ThinkingNet, Mo
 def set_threads(width: int, threads: int | None = None) -> int:
     """Set and return torch's number of threads: one for narrow nets, torch's choice for wide ones, or `threads`.
 
-    Threads wait for each other at every layer, which takes longer than what there is to do for a narrow net.
+    Threads wait for each other at every layer, which takes longer than the computation of a narrow net.
     """
     if threads is None:
         threads = 1 if width < _WIDE else torch.get_num_threads()
@@ -344,7 +344,7 @@ def set_threads(width: int, threads: int | None = None) -> int:
 def count_macs(model: ThinkingNet, input_shape: Sequence[int], iterations: float) -> float:
     """Multiply-accumulates of the weights for one item, which is answered once, after the last iteration.
 
-    Of a cellular net as if every position were a cell and were computed in every iteration: at most so many.
+    For a cellular net this is an upper bound: as if every position were a cell and computed in every iteration.
 
     Args:
         model: the net.
@@ -355,7 +355,7 @@ def count_macs(model: ThinkingNet, input_shape: Sequence[int], iterations: float
         positions = math.prod(side // model.patch + (model.patch > 1) for side in input_shape[1:])
         used = [sum(layer.weight.numel() for layer in layers) for layers in model.layers_by_use()]
         return positions * (used[0] + used[1] * iterations)
-    # Tensors without values: nothing is computed, so that a maze of size 801 costs no more than one of size 9.
+    # Tensors without values: nothing is computed, so a maze of size 801 costs no more than one of size 9.
     empty = copy.deepcopy(model).to("meta")
     x = torch.empty((1, *input_shape), device="meta")
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""The recurrent nets as the methods of other papers take them: built, run and trained on the benchmark's puzzles."""
+"""The recurrent nets as other papers' methods use them: built, run, and trained on the benchmark's puzzles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from easy_to_hard.baselines.kit.puzzles import Puzzles, item_losses
 from easy_to_hard.tasks import get_task
 
 SHIPPED_NETS: Final = {"mazes": "mazes-cpu", "prefix_sums": "prefix-sums-cpu"}
-# What the loss leaves out.
+# Target of positions that the loss ignores.
 _IGNORED: Final = -100
 
 
@@ -32,7 +32,7 @@ class RecurrentSolvers:
         max_iterations: T, the most iterations in training.
         patch: side of the patches of a maze that features stand for; 1 as published.
         feed_forward: a net of `max_iterations` untied blocks instead, without recall or progressive loss.
-        shipped: whether nets start from the one that comes with the package, and not from random weights.
+        shipped: whether nets start from the one that comes with the package instead of from random weights.
     """
 
     task: str
@@ -60,12 +60,12 @@ class RecurrentSolvers:
         return config.build(in_channels=in_channels, dimensions=dimensions, seed=seed)
 
     def logits(self, net: nn.Module, inputs: Tensor, iterations: int) -> Tensor:
-        """The answer after so many iterations, (B, 2, *size)."""
+        """Logits after a number of iterations, (B, 2, *size)."""
         logits: Tensor = net(inputs, iterations)[0]
         return logits
 
     def training_loss(self, net: nn.Module, items: Puzzles, *, seed: int, step: int) -> Tensor:
-        """The progressive loss (), or that of the last iteration of a feed-forward net."""
+        """The progressive loss (), or the loss of a feed-forward net's last iteration."""
         return self._progressive_loss(net, items, CellLoss(items.targets, items.mask), seed=seed, step=step)
 
     def item_training_losses(self, net: nn.Module, items: Puzzles, *, seed: int, step: int) -> Tensor:
@@ -90,10 +90,10 @@ class StackableSolvers(RecurrentSolvers):
     """Recurrent nets whose loss can be computed for a stack of them, each with items of its own."""
 
     def training_loss(self, net: nn.Module, items: Puzzles, *, seed: int, step: int) -> Tensor:
-        """The same loss; positions that do not count are left out by their target.
+        """The same loss; positions that do not count are marked by their target.
 
-        Their number, which differs between the nets of a stack, is then not asked for as a Python number, which
-        `torch.func.vmap` could not give.
+        Their number differs between the nets of a stack, so it must not be needed as a Python number, which
+        `torch.func.vmap` cannot provide.
         """
         everywhere = torch.ones(items.mask.shape, dtype=torch.bool, device=items.mask.device)
         marked = Puzzles(inputs=items.inputs, targets=items.targets.masked_fill(~items.mask, _IGNORED), mask=everywhere)
@@ -107,8 +107,8 @@ def shipped_solver(task: str, device: str = "cpu") -> ThinkingNet:
     `net(inputs, iterations)` gives logits (B, 2, *size) and features (B, width, *grid).
 
     Raises:
-        ValueError: no net comes for that task.
-        FileNotFoundError: the net is not there.
+        ValueError: no net for that task comes with the package.
+        FileNotFoundError: the net is missing.
     """
     if task not in SHIPPED_NETS:
         raise ValueError(f"no net comes with the package for {task!r}: choose one of {', '.join(SHIPPED_NETS)}")
@@ -119,10 +119,10 @@ def shipped_maze_solver(device: str = "cpu") -> Callable[[Tensor, int], Tensor]:
     """The recurrent net for mazes that comes with the package, as a function of pictures and iterations.
 
     Returns:
-        (pictures (B, 3, H, W) float in {0, 1}, iterations, at least 1) to predictions (B, H, W) int64 in {0, 1}.
+        (pictures (B, 3, H, W) float in {0, 1}, iterations, at least 1) -> predictions (B, H, W) int64 in {0, 1}.
 
     Raises:
-        FileNotFoundError: the net is not there.
+        FileNotFoundError: the net is missing.
     """
     model, decode = shipped_solver("mazes", device), get_task("mazes").answers.decode
 

@@ -1,4 +1,4 @@
-"""Evaluation of a cellular net where something changes: what `Tracker` counts, without a look at what stays."""
+"""Evaluation of a cellular net only where something changes, with the same counts as by `run_batch`."""
 
 import copy
 from collections.abc import Callable
@@ -15,16 +15,17 @@ from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig, Tr
 from easy_to_hard.baselines.deep_thinking.net import NUM_CLASSES
 from easy_to_hard.tasks import AnswerRules
 
-# So many iterations between two looks at the progress bar.
+# Iterations between two updates of the progress bar.
 _AT_A_TIME: Final = 256
-# Finer states are told apart no more by the search for cycles.
+# The search for cycles cannot tell finer states apart.
 _FINEST_LEVELS: Final = 2**20
 
 
 def thinks_sparsely(model: CellularNet, inputs: Tensor, rules: AnswerRules, settings: EvaluationConfig) -> bool:
-    """Whether `think_sparsely` can do it.
+    """Whether `think_sparsely` can evaluate a net.
 
-    It is for a CPU, states that are rounded, and answers that depend on a position's own cell alone.
+    It needs a CPU, rounded states in float32, answers that depend on a position's own cell alone, and another exit than
+    "max_confidence".
     """
     exact = 0 < model.levels <= _FINEST_LEVELS and settings.precision == "float32"
     return inputs.device.type == "cpu" and exact and rules.local and settings.exit_rule != "max_confidence"
@@ -36,8 +37,8 @@ def _as_float64(weights: Tensor) -> NDArray[np.float64]:
 
 
 def rule_of(model: CellularNet) -> Rule:
-    """The weights of a net, as the kernel takes them."""
-    # As `pixel_shuffle` has them: a class's pixels lie together.
+    """The weights of a net in the form that the kernel needs."""
+    # In the order of `pixel_shuffle`: a class's pixels are adjacent.
     head, head_bias = (_as_float64(part).reshape(NUM_CLASSES, -1, *part.shape[1:]) for part in model.head.parameters())
     return Rule(
         look=_as_float64(model.look.weight.T.reshape(-1, model.width, model.hidden)),
@@ -50,7 +51,7 @@ def rule_of(model: CellularNet) -> Rule:
 
 
 def scene_of(model: CellularNet, x: Tensor, targets: Tensor) -> tuple[Cells, Scene]:
-    """The cells of one input (1, channels, *size), and its targets (1, *size), as the kernel takes them."""
+    """The cells of one input (1, channels, *size), also with its targets (1, *size) in the form the kernel needs."""
     cells = model.cells(x)
     patches = cells.rows(model.patches(targets[:, None].float()))
     told = cells.told.double() + model.look.bias.double()
@@ -70,7 +71,7 @@ def think_sparsely(
     update: Callable[[int], object],
     keep_answers: bool,
 ) -> Tracker:
-    """Evaluate a batch as `run_batch` does, one item after another, each cell only while something changes around it.
+    """Evaluate a batch as `run_batch` does, item by item, computing each cell only while something changes around it.
 
     The states are those of `CellularNet.iteration` in float64.
     """
@@ -80,7 +81,7 @@ def think_sparsely(
         if len(inputs) == 1:
             courses.append(_think(model, rule, x, y, rules, settings, update))
         else:
-            # The batch is as far as the items that are done.
+            # The batch's progress is the share of its items that are done.
             courses.append(_think(model, rule, x, y, rules, settings, lambda _: update(0)))
             update(settings.max_iterations // len(inputs))
     longest = max(len(course.exact) for course in courses)
@@ -98,7 +99,14 @@ def think_sparsely(
 
 
 class _Course(NamedTuple):
-    """How an item went: (iterations,) bool and float64; the iteration of no change, 0 for none; its answers."""
+    """The evaluation of one item.
+
+    Attributes:
+        exact: (iterations,) bool, whether the answer is right after each iteration.
+        confidence: (iterations,) float64, its confidence after each iteration.
+        settled_at: the first iteration after which nothing changes, 0 for none.
+        answers: (1, *size) uint8, at the iteration that counts.
+    """
 
     exact: Array
     confidence: Array
@@ -121,11 +129,11 @@ def _think(
     right_elsewhere = _right_elsewhere(model, cells, x, targets, rules)
     wrong, confidence = [], []
     done, due, answers = 0, len(scene.neighbors), None
-    # Whoever asks for every iteration, or for a certain one, gets those of a cycle as well.
+    # If every iteration or a fixed one is wanted, cycles are run too.
     stop_at_cycles = settings.stop_when_settled and settings.exit_rule == "settled"
-    # An input without a cell has one iteration, in which nothing happens.
+    # An input without cells has one iteration, in which nothing happens.
     while not done or (due and done < settings.max_iterations):
-        # The answer of exit "fixed" is taken on the way.
+        # The answer of the exit "fixed" is taken on the way.
         ahead = settings.last_exit - done if done < settings.last_exit else settings.max_iterations - done
         counts, certainties = np.empty(min(_AT_A_TIME, ahead), np.int64), np.empty(min(_AT_A_TIME, ahead))
         ran, due = iterate(thought, due, rule, scene, counts, certainties, stop_at_cycles)
@@ -146,18 +154,18 @@ def _think(
 
 
 def _answers(model: CellularNet, cells: Cells, thought: Thought, x: Tensor, rules: AnswerRules) -> Tensor:
-    """(1, *size) uint8, from the states in float64."""
+    """The answers (1, *size) uint8, from the states in float64."""
     states = cells.grids(torch.from_numpy(thought.states))
     return rules.decode(copy.deepcopy(model).double().read_out(states), x).to(torch.uint8)
 
 
 def _right_elsewhere(model: CellularNet, cells: Cells, x: Tensor, targets: Tensor, rules: AnswerRules) -> bool:
-    """Whether the answers are right where there are no cells, and nothing ever changes."""
+    """Whether the answers are right where there are no cells, so that nothing ever changes."""
     answers = rules.decode(model.read_out(model.initial_state(x)), x)
     held = cells.places[:, None].expand(-1, model.patch**model.dimensions, *cells.places.shape[1:])
     return bool(((answers == targets) | model.pixels(held.float())[:, 0].bool()).all())
 
 
 def _held(values: Array, length: int) -> Array:
-    """Values at iterations 1, 2, ..., the last one held up to a length."""
+    """Values at iterations 1, 2, ..., extended to a length by repeating the last one."""
     return np.concatenate([values, np.full(length - len(values), values[-1])])

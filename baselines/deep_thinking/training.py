@@ -1,4 +1,4 @@
-"""Training in steps that can be stopped and taken up again bit for bit; here with the progressive loss."""
+"""Training that can be stopped and resumed bit for bit, with the progressive loss or on a pool of states."""
 
 import json
 import math
@@ -35,7 +35,9 @@ _SGD_MOMENTUM: Final = 0.9
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How to train. The learning rate goes by steps and not by the clock: a slow machine learns the same.
+    """How to train with the progressive loss.
+
+    The learning rate depends on steps and not on time, so a slow machine learns the same.
 
     Deviates: the authors count epochs; here everything is counted in steps (batches).
 
@@ -44,18 +46,18 @@ class TrainingConfig:
         max_iterations: T, the most iterations in training, at least 1.
         progressive_weight: alpha in [0, 1], the weight of the progressive loss against the full unroll.
         learning_rate: above 0; of the optimizer at factor 1.
-        recurrent_rate_scale: above 0; times the learning rate for the recurrent block's weights.
+        recurrent_rate_scale: above 0; factor of the learning rate for the recurrent block's weights.
         optimizer: "adam", or "sgd" with momentum 0.9.
         decay: "none", "linear" (to zero at the last step) or "drops" (times 0.1 at each of `drop_steps`).
         drop_steps: steps at which the rate drops; only with decay="drops".
-        warmup_steps: for this many steps the rate is times 1 - exp(-(step + 1) / warmup_steps); 0 for none.
+        warmup_steps: the rate is multiplied by 1 - exp(-(step + 1) / warmup_steps) for this many steps; 0 for none.
         weight_decay: L2 penalty in the gradient, at least 0.
         gradient_clip: largest norm of the whole gradient, above 0; None for no limit.
         hold_share: in [0, 1]; in this share of the steps the answer must be held from far beyond T: n is drawn up to
             `hold_iterations` (not in the papers; needs progressive_weight above 0).
         hold_iterations: at least 0; at least 1 with a hold_share.
-        hold_from_step: at least 0; no such steps before this one.
-        precision: "float32", "bfloat16" for the convolutions (weights stay float32), or "auto": what the device is
+        hold_from_step: at least 0; the first step in which the answer may have to be held.
+        precision: "float32", "bfloat16" for the convolutions (weights stay float32), or "auto" for what the device is
             faster in when the run begins.
         seed: of the iteration counts drawn for the progressive loss, at least 0.
         log_every: steps between two lines of the log, at least 1.
@@ -100,11 +102,11 @@ class TrainingConfig:
         check_field(self, "precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
         check_field(self, "drop_steps", not self.drop_steps or self.decay == "drops", "empty unless decay='drops'")
         if self.hold_share > 0:
-            check_field(self, "hold_iterations", self.hold_iterations >= 1, "at least 1 where hold_share is above 0")
-            check_field(self, "progressive_weight", self.progressive_weight > 0, "above 0 where hold_share is")
+            check_field(self, "hold_iterations", self.hold_iterations >= 1, "at least 1 if hold_share is above 0")
+            check_field(self, "progressive_weight", self.progressive_weight > 0, "above 0 if hold_share is")
 
     def learning_rate_factor(self, step: int) -> float:
-        """What the learning rate is multiplied by at a step, counted from 0: in (0, 1]."""
+        """The factor of the learning rate at a step, counted from 0: in (0, 1]."""
         factor = 1.0
         if self.decay == "linear":
             factor = 1 - step / self.steps
@@ -120,11 +122,11 @@ class TrainingReport:
     """What training did.
 
     Attributes:
-        steps: batches trained on, over all the times it was taken up again.
+        steps: batches trained on, including those before the run was resumed.
         loss: of the last batch.
         accuracy: of the last batch, exact match, in [0, 1].
-        seconds: wall time, over all the times it was taken up again.
-        precision: what the convolutions were computed in.
+        seconds: wall time, including that before the run was resumed.
+        precision: of the convolutions.
     """
 
     steps: int
@@ -174,19 +176,19 @@ class _Trainer:
         self.parameters = list(model.parameters())
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint holds of it. There is no random state: batches and iterations go by the step."""
+        """The state for a checkpoint. There is no random state: batches and iterations depend on the step alone."""
         return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` gave."""
+        """Restore what `state` returned."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
 
     def finish(self) -> None:
-        """What is left to do after the last step: nothing."""
+        """Finish training; nothing is left to do after the last step."""
 
     def update(self, step: int, inputs: Tensor, targets: Tensor) -> tuple[float, float]:
-        """One optimizer step on this process's part of a batch; loss and accuracy of the whole batch.
+        """Make one optimizer step on this process's part of a batch; return loss and accuracy of the whole batch.
 
         Raises:
             RuntimeError: the loss or the gradient is not finite; the weights are left as they were.
@@ -235,7 +237,7 @@ class _Trainer:
 
 @dataclass
 class _Progress:
-    """How far a run has come; what a checkpoint holds besides net and optimizer."""
+    """The progress of a run, which a checkpoint holds besides net and optimizer."""
 
     step: int = 0
     loss: float = math.nan
@@ -277,7 +279,7 @@ def save_checkpoint(path: Path, trainer: Trainer, progress: _Progress) -> None:
 
 
 def changed_settings(stored: dict[str, Any], current: dict[str, Any]) -> list[str]:
-    """The settings that differ, such as "steps 20, not 10"; nested ones too. What either lacks is no difference."""
+    """The settings that differ, such as "steps 20, not 10", nested ones too; one that either lacks does not count."""
     changed = []
     stored = json.loads(json.dumps(stored))
     for name, value in json.loads(json.dumps(current)).items():
@@ -289,15 +291,15 @@ def changed_settings(stored: dict[str, Any], current: dict[str, Any]) -> list[st
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> _Progress:
-    """Take up a run where its checkpoint was written.
+    """Resume a run from its checkpoint.
 
     Raises:
-        ValueError: the file is no checkpoint, or one of another training; the message names it.
+        ValueError: the file is not a checkpoint, or one of another training; the message names it.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location=trainer.device, weights_only=True)
         stored = json.loads(state["config"])
-        # A run goes on as it began, whatever this device is faster in.
+        # A run continues as it began, whatever this device is faster in.
         trainer.config = settle(trainer.config, stored.get("precision", "auto"))
         changed = changed_settings(stored, asdict(trainer.config))
         if changed:
@@ -305,11 +307,11 @@ def load_checkpoint(path: Path, trainer: Trainer) -> _Progress:
         trainer.restore(state)
         return _Progress(**state["progress"])
     except Exception as error:
-        raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
+        raise ValueError(f"cannot resume from {path}: {reason_of(error)}; remove it to start over") from error
 
 
 class _Interrupts:
-    """Takes note of interrupts instead of acting on them, in the main thread; a second one acts as usual."""
+    """Records the first interrupt in the main thread instead of acting on it; a second one acts as usual."""
 
     def __init__(self) -> None:
         self.seen = False
@@ -341,26 +343,24 @@ def train(
 ) -> TrainingReport:
     """Train a net in place, on the device where its weights are.
 
-    With a folder, ``log.jsonl`` (one object every `config.log_every` steps), ``checkpoint.pt`` and, where
-    TensorBoard is installed, ``tensorboard/`` are written to it, and a run that was stopped goes on from its
-    checkpoint: on a CPU it ends in the very weights of one that was not. In a process group every process takes
-    its rows of each batch.
+    With a folder, ``log.jsonl`` (one object every `config.log_every` steps), ``checkpoint.pt``, and, if TensorBoard is
+    installed, ``tensorboard/`` are written to it, and a run that was stopped continues from its checkpoint: on a CPU it
+    ends with exactly the weights of a run that was not. In a process group every process takes its rows of each batch.
+    An interrupt (Ctrl-C) takes effect when the current step is done and its checkpoint written.
 
     Args:
         model: the net.
         batches: step number from 0 -> inputs (batch, channels, *size) float, targets (batch, *size) int64.
-        config: how to train: with the progressive loss, or, a cellular net, on a pool of states.
+        config: how to train: with the progressive loss or, for a cellular net, on a pool of states.
         mask_of: inputs -> (batch, *size) bool, the cells that count; `corridor_mask` for mazes; None for all.
-        decode: logits and inputs -> predictions (batch, *size) int64, for the accuracy of the log.
+        decode: logits and inputs -> predictions (batch, *size) int64, for the accuracy in the log.
         folder: where to keep log and checkpoint, made when missing; None for nowhere.
-        checkpoint_seconds: time between two checkpoints; the last step is always followed by one.
+        checkpoint_seconds: time between two checkpoints; one always follows the last step.
         progress: whether to show a progress bar.
         after_step: called with the number of each step that is done.
 
-    An interrupt (Ctrl-C) is waited with until the step is done and its checkpoint written.
-
     Raises:
-        RuntimeError: loss, gradient or weights are no longer finite; the message gives the step, counted from 0.
+        RuntimeError: loss, gradient, or weights are no longer finite; the message gives the step, counted from 0.
         ValueError: the checkpoint in the folder is of a training with other settings.
         OSError: a file cannot be written.
     """

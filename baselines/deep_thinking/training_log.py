@@ -1,4 +1,4 @@
-"""The log of a training: a progress bar, a file of JSON Lines, and TensorBoard where it is installed."""
+"""The log of a training run: a progress bar, a JSON Lines file, and TensorBoard if it is installed."""
 
 import contextlib
 import json
@@ -12,13 +12,13 @@ from easy_to_hard.storage.writing import telling, write_atomically
 
 
 class TrainingLog:
-    """Progress bar, JSON Lines file and, where it is installed, TensorBoard, of one run; silent but on rank 0.
+    """The progress bar, JSON Lines file, and, if installed, TensorBoard of one run; silent on ranks other than 0.
 
     Args:
         folder: where ``log.jsonl`` and ``tensorboard/`` are written; None for nowhere.
-        steps: all batches of the training.
+        steps: total number of batches.
         every: steps between two lines; the last step has one too.
-        done: steps that were done before; lines of later ones are dropped.
+        done: number of steps done before; lines of later steps are dropped.
         show: whether to show the bar.
     """
 
@@ -36,7 +36,7 @@ class TrainingLog:
         self._started = time.perf_counter()
 
     def add(self, step: int, batch_size: int, loss: float, accuracy: float, learning_rate: float) -> None:
-        """Take note of one batch."""
+        """Log one batch."""
         self._items += batch_size
         speed = self._items / (time.perf_counter() - self._started)
         self._bar.set_postfix_str(f"loss {loss:.5f}, accuracy {accuracy:.1%}, {speed:,.0f} items/s", refresh=False)
@@ -64,7 +64,7 @@ class TrainingLog:
 
 
 def _open_log(path: Path, done: int) -> Any:
-    """The log, opened to append, without the lines of steps that are done again."""
+    """The log, opened for appending, without the lines of steps that will be repeated."""
     kept = []
     if path.is_file() and done:
         for line in path.read_text(encoding="utf-8").splitlines():

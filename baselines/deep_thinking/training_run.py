@@ -1,4 +1,4 @@
-"""A whole training: a recipe goes in, a folder with the net, its card and its log comes out."""
+"""A whole training run, from a recipe to a folder with the net, its card, and its log."""
 
 import json
 from contextlib import ExitStack
@@ -62,28 +62,28 @@ def train_recipe(
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
-    """What decides a run: not its wording, and not where its data lie."""
+    """The settings that decide a run: all but its title and where its data are."""
     settings = asdict(recipe)
     del settings["title"], settings["root"]
     return settings
 
 
 def _data_of(recipe: Recipe) -> str:
-    """SHA-256 of the manifest of the folder that a recipe reads; "" where it reads none."""
+    """SHA-256 of the manifest of the folder that a recipe reads; "" if it reads none."""
     return file_sha256(Path(recipe.root).expanduser() / MANIFEST) if recipe.root else ""
 
 
 def _check_ours(folder: Path) -> None:
-    """ValueError where a folder holds what is not of a training; nothing is written."""
+    """Raise a ValueError if a folder holds anything but a training run; nothing is written."""
     if not (folder / _RECIPE).is_file() and not holds_nothing(folder):
         raise ValueError(f"{folder} holds something else: choose another folder")
 
 
 def _claim(folder: Path, recipe: Recipe, device: str) -> Recipe:
-    """Note in the folder, which is locked, what it is for, or see that it is for that already.
+    """Record the run's settings in the folder, which is locked, or check that they are already recorded there.
 
     Returns:
-        The recipe, with the precision that the run began with, or, where it begins now, that of the device.
+        The recipe, with the precision that the run began with or, if it begins now, that of the device.
     """
     _check_ours(folder)
     path = folder / _RECIPE
@@ -108,14 +108,14 @@ def _claim(folder: Path, recipe: Recipe, device: str) -> Recipe:
 
 
 def _as_first(recipe: Recipe, device: str) -> Recipe:
-    """With the precision of the first process, which alone has read the folder."""
+    """The recipe with the precision of the first process, the only one that has read the folder."""
     lower = torch.tensor(float(place()[0] == 0 and recipe.training.precision == "bfloat16"), device=device)
     precision: Settled = "bfloat16" if float(sum_over_processes(lower)) else "float32"
     return replace(recipe, training=replace(recipe.training, precision=precision))
 
 
 def make_facts(recipe: Recipe, report: TrainingReport, device: str) -> ModelFacts:
-    """What a checkpoint says of its net."""
+    """The facts about a net that its checkpoint records."""
     published = replace(get_recipe(recipe.name), title=recipe.title)
     published = replace(published, training=replace(published.training, seed=recipe.training.seed))
     # A preset that leaves the precision to the device is not changed by it.

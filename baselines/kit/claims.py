@@ -1,15 +1,15 @@
-"""The rule that decides what a paper claims, the same for all methods.
+"""The rule that decides a paper's claims, the same for all methods.
 
 A claim is a `Statement`: criteria that some quantities must meet, and needs, which say what the nets must do for the
 claim to be judged at all. A criterion is met where the whole 95 % interval is on its side of the bound, not met where
-the whole interval is on the other, and else open: an interval that touches the bound decides nothing, and neither does
-one without a width, of seeds that all gave the same, or none at all. (Wilson's interval of counted items always has a
-width.) A quantity that is computed and not estimated (`exact`) is decided by its value.
+the whole interval is on the other side, and open otherwise: an interval that touches the bound decides nothing, and
+neither does a missing interval or one of zero width (from seeds that all gave the same value). Wilson's interval of
+counted items always has a width. A quantity that is computed and not estimated (`exact`) is decided by its value.
 
 The verdict:
 
-- "not tested" where a need is not met: the net cannot do the task, or the attack does nothing undefended. A need is a
-  fact of the nets at hand, so that where there is no interval with a width its value decides.
+- "not tested" where a need is not met: the net cannot do the task, or the attack does nothing to an undefended net. A
+  need is a fact about the nets at hand, so where there is no interval with a width, its value decides.
 - "not decided" where a need or a criterion is open, or was not measured, and no criterion fails.
 - "held" where all criteria are met, "did not hold" where one is not.
 """
@@ -24,10 +24,10 @@ from easy_to_hard.scores.reference import Claim, Condition, Measurement, Verdict
 Direction = Literal["greater", "less", "at least", "at most", "equal within"]
 
 CAN_SOLVE: Final = 0.5
-"""A net can do a puzzle task where it solves half of the puzzles, whole."""
+"""A net can do a puzzle task if it solves half of the puzzles completely."""
 
 CAN_CLASSIFY: Final = 0.2
-"""A net can classify images where it gets twice as many right as guessing of ten classes does."""
+"""A net can classify images if it is right twice as often as guessing among ten classes."""
 
 _HELD: Final[dict[bool | None, Verdict]] = {True: "held", False: "did not hold", None: "not decided"}
 
@@ -38,11 +38,11 @@ class Criterion:
 
     Attributes:
         name, condition: of the `Measurement`.
-        direction: of the bound; "greater" and "at least" differ for exact quantities only.
-        bound: the null.
+        direction: on which side of the bound; "greater" and "at least" differ for exact quantities only.
+        bound: the null value.
         within: for "equal within", how far from the bound the quantity may be, above 0.
         exact: whether the quantity is computed, not estimated.
-        words: what the quantity is called for people; "" for its name.
+        words: a readable name of the quantity; "" to use `name`.
 
     Raises:
         ValueError: an unknown direction, or a `within` that does not go with it.
@@ -60,7 +60,7 @@ class Criterion:
         if self.direction not in get_args(Direction):
             raise ValueError(f"direction must be one of {', '.join(get_args(Direction))}, not {self.direction!r}")
         if (self.within > 0) != (self.direction == "equal within"):
-            raise ValueError(f"within must be above 0 for 'equal within' and 0 else, not {self.within:g}")
+            raise ValueError(f"within must be above 0 for 'equal within' and 0 otherwise, not {self.within:g}")
 
     def decide(self, measurement: Measurement, *, by_value: bool = False) -> bool | None:
         """Whether the quantity meets the criterion; None where its interval leaves that open.
@@ -92,7 +92,7 @@ class Criterion:
         return (self.bound, math.inf) if self.direction in ("greater", "at least") else (-math.inf, self.bound)
 
     def __str__(self) -> str:
-        """Such as "clean solve rate at least 0.5"."""
+        """The criterion in words, such as "clean solve rate at least 0.5"."""
         bound = f"{self.bound:g} +- {self.within:g}" if self.within else f"{self.bound:g}"
         words = {"greater": "above", "less": "below", "equal within": "within"}
         direction = words.get(self.direction, self.direction)
@@ -120,11 +120,11 @@ class Statement:
 
 
 def judge(statements: Sequence[Statement], measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
-    """Each statement with its verdict and the figures that decide it; the module says how.
+    """Each statement with its verdict and the figures that decide it, by the rule in the module's docstring.
 
     Args:
         statements: what is claimed.
-        measurements: among which the quantities are found by name and condition.
+        measurements: searched for the quantities by name and condition.
     """
     return tuple(_judge(statement, measurements) for statement in statements)
 
@@ -145,7 +145,7 @@ def _all_of(decided: Sequence[bool | None]) -> bool | None:
 
 
 def shown(measurement: Measurement | None) -> str:
-    """A figure for people: with its interval, and what that is over."""
+    """A figure as readable text, with its interval and what the interval is over."""
     if measurement is None:
         return "not measured"
     if measurement.low is None or measurement.high is None:

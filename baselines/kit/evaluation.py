@@ -1,4 +1,4 @@
-"""What the evaluations of all papers' methods have in common: a recipe before, a result file and pictures after.
+"""What the evaluations of all reference methods have in common: a recipe, a result file, and pictures.
 
 Every method's folder has modules (or folders) `on_images` and `on_puzzles`, with
 ``run(recipe, folder, *, device, progress) -> ReferenceResult``, and `claims`, with
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 IMAGES: Final = ("mnist", "cifar10", "folder")
 """Kinds of image data; everything else that a recipe may name is a task."""
 
-# What does not decide a run's figures: how it is called, where data are.
+# What does not decide a run's figures: its name, and where the data are.
 _NOT_SETTINGS: Final = ("preset", "title", "data_root", "download")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceRecipe:
-    """What an evaluation runs on; each method's recipes add how.
+    """What an evaluation runs on; each method's recipes add how it runs.
 
     Attributes:
-        preset: its name, for the result.
+        preset: name of the recipe, for the result.
         data: "mnist", "cifar10", "folder" or a task.
         data_root: the folder that holds images.
         download: fetch images that are missing.
         seeds: one run each; at least one, all different, each at least 0.
 
     Raises:
-        ValueError: seeds that are not allowed, or a fraction where a count is wanted, of a subclass too.
+        ValueError: seeds that are not allowed, or a fraction where a count is wanted, also in a subclass's fields.
     """
 
     preset: str
@@ -57,11 +57,11 @@ class ReferenceRecipe:
             raise ValueError(f"seeds must be at least one, all different, each at least 0, not {list(self.seeds)}")
 
     def settings(self) -> dict[str, Any]:
-        """Whatever decides the figures, JSON-able: every field but the preset's name and where data are."""
+        """Everything that decides the figures, JSON-able: all fields but the names and where the data are."""
         return {name: value for name, value in asdict(self).items() if name not in _NOT_SETTINGS}
 
     def seed_settings(self) -> dict[str, Any]:
-        """Whatever decides what one seed gives: with these a run's folder takes more seeds later."""
+        """Everything that decides the figures of one seed, without "seeds": a run can get more of them later."""
         return {name: value for name, value in self.settings().items() if name != "seeds"}
 
 
@@ -82,12 +82,12 @@ def result_of(
     Args:
         method: name in `BASELINES`.
         recipe: what was run.
-        folder: of the run, which knows how long it took.
+        folder: the run's folder, which knows how long the run took.
         question: what was asked, in a sentence.
         device: of the run.
-        measurements: all that was measured.
-        claims: the method's, of a result that has none yet.
-        seeds: that gave figures; the recipe's by default.
+        measurements: everything that was measured.
+        claims: the method's function that judges the claims of a result that has none yet.
+        seeds: the seeds that gave figures; the recipe's by default.
         more: settings besides the recipe's, such as the number of weights or a note on the data.
     """
     found = ReferenceResult(
@@ -119,11 +119,11 @@ def figures_of_seed(
     Args:
         folder: of the run.
         seed: of the figures.
-        examine: makes them.
+        examine: makes the figures of a seed.
         settings: what decides them besides the run's settings and the seed.
 
     Raises:
-        ValueError: the part is damaged or of other settings.
+        ValueError: the part is damaged or has other settings.
     """
     rows = folder.rows(
         f"seed{seed}/figures",
@@ -134,6 +134,6 @@ def figures_of_seed(
 
 
 def save_picture(draw: Callable[[], "Picture"], path: Path, *, dpi: int = 150) -> None:
-    """Draw and save a picture where matplotlib is installed: pictures are an extra, and so is what draws them."""
+    """Draw and save a picture if matplotlib, an optional dependency, is installed; do nothing otherwise."""
     with contextlib.suppress(ImportError):
         save_figure(draw(), path, dpi=dpi)

@@ -1,7 +1,7 @@
 """Real images as tensors: MNIST, CIFAR-10 and any folder of images, in torchvision's layout.
 
-MNIST and CIFAR-10 files are read here, without torchvision: MNIST's also where they are still compressed, CIFAR-10's
-also where some of the batches are missing. torchvision is asked to download and to read folders of images.
+MNIST and CIFAR-10 files are read here, without torchvision: MNIST's even if they are still compressed, CIFAR-10's even
+if some of the batches are missing. torchvision is needed only to download, and to read folders of images.
 """
 
 import gzip
@@ -30,7 +30,7 @@ class ImageSet:
         name: of the set.
         images: (N, C, H, W) uint8.
         labels: (N,) int64 from 0.
-        note: what is to be said of it, such as that parts are missing; may be empty.
+        note: a remark on the set, such as that parts are missing; may be empty.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ImageSet:
         return len(self.images)
 
     def first(self, count: int) -> "ImageSet":
-        """The first so many.
+        """The first `count` images.
 
         Raises:
             ValueError: there are fewer, or count is below 1.
@@ -54,7 +54,7 @@ class ImageSet:
         return replace(self, images=self.images[:count], labels=self.labels[:count])
 
     def resized(self, side: int) -> "ImageSet":
-        """All images at side x side, smoothed where they shrink."""
+        """All images resized to side x side, with antialiasing where they shrink."""
         if tuple(self.images.shape[2:]) == (side, side):
             return self
         parts = [
@@ -75,12 +75,12 @@ def load_images(name: str, root: Path, *, train: bool, download: bool = False) -
     Args:
         name: "mnist", "cifar10", or "folder" for `root/train/CLASS/*` and `root/test/CLASS/*`.
         root: the folder that holds `MNIST/raw`, `cifar-10-batches-py`, or the two splits.
-        train: the training split, else the test split.
-        download: fetch MNIST or CIFAR-10 with torchvision where files are missing.
+        train: True for the training split, False for the test split.
+        download: fetch MNIST or CIFAR-10 with torchvision if files are missing.
 
     Raises:
         ValueError: unknown name, or a file that is not what it should be.
-        FileNotFoundError: nothing is there; the message says what was looked for.
+        FileNotFoundError: the data are missing; the message says what was looked for.
         ImportError: torchvision is needed and not installed.
     """
     if name not in _READERS:
@@ -115,7 +115,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """An array of bytes in the IDX format of MNIST, compressed or not.
 
     Raises:
-        ValueError: the file is not that; the message names it.
+        ValueError: the file is not in that format; the message names it.
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -146,7 +146,7 @@ def _read_cifar10(root: Path, train: bool, download: bool) -> ImageSet:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads pickles of NumPy arrays and plain values; whatever else one asks for is refused, and not run."""
+    """Reads pickles of NumPy arrays and plain values; anything else in a pickle is refused and not run."""
 
     def find_class(self, module: str, name: str) -> Any:
         """The few functions that make an array."""
@@ -190,7 +190,7 @@ def _read_folder(root: Path, train: bool, download: bool) -> ImageSet:
 
 
 def _read_picture(path: str) -> Tensor:
-    """A picture in color, its middle, at 128 pixels a side: (3, 128, 128) uint8."""
+    """The center square of a picture, in color, at 128 pixels a side: (3, 128, 128) uint8."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -210,10 +210,10 @@ IMAGE_SETS: Final = tuple(_READERS)
 
 
 def import_torchvision() -> Any:
-    """torchvision, also beside a CPU build of torch, for which its compiled operators do not load.
+    """Import torchvision, even next to a CPU build of torch for which its compiled operators do not load.
 
-    Its import then fails on the two operators that it describes to torch (nms and qnms), though nothing here uses
-    them. Where they are missing, their signatures are defined before it is imported again.
+    The import then fails on the two operators that torchvision describes to torch (nms and qnms), though nothing here
+    uses them. If they are missing, their signatures are defined, and torchvision is imported again.
 
     Raises:
         ImportError: it is not installed; the message says how to install it.

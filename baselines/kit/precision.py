@@ -1,7 +1,7 @@
 """Which numbers nets compute with: bfloat16 where the device has instructions for it, float32 elsewhere.
 
-A CPU without them imitates bfloat16 and takes four to ten times as long as with float32. "auto" is settled once, when a
-run begins, and written down with it: a run that is taken up again on another machine goes on as it began.
+A CPU without them emulates bfloat16 and takes four to ten times as long as with float32. "auto" is resolved once, when
+a run begins, and recorded with it: a run that is resumed on another machine continues as it began.
 """
 
 import json
@@ -31,25 +31,25 @@ def get_device(name: str) -> torch.device:
     if kind not in ("cpu", "cuda") or (number and not number.isdecimal()):
         raise ValueError(f"device must be cpu, cuda or cuda:NUMBER, not {name!r}")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {name!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices")
+        raise ValueError(f"device {name!r} does not exist: torch sees {torch.cuda.device_count()} CUDA devices")
     return torch.device(name)
 
 
 def fast_precision(device: torch.device | str) -> Settled:
-    """The precision that a device trains fastest in, by what it has instructions for: the same at every call.
+    """The precision that a device trains fastest in, by the instructions it has: the same at every call.
 
-    A GPU: bfloat16 where its cores compute with it (compute capability 8.0 on). A CPU: bfloat16 with AVX512-BF16 or
-    AMX, which comes with it; float32 without, or where torch does not say.
+    A GPU: bfloat16 if its cores support it (compute capability 8.0 or higher), else float32. A CPU: bfloat16 with
+    AVX512-BF16 (or AMX, which implies it); float32 without, or if torch does not say.
     """
     if torch.device(device).type == "cuda":
         return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
-    # Not in every version of torch that we run with.
+    # Not in every supported version of torch.
     has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return "bfloat16" if has_bfloat16() else "float32"
 
 
 def settle(config: Config, precision: Settled) -> Config:
-    """A frozen dataclass in which every `precision` that is "auto", nested ones too, is this one."""
+    """A copy of a frozen dataclass in which every `precision` that is "auto", nested ones too, is the given one."""
     changes: dict[str, Any] = {}
     for one in fields(cast(Any, config)):
         value = getattr(config, one.name)
@@ -61,10 +61,10 @@ def settle(config: Config, precision: Settled) -> Config:
 
 
 def recorded_precision(folder: Path, device: torch.device | str) -> Settled:
-    """What a run's folder says that the run computes with; where it says nothing, that is chosen and written now.
+    """The precision recorded in a run's folder; if there is none yet, it is chosen and recorded now.
 
     Args:
-        folder: of the run; it exists, and is this process's alone.
+        folder: of the run; it must exist, and no other process may use it.
         device: of the run.
 
     Raises:
@@ -78,12 +78,12 @@ def recorded_precision(folder: Path, device: torch.device | str) -> Settled:
         if precision not in get_args(Settled):
             raise ValueError(f"precision must be one of {', '.join(get_args(Settled))}, not {precision!r}")
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): remove {folder} to start anew") from error
+        raise ValueError(f"{path} is damaged ({error}): remove {folder} to start over") from error
     return cast(Settled, precision)
 
 
 def autocast(device: torch.device | str, precision: Precision) -> AbstractContextManager[Any]:
-    """Convolutions and the like in that precision; "auto" is what the device is fastest in."""
+    """A context in which convolutions and the like run in that precision; "auto" is the device's fastest."""
     device = torch.device(device)
     settled = fast_precision(device) if precision == "auto" else precision
     return torch.autocast(device.type, torch.bfloat16, enabled=settled == "bfloat16")

@@ -1,7 +1,7 @@
 """Differentially private training: per-example clipping and noise (DP-SGD, arXiv 1607.00133), and its accountant.
 
-The guarantee is for adding or removing one record, with Poisson sampling: in each step a record takes part with the
-same probability, on its own.
+The guarantee is for adding or removing one record, with Poisson sampling: in each step every record takes part
+independently with the same probability.
 """
 
 import math
@@ -22,7 +22,7 @@ Weights: TypeAlias = Mapping[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyConfig:
-    """What makes SGD private.
+    """The parameters of DP-SGD.
 
     Attributes:
         clip: largest L2 norm of one example's gradient, C, above 0.
@@ -44,7 +44,7 @@ class PrivacyConfig:
 
 
 def renyi_divergence(sampling_rate: float, noise_multiplier: float, order: int) -> float:
-    """Rényi differential privacy of one step of DP-SGD at a whole order (arXiv 1908.10530, section 3.3).
+    """Rényi differential privacy of one step of DP-SGD at an integer order (arXiv 1908.10530, section 3.3).
 
     Args:
         sampling_rate: probability q that a record takes part, in (0, 1].
@@ -83,16 +83,17 @@ def epsilon_of(
     delta: float,
     orders: Sequence[int] = ORDERS,
 ) -> float:
-    """Epsilon of so many steps of DP-SGD for adding or removing one record; infinite without noise.
+    """Epsilon of a number of steps of DP-SGD for adding or removing one record; infinite without noise.
 
-    From Rényi to (epsilon, delta) by arXiv 2004.00010, proposition 12, at the order that gives the least.
+    Rényi privacy is converted to (epsilon, delta) by arXiv 2004.00010, proposition 12, at the order that gives the
+    smallest epsilon.
 
     Args:
         sampling_rate: of a record in a step, in (0, 1].
         noise_multiplier: at least 0.
         steps: at least 1.
         delta: in (0, 1).
-        orders: whole Rényi orders to try.
+        orders: integer Rényi orders to try.
 
     Raises:
         ValueError: a value outside its range.
@@ -111,10 +112,10 @@ def epsilon_of(
 
 
 def draw_poisson(count: int, rate: float, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-    """Batches in which each record is with the same probability, one for each generator.
+    """Draw one batch for each generator; a batch contains each record with the same probability.
 
     Returns:
-        indices (S, B) int64 and weights (S, B) float32: 1 for a record, 0 for what fills shorter batches up; B >= 1.
+        indices (S, B) int64 and weights (S, B) float32: 1 for a record, 0 for the padding of shorter batches; B >= 1.
     """
     drawn = [torch.nonzero(torch.rand(count, generator=one) < rate).flatten() for one in generators]
     longest = max(1, *(len(indices) for indices in drawn))
@@ -139,7 +140,7 @@ def clipped_sum(
         clip: C.
 
     Returns:
-        by name, of the shape of the weights. It works under `torch.func.vmap`.
+        name -> sum, of the shape of the weights. Works under `torch.func.vmap`.
     """
     gradients: dict[str, Tensor] = torch.func.vmap(torch.func.grad(loss_of), in_dims=(None, *(0 for _ in items)))(
         dict(weights), *items
@@ -155,10 +156,10 @@ def add_noise(
     """Private mean gradients of several nets: (sum + N(0, (sigma C)^2)) / expected batch.
 
     Args:
-        sums: by name, (S, ...): of S nets.
-        config: of clip and noise.
-        expected: items that a batch has on average.
-        generators: of S nets, on the CPU.
+        sums: name -> (S, ...), the sums of S nets.
+        config: gives clip and noise.
+        expected: average number of items in a batch.
+        generators: one for each of the S nets, on the CPU.
     """
     scale = config.clip * config.noise_multiplier
     noisy = {}
@@ -184,11 +185,12 @@ def set_private_gradients(
         stacked: S nets.
         loss_of: as in `clipped_sum`.
         items: tensors (S, B, ...).
-        taken: (S, B) as of `draw_poisson`.
+        taken: (S, B), the weights from `draw_poisson`.
         config, expected, generators: as in `add_noise`.
 
     Returns:
-        the sum of all weights (), which is finite as long as training goes well: a private loss must not be looked at.
+        the sum of all weights (), which stays finite as long as training goes well; the loss is not returned, since it
+        is not private.
     """
 
     def sums_of(weights: Weights, taken: Tensor, *items: Tensor) -> dict[str, Tensor]:

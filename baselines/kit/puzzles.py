@@ -1,6 +1,6 @@
-"""The benchmark's puzzles as the reference methods take them: a loss, a margin and a verdict for each item.
+"""The benchmark's puzzles as the reference methods use them: a loss and a verdict for each item.
 
-Nets are given as `Net`: the methods do not know which baseline made them.
+Nets are given by `Solvers`: the methods do not know which baseline made them.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from easy_to_hard.datasets.graded import to_tensors
 from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.tasks import DataSpec, generate, get_task
 
-# Puzzles whose answer is a class at each position; mazes count where one can walk.
+# Puzzles whose answer is a class at each position; in mazes only free cells count.
 PUZZLES: Final = ("mazes", "prefix_sums")
 
 Logits: TypeAlias = Callable[[nn.Module, Tensor, int], Tensor]
@@ -23,16 +23,16 @@ Logits: TypeAlias = Callable[[nn.Module, Tensor, int], Tensor]
 
 
 class Solvers(Protocol):
-    """A kind of net that solves puzzles by iterations, as the reference methods need it."""
+    """A kind of net that solves puzzles by iterating, with the methods that the reference methods need."""
 
     def build(self, seed: int) -> nn.Module:
         """A net before training; its weights are a function of the seed."""
 
     def logits(self, net: nn.Module, inputs: Tensor, iterations: int) -> Tensor:
-        """See `Logits`; works under `torch.func.functional_call` on the net too."""
+        """See `Logits`; also works under `torch.func.functional_call` on the net."""
 
     def training_loss(self, net: nn.Module, items: "Puzzles", *, seed: int, step: int) -> Tensor:
-        """The loss () that training takes the gradient of; what is drawn goes by seed and step."""
+        """The loss () that training takes the gradient of; its random draws depend on seed and step only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Puzzles:
     Attributes:
         inputs: (N, C, *size) float32; prefix sums in {-0.5, 0.5}, mazes in {0, 1}.
         targets: (N, *size) int64 in {0, 1}.
-        mask: (N, *size) bool, the positions that count; all of a string, of a maze those that are not wall.
+        mask: (N, *size) bool, the positions that count: all positions of a string, the free cells of a maze.
     """
 
     inputs: Tensor
@@ -57,7 +57,7 @@ class Puzzles:
         return Puzzles(inputs=self.inputs[chosen], targets=self.targets[chosen], mask=self.mask[chosen])
 
     def to(self, device: torch.device | str) -> "Puzzles":
-        """The same on a device."""
+        """The same items on a device."""
         return Puzzles(inputs=self.inputs.to(device), targets=self.targets.to(device), mask=self.mask.to(device))
 
     def with_inputs(self, inputs: Tensor) -> "Puzzles":
@@ -68,7 +68,7 @@ class Puzzles:
 def make_puzzles(
     task: str, difficulty: int, count: int, *, split: str = "train", seed: int = 0, variant: str = ""
 ) -> Puzzles:
-    """The first so many distinct items of a split, in another order for another seed; splits share no item.
+    """The first `count` distinct items of a split, whose order depends on the seed; splits share no item.
 
     Args:
         task: "mazes" or "prefix_sums".
@@ -97,14 +97,14 @@ def counting_mask(task: str, inputs: Tensor) -> Tensor:
 
 
 def walking_distances(start: Tensor, free: Tensor) -> Tensor:
-    """Steps from the start to each place of a grid, over its four sides.
+    """Steps from the start to each cell of a grid, moving to the four adjacent cells.
 
     Args:
         start: (N, H, W) bool.
         free: (N, H, W) bool, where one can walk.
 
     Returns:
-        (N, H, W) int64, -1 where one cannot walk or come.
+        (N, H, W) int64, -1 where one cannot walk or that one cannot reach.
     """
     distances = torch.full(free.shape, -1, dtype=torch.int64, device=free.device)
     front, steps = start & free, 0
@@ -117,13 +117,13 @@ def walking_distances(start: Tensor, free: Tensor) -> Tensor:
 
 
 def position_losses(logits: Tensor, items: Puzzles) -> Tensor:
-    """Cross-entropy at each position, (B, *size) float32 or better, 0 where the position does not count."""
+    """Cross-entropy at each position, (B, *size) float32 or float64, 0 where the position does not count."""
     precise = logits if logits.dtype == torch.float64 else logits.float()
     return F.cross_entropy(precise, items.targets, reduction="none") * items.mask
 
 
 def item_losses(logits: Tensor, items: Puzzles) -> Tensor:
-    """Mean cross-entropy over each item's own positions that count: (B,)."""
+    """Each item's mean cross-entropy over its positions that count: (B,)."""
     return position_losses(logits, items).flatten(1).sum(1) / items.mask.flatten(1).sum(1)
 
 
@@ -154,6 +154,6 @@ def solved(logits: Tensor, items: Puzzles) -> Tensor:
 
 
 def position_accuracy(logits: Tensor, items: Puzzles) -> Tensor:
-    """Share of each item's positions that count which are right: (B,) float in [0, 1]."""
+    """Share of right answers among each item's positions that count: (B,) float in [0, 1]."""
     right = items.mask & ~wrong_positions(logits, items)
     return right.flatten(1).sum(1) / items.mask.flatten(1).sum(1)

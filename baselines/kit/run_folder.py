@@ -1,8 +1,8 @@
-"""What a run has made, kept in its folder, so that a run that was stopped goes on where it was.
+"""What a run has made, kept in its folder, so that a run that was stopped continues where it was.
 
-A run is made of parts: trained nets, optimized queries, rows of figures. Each is a file of its own, written whole or
-not at all as soon as it is done, together with the settings that decide it and the seconds it took. A part of other
-settings, or a damaged one, is refused with a line that says what to do; nothing is made anew unasked.
+A run consists of parts: trained nets, optimized queries, rows of figures. Each is a file of its own, written whole or
+not at all as soon as it is done, together with the settings that decide it and the seconds it took. A part that is
+damaged or has other settings is refused with a message that says what to do; nothing is remade without being asked.
 """
 
 import json
@@ -20,7 +20,7 @@ from easy_to_hard.storage.writing import replacing, write_atomically
 Row: TypeAlias = dict[str, Any]
 Settings: TypeAlias = Mapping[str, Any]
 
-# Unlike whatever JSON can say.
+# Differs from any JSON value.
 _ABSENT: Final = object()
 
 
@@ -29,7 +29,7 @@ class RunFolder:
 
     Args:
         path: of the folder, made when missing.
-        settings: JSON-able; whatever decides every part.
+        settings: JSON-able; what decides every part.
 
     Attributes:
         path: as given.
@@ -48,11 +48,11 @@ class RunFolder:
 
     @property
     def seconds(self) -> float:
-        """Wall time of the run, with that of earlier times: what the parts that were taken from files had taken."""
+        """Wall time of the run, including what the parts that were read from files took when they were made."""
         return time.perf_counter() - self._started + self._earlier
 
     def precision(self, device: torch.device | str) -> Settled:
-        """What the run computes with; see `recorded_precision`."""
+        """The precision that the run computes with; see `recorded_precision`."""
         return recorded_precision(self.path, device)
 
     def rows(self, name: str, make: Callable[[], list[Row]], *, settings: Settings | None = None) -> list[Row]:
@@ -60,14 +60,14 @@ class RunFolder:
 
         Args:
             name: of the part; may contain "/".
-            make: makes them, JSON-able and without NaN.
+            make: makes the rows, JSON-able and without NaN.
             settings: what decides this part besides the run's settings.
 
         Returns:
-            the rows as the file holds them, so that a run that goes on sees what one that was never stopped sees.
+            the rows as the file holds them, so that a resumed run sees the same as one that was never stopped.
 
         Raises:
-            ValueError: the file is damaged or of other settings.
+            ValueError: the file is damaged or has other settings.
             OSError: it cannot be written.
         """
         path, wanted = self.path / f"{name}.json", self._wanted(settings)
@@ -95,12 +95,12 @@ class RunFolder:
 
         Args:
             name: of the part; may contain "/".
-            make: makes them.
+            make: makes the tensors.
             settings: what decides this part besides the run's settings.
-            device: where they are read to.
+            device: where tensors from a file are loaded.
 
         Raises:
-            ValueError: the file is damaged or of other settings.
+            ValueError: the file is damaged or has other settings.
             OSError: it cannot be written.
         """
         path, wanted = self.path / f"{name}.pt", self._wanted(settings)
@@ -115,14 +115,14 @@ class RunFolder:
         return tensors
 
     def credit(self, seconds: float) -> None:
-        """Count time that went into the run before it was taken up again, such as that of a training's checkpoint."""
+        """Add time that went into the run before it was resumed, such as the training time in a checkpoint."""
         self._earlier += seconds
 
     def _wanted(self, settings: Settings | None) -> dict[str, Any]:
         return dict(json.loads(json.dumps({**self.settings, **(settings or {})})))
 
     def _timed(self, make: Callable[[], Any]) -> tuple[Any, float]:
-        """What is made, and the time it took, that of parts within it included."""
+        """What is made, and the time it took, including that of parts within it."""
         before = self.seconds
         made = make()
         return made, self.seconds - before
@@ -138,7 +138,7 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
         try:
             torch.save(state, temporary)
         except RuntimeError as error:
-            # Torch does not say why it could not write; its reason is of its own file, not of the disk.
+            # torch does not say why it could not write: its reason is about its file format, not the disk.
             raise OSError(f"cannot write {path}: {reason_of(error)}") from error
 
 
@@ -146,7 +146,7 @@ def load_state(path: Path, settings: Settings, device: torch.device | str = "cpu
     """Read a state that `save_state` wrote with `json.dumps` of these settings under "settings".
 
     Raises:
-        ValueError: the file is damaged or of other settings; the message names it and what differs.
+        ValueError: the file is damaged or has other settings; the message names it and what differs.
     """
 
     def read() -> dict[str, Any]:
@@ -164,22 +164,22 @@ def _load(path: Path, wanted: Settings, read: Callable[[], dict[str, Any]]) -> d
         _ = state["seconds"] + 0.0 if "seconds" in state else 0.0
     # A damaged file can fail in any way.
     except Exception as error:
-        raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to make that part again") from error
+        raise ValueError(f"cannot resume from {path}: {reason_of(error)}; remove it to make that part again") from error
     if different:
         raise ValueError(
-            f"cannot go on from {path}: it is of a run that differs in {', '.join(different)}; "
-            "choose another --out, or remove it to start anew"
+            f"cannot resume from {path}: it belongs to a run that differs in {', '.join(different)}; "
+            "choose another --out, or remove it to start over"
         )
     return state
 
 
 def reason_of(error: Exception) -> str:
-    """What an error says, in a line of at most 200 characters; its kind where it says nothing."""
+    """The first line of an error's message, cut to 200 characters, or its type if the message is empty."""
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
 
 
 def _tensor_bytes(state: Any) -> int:
-    """Bytes of all tensors in it: about what `torch.save` writes."""
+    """Bytes of all tensors in a state: about what `torch.save` writes."""
     if isinstance(state, Tensor):
         return state.nbytes
     values = state.values() if isinstance(state, Mapping) else state if isinstance(state, list | tuple) else ()
@@ -187,7 +187,7 @@ def _tensor_bytes(state: Any) -> int:
 
 
 def _flat(settings: Settings, prefix: str = "") -> dict[str, Any]:
-    """{"loop": {"steps": 3}} as {"loop.steps": 3}."""
+    """Nested settings as flat ones: {"loop": {"steps": 3}} becomes {"loop.steps": 3}."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}

@@ -1,4 +1,4 @@
-"""Small convolutional classifiers of images, trained here in minutes: the nets that methods are tried on."""
+"""Small convolutional image classifiers that train in minutes: the nets that methods are tried on."""
 
 from collections.abc import Sequence
 
@@ -13,12 +13,12 @@ class SmallConvNet(nn.Module):
         classes: how many.
         widths: channels after each convolution, at least one.
         strides: of each convolution; all 1 by default.
-        kernels: side of each convolution, odd; all 3 by default.
-        norm: batch norm after each convolution, which then has no bias. Nets without can be trained as a stack, and the
-            items of a batch have no effect on one another.
+        kernels: side of each convolution's kernel, odd; all 3 by default.
+        norm: batch norm after each convolution, which then has no bias. Nets without it can be trained as a stack, and
+            the items of a batch do not affect one another.
         halve: a max pooling that halves the sides after each convolution.
-        grid: cells a side over which features are averaged; 1 for one mean.
-        he_normal: whether the weights of convolutions are drawn as in arXiv 1502.01852, and not as torch draws them.
+        grid: cells per side over which features are averaged; 1 for one mean.
+        he_normal: whether the weights of convolutions are drawn as in arXiv 1502.01852 instead of by torch's default.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Many small nets of one shape as one, so that a GPU works on all of them in one call."""
+"""Many small nets of one shape in a stack, so that a GPU works on all of them in one call."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ _SCORED_AT_ONCE: Final = 1000
 
 
 class Stacked:
-    """Nets of one shape as one: each weight has a leading dimension of S nets.
+    """S nets of one shape in a stack: each weight has a leading dimension of S.
 
     Args:
         nets: at least one.
@@ -21,32 +21,32 @@ class Stacked:
 
     Attributes:
         weights: name -> (S, ...) float32.
-        in_turn: whether nets run one after another, as on a CPU, and not in one call by `torch.func.vmap`.
+        in_turn: whether nets run one after another, as on a CPU, instead of in one call by `torch.func.vmap`.
     """
 
     def __init__(self, nets: Sequence[nn.Module], device: torch.device) -> None:
-        # Another way to say so, `torch.func.stack_module_state`, refuses nets whose modules differ in a plain number.
+        # `torch.func.stack_module_state` would refuse nets whose modules differ in a plain number.
         self.weights = {
             name: torch.stack([dict(net.named_parameters())[name].detach() for net in nets]).to(device)
             for name, _ in nets[0].named_parameters()
         }
         self._shape = copy.deepcopy(nets[0]).to(device)
-        # A core gains nothing by many nets in one call: their convolutions would be grouped ones, which are slow.
+        # A CPU gains nothing from many nets in one call: their convolutions would become grouped ones, which are slow.
         self.in_turn = device.type == "cpu"
 
     def __len__(self) -> int:
         return len(next(iter(self.weights.values())))
 
     def call(self, weights: Any, *inputs: Any, **options: Any) -> Any:
-        """The forward pass of one net, by weights without the leading dimension."""
+        """The forward pass of one net, with weights without the leading dimension."""
         return torch.func.functional_call(self._shape, weights, inputs, options)
 
     def map(self, function: Callable[..., Any], *each: Any, shared: Sequence[Any] = ()) -> Any:
-        """function(weights, *each, *shared) of every net.
+        """Call function(weights, *each, *shared) for every net, and stack what it returns.
 
         Args:
             function: of one net's weights and tensors.
-            each: tensors (S, ...), one for every net.
+            each: tensors (S, ...), with one entry for every net.
             shared: tensors that are the same for all.
         """
         if self.in_turn:
@@ -59,7 +59,7 @@ class Stacked:
         return torch.func.vmap(function, in_dims=dims)(self.weights, *each, *shared)
 
     def net(self, index: int) -> nn.Module:
-        """One of them, as a module of its own."""
+        """One of the nets, as a module of its own."""
         net = copy.deepcopy(self._shape)
         net.load_state_dict({name: weights[index] for name, weights in self.weights.items()}, strict=False)
         return net.eval().requires_grad_(False)
@@ -72,7 +72,7 @@ class Stacked:
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
-        """Of all nets on the same images (N, C, H, W), or on (S, N, C, H, W) of their own, uint8: (S, N, classes)."""
+        """Logits (S, N, classes) of all nets, for uint8 images (N, C, H, W), or (S, N, C, H, W) with a set per net."""
         device = next(iter(self.weights.values())).device
         own = images.ndim == 5
         parts = []
@@ -82,19 +82,19 @@ class Stacked:
         return torch.cat(parts, dim=1)
 
     def predict(self, images: Tensor) -> Tensor:
-        """Classes (S, N) int64 of images as `logits` takes them."""
+        """Predicted classes (S, N) int64 of images as in `logits`."""
         return self.logits(images).argmax(-1)
 
 
 def _stack(parts: Sequence[Any]) -> Any:
-    """Tensors, or dictionaries of them, of several nets as one."""
+    """Stack the tensors, or dictionaries of tensors, of several nets."""
     if isinstance(parts[0], dict):
         return {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
     return torch.stack(list(parts))
 
 
 def join(parts: Sequence[Stacked]) -> Stacked:
-    """All nets of several stacks of one shape, in order; the first is made to hold them."""
+    """All nets of several stacks of one shape, in order; the first stack is changed to hold them."""
     whole = parts[0]
     whole.weights = {name: torch.cat([part.weights[name] for part in parts]) for name in whole.weights}
     return whole
@@ -115,12 +115,12 @@ def descend(
 
     Args:
         weights: name -> (S, ...), as `Stacked.weights`.
-        optimizer: of these weights; it must treat a stack as it would each of its nets alone.
+        optimizer: of these weights; it must treat a stack as it would treat each of its nets alone.
         backward: step from 0 -> a scalar that must be finite; it leaves the step's gradients in the weights.
         steps: at least 1.
         rate_at: the learning rate of a step.
         gradient_clip: largest norm of one net's gradient; None for no limit.
-        check_every: how often the scalar is looked at, which waits for a GPU.
+        check_every: steps between checks of the scalar, each of which waits for the GPU.
         on_step: called after each step, such as a progress bar's update.
 
     Raises:
@@ -144,7 +144,7 @@ def descend(
 
 
 def clip_each(weights: Mapping[str, Tensor], limit: float) -> None:
-    """Cut the gradient of each net of a stack, over all of its weights, to a norm."""
+    """Clip each net's gradient, over all of its weights, to a norm of at most `limit`."""
     gradients = [one.grad for one in weights.values() if one.grad is not None]
     norms = torch.stack([one.square().reshape(len(one), -1).sum(1) for one in gradients]).sum(0).sqrt()
     factors = (limit / norms.clamp_min(1e-12)).clamp_max(1)

@@ -1,10 +1,10 @@
-"""From what each seed gave to a measurement with a 95 % interval: the one way, for all methods.
+"""From the figures of each seed to a measurement with a 95 % interval, in the same way for all methods.
 
 - Counted items: Wilson's interval.
-- A mean over seeds (or nets): Student's t. That of a bounded quantity, see `RANGES`, is cut off at the ends of the
-  range: the mean lies within it, so that what is cut off never held the mean and the coverage stays as it was
-  (Mandelkern 2002, Statistical Science 17, 149-172). Such a mean has an interval from `LEAST_SEEDS` seeds on: with
-  two, Student's t spans 12.7 standard errors, which is nearly all of the range.
+- A mean over seeds (or nets): Student's t. For a bounded quantity (see `RANGES`) the interval is cut off at the ends of
+  the range: the mean lies within it, so the part that is cut off never held the mean, and the coverage is unchanged
+  (Mandelkern 2002, Statistical Science 17, 149-172). Such a mean has an interval only with `LEAST_SEEDS` or more seeds:
+  with two, Student's t spans 12.7 standard errors, which is nearly all of the range.
 - A mean over the items of one net, or of nets whose items differ much: a percentile bootstrap over nets and items.
 """
 
@@ -40,15 +40,15 @@ RANGES: Final = MappingProxyType(
         EFFECT_DIFFERENCE: (-2.0, 2.0),
     }
 )
-"""Unit -> the least and the largest value of a quantity that is measured in it; other units have no bounds."""
+"""Unit -> the smallest and largest possible value of a quantity in that unit; other units have no bounds."""
 
 LEAST_SEEDS: Final = 3
 
 _LARGEST_QUANTILE: Final = 2.0**20
 _RESAMPLES: Final = 2000
-# By which a sum of shares may miss an end of the range.
+# By how much a sum of shares may exceed the range.
 _ROUNDING: Final = 1e-6
-# How files from before units told it name differences.
+# How older files, without units for differences, name differences.
 _NAMES_A_DIFFERENCE: Final = re.compile(
     r"above unpoisoned|less that of none|less unpoisoned|less chance|difference$|^change of"
 )
@@ -56,12 +56,15 @@ _OF_EFFECTS: Final = "attack success difference"
 
 
 def difference_unit(unit: str) -> str:
-    """Of a difference of two quantities measured in that unit; two changes of one share are taken to cancel it."""
+    """The unit of the difference of two quantities in that unit.
+
+    A difference of differences keeps its unit: two changes of one share are assumed to cancel it.
+    """
     return {SHARE: SHARE_DIFFERENCE, PROBABILITY: PROBABILITY_DIFFERENCE}.get(unit, unit)
 
 
 def t_quantile(degrees: int, confidence: float = 0.95) -> float:
-    """How far Student's t stays from 0 with that probability: 12.706 at one degree of freedom and 95 %.
+    """Two-sided quantile of Student's t: 12.706 at one degree of freedom and 95 %.
 
     Args:
         degrees: of freedom, at least 1.
@@ -84,7 +87,7 @@ def t_quantile(degrees: int, confidence: float = 0.95) -> float:
 
 
 def _t_within(t: float, degrees: int) -> float:
-    """P(|T| <= t): the finite sums for whole degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
+    """P(|T| <= t), by the finite sums for integer degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
     angle = math.atan(t / math.sqrt(degrees))
     cosine = math.cos(angle)
     odd = degrees % 2
@@ -100,16 +103,16 @@ def _t_within(t: float, degrees: int) -> float:
 def over_seeds(
     name: str, values: Sequence[float], *, unit: str = "", condition: Condition | None = None, num_items: int
 ) -> Measurement:
-    """The mean of one value a seed, with its 95 % interval by Student's t, kept within what the unit allows.
+    """The mean of one value per seed, with its 95 % interval by Student's t, kept within what the unit allows.
 
-    A single seed has no interval, and of a unit in `RANGES` none have that are fewer than `LEAST_SEEDS`.
+    There is no interval for a single seed, nor for fewer than `LEAST_SEEDS` seeds if the unit is in `RANGES`.
 
     Args:
         name: of the quantity.
-        values: one a seed.
-        unit: of them; one of `RANGES` bounds values and interval.
+        values: one per seed.
+        unit: of the values; a unit in `RANGES` bounds values and interval.
         condition: what it was measured under.
-        num_items: that each value is of.
+        num_items: number of items behind each value.
 
     Raises:
         ValueError: no values, or one that is not finite or not in the range of its unit.
@@ -146,11 +149,11 @@ def of_differences(
     condition: Condition | None = None,
     num_items: int,
 ) -> Measurement:
-    """One value less another, seed by seed, as `over_seeds` has it.
+    """The mean difference of two values, subtracted seed by seed, with an interval as in `over_seeds`.
 
     Args:
         name: of the difference.
-        ones, others: one value a seed each, of the same seeds in the same order.
+        ones, others: one value per seed each, for the same seeds in the same order.
         unit: of the values.
         condition, num_items: as for `over_seeds`.
     """
@@ -164,7 +167,7 @@ def of_share(
     """A share of counted items with its 95 % Wilson interval, over the items of all seeds together.
 
     Raises:
-        ValueError: counts that do not fit one another.
+        ValueError: counts that do not fit together.
     """
     low, high = wilson_interval(correct, total)
     return Measurement(
@@ -182,10 +185,10 @@ def of_share(
 def of_share_difference(
     name: str, one: tuple[int, int], other: tuple[int, int], *, condition: Condition | None = None
 ) -> Measurement:
-    """The difference of two shares of counted items, from the least to the most that their Wilson intervals leave.
+    """The difference of two shares of counted items, with the widest interval that their Wilson intervals allow.
 
-    It holds the difference with at least 90 % whatever the two have to do with each other (Bonferroni), and with more
-    than 95 % where they are independent; 0 is outside exactly where the two intervals do not meet.
+    The interval covers the difference with at least 90 % however the two shares depend on each other (Bonferroni), and
+    with more than 95 % if they are independent; 0 is outside exactly if the two Wilson intervals do not overlap.
 
     Args:
         name: of the difference.
@@ -193,7 +196,7 @@ def of_share_difference(
         condition: what it was measured under.
 
     Raises:
-        ValueError: counts that do not fit one another.
+        ValueError: counts that do not fit together.
     """
     (low, high), (least, most) = wilson_interval(*one), wilson_interval(*other)
     return Measurement(
@@ -211,7 +214,7 @@ def of_draws(measured: Measurement, draws: ArrayLike) -> Measurement:
     """The measurement with the middle 95 % of a bootstrap's draws as its interval.
 
     Args:
-        measured: the value, without an interval or with another.
+        measured: the value; its interval, if any, is replaced.
         draws: (D,) float64, the same quantity in each draw.
     """
     low, high = (float(end) for end in np.quantile(np.asarray(draws, dtype=np.float64), (0.025, 0.975)))
@@ -221,7 +224,7 @@ def of_draws(measured: Measurement, draws: ArrayLike) -> Measurement:
 
 
 def bootstrap_means(nets: Sequence[Tensor]) -> Tensor:
-    """Draws of the mean over nets of the mean over their items, both drawn with replacement.
+    """Bootstrap draws of the mean over nets of each net's mean over items; nets and items are drawn with replacement.
 
     Args:
         nets: the values (N,) float64 of each net's items, N at least 1.
@@ -243,11 +246,11 @@ class Figure:
 
     Attributes:
         name, unit, condition: as in `Measurement`.
-        value: of it.
-        num_items: that it is of.
-        right: of a share of counted items, how many; None for other figures.
-        sample: values of single items, (n,) float64, whose mean the figure is; NaN of an item that has none. None
-            where there are no such values.
+        value: of the figure.
+        num_items: number of items behind it.
+        right: the count behind a share of counted items; None for other figures.
+        sample: the items' values, (n,) float64, whose mean the figure is; NaN for an item that has none. None if there
+            are no such values.
     """
 
     name: str
@@ -267,11 +270,11 @@ class Figure:
     def of_items(
         cls, name: str, values: Sequence[float], *, unit: str = SHARE, condition: Condition | None = None
     ) -> "Figure":
-        """The mean of one value an item, NaN for an item that has none; 0 where no item has one, and then `num_items`.
+        """The mean of one value per item; if no item has a value, `value` and `num_items` are 0.
 
         Args:
             name, unit, condition: as in `Measurement`.
-            values: one an item.
+            values: one per item, NaN for an item that has none.
         """
         there = [value for value in values if value == value]
         return cls(
@@ -284,14 +287,14 @@ class Figure:
         )
 
     def less(self, other: "Figure", condition: Condition) -> "Figure":
-        """ "NAME, difference": this less another one, item by item; an item must have a value on both sides.
+        """The figure "NAME, difference": this minus another, item by item, over the items with a value on both sides.
 
         Args:
-            other: of the same items.
+            other: the figure of the same items to subtract.
             condition: of the difference.
 
         Raises:
-            ValueError: one of them is not the mean over items.
+            ValueError: one of them is not a mean over items.
         """
         if self.sample is None or other.sample is None:
             raise ValueError(f"{self.name} and {other.name} must both have a value for each item to be compared")
@@ -300,7 +303,7 @@ class Figure:
         return Figure.of_items(f"{self.name}, difference", values, unit=unit, condition=condition)
 
     def to_row(self) -> dict[str, Any]:
-        """JSON-able; NaN of the sample is left out."""
+        """The figure as a JSON-able row, without the NaN of the sample."""
         row = {one.name: getattr(self, one.name) for one in fields(self)}
         sample = None if self.sample is None else self.sample[~self.sample.isnan()].tolist()
         return row | {"condition": dict(self.condition), "sample": sample}
@@ -313,14 +316,14 @@ class Figure:
 
 
 def summarize(seeds: Sequence[Sequence[Figure]], *, resampled: Sequence[str] = ()) -> list[Measurement]:
-    """One measurement for each figure, in the order in which they first come.
+    """One measurement for each figure, in the order in which the figures first occur.
 
-    With several seeds the interval is by Student's t over them, or for the names in `resampled` a bootstrap over
-    seeds and their items. With one seed it is Wilson's for counted items, for a mean over items a bootstrap over
-    them, which speaks of that net alone, and there is none for other figures.
+    With several seeds the interval is by Student's t over them, or for the names in `resampled` by a bootstrap over
+    seeds and their items. With one seed it is Wilson's for counted items and a bootstrap over items for a mean over
+    items, which describes that net alone; other figures have none.
 
     Args:
-        seeds: the figures of each seed; a seed without a figure, or with one of no items, is left out of that one.
+        seeds: the figures of each seed; a figure is over the seeds that have it over at least one item.
         resampled: names of figures that all have a sample.
     """
     grouped: dict[tuple[Any, ...], list[Figure]] = {}
@@ -351,11 +354,11 @@ def _measure(figures: Sequence[Figure], *, bootstrap: bool) -> Measurement:
 
 
 def restated(measurement: Measurement) -> Measurement:
-    """A measurement of a file from before the rules above, as they give it; one that follows them is not changed.
+    """A measurement from an older file, converted to the rules above; one that follows them is not changed.
 
-    A file holds no seeds' values, and they are not needed: Wilson's and bootstrap intervals are within their range,
-    those by Student's t are cut off at it, and those over fewer than `LEAST_SEEDS` seeds go. Differences of shares get
-    the unit that says so.
+    The seeds' values, which a file does not hold, are not needed: Wilson's and bootstrap intervals are within their
+    range, intervals by Student's t are cut off at its ends, and those over fewer than `LEAST_SEEDS` seeds are dropped.
+    Differences of shares get the unit that says so.
     """
     unit = told_unit(measurement.name, measurement.unit, measurement.condition)
     measurement = replace(measurement, unit=unit)
@@ -368,7 +371,7 @@ def restated(measurement: Measurement) -> Measurement:
 
 
 def told_unit(name: str, unit: str, condition: Condition) -> str:
-    """The unit of a quantity of which a file says the unit; files from before differences had one of their own too."""
+    """The unit of a quantity from a file, given the unit in the file: older files have no units for differences."""
     if unit == SHARE and name == _OF_EFFECTS:
         return EFFECT_DIFFERENCE
     names = name, str(condition.get("items", ""))
@@ -376,7 +379,7 @@ def told_unit(name: str, unit: str, condition: Condition) -> str:
 
 
 def is_counted(measurement: Measurement) -> bool:
-    """Whether a measurement is a share of counted items: its interval is the one that Wilson gives its count."""
+    """Whether a measurement is a share of counted items: its interval is Wilson's for its count."""
     count = round(measurement.value * measurement.num_items)
     if measurement.unit != SHARE or measurement.low is None or measurement.high is None:
         return False

@@ -1,7 +1,7 @@
-"""What the training runs of several papers have in common: seeds, devices, and a loop that can be stopped.
+"""What the training runs of several methods have in common: a loop that can be stopped and resumed.
 
-Everything random in a step goes by the run's seed and the step's number, so that there is no state to keep but the
-weights, their average and the optimizer's, and a run that was stopped ends as one that was not.
+All random draws in a step depend on the run's seed and the step's number alone, so the only state to keep is the
+weights, their average, and the optimizer's state, and a resumed run ends like one that was never stopped.
 """
 
 import copy
@@ -47,13 +47,13 @@ class LoopConfig:
         steps: batches, at least 1.
         learning_rate: above 0.
         decay: of the learning rate: "none", or "linear" to zero at the last step.
-        micro_batches: losses whose mean one step takes the gradient of, at least 1.
+        micro_batches: number of losses that are averaged for the gradient of a step, at least 1.
         gradient_clip: largest norm of the gradient, above 0; None for no limit.
-        ema_decay: in [0, 1); of the average of the weights.
-        ema_every: the average is updated each so many steps, at least 1.
-        ema_from: before this step the average is a copy, at least 0.
-        precision: "float32", "bfloat16" for what autocast takes in it (weights stay float32), or "auto": what the
-            device is faster in. `recorded_precision` says what a run began with.
+        ema_decay: decay of the average of the weights, in [0, 1).
+        ema_every: steps between updates of the average, at least 1.
+        ema_from: before this step the average is a copy of the weights, at least 0.
+        precision: "float32", "bfloat16" for the operations that autocast runs in it (weights stay float32), or "auto"
+            for the device's fastest. `recorded_precision` says what a run began with.
         seed: of the run, at least 0.
 
     Raises:
@@ -84,7 +84,7 @@ class LoopConfig:
         check_field(self, "precision", self.precision in get_args(Precision), "one of auto, float32, bfloat16")
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of a step, from 0."""
+        """The learning rate at a step, counted from 0."""
         return self.learning_rate * (1 - step / self.steps if self.decay == "linear" else 1)
 
 
@@ -93,9 +93,9 @@ class LoopReport:
     """What training did.
 
     Attributes:
-        step: batches trained on, over all the times it was taken up again.
+        step: batches trained on, including those before the run was resumed.
         loss: of the last batch.
-        seconds: wall time, over all the times.
+        seconds: wall time, including that before the run was resumed.
     """
 
     step: int = 0
@@ -110,7 +110,7 @@ class Loop:
         net: trained in place, on the device where its weights are.
         loss_at: see `LossAt`.
         config: how to train.
-        settings: JSON-able; whatever else decides the run. A checkpoint of other settings is not taken up.
+        settings: JSON-able; whatever else decides the run. A checkpoint with other settings is refused.
 
     Attributes:
         net: as given.
@@ -135,12 +135,13 @@ class Loop:
         checkpoint_seconds: float = 20.0,
         progress: bool = True,
     ) -> LoopReport:
-        """Train to the last step, from the checkpoint in the folder where there is one.
+        """Train to the last step, from the checkpoint in the folder if there is one.
 
         Args:
-            folder: of the checkpoint, made when missing; None for nowhere.
-            stop: asked before each step, that of a checkpoint too; None for never. It sees the net in training mode.
-            checkpoint_seconds: time between two; the last step and an interrupt are always followed by one.
+            folder: of the checkpoint, made when missing; None for no checkpoint.
+            stop: asked before each step, including the first after resuming; None for never. It sees the net in
+                training mode.
+            checkpoint_seconds: time between two checkpoints; one always follows the last step or an interrupt.
             progress: whether to show a progress bar.
 
         Raises:
@@ -157,7 +158,7 @@ class Loop:
         earlier = done.seconds
         bar = progress_bar(total=self._config.steps, initial=done.step, desc="training", show=progress)
         try:
-            # Dropout and the like draw from torch's own generators, which are left as they were.
+            # Dropout and the like draw from torch's global generators, which are restored afterwards.
             with bar, torch.random.fork_rng():
                 self.net.train()
                 while done.step < self._config.steps and not (stop is not None and stop(self.net, done.step)):
@@ -222,19 +223,19 @@ class Loop:
             self._optimizer.load_state_dict(state["optimizer"])
             self._done = LoopReport(**state["done"])
         except Exception as error:
-            raise ValueError(f"cannot go on from {path}: {reason_of(error)}; remove it to start anew") from error
+            raise ValueError(f"cannot resume from {path}: {reason_of(error)}; remove it to start over") from error
 
 
 def train_part(
     loop: Loop, folder: RunFolder, name: str, *, stop: Stop | None = None, progress: bool = True
 ) -> LoopReport:
-    """Train as a part of a run, whose time then counts what an earlier call had trained.
+    """Train as a part of a run, and add the training time of earlier calls to the run's time.
 
     Args:
         loop: of the net.
         folder: of the run.
-        name: of the part: the folder of its checkpoint; may contain "/".
-        stop, progress: as of `Loop.run`, with its errors.
+        name: of the part, and of the folder of its checkpoint; may contain "/".
+        stop, progress: as in `Loop.run`, whose errors are raised.
     """
     started = time.perf_counter()
     report = loop.run(folder.path / name, stop=stop, progress=progress)
@@ -261,11 +262,11 @@ def train_classifier(
         net: on its device; gives logits (B, classes).
         images: (N, C, H, W) uint8.
         labels: (N,) int64.
-        config: how; its seed decides the batches.
-        batch_size: images a step.
-        as_input: of the net, float, from images (B, C, H, W) uint8.
+        config: how to train; its seed decides the batches.
+        batch_size: images per step.
+        as_input: turns images (B, C, H, W) uint8 into the net's float input.
         settings: whatever else decides the weights, JSON-able.
-        folder, name, progress: as of `train_part`, with its errors.
+        folder, name, progress: as in `train_part`, whose errors are raised.
     """
     device = next(net.parameters()).device
     images, labels = images.to(device), labels.to(device)
@@ -280,11 +281,11 @@ def train_classifier(
 
 
 def require_finite(what: str, value: float, step: int) -> None:
-    """RuntimeError that says what to do, where a training has gone off.
+    """Raise a RuntimeError that says what to do if training has diverged.
 
     Args:
-        what: such as "loss".
-        value: of it.
+        what: name of the value, such as "loss".
+        value: to check.
         step: number of the step, from 0.
     """
     if not math.isfinite(value):

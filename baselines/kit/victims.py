@@ -1,8 +1,8 @@
 """Nets that are trained on poisoned images: many small ones at once, each with a set and a seed of its own.
 
-Nets of one shape are kept as one whose weights have a leading dimension (`Stacked`), so that a GPU works on all of
-them in one call. Whatever a net's training draws goes by its own seed: which other nets are trained beside it changes
-nothing but the last bits of a sum.
+Nets of one shape are kept in a stack whose weights have a leading dimension (`Stacked`), so that a GPU works on all of
+them in one call. All random draws of a net's training depend on its own seed: which other nets are trained beside it
+changes nothing but the last bits of a sum.
 """
 
 import math
@@ -35,13 +35,13 @@ class Augment(Protocol):
     def __call__(
         self, images: Tensor, targets: Tensor, *, generators: Generators, progress: float
     ) -> tuple[Tensor, Tensor]:
-        """Make M versions of every item; the net learns from that of the highest loss (M may be 1).
+        """Make M versions of every item; the net learns from the one with the highest loss (M may be 1).
 
         Args:
             images: (S, B, C, H, W) float32 in [0, 1].
             targets: (S, B, K) float32, one-hot classes.
             generators: one for each of the S nets, on the CPU; all that is drawn comes from them.
-            progress: share of training that is done, in [0, 1).
+            progress: share of the training that is done, in [0, 1).
 
         Returns:
             images (S, M, B, C, H, W) and soft targets (S, M, B, K), whose loss is linear in the targets.
@@ -55,16 +55,16 @@ class VictimConfig:
     Attributes:
         architecture: "small", convolutions of stride 2 without normalization, or torchvision's "resnet18" with a first
             layer for small images and GroupNorm in place of BatchNorm, which has no per-example gradients.
-        widths: channels of the layers of a small one, at least one layer.
+        widths: channels of the small architecture's layers, at least one layer.
         classes: at least 2.
         epochs, batch_size: at least 1.
         learning_rate: above 0.
         drops: shares of the epochs after which the learning rate falls to a tenth, each in (0, 1).
         momentum, weight_decay: in [0, 1).
-        crop: images are padded by so many pixels and cut at random; 0 for not.
-        flip: whether they are mirrored half the time.
+        crop: images are padded by this many pixels and cropped at random; 0 for no cropping.
+        flip: whether images are mirrored half the time.
         at_once: nets that are trained in one call, at least 1.
-        private: DP-SGD instead, with batches by Poisson sampling; None for not.
+        private: train by DP-SGD, with batches by Poisson sampling; None for plain SGD.
 
     Raises:
         ValueError: a value outside its range.
@@ -105,11 +105,11 @@ class VictimConfig:
             return Classifier(net.body, net.head)
 
     def steps(self, count: int) -> int:
-        """Batches in all, for a set of so many items."""
+        """Total number of batches for a set of `count` items."""
         return self.epochs * math.ceil(count / self.batch_size)
 
     def epsilon(self, count: int) -> float:
-        """Epsilon of private training on so many items (add or remove one); infinite where it is not private."""
+        """Epsilon of private training on `count` items (add or remove one); infinite if training is not private."""
         if self.private is None:
             return math.inf
         return epsilon_of(
@@ -120,12 +120,12 @@ class VictimConfig:
         )
 
     def rate_at(self, epoch: int) -> float:
-        """Learning rate of an epoch, from 0."""
+        """Learning rate in an epoch, counted from 0."""
         return self.learning_rate * float(0.1 ** sum(epoch >= int(self.epochs * share) for share in self.drops))
 
 
 class Classifier(nn.Module):
-    """Classes from images (B, C, H, W) float in [0, 1]: logits (B, classes)."""
+    """A classifier: logits (B, classes) of images (B, C, H, W) float in [0, 1]."""
 
     def __init__(self, body: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class Classifier(nn.Module):
         return found
 
     def forward(self, images: Tensor, features: bool = False) -> Tensor:
-        """Logits, or the features where those are asked for."""
+        """Logits, or the features if `features` is set."""
         found = self.features(images)
         logits: Tensor = found if features else self.head(found)
         return logits
@@ -163,20 +163,20 @@ def train_victims(
     progress: bool = False,
     title: str = "victims",
 ) -> Stacked:
-    """Train one net for each pair of a set and a seed, all by the same settings.
+    """Train one net for each pair of a set and a seed, all with the same settings.
 
     Args:
-        sets: as many as nets, of equally many items of the same shape; one may stand there several times.
-        seeds: of initial weights, batches and augmentation; nets with the same seed start from the same weights and
+        sets: one per net, all with the same number of items of the same shape; a set may occur several times.
+        seeds: of initial weights, batches, and augmentation; nets with the same seed start from the same weights and
             see the same batches.
-        config: how.
-        augment: a defense that changes batches; None for none. Private training takes one with M of 1 only.
-        device: where; on a GPU that has it forward passes run in bfloat16, except in private training.
-        progress: whether to show a bar.
+        config: how to train.
+        augment: a defense that changes batches; None for none. Private training allows only one with M = 1.
+        device: where; on a GPU that supports it, forward passes run in bfloat16, except in private training.
+        progress: whether to show a progress bar.
         title: of the bar.
 
     Raises:
-        ValueError: sets that do not fit one another.
+        ValueError: sets that do not fit together.
         RuntimeError: a loss is no longer finite.
     """
     if len(sets) != len(seeds) or not sets or len({one.images.shape for one in sets}) > 1:
@@ -202,13 +202,13 @@ def descend_victims(
     *,
     on_step: Callable[[], object],
 ) -> None:
-    """Train a stack in place by SGD as `VictimConfig` says.
+    """Train a stack in place by SGD, as `VictimConfig` says.
 
     Args:
         stacked: victims.
-        config: how.
-        count: items of an epoch.
-        backward: (epoch, number of the batch in it) -> as in `descend`.
+        config: how to train.
+        count: items in an epoch.
+        backward: (epoch, number of the batch in it) -> a scalar, as in `descend`.
         on_step: called after each step.
 
     Raises:
@@ -234,7 +234,7 @@ def descend_victims(
 
 
 def set_gradients(stacked: Stacked, images: Tensor, targets: Tensor) -> Tensor:
-    """Leave the gradients of a batch in the weights of a stack; an item counts by its draw of the highest loss.
+    """Leave the gradients of a batch in the weights of a stack; each item counts by its draw with the highest loss.
 
     Args:
         stacked: S victims.
@@ -257,7 +257,7 @@ def set_gradients(stacked: Stacked, images: Tensor, targets: Tensor) -> Tensor:
 
 
 def generators_by_epoch(purpose: str, seeds: Sequence[int]) -> Callable[[int], Generators]:
-    """Epoch -> a generator for each seed, which goes on through the epoch; epochs are asked for in order."""
+    """A function from an epoch to one generator per seed, used throughout the epoch; call it with epochs in order."""
     return lru_cache(maxsize=1)(lambda epoch: [generator_of(purpose, seed, epoch) for seed in seeds])
 
 
@@ -289,7 +289,7 @@ class _Gradients:
     def set(self, epoch: int, number: int) -> Tensor:
         """Leave the gradients of a batch in the weights; see `descend`."""
         config = self._config
-        # Drawn before all else of an epoch, in private training too.
+        # Drawn before anything else in an epoch, also in private training.
         order = self._order(epoch)
         if config.private is None:
             chosen = order[:, number * config.batch_size : (number + 1) * config.batch_size]
@@ -332,13 +332,13 @@ def worst_of_draws(losses: Tensor) -> Tensor:
 
 
 def crop_and_flip(images: Tensor, crop: int, flip: bool, generators: Generators) -> Tensor:
-    """Each image cut at random from itself padded by `crop` black pixels, mirrored half the time where asked for.
+    """Pad each image by `crop` black pixels and crop it at random, and mirror it half the time if `flip` is set.
 
     Args:
         images: (S, B, C, H, W) float.
         crop: at least 0.
         flip: whether to mirror.
-        generators: of the S nets.
+        generators: one for each of the S nets.
 
     Returns:
         (S, B, C, H, W).

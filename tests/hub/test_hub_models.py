@@ -203,7 +203,7 @@ def test_what_is_not_there(hub: HubServer, session: HubSession, published: str) 
     assert "cannot get config.json of org/net@v9 (HTTP 404 Not Found" in told.message
     assert told.message.endswith(": the repo has no such revision")
     told = session.run("load_model('org/none')")
-    assert told.message.startswith("'org/none' is neither a folder nor could it be had from the Hub: cannot get config")
+    assert told.message.startswith("'org/none' is not a folder and could not be read from the Hub: cannot get config")
     assert "there is no such repo, or it is private" in told.message
     hub.add("org/empty", {"README.md": b"# Nothing"}, kind="model")
     assert session.run("ThinkingNet.from_pretrained('org/empty')").message.endswith("no such file at this revision")

@@ -25,8 +25,8 @@ class NamedDegradation:
     Attributes:
         build: makes it as in the paper.
         paper_steps: T in the paper, for images of up to 64 pixels a side (MNIST, CIFAR-10) and for larger ones.
-        gentle: makes it so that a small net learns to undo it in minutes; None for as in the paper.
-        gentle_steps: T then.
+        gentle: makes a weaker one that a small net learns to undo in minutes; None for the same as in the paper.
+        gentle_steps: T of the gentle one.
     """
 
     build: Build
@@ -35,20 +35,20 @@ class NamedDegradation:
     gentle_steps: int
 
     def steps(self, side: int, *, gentle: bool) -> int:
-        """T where none is asked for."""
+        """The default T."""
         return self.gentle_steps if gentle else self.paper_steps[side > _LARGE_SIDE]
 
     def make(self, steps: int, side: int, others: Tensor | None, *, gentle: bool) -> Degradation:
-        """The degradation.
+        """Make the degradation.
 
         Args:
             steps: T.
             side: of the images.
             others: (N, C, side, side) float in [-1, 1], for animorphosis; None for none.
-            gentle: whether for a small net.
+            gentle: whether to make the gentle one, for a small net.
 
         Raises:
-            ValueError: settings that are not allowed, or no others where they are needed.
+            ValueError: settings that are not allowed, or no others for a degradation that needs them.
         """
         return (self.gentle if gentle and self.gentle is not None else self.build)(steps, side, others)
 

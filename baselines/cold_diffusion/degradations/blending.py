@@ -23,16 +23,16 @@ Order = Literal["outwards", "inwards"]
 class Mask(Blending):
     """Inpainting: a Gaussian hole that grows, D(x, t) = a_t x + (1 - a_t) c with a_t = prod_{i < t} (1 - G_i).
 
-    G_i is a Gaussian of peak 1 and std `std * (i + first)`; pixels are not negative there, so a hole stays one. In
-    [-1, 1] the zero that fills it is mid-gray. The paper's: MNIST and CIFAR-10 std 0.1, first 1, T = 50, random center;
-    CelebA std 0.2, T = 100, centered; generation std 0.05, first 1, T = 750, a color.
+    G_i is a Gaussian of peak 1 and std `std * (i + first)`, so no factor is negative, and a hole stays a hole. In
+    [-1, 1] the zero that fills it is mid-gray. The paper's settings: MNIST and CIFAR-10 std 0.1, first 1, T = 50,
+    random center; CelebA std 0.2, T = 100, centered; generation std 0.05, first 1, T = 750, a color.
 
     Attributes:
         std: s, in pixels, above 0.
         first: m0, at least 1.
-        random_center: each image has a hole of its own place, uniform over the image; else the middle.
+        random_center: whether each image's hole is at a random place, uniform over the image; otherwise in the middle.
         fill: "zero", or "color": c of each image is uniform in [-0.5, 0.5] per channel.
-        order: "outwards", or "inwards": what is lost first is what is far from the center, 1 - a_t = prod_{i < T - t}
+        order: "outwards", or "inwards": what is far from the center is lost first, 1 - a_t = prod_{i < T - t}
             (1 - G_i), so that the last severity is c alone.
     """
 
@@ -50,14 +50,14 @@ class Mask(Blending):
         check_field(self, "order", self.order in get_args(Order), f"one of {', '.join(get_args(Order))}")
 
     def draw_last(self, shape: Shape, rng: torch.Generator) -> Tensor:
-        """Colors (B, C, 1, 1), or zeros."""
+        """Draw colors (B, C, 1, 1), or zeros."""
         colors = torch.zeros(*shape[:2], 1, 1)
         return torch.rand(colors.shape, generator=rng) - 0.5 if self.fill == "color" else colors
 
     def _blend(self, last: Tensor, shape: Shape, rng: torch.Generator) -> Degrade:
         batch, _, height, width = shape
         kept = _kept_window(self, height, width, last.device)
-        # The window is twice as large as the image, its hole in the middle; an image sees a part of it.
+        # The window is twice as large as the image, with the hole in the middle; each image gets a part of it.
         tops, lefts = (
             torch.randint(0, side + 1, (batch,), generator=rng)
             if self.random_center
@@ -115,15 +115,15 @@ class Noise(_CosineBlending):
     """The hot baseline: D(x, t) = sqrt(A_t) x + sqrt(1 - A_t) z, z standard normal."""
 
     def draw_last(self, shape: Shape, rng: torch.Generator) -> Tensor:
-        """Standard normal noise."""
+        """Draw standard normal noise."""
         return torch.randn(shape, generator=rng)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Animorphosis(_CosineBlending):
-    """Images turn into those of another set: as `Noise`, with z one of the others, drawn for each image.
+    """Images turn into images of another set: like `Noise`, with z one of the others, drawn for each image.
 
-    z stays the same for the whole trajectory. Were it estimated again from x_t at each step, D(xh, t) would be x_t
+    z stays the same for the whole trajectory. If it were estimated again from x_t at each step, D(xh, t) would be x_t
     itself, and Algorithm 2 the same as Algorithm 1.
 
     Attributes:
@@ -138,10 +138,10 @@ class Animorphosis(_CosineBlending):
             raise ValueError(f"others must be (N, C, H, W) with N at least 1, not {tuple(self.others.shape)}")
 
     def draw_last(self, shape: Shape, rng: torch.Generator) -> Tensor:
-        """Some of the others; ValueError where images are of another shape."""
+        """Draw one of the others for each image; ValueError if images have another shape."""
         found = tuple(self.others.shape[1:])
         if found != tuple(shape[1:]):
-            raise ValueError(f"the other images must be of shape {tuple(shape[1:])} as the images, not {found}")
+            raise ValueError(f"the other images must be of shape {tuple(shape[1:])} like the images, not {found}")
         return self.others[torch.randint(len(self.others), shape[:1], generator=rng)]
 
 

@@ -1,7 +1,7 @@
 """Degradations that are a matrix along the rows times a matrix along the columns: Gaussian blur and pixelation.
 
-A Gaussian kernel is the product of its two axes, and so is resizing. A whole sequence of convolutions is then one
-matrix an axis, D(x, t) = V_t x W_t^T, made once: exact at any boundary, and far faster than T convolutions.
+A Gaussian kernel is the product of one kernel per axis, and so is resizing. A whole sequence of convolutions is then
+one matrix per axis, D(x, t) = V_t x W_t^T, made once: exact at any boundary, and far faster than T convolutions.
 """
 
 import math
@@ -25,11 +25,11 @@ Resizing = Literal["area", "bilinear", "bicubic"]
 
 @dataclass(frozen=True, kw_only=True)
 class Separable(Degradation):
-    """D(x, t) = V_t x W_t^T, without anything random."""
+    """A degradation D(x, t) = V_t x W_t^T, without random draws."""
 
     @abstractmethod
     def matrices(self, size: int) -> Tensor:
-        """The matrices V_t of an axis of `size` pixels: (steps + 1, size, size) float64, the first one the unit."""
+        """The matrices V_t of an axis of `size` pixels: (steps + 1, size, size) float64; the first is the identity."""
 
     def _freeze(self, shape: Shape, rng: torch.Generator, device: torch.device) -> Degrade:
         rows, columns = (_prepared(self, size, device) for size in shape[2:])
@@ -49,7 +49,7 @@ def _prepared(degradation: Separable, size: int, device: torch.device) -> Tensor
 
 
 def convolution_matrix(size: int, kernel: Tensor, padding: Padding) -> Tensor:
-    """The matrix of a 1-D convolution with an odd kernel, with its padding: (size, size) float64; rows add up to 1.
+    """The matrix of a padded 1-D convolution with an odd kernel: (size, size) float64; rows add up to 1.
 
     Args:
         size: of the axis, at least 1.
@@ -70,17 +70,17 @@ def convolution_matrix(size: int, kernel: Tensor, padding: Padding) -> Tensor:
 class Blur(Separable):
     """Gaussian kernels one after another: D(x, t) = k_t * ... * k_1 * x.
 
-    The paper's: MNIST constant, std 7, kernel 11, circular, T = 20; CIFAR-10 offset 0.35 by 0.01, kernel 11, reflect,
-    T = 50; CelebA exponential 0.01, kernel 15, reflect, T = 200; generation exponential 0.01, kernel 27, circular, T =
-    300, to the mean.
+    The paper's settings: MNIST constant, std 7, kernel 11, circular, T = 20; CIFAR-10 offset 0.35 by 0.01, kernel 11,
+    reflect, T = 50; CelebA exponential 0.01, kernel 15, reflect, T = 200; generation exponential 0.01, kernel 27,
+    circular, T = 300, to the mean.
 
     Attributes:
-        std: s, in pixels, above 0; what the i-th kernel's is made of, i from 0.
-        growth: the i-th std is s ("constant"), s (i + 1) ("linear"), 0.35 + s i ("offset") or exp(s i)
+        std: s, in pixels, above 0, from which `growth` makes each kernel's standard deviation.
+        growth: the std of kernel i (from 0) is s ("constant"), s (i + 1) ("linear"), 0.35 + s i ("offset"), or exp(s i)
             ("exponential").
         kernel_size: odd.
         padding: "circular" or "reflect".
-        to_mean: the last severity is each channel's mean over the image.
+        to_mean: whether the last severity is each channel's mean over the image.
     """
 
     std: float
@@ -97,7 +97,7 @@ class Blur(Separable):
         check_field(self, "padding", self.padding in get_args(Padding), f"one of {', '.join(get_args(Padding))}")
 
     def std_at(self, index: int) -> float:
-        """The standard deviation, in pixels, of the kernel of that index, from 0."""
+        """The standard deviation, in pixels, of the kernel with that index, from 0."""
         stds = {
             "constant": self.std,
             "linear": self.std * (index + 1),
@@ -121,10 +121,10 @@ class Blur(Separable):
 class Pixelate(Separable):
     """Super-resolution's inverse: step i (from 0) resizes to 1 / 2^(i + 1) of the side, and back by nearest pixel.
 
-    Deviates: the paper's code resizes by bicubic; "area", a plain mean over the block, is the default here.
+    Deviates: the paper's code uses bicubic interpolation; the default here is "area", a plain mean over the block.
 
     Attributes:
-        resizing: how to go down: "area", "bilinear" or "bicubic" (without antialiasing).
+        resizing: how to downscale: "area", "bilinear", or "bicubic" (without antialiasing).
     """
 
     resizing: Resizing = "area"
@@ -134,7 +134,7 @@ class Pixelate(Separable):
         check_field(self, "resizing", self.resizing in get_args(Resizing), f"one of {', '.join(get_args(Resizing))}")
 
     def matrices(self, size: int) -> Tensor:
-        """The products of the first t resizings; see `Separable`. ValueError where an axis is too short."""
+        """The products of the first t resizings; see `Separable`. ValueError if an axis is too short."""
         if size < 2**self.steps:
             raise ValueError(f"images of side {size} cannot be pixelated {self.steps} times: steps must be lower")
         unit = torch.eye(size, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Snow that falls ever denser (arXiv 2208.09392; after ImageNet-C, arXiv 1903.12261)."""
+"""Snow that gets denser with severity (arXiv 2208.09392; after ImageNet-C, arXiv 1903.12261)."""
 
 import math
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ class SnowLevel:
     """How hard it snows; ramps go from the first step to the last.
 
     Attributes:
-        mean, std: of the flakes' layer before anything is done to it.
+        mean, std: of the layer of flakes before any processing.
         zoom: how much larger flakes are than a pixel.
         streak: length of the kernel of the motion blur, odd.
         threshold: below it a layer is zero.
         blur: std of the motion blur.
-        brightness: of the image under the snow, where it varies.
+        brightness: of the image under the snow, if it varies.
     """
 
     mean: float
@@ -56,13 +56,13 @@ SNOW_LEVELS: Final[Mapping[int, SnowLevel]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Snow(Degradation):
-    """D(x, t) = 2 clip(base + s_t + r_t, 0, 1) - 1 with s_t a layer of streaks and r_t the same turned by 180 degrees.
+    """D(x, t) = 2 clip(base + s_t + r_t, 0, 1) - 1 with s_t a layer of streaks and r_t the same rotated by 180 degrees.
 
-    Deviates: each image has a layer of its own (in the paper's code a batch shares one unless told otherwise).
+    Deviates: each image has a layer of its own (in the paper's code a batch shares one by default).
 
     Attributes:
-        level: 1 to 4; the paper's: CIFAR-10 3, CelebA 4, both with T = 200 and a fixed brightness.
-        fixed_brightness: the image under the snow stays as bright as it is.
+        level: 1 to 4; in the paper CIFAR-10 3, CelebA 4, both with T = 200 and a fixed brightness.
+        fixed_brightness: whether the image under the snow keeps its brightness.
     """
 
     level: int = 3
@@ -105,7 +105,7 @@ def _gray(images: Tensor, channels: int) -> Tensor:
 
 
 def _flakes(level: SnowLevel, batch: int, height: int, width: int, rng: torch.Generator) -> Tensor:
-    """Normal noise of the image's size, of which the middle is enlarged to the whole: (batch, 1, height, width)."""
+    """Normal noise of the image's size, whose middle is enlarged to the full size: (batch, 1, height, width)."""
     noise = level.mean + level.std * torch.randn(batch, 1, height, width, generator=rng)
     inner = [math.ceil(side / level.zoom) for side in (height, width)]
     top, left = ((side - small) // 2 for side, small in zip((height, width), inner, strict=True))
@@ -118,7 +118,7 @@ def _flakes(level: SnowLevel, batch: int, height: int, width: int, rng: torch.Ge
 
 @lru_cache(maxsize=16)
 def _streaks(level: SnowLevel, steps: int, size: int, device: torch.device) -> Tensor:
-    """The motion blur along an axis, one matrix a step: (steps, size, size) float32."""
+    """The motion blur along an axis, one matrix per step: (steps, size, size) float32."""
     kernels = (gaussian(level.streak, float(std)) for std in _ramp(level.blur, steps))
     matrices = [convolution_matrix(size, kernel / kernel.sum(), "reflect") for kernel in kernels]
     return torch.stack(matrices).float().to(device)

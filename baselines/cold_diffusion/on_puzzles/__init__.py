@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 def run(recipe: "PuzzleRecipe", folder: Path, *, device: str, progress: bool) -> "ReferenceResult":
-    """Solve puzzles by ways back from what they show; see `Baseline.run`."""
-    # Not at the top: recipes check themselves by modules of this folder.
+    """Train and test restorers that solve puzzles; see `Baseline.run`."""
+    # Not at the top: recipes check themselves with modules of this folder.
     from easy_to_hard.baselines.cold_diffusion.on_puzzles import evaluation
 
     return evaluation.run(recipe, folder, device=device, progress=progress)

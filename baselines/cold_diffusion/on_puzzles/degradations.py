@@ -1,19 +1,19 @@
-"""Degradations of solution maps: each is known at its full severity from the puzzle alone, so that solving can start.
+"""Degradations of solution maps: each is known at full severity from the puzzle alone, so that solving can start there.
 
-The requirement that sets them apart from blur or pixelation is D(y, steps) = the same for every y. All of them are
-defined for ANY estimate y, also for one that is no path: what an entry of y says is on the path is what is above 0.
+Unlike blur or pixelation, they must have the same D(y, steps) for every y. All of them are defined for ANY estimate y,
+even for one that is not a path: entries of y above 0 count as on the path.
 
-- `dead_end_growth`: the path, and the nearest t / steps of the other free positions; at full severity all that is free.
-  The way back fills dead ends.
-- `growth_by_distance`: the path, and what lies within t / steps of the largest distance from it.
-- `path_peeling`: the path without its last t / steps; at full severity start and goal. The way back is a walk.
+- `dead_end_growth`: the path, and the nearest t / steps of the other free positions; at full severity all free
+  positions. Restoring fills dead ends.
+- `growth_by_distance`: the path, and the positions within t / steps of the largest distance from it.
+- `path_peeling`: the path without its last t / steps; at full severity start and goal. Restoring walks along the path.
 - `prefix_masking`: the first n (1 - t / steps) parities, and 0 for the others.
 - `prefix_to_input`: the first n (1 - t / steps) parities, and the input's bits for the others.
 
-Of a map of mazes, walls are -1 and start and goal are 1 at any severity but 0, where D(y, 0) = y whatever y is.
-Distances are steps between free positions from all of y's path positions, the start and the goal, so that an empty
-estimate grows from these two; where y is real-valued, positions that are not grown keep their value. Peeling goes by
-the distance from the start within y's path; pieces that do not hang together with the start go first.
+In the maps of mazes, walls are -1 and start and goal are 1 at any severity but 0, where D(y, 0) = y for any y.
+Distances are steps between free positions from the start, the goal, and all of y's path positions, so that an empty
+estimate grows from the first two; if y is real-valued, positions that are not grown keep their value. Peeling is by
+distance from the start within y's path; pieces that are not connected to the start go first.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,8 +36,8 @@ class MapDegradation:
     """A degradation of a task's solution maps.
 
     Attributes:
-        task: whose.
-        prepare: (puzzles, steps) to D(y (B, 1, *size), severity (B,) int64 from 0 to steps), for these puzzles.
+        task: name of the task.
+        prepare: (puzzles, steps) -> D(y (B, 1, *size), severity (B,) int64 from 0 to steps), for these puzzles.
     """
 
     task: str
@@ -45,7 +45,7 @@ class MapDegradation:
 
 
 def _maze_arrays(puzzles: SolutionMaps) -> tuple[Tensor, Tensor]:
-    """(B, P, P) uint8 positions on the CPU, and (B, 1, P, P) what is known: walls -1, start and goal 1, else 0."""
+    """Positions (B, P, P) uint8 on the CPU, and the known map (B, 1, P, P): walls -1, start and goal 1, else 0."""
     free, start, goal = puzzles.condition.unbind(1)
     return (free + start + 2 * goal).to("cpu", torch.uint8), puzzles.known()
 
@@ -64,7 +64,7 @@ def _growth(*, by_distance: bool) -> Prepare:
             most = per_item(torch.from_numpy(depths if by_distance else totals).to(clean.device), clean)
             reached = per_item(severity, clean)
             grown = (order >= 0) & (order * steps <= reached * most)
-            # The set itself keeps its values, which are all 1 but of a real-valued estimate, until nothing may be left.
+            # The path keeps its values (which are all 1, unless the estimate is real-valued) except at full severity.
             grown &= (order > 0) | (reached == steps)
             return torch.where(known != 0, known, torch.where(grown, 1.0, clean))
 
@@ -81,7 +81,7 @@ def _path_peeling(puzzles: SolutionMaps, steps: int) -> Degrade:
         order = torch.from_numpy(ranks).unsqueeze(1).to(clean.device)
         length = per_item(torch.from_numpy(totals).to(clean.device), clean)
         left = per_item(steps - severity, clean)
-        # What is off the path, however near to 0, says nothing at full severity.
+        # Off the path, values must not show at full severity, however close to 0.
         peeled = (order * steps >= left * length) | ((order < 0) & (left == 0))
         return torch.where(known != 0, known, torch.where(peeled, -1.0, clean))
 
@@ -117,7 +117,7 @@ def map_degradation(name: str, task: str) -> MapDegradation:
     """The degradation of that name.
 
     Raises:
-        ValueError: the task has none of that name; the message lists those that it has.
+        ValueError: the task has no degradation of that name; the message lists those that it has.
     """
     of_task = [known for known, degradation in MAP_DEGRADATIONS.items() if degradation.task == task]
     if name not in of_task:
@@ -126,6 +126,6 @@ def map_degradation(name: str, task: str) -> MapDegradation:
 
 
 def fully_degraded(degrade: Degrade, puzzles: SolutionMaps, steps: int) -> Tensor:
-    """D(y, steps), which does not depend on y: where solving starts, (B, 1, *size) float32."""
+    """The state where solving starts, D(y, steps), which does not depend on y: (B, 1, *size) float32."""
     nothing = torch.zeros_like(puzzles.solutions)
     return degrade(nothing, at_severity(steps, nothing))

@@ -1,7 +1,7 @@
-"""The evaluation on puzzles: restorers are trained on easy ones and tested on harder ones, beside oracles.
+"""The evaluation on puzzles: restorers are trained on easy ones and tested on harder ones, together with oracles.
 
-The solution is the image, the puzzle the condition, and the degradation one that ends in what the puzzle shows: going
-back from there is solving. The number of steps back is free, as the iterations of a recurrent net are.
+The solution is the image, the puzzle is the condition, and the degradation ends in what the puzzle shows: restoring
+from there is solving. The number of restoration steps can be chosen freely, like the iterations of a recurrent net.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -57,12 +57,12 @@ TestSets: TypeAlias = Callable[[int], tuple[Instances, SolutionMaps]]
 def run(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train and test restorers of a task's solutions; see `Baseline.run`.
 
-    In the folder are nets and scores, and where matplotlib is installed the picture `PICTURE`.
+    The folder keeps nets and scores, and the picture `PICTURE` if matplotlib is installed.
 
     Raises:
         ValueError: unknown device, or a folder with another run.
-        FileNotFoundError: the recurrent net is to be tested and is not there.
-        RuntimeError: a training diverged.
+        FileNotFoundError: the recurrent net should be tested but is missing.
+        RuntimeError: training diverged.
     """
     where = get_device(device)
     solver = None if recipe.solver is None else shipped_maze_solver(device)
@@ -95,7 +95,7 @@ def _rows_of_seed(
     progress: bool,
     solver: MazeSolver | None,
 ) -> list[Row]:
-    """All that seed number `number` brings, from the folder as far as it is there; `solver` is tested as it is."""
+    """All rows of seed number `number`, from the folder if they are there; `solver` is tested without training."""
     seed, sets = recipe.seeds[number], _test_sets(recipe, device)
 
     def tested(name: str, trials: Iterable[Trial]) -> list[Row]:
@@ -127,7 +127,7 @@ def _test_sets(recipe: PuzzleRecipe, device: torch.device) -> TestSets:
 
 
 def restorer_of(recipe: PuzzleRecipe, net: SolutionNet) -> NetRestorer:
-    """A trained net as the recipe has it restore."""
+    """A trained net as a restorer with the recipe's settings."""
     return NetRestorer(
         net=net, trained_steps=recipe.trained_steps, threshold=recipe.threshold, precision=recipe.loop.precision
     )
@@ -135,15 +135,15 @@ def restorer_of(recipe: PuzzleRecipe, net: SolutionNet) -> NetRestorer:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One way back to be tried.
+    """One setting in which puzzles are solved.
 
     Attributes:
         restorer: what restores.
-        name: how results name it.
+        name: of the restorer, in results.
         degradation: name in `MAP_DEGRADATIONS`.
         sampler: name in `SAMPLERS`.
         difficulty: of the puzzles.
-        steps: of the way back.
+        steps: number of restoration steps.
         more: further entries of the condition.
     """
 
@@ -157,13 +157,13 @@ class Trial:
 
     @property
     def condition(self) -> dict[str, Any]:
-        """What the measurement is under."""
+        """The condition of the measurement."""
         facts = {"degradation": self.degradation, "restorer": self.name, "sampler": self.sampler}
         return {**facts, "difficulty": self.difficulty, "steps": self.steps, **self.more}
 
 
 def trials_of_net(run: NetTrials, restorer: PrepareRestorer) -> Iterator[Trial]:
-    """Directly once, and by both algorithms in each number of steps, at each difficulty."""
+    """The trials of a net: at each difficulty, directly, and by both algorithms in each number of steps."""
     trial = partial(Trial, restorer=restorer, name=run.name, degradation=run.degradation)
     for difficulty in run.difficulties:
         for sampler in SAMPLERS:
@@ -173,7 +173,7 @@ def trials_of_net(run: NetTrials, restorer: PrepareRestorer) -> Iterator[Trial]:
 
 
 def trials_of_oracles(run: OracleTrials, difficulties: Iterable[int], seed: int) -> Iterator[Trial]:
-    """The oracle at all difficulties, and the noisy ones at one."""
+    """The trials of oracles: the perfect one at all difficulties, and the noisy ones at one."""
     for degradation in run.degradations:
         for steps in run.steps:
             for sampler in SAMPLERS:
@@ -191,7 +191,7 @@ def trials_of_oracles(run: OracleTrials, difficulties: Iterable[int], seed: int)
 
 
 def trials_of_solver(run: SolverTrials, solver: MazeSolver) -> Iterator[Trial]:
-    """In steps by both algorithms, and as many iterations at once without a way back."""
+    """The trials of a solver: in steps by both algorithms, and directly with the same number of iterations at once."""
     for difficulty in run.difficulties:
         for steps in run.steps:
             for sampler in SAMPLERS if steps > 1 else ("direct",):
@@ -208,7 +208,7 @@ def trials_of_solver(run: SolverTrials, solver: MazeSolver) -> Iterator[Trial]:
 
 
 def _tried(task: str, trial: Trial, instances: Instances, puzzles: SolutionMaps) -> Row:
-    """A way back, run and scored."""
+    """Run a trial and score its answers."""
     answers = solve_puzzles(
         trial.restorer, puzzles, degradation=trial.degradation, sampler=trial.sampler, steps=trial.steps
     )
@@ -216,13 +216,13 @@ def _tried(task: str, trial: Trial, instances: Instances, puzzles: SolutionMaps)
 
 
 def measurements_of(seeds: Sequence[Sequence[Row]]) -> Iterator[Measurement]:
-    """Figures of all seeds together, each condition in the order in which it first comes.
+    """Measurements over all seeds, with conditions in the order in which they first occur.
 
-    Solve rates and shares of valid paths are of all items of all seeds (Wilson); F1 is a mean over seeds (Student's
-    t), and so is "solve rate over seeds", whose interval also holds what differs from one trained net to another.
+    Solve rates and shares of valid paths are over all items of all seeds (Wilson); F1 is a mean over seeds (Student's
+    t), and so is "solve rate over seeds", whose interval includes how much trained nets differ.
 
     Args:
-        seeds: the rows of each: "condition" of the measurement, and what `score_answers` gives.
+        seeds: the rows of each seed: "condition" of the measurement, and the entries from `score_answers`.
     """
     tried: dict[str, list[Row]] = {}
     for row in (row for rows in seeds for row in rows):
@@ -246,7 +246,7 @@ def measurements_of(seeds: Sequence[Sequence[Row]]) -> Iterator[Measurement]:
 def _draw(
     recipe: PuzzleRecipe, measurements: Sequence[Measurement], folder: RunFolder, device: torch.device
 ) -> "Figure":
-    """The picture of a run: its first net's solve rates, and of mazes one on its way back by Algorithm 1."""
+    """The picture of a run: its first net's solve rates and, for mazes, one maze restored by Algorithm 1."""
     run, strip = recipe.nets[0], None
     if recipe.strip_difficulty is not None:
         net = train_restorer(recipe, run, recipe.seeds[0], folder, device=device, progress=False)

@@ -1,4 +1,4 @@
-"""A small restorer of solution maps, and its training on easy puzzles, none of which it sees twice."""
+"""A small restorer of solution maps, and its training on easy puzzles, each of which it sees only once."""
 
 import math
 from dataclasses import replace
@@ -23,7 +23,7 @@ _CONVOLUTIONS: Final[dict[int, type[nn.Conv1d] | type[nn.Conv2d]]] = {1: nn.Conv
 
 
 class TimeCode(nn.Module):
-    """How degraded a map is, as a vector for each residual block: sines and cosines, then two linear layers."""
+    """Encodes a map's severity as a vector for each residual block: sines and cosines, then two linear layers."""
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
@@ -31,23 +31,23 @@ class TimeCode(nn.Module):
         self.layers = nn.Sequential(nn.Linear(2 * _FREQUENCIES, width), nn.GELU(), nn.Linear(width, blocks * width))
 
     def forward(self, level: Tensor) -> Tensor:
-        """(B,) float levels, severity / steps in (0, 1], to (blocks, B, width)."""
+        """(B,) float levels, severity / steps in (0, 1] -> (blocks, B, width)."""
         angles = level.unsqueeze(1) * (math.pi / 2) * 2.0 ** torch.arange(_FREQUENCIES, device=level.device)
         codes: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=1))
         return codes.view(-1, self.blocks, self.width).transpose(0, 1)
 
 
 class SolutionNet(nn.Module):
-    """Residual blocks of 3-wide convolutions on the degraded map joined with the puzzle.
+    """Residual blocks of 3-wide convolutions on the degraded map concatenated with the puzzle.
 
-    It sees 2 blocks + 1 positions to each side, whatever the size of the puzzle.
+    The net sees 2 blocks + 1 positions to each side, whatever the size of the puzzle.
 
     Args:
         dimensions: 1 for strings, 2 for mazes.
         condition_channels: channels of the puzzle.
         width: channels of the features, at least 1.
         blocks: residual blocks, at least 1.
-        time_code: whether it is told the severity; without, one step is like another.
+        time_code: whether the net is given the severity; without it, all steps are alike.
 
     Raises:
         ValueError: dimensions other than 1 and 2, or a number below 1.
@@ -67,12 +67,12 @@ class SolutionNet(nn.Module):
         self.time_code = TimeCode(width, blocks) if time_code else None
 
     def forward(self, states: Tensor, condition: Tensor, level: Tensor) -> Tensor:
-        """Logits of being on the path (of the parity being 1).
+        """Logits of a position being on the path (or of the parity being 1).
 
         Args:
             states: (B, 1, *size) float, degraded maps.
             condition: (B, C, *size) float, the puzzles.
-            level: (B,) float, severity / steps in (0, 1]; not looked at without a time code.
+            level: (B,) float, severity / steps in (0, 1]; ignored without a time code.
 
         Returns:
             (B, 1, *size) float.
@@ -89,7 +89,7 @@ class SolutionNet(nn.Module):
 
 
 def build_net(recipe: PuzzleRecipe, run: NetTrials, seed: int) -> SolutionNet:
-    """The net before training; the seed decides its weights, and torch's own random state is left as it was."""
+    """The net before training; its weights are a function of the seed, and torch's random state is left as it was."""
     dimensions, channels = (2, 3) if recipe.data == "mazes" else (1, 1)
     with seeded("weights", seed):
         net = SolutionNet(
@@ -106,7 +106,7 @@ def build_net(recipe: PuzzleRecipe, run: NetTrials, seed: int) -> SolutionNet:
 
 
 def training_batch(recipe: PuzzleRecipe, seed: int, step: int) -> tuple[SolutionMaps, Tensor]:
-    """Fresh puzzles, batch `step` of the stream, and for each a severity: (B,) int64 from 1 to trained_steps."""
+    """New puzzles (batch `step` of the stream), and a severity for each: (B,) int64 from 1 to trained_steps."""
     task = get_task(recipe.data)
     spec = DataSpec(task=recipe.data, difficulty=recipe.train_difficulty, split="train", seed=seed)
     items = np.arange(step * recipe.batch_size, (step + 1) * recipe.batch_size, dtype=np.uint64)
@@ -116,14 +116,14 @@ def training_batch(recipe: PuzzleRecipe, seed: int, step: int) -> tuple[Solution
 
 
 def restoration_loss(logits: Tensor, puzzles: SolutionMaps) -> Tensor:
-    """Cross-entropy over what the puzzle does not show, a scalar.
+    """Mean cross-entropy over the positions that the puzzle does not show, a scalar.
 
-    Deviates: the paper takes the mean absolute error. That of a map of two values is least at the likelier of the two;
+    Deviates: the paper uses the mean absolute error, which for a map of two values is least at the likelier value;
     cross-entropy is least at the probability, which says how sure the net is, and learns faster.
 
     Args:
         logits: (B, 1, *size) float.
-        puzzles: B of them.
+        puzzles: B puzzles.
     """
     hidden = (puzzles.known() == 0).float()
     losses = F.binary_cross_entropy_with_logits(logits.float(), (puzzles.solutions > 0).float(), reduction="none")
@@ -133,22 +133,22 @@ def restoration_loss(logits: Tensor, puzzles: SolutionMaps) -> Tensor:
 def train_restorer(
     recipe: PuzzleRecipe, run: NetTrials, seed: int, folder: RunFolder, *, device: torch.device, progress: bool
 ) -> SolutionNet:
-    """Train a net to restore, in one step, solutions of severities drawn uniformly (equation 2).
+    """Train a net to restore, in one step, solutions degraded to uniformly drawn severities (equation 2).
 
     Args:
-        recipe: how.
-        run: which net, and of which degradation.
-        seed: of weights, puzzles and severities.
-        folder: of the run; a training that was stopped goes on from there.
+        recipe: how to train.
+        run: which net and degradation to train.
+        seed: of weights, puzzles, and severities.
+        folder: of the run; training that was stopped continues from there.
         device: where.
-        progress: whether to show a bar.
+        progress: whether to show a progress bar.
 
     Returns:
         the net, in evaluation mode.
 
     Raises:
         RuntimeError: the loss is no longer finite; the message gives the step.
-        ValueError: the checkpoint is of another training.
+        ValueError: the checkpoint belongs to another training.
     """
     degradation = MAP_DEGRADATIONS[run.degradation]
 

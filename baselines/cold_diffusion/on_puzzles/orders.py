@@ -1,8 +1,8 @@
-"""Orders of a maze's positions: what dead-end growth adds first, and what path peeling takes away last.
+"""Orders of a maze's positions: what dead-end growth adds first, and what path peeling removes last.
 
-Everything is on the (2m + 1)^2 positions of a maze (cells, passages and walls, the outer wall included) and not on
-its pixels: a position is 2 x 2 pixels that always agree, so that pixels hold nothing more, cost four times as much,
-and would put half a position between two that touch.
+Everything works on the (2m + 1)^2 positions of a maze (cells, passages, and walls, including the outer wall) and not on
+its pixels: a position is 2 x 2 pixels that are always equal, so that pixels hold no more information, cost four times
+as much, and would put half a position between two that touch.
 """
 
 from typing import Final
@@ -22,9 +22,9 @@ _UNSEEN = np.int32(-1)
 
 @kernel
 def _walk(allowed, width, values, distances, queue, tail):  # type: ignore[no-untyped-def]
-    """Breadth first from the `tail` places in the queue through what is allowed; returns how many places it then has.
+    """Search breadth-first from the `tail` places in the queue through allowed places; return the queue's new length.
 
-    The outer wall is not allowed, so that no neighbor is off the board.
+    The outer wall is not allowed, so no neighbor is off the board.
     """
     head = 0
     while head < tail:
@@ -56,7 +56,7 @@ def _growth(positions, chosen, width, ranks, distances, totals, depths):  # type
         tail = _walk(free, width, ranks[n], distances[n], queue, sources)
         deepest = distances[n, queue[tail - 1]] if tail else 0
         for place in range(places):
-            # What no way leads to comes last of all.
+            # Unreachable positions come last.
             if free[place] and ranks[n, place] == _UNSEEN:
                 ranks[n, place] = tail
                 distances[n, place] = depths[n] = deepest + 1
@@ -70,19 +70,19 @@ def _growth(positions, chosen, width, ranks, distances, totals, depths):  # type
 def growth_orders(
     positions: NDArray[np.uint8], chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """How far each free position is from a set, which should be the path but may be any.
+    """How far each free position is from a set, which should be the path but may be any set.
 
-    The start and the goal always belong to the set, walls never do, so that no set is empty.
+    The start and the goal always belong to the set, so it is never empty; walls never do.
 
     Args:
         positions: (N, P, P) uint8, 0 wall, 1 free, 2 start, 3 goal; the outer ring is wall.
         chosen: (N, P, P) bool, the set.
 
     Returns:
-        ``(ranks, distances, totals, depths)``: (N, P, P) int32 places in the order of distance, 1 for the nearest
-        position outside the set, those of one distance in the order in which a breadth-first search from the set
-        (row by row; east, south, west, north) comes to them; (N, P, P) int32 steps from the set; both are 0 in the
-        set and -1 on walls, and what no way leads to comes last; (N,) int32 each, the largest rank and distance.
+        ``(ranks, distances, totals, depths)``: (N, P, P) int32 ranks by distance, 1 for the nearest position outside
+        the set, with positions of equal distance in the order in which a breadth-first search from the set (row by row;
+        east, south, west, north) reaches them; (N, P, P) int32 steps from the set; both are 0 in the set and -1 on
+        walls, and unreachable positions come last; (N,) int32 each, the largest rank and the largest distance.
     """
     number, width = positions.shape[:2]
     flat = np.ascontiguousarray(positions).reshape(number, width * width)
@@ -117,7 +117,7 @@ def _peeling(positions, chosen, width, ranks, totals):  # type: ignore[no-untype
 def peeling_orders(
     positions: NDArray[np.uint8], chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """At which place from the start each position of a set comes; the set should be the path but may be any.
+    """The order of a set's positions from the start; the set should be the path but may be any set.
 
     Args:
         positions: (N, P, P) uint8, 0 wall, 1 free, 2 start, 3 goal; the outer ring is wall.
@@ -125,7 +125,7 @@ def peeling_orders(
 
     Returns:
         ``(ranks, totals)``: (N, P, P) int32, 0 for the start, then by distance from it within the set, then, row by
-        row, what cannot be reached within the set; -1 outside the set; (N,) int32, how many are in the set.
+        row, positions that cannot be reached within the set; -1 outside the set; (N,) int32, the size of the set.
     """
     number, width = positions.shape[:2]
     flat = np.ascontiguousarray(positions).reshape(number, width * width)

@@ -1,6 +1,6 @@
-"""What restores a solution map: a trained net, a solver of mazes' pictures, or an oracle that knows the solution.
+"""Restorers of solution maps: a trained net, a solver of maze pictures, or an oracle that knows the solution.
 
-All of them answer with maps of -1 and 1, as solutions are, and with what the puzzle shows where it shows it.
+All of them answer with maps of -1 and 1, as solutions are, and copy what the puzzle shows.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ MazeSolver: TypeAlias = Callable[[Tensor, int], Tensor]
 
 
 def with_known(puzzles: SolutionMaps, on: Tensor) -> Tensor:
-    """(B, 1, *size) bool estimates to maps of -1 and 1, with what the puzzle shows put in."""
+    """Turn bool estimates (B, 1, *size) into maps of -1 and 1, with what the puzzle shows filled in."""
     known = puzzles.known()
     return torch.where(known != 0, known, torch.where(on, 1.0, -1.0))
 
@@ -36,10 +36,10 @@ class NetRestorer:
 
     Attributes:
         net: the net.
-        trained_steps: severities that it was trained on; severity t of s steps is shown to it as the trained one
-            ceil(t trained_steps / s), so that a time code never says what it did not say in training.
-        threshold: a position is on the path from this probability on, in (0, 1): below a half it leaves in doubt what
-            it does not see.
+        trained_steps: number of severities that it was trained on; it is given severity t of s steps as the trained
+            severity ceil(t trained_steps / s), so that its time code only takes values from training.
+        threshold: a position is on the path from this probability on, in (0, 1); below one half, positions in doubt
+            stay on the path.
         precision: of the convolutions.
     """
 
@@ -68,12 +68,12 @@ class NetRestorer:
 
 @dataclass(frozen=True, kw_only=True)
 class SolverRestorer:
-    """A solver of pictures as a restorer of mazes: what the map leaves out becomes wall, and the rest is solved.
+    """A solver of maze pictures as a restorer: what the map leaves out becomes wall, and the rest is solved.
 
     Attributes:
-        solver: such as a recurrent net; how it was trained is its own business, for a maze with fewer dead ends is a
+        solver: such as a recurrent net; it needs no special training, since a maze with fewer dead ends is still a
             maze.
-        iterations: that it is given at each step.
+        iterations: at each step.
     """
 
     solver: MazeSolver
@@ -96,23 +96,23 @@ class SolverRestorer:
 
 
 def oracle(puzzles: SolutionMaps, steps: int) -> Restore:
-    """The solution, whatever is shown."""
+    """A restorer that returns the solution, whatever the state."""
     del steps
     return lambda states, severity: puzzles.solutions
 
 
 NOISES: Final = ("frozen", "fresh", "fading")
-"""Kinds of errors: the same positions are wrong at each step, others are, or others in proportion to the severity."""
+"""Kinds of errors: the same positions at each step, new ones at each step, or new ones, fewer at lower severity."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoisyOracle:
-    """The solution but for positions that are turned round, each with the same probability.
+    """An oracle that flips positions of the solution, each with the same probability.
 
     Attributes:
         noise: name in `NOISES`.
         probability: of a position being wrong, in [0, 1], at full severity.
-        seed: of which.
+        seed: decides which positions are wrong.
 
     Raises:
         ValueError: unknown noise, or a probability outside [0, 1].

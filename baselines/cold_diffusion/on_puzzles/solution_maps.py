@@ -1,4 +1,4 @@
-"""Puzzles and their solutions as cold diffusion sees them: a picture to restore, and a condition that is always there.
+"""Puzzles and their solutions as cold diffusion sees them: a map to restore, and a condition that is always given.
 
 A solution map is 1 on the path (or where the prefix's parity is 1) and -1 elsewhere; the paper's images are in [-1, 1].
 """
@@ -22,8 +22,8 @@ class SolutionMaps:
 
     Attributes:
         task: "mazes" or "prefix_sums".
-        condition: (B, C, *size) float32, what is known: of mazes three channels that are 1 on free positions, on the
-            start and on the goal; of prefix sums the bits as -1 and 1.
+        condition: (B, C, *size) float32, the puzzle: for mazes three channels that are 1 on free positions, on the
+            start, and on the goal; for prefix sums the bits as -1 and 1.
         solutions: (B, 1, *size) float32, -1 or 1.
     """
 
@@ -35,18 +35,18 @@ class SolutionMaps:
         return len(self.solutions)
 
     def to(self, device: torch.device | str) -> "SolutionMaps":
-        """The same on a device."""
+        """The same maps on a device."""
         return replace(self, condition=self.condition.to(device), solutions=self.solutions.to(device))
 
     def known(self) -> Tensor:
-        """What the puzzle shows of its solution: (B, 1, *size) float32, 1 or -1 where it does, else 0."""
+        """What the puzzle shows of its solution: (B, 1, *size) float32, 1 or -1 where it is known, else 0."""
         if self.task != "mazes":
             return torch.zeros_like(self.solutions)
         free, start, goal = self.condition.unbind(1)
         return (start + goal - (1 - free)).unsqueeze(1)
 
     def answers(self, states: Tensor) -> NDArray[np.uint8]:
-        """Maps (B, 1, *size) of any real values as answers, 1 where they are above 0: (B, *target shape) uint8."""
+        """Answers from maps (B, 1, *size) of any real values, 1 where they are above 0: (B, *target shape) uint8."""
         on: NDArray[np.uint8] = (states[:, 0] > 0).cpu().numpy().astype(np.uint8)
         if self.task != "mazes":
             return on
@@ -54,9 +54,9 @@ class SolutionMaps:
 
 
 def check_solvable(task: str) -> None:
-    """ValueError that lists the tasks whose solutions are restored here, where this is none of them."""
+    """Raise a ValueError that lists the supported tasks if cold diffusion does not solve this one."""
     if task not in PUZZLES:
-        raise ValueError(f"cold diffusion solves no {task!r}: choose one of {', '.join(PUZZLES)}")
+        raise ValueError(f"cold diffusion does not solve {task!r}: choose one of {', '.join(PUZZLES)}")
 
 
 def as_maps(task: str, difficulty: int, instances: Instances) -> SolutionMaps:

@@ -1,4 +1,4 @@
-"""Solving puzzles by cold diffusion: a way back from what the puzzle shows, and how good its answers are."""
+"""Solving puzzles by cold diffusion: restoring the solution from what the puzzle shows, and scoring the answers."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from easy_to_hard.tasks import Instances, get_task
 
 
 def mean_f1(predictions: NDArray[np.uint8], targets: NDArray[np.uint8]) -> float:
-    """F1 = 2 TP / (predicted + wanted) of the positions that are 1, mean over the items; 1 where both have none.
+    """F1 = 2 TP / (predicted + wanted) of the positions that are 1, averaged over the items; 1 if both have none.
 
     Args:
         predictions: (N, *size) uint8 in {0, 1}.
@@ -28,11 +28,11 @@ def mean_f1(predictions: NDArray[np.uint8], targets: NDArray[np.uint8]) -> float
 
 
 def score_answers(task: str, difficulty: int, instances: Instances, predictions: NDArray[np.uint8]) -> Row:
-    """How good the answers (N, *target shape) uint8 in {0, 1} to N instances are.
+    """Score the answers (N, *target shape) uint8 in {0, 1} to N instances.
 
     Returns:
-        "num_items"; "num_solved", right at every position; "checks": name -> how many pass that check of the task,
-        {"valid_path": 98} of mazes; "mean_f1", see there.
+        "num_items"; "num_solved", right at every position; "checks": name -> how many pass that check of the task, such
+        as {"valid_path": 98} for mazes; "mean_f1", see `mean_f1`.
     """
     facts = get_task(task)
     tally = Tally(facts, difficulty)
@@ -54,18 +54,18 @@ def solve_puzzles(
     steps: int,
     on_step: OnStep | None = None,
 ) -> NDArray[np.uint8]:
-    """Solve puzzles from what the puzzle alone shows, D(y, steps), on the device where they are.
+    """Solve puzzles, starting from D(y, steps), which the puzzle alone shows, on the device where they are.
 
     Args:
         restorer: what restores.
-        puzzles: their solutions are seen by an oracle only.
+        puzzles: only an oracle sees their solutions.
         degradation: name in `MAP_DEGRADATIONS`.
         sampler: name in `SAMPLERS`.
-        steps: of the way back, at least 1.
-        on_step: told of each step, as samplers tell.
+        steps: number of restoration steps, at least 1.
+        on_step: called after each step, see `OnStep`.
 
     Returns:
-        (B, *target shape) uint8 in {0, 1}: what is above 0 in the last state.
+        (B, *target shape) uint8 in {0, 1}: 1 where the last state is above 0.
     """
     degrade = MAP_DEGRADATIONS[degradation].prepare(puzzles, steps)
     with torch.no_grad():
@@ -77,7 +77,7 @@ def solve_puzzles(
 def way_back(
     restorer: PrepareRestorer, puzzles: SolutionMaps, *, degradation: str, sampler: str, steps: int
 ) -> dict[int, Tensor]:
-    """All states of a way back, severity from `steps` to 0 -> (B, 1, *size) float; arguments as `solve_puzzles`."""
+    """All states while solving: severity from `steps` to 0 -> (B, 1, *size) float; arguments as in `solve_puzzles`."""
     states = {steps: fully_degraded(MAP_DEGRADATIONS[degradation].prepare(puzzles, steps), puzzles, steps)}
 
     def keep(severity: int, state: Tensor, estimate: Tensor) -> None:

@@ -1,8 +1,8 @@
-"""Poisoned sets of images, and how far an attack got: what evaluations of defenses against poisoning share.
+"""Poisoned sets of images and the success of attacks: what evaluations of defenses against poisoning share.
 
-Patch backdoors are here, attacks that optimize their poisons in `crafting`, the nets that fall victim in `kit.victims`,
-and private training with its accountant in `kit.private_training`. Images are uint8 throughout: a poison is always one
-that can be stored as an image.
+Patch backdoors are here, attacks that optimize their poisons in `crafting`, the attacked nets in `kit.victims`, and
+private training with its accountant in `kit.private_training`. Images are uint8 throughout: a poison can always be
+stored as an image.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ class Poisoned:
     Attributes:
         images: (N, C, H, W) uint8.
         labels: (N,) int64 from 0, as the victim sees them.
-        poisoned: (N,) bool, the items that were changed; none of a clean set.
+        poisoned: (N,) bool, the items that were changed; all False for a clean set.
 
     Raises:
-        ValueError: shapes or types that do not fit.
+        ValueError: shapes or dtypes that do not fit.
     """
 
     images: Tensor
@@ -46,7 +46,7 @@ class Poisoned:
 
 
 def clean_set(images: Tensor, labels: Tensor) -> Poisoned:
-    """The set without poison, from images (N, C, H, W) uint8 and labels (N,)."""
+    """A set without poison, from images (N, C, H, W) uint8 and labels (N,)."""
     return Poisoned(images=images, labels=labels, poisoned=torch.zeros(len(images), dtype=torch.bool))
 
 
@@ -56,7 +56,7 @@ class Trigger:
 
     Attributes:
         pattern: (C, P, P) uint8, each value 0 or 255, so that no stamped pixel leaves the range of an image. The
-            attackers' published code divides the patch by the standard deviation without taking the mean off first,
+            attackers' published code divides the patch by the standard deviation without subtracting the mean first,
             which gives values that no image has.
     """
 
@@ -72,20 +72,20 @@ class Trigger:
 
 
 def make_trigger(channels: int, *, seed: int, side: int = PATCH_SIDE) -> Trigger:
-    """A random black and white pattern, the same in each channel of a pixel or not as chance has it (2011.09527)."""
+    """A random pattern of 0 and 255, drawn independently for each channel of a pixel (arXiv 2011.09527)."""
     bits = torch.randint(0, 2, (channels, side, side), generator=generator_of("trigger", seed))
     return Trigger(pattern=(255 * bits).byte())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backdoor:
-    """A set with a backdoor in it, and what opens it.
+    """A set with a backdoor in it, and the trigger of the backdoor.
 
     Attributes:
         train: the poisoned set.
-        trigger: what was stamped on the poisons.
-        source: class of the images that are to be taken for the target class when stamped.
-        target: class that stamped images are to be given.
+        trigger: the patch that was stamped on the poisons.
+        source: class of the images that the attacker wants to pass for the target class when stamped.
+        target: class that the attacker wants stamped images to be given.
     """
 
     train: Poisoned
@@ -109,17 +109,17 @@ def patch_backdoor(
     clean_label: bool = False,
     side: int = PATCH_SIDE,
 ) -> Backdoor:
-    """A patch backdoor: BadNets (arXiv 1708.06733), or with clean labels, as arXiv 2011.09527 has it.
+    """A patch backdoor: BadNets (arXiv 1708.06733), or with clean labels as in arXiv 2011.09527.
 
     Args:
         images: (N, C, H, W) uint8, clean.
         labels: (N,) int64.
-        source: class of the images that are to be taken for the target class when stamped, at test time.
-        target: class that stamped images are to be given.
-        share: of the whole set that is poisoned, in (0, 1]; at least one item is, and no more than there are.
+        source: class of the images that the attacker wants to pass for the target class when stamped, at test time.
+        target: class that the attacker wants stamped images to be given.
+        share: of the whole set to poison, in (0, 1]; at least one item, and at most all of the class's items.
         seed: decides the patch and the items.
-        clean_label: the poisons are stamped images of the target class; else stamped images of the source class
-            with the label of the target.
+        clean_label: whether the poisons are stamped images of the target class; otherwise they are stamped images of
+            the source class with the label of the target.
         side: of the patch, in pixels.
 
     Raises:
@@ -143,7 +143,7 @@ def patch_backdoor(
 
 
 def check_budget(share: float) -> None:
-    """Check that a share of poisons is one.
+    """Check that the budget of an attack is a valid share.
 
     Raises:
         ValueError: it is not above 0 and at most 1.
@@ -153,7 +153,9 @@ def check_budget(share: float) -> None:
 
 
 def choose_items(labels: Tensor, label: int, share: float, *, seed: int) -> Tensor:
-    """Items of one class to be poisoned: indices (P,) int64, by the seed; P is share times all items, at least 1.
+    """Items of one class to poison: indices (P,) int64, chosen by the seed.
+
+    P is the share times the number of all items, at least 1 and at most the size of the class.
 
     Raises:
         ValueError: the class has no items.
@@ -168,11 +170,11 @@ def choose_items(labels: Tensor, label: int, share: float, *, seed: int) -> Tens
 
 @dataclass(frozen=True, kw_only=True)
 class AttackSuccess:
-    """How often an attack got what it wanted.
+    """How often an attack succeeded.
 
     Attributes:
         rates: of each poisoned net, in [0, 1]: the share of attacked items that are given the target class.
-        unpoisoned: the same of nets that were trained alike on the clean set.
+        unpoisoned: the same for nets that were trained in the same way on the clean set.
         num_items: attacked items.
     """
 
@@ -182,18 +184,18 @@ class AttackSuccess:
 
 
 def attack_success(predicted: Tensor, unpoisoned: Tensor, target: int) -> AttackSuccess:
-    """Success of an attack from what nets say of the attacked items.
+    """Success of an attack, from what nets predict for the attacked items.
 
     Args:
         predicted: (S, M) int64, classes that S poisoned nets give to M attacked items.
-        unpoisoned: (S, M) int64, the same of S clean nets, seed by seed.
+        unpoisoned: (S, M) int64, the same for S clean nets, with the same seeds in the same order.
         target: the class that the attacker wants.
 
     Raises:
         ValueError: no items, or shapes that differ.
     """
     if predicted.shape != unpoisoned.shape or not predicted.numel():
-        raise ValueError(f"predictions must be (S, M) of both, not {[*predicted.shape]} and {[*unpoisoned.shape]}")
+        raise ValueError(f"both predictions must be (S, M), not {[*predicted.shape]} and {[*unpoisoned.shape]}")
     rates, others = ((given == target).double().mean(1).tolist() for given in (predicted, unpoisoned))
     return AttackSuccess(rates=tuple(rates), unpoisoned=tuple(others), num_items=predicted.shape[1])
 

@@ -1,7 +1,7 @@
-"""Poisons that are optimized: gradient matching and feature collision, as arXiv 2011.09527 attacks its defenses.
+"""Poisons that are optimized: gradient matching and feature collision, the attacks in arXiv 2011.09527.
 
-Both take items of the class that the target is to be given, leave their labels, and change their pixels by no more
-than a bound, so that a net which is trained on them from scratch takes the one target item for that class.
+Both take items of the class that the attacker wants the target to be given, leave their labels, and change their pixels
+by no more than a bound, so that a net trained on them from scratch takes the one target item for that class.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 Crafting = Literal["gradient_matching", "feature_collision"]
 
-# Of all steps: where the attackers' step size falls to a tenth (poisoning-gradient-matching: 93, 156 and 218 of 250).
+# Shares of the steps after which the step size falls to a tenth (poisoning-gradient-matching: 93, 156, 218 of 250).
 _DROPS: Final = (1 / 2.667, 1 / 1.6, 1 / 1.142)
 
 
@@ -32,7 +32,7 @@ class CraftConfig:
         bound: no channel of a pixel is changed by more than this, of 255; from 1 to 255.
         steps: at least 1.
         step_size: of 255, above 0; falls to a tenth three times.
-        restarts: of other random starts, at least 1; the one of the lowest loss stays.
+        restarts: number of random starts, at least 1; the one with the lowest loss is kept.
 
     Raises:
         ValueError: a value outside its range.
@@ -59,8 +59,8 @@ class Targeted:
 
     Attributes:
         train: the poisoned set.
-        image: (1, C, H, W) uint8, the item that is to be taken for another.
-        intended: class that it is to be given.
+        image: (1, C, H, W) uint8, the target: the item that the attacker wants misclassified.
+        intended: class that the attacker wants it to be given.
         loss: of the poisons at the end, lowest over the restarts.
     """
 
@@ -71,7 +71,7 @@ class Targeted:
 
 
 Objective: TypeAlias = Callable[[Tensor], Tensor]
-"""Poison images (P, C, H, W) float in [0, 1] -> a loss () that the poisons are to make small."""
+"""Poison images (P, C, H, W) float in [0, 1] -> a loss () that the attacker minimizes."""
 
 
 def craft_poisons(
@@ -89,14 +89,14 @@ def craft_poisons(
     Args:
         train: the clean set.
         image: (C, H, W) uint8, the test item.
-        intended: the class that it is to be given; poisons are items of this class.
+        intended: the class that the attacker wants it to be given; poisons are items of this class.
         surrogate: one net that was trained on the clean set, whose gradients or features are matched.
-        config: how.
-        share: of the whole set that is poisoned, in (0, 1]; no more than the class has.
+        config: how poisons are optimized.
+        share: of the whole set to poison, in (0, 1]; at most all of the class's items.
         seed: decides the items and the random starts.
 
     Raises:
-        ValueError: a share outside its range, no item of the intended class, or a stack of other than one net.
+        ValueError: a share outside its range, no item of the intended class, or a stack of more than one net.
     """
     check_budget(share)
     if len(surrogate) != 1:
@@ -120,7 +120,7 @@ def craft_poisons(
 def _optimize(
     objective: Objective, base: Tensor, config: CraftConfig, generator: torch.Generator
 ) -> tuple[float, Tensor]:
-    """The loss at the end, and poisons (P, C, H, W) within the bound and in [0, 1]."""
+    """The final loss, and poisons (P, C, H, W) within the bound and in [0, 1]."""
     bound = config.bound / 255
     start = torch.randn(base.shape, generator=generator).to(base.device) * bound
     delta = within(start, base, bound).requires_grad_()
@@ -139,18 +139,18 @@ def _optimize(
 
 
 def within(delta: Tensor, base: Tensor, bound: float) -> Tensor:
-    """Changes cut to the bound, and to what leaves base + delta an image in [0, 1]; of the shape of delta."""
+    """Changes clamped to the bound, and so that base + delta stays in [0, 1]; same shape as delta."""
     cut = delta.detach().clamp(-bound, bound)
     return (base + cut).clamp(0, 1) - base
 
 
 def match_gradients(surrogate: Stacked, image: Tensor, intended: int) -> Objective:
-    """One less the cosine between the gradient of the poisons' loss and that which would move the target (2009.02276).
+    """One minus the cosine between the poisons' loss gradient and the target's (arXiv 2009.02276).
 
     Args:
         surrogate: one net.
         image: (C, H, W) float in [0, 1], the target.
-        intended: the class of the poisons, which the target is to be given.
+        intended: the class of the poisons, for which both losses are taken.
     """
     weights = {name: one[0] for name, one in surrogate.weights.items()}
 
@@ -164,19 +164,19 @@ def match_gradients(surrogate: Stacked, image: Tensor, intended: int) -> Objecti
 
 
 def one_less_cosine(gradients: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
-    """1 - <g, w> / (|g| |w|) over all tensors together: () in [0, 2], 0 where they point the same way."""
+    """1 - <g, w> / (|g| |w|) over all tensors together: () in [0, 2], 0 if they point the same way."""
     inner = sum((one * other).sum() for one, other in zip(gradients, wanted, strict=True))
     norms = [torch.as_tensor(sum(one.square().sum() for one in these)).sqrt() for these in (gradients, wanted)]
     return 1 - torch.as_tensor(inner) / (norms[0] * norms[1]).clamp(min=1e-12)
 
 
 def collide_features(surrogate: Stacked, image: Tensor, intended: int) -> Objective:
-    """Squared distance of the poisons' mean feature from the target's (arXiv 1804.00792, in the form of the mean).
+    """Squared distance of the poisons' mean feature from the target's feature (arXiv 1804.00792, taken over the mean).
 
     Args:
         surrogate: one net, whose features before the last layer are compared.
         image: (C, H, W) float in [0, 1], the target.
-        intended: not needed: the poisons keep their labels.
+        intended: not used: the poisons keep their labels.
     """
     weights = {name: one[0] for name, one in surrogate.weights.items()}
     wanted = surrogate.call(weights, image[None], features=True)[0].detach()

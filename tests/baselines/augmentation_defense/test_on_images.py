@@ -95,10 +95,10 @@ def test_a_run_that_was_stopped_goes_on(run: Any, tmp_path: Path) -> None:
     (tmp_path / "nets-mixup.pt").unlink()
     assert plain(run(recipe, tmp_path)) == plain(result)
     assert (tmp_path / "nets-none.pt").stat().st_mtime_ns == before
-    with pytest.raises(ValueError, match=r"cannot go on from .*: it is of a run that differs in budget"):
+    with pytest.raises(ValueError, match=r"cannot resume from .*: it belongs to a run that differs in budget"):
         run(replace(recipe, budget=0.5), tmp_path)
     (tmp_path / "nets-none.pt").write_bytes(b"no")
-    with pytest.raises(ValueError, match=r"cannot go on from .*nets-none\.pt"):
+    with pytest.raises(ValueError, match=r"cannot resume from .*nets-none\.pt"):
         run(recipe, tmp_path)
 
 

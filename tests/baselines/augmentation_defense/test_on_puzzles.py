@@ -197,7 +197,7 @@ def test_run_is_whole_goes_on_and_is_the_same_again(tmp_path: Path, task: str) -
         assert find_measurement(result.measurements, "backdoor success", condition).num_items == 6
     assert find_measurement(result.measurements, "epsilon", {"defense": "dp_sgd"}).value > 0
     assert len(result.claims) == 3 + len(recipe.defenses) - 1
-    with pytest.raises(ValueError, match=r"it is of a run that differs in train_items"):
+    with pytest.raises(ValueError, match=r"it belongs to a run that differs in train_items"):
         start(replace(recipe, budget=0.1, train_items=21), tmp_path)
 
 

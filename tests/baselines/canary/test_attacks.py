@@ -218,7 +218,7 @@ def test_differences_are_of_the_same_draws() -> None:
 @pytest.mark.parametrize(
     ("level", "count", "message"),
     [
-        (0.001, 500, "0.001 needs at least 1,000 non-members a target, not 500"),
+        (0.001, 500, "0.001 needs at least 1,000 non-members per target, not 500"),
         (0.0, 10, "between 0 and 1, both excluded, not 0"),
         (1.0, 10, "not 1"),
     ],

@@ -104,9 +104,9 @@ def test_a_run_on_images_is_whole_and_goes_on(
     monkeypatch.setattr(on_images, "make_canaries", lambda *a, **s: again.append(s["mode"]) or real(*a, **s))
     assert plain(on_cpu(recipe, tmp_path / "b")) == plain(result)
     assert (made, again) == (["online"], ["offline", "online"])
-    with pytest.raises(ValueError, match="it is of a run that differs in seeds"):
+    with pytest.raises(ValueError, match="it belongs to a run that differs in seeds"):
         on_cpu(replace(recipe, seeds=(1,)), tmp_path / "b")
-    with pytest.raises(ValueError, match=r"it is of a run that differs in canary\.steps"):
+    with pytest.raises(ValueError, match=r"it belongs to a run that differs in canary\.steps"):
         on_cpu(replace(recipe, canary=CanaryConfig(steps=3)), tmp_path / "b")
     # What only the attacks go by may change: nets and canaries are taken as they are.
     monkeypatch.setattr(on_images, "make_canaries", stopped)
@@ -133,7 +133,7 @@ def test_targets_make_no_canaries(cifar_root: Path, tmp_path: Path, monkeypatch:
         ({"points": 61}, "points must be from 20 to 60, the pool, not 61"),
         ({"queries": 0}, "queries must be at least 1, not 0"),
         ({"architecture": "vit"}, "architecture must be one of small_cnn, wide_resnet, not 'vit'"),
-        ({"levels": (0.01,)}, "needs at least 100 non-members a target, not 20"),
+        ({"levels": (0.01,)}, "needs at least 100 non-members per target, not 20"),
         ({"seeds": (-1,)}, r"each at least 0, not \[-1\]"),
         ({"seeds": (0, 1)}, r"seeds must be one number, not \(0, 1\)"),
         ({"at_once": -1}, "at_once must be at least 1, or 0 for the default, not -1"),
@@ -149,7 +149,7 @@ def test_what_does_not_fit_is_said_before_training(cifar_root: Path, tmp_path: P
         on_cpu(tiny(cifar_root, pool=300), tmp_path / "out")
     with pytest.raises(ValueError, match="device must be cpu"):
         on_images.run(tiny(cifar_root), tmp_path / "out", device="tpu", progress=False)
-    with pytest.raises(ValueError, match=r"10,000,000,000 queries of each of 40 points need .* give at most [\d,]+ q"):
+    with pytest.raises(ValueError, match=r"10,000,000,000 queries for each of 40 points need .* give at most [\d,]+ q"):
         require_memory(tiny(cifar_root, queries=10**10), 3072, torch.device("cpu"))
     with pytest.raises(
         ValueError, match=r"must be one of easy_to_hard\.baselines\.canary\.recipes, not ReferenceRecipe"
@@ -274,7 +274,7 @@ def test_tables_give_all_away_and_nothing_where_items_are_new(tmp_path: Path) ->
     same = {"attack": LIRA, "of": "tables", "against": "short", "items": 30, "iterations": 5}
     assert find_measurement(result.measurements, "AUC difference", same).value == 0
     assert (tmp_path / "memorization.png").is_file()
-    with pytest.raises(ValueError, match="it is of a run that differs in seed"):
+    with pytest.raises(ValueError, match="it belongs to a run that differs in seed"):
         run(replace(recipe, seeds=(1,)))
 
 

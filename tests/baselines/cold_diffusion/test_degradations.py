@@ -278,7 +278,7 @@ def test_snow_does_not_change_when_turned_but_for_the_image() -> None:
         (lambda: Animorphosis(steps=1, others=torch.zeros(0, 1, 8, 8)), "others must be .* N at least 1"),
         (
             lambda: Animorphosis(steps=1, others=torch.zeros(2, 1, 8, 8)).freeze(SHAPE, generator()),
-            r"other images must be of shape \(3, 16, 16\) as the images, not \(1, 8, 8\)",
+            r"other images must be of shape \(3, 16, 16\) like the images, not \(1, 8, 8\)",
         ),
         (lambda: get_degradation("rain"), "unknown degradation 'rain': choose one of blur, "),
         (lambda: get_degradation("animorphosis").build(1, 16, None), "animorphosis needs a second set of images"),

@@ -102,9 +102,9 @@ def test_features_come_in_batches() -> None:
 
 def test_errors(tmp_path: Path) -> None:
     for metric in (rmse, ssim):
-        with pytest.raises(ValueError, match=r"two times the same \(N, C, H, W\), not \(2, 1, 12, 12\) and \(2, 1, 12"):
+        with pytest.raises(ValueError, match=r"have the same \(N, C, H, W\), not \(2, 1, 12, 12\) and \(2, 1, 12"):
             metric(torch.zeros(2, 1, 12, 12), torch.zeros(2, 1, 12, 13))
-        with pytest.raises(ValueError, match="two times the same"):
+        with pytest.raises(ValueError, match="both sets of images must have the same"):
             metric(torch.zeros(0, 1, 12, 12), torch.zeros(0, 1, 12, 12))
     with pytest.raises(ValueError, match=r"sides of at least 11, not \(10, 12\)"):
         ssim(torch.zeros(2, 1, 10, 12), torch.zeros(2, 1, 10, 12))

@@ -65,7 +65,7 @@ def test_run_is_whole_and_the_same_again(mnist_root: Path, tmp_path: Path) -> No
     other = run(replace(recipe, seeds=(1,), generate=0), tmp_path / "a")
     assert find_measurement(other.measurements, "RMSE", {"state": "direct"}).low is None
     assert [claim.held for claim in other.claims] == [None, None, None]
-    with pytest.raises(ValueError, match=r"it is of a run that differs in severities"):
+    with pytest.raises(ValueError, match=r"it belongs to a run that differs in severities"):
         run(replace(recipe, severities=3), tmp_path / "a")
 
 
@@ -91,7 +91,7 @@ def test_settings_errors(tmp_path: Path, changes: Any, message: str) -> None:
         ({"degradation": "desaturate"}, "Desaturate needs images with 3 channels, not 1"),
         ({"degradation": "animorphosis"}, "needs a second set of images: give --others"),
         ({"degradation": "pixelate", "severities": 6}, "side 28 cannot be pixelated 6 times"),
-        ({"generate": 2}, "what Blur ends in cannot be drawn"),
+        ({"generate": 2}, "the last states of Blur cannot be drawn"),
         ({"data": "cifar10"}, "no CIFAR-10 in"),
         ({"inception_weights": Path("none")}, "no Inception weights at none"),
     ],

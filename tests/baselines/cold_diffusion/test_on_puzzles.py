@@ -270,7 +270,7 @@ def test_unknown_names() -> None:
         map_degradation("blur", "mazes")
     with pytest.raises(ValueError, match=r"unknown degradation 'path_peeling' of prefix_sums: .*prefix_masking"):
         map_degradation("path_peeling", "prefix_sums")
-    with pytest.raises(ValueError, match=r"solves no 'chess_mates': choose one of mazes, prefix_sums"):
+    with pytest.raises(ValueError, match=r"does not solve 'chess_mates': choose one of mazes, prefix_sums"):
         check_solvable("chess_mates")
     with pytest.raises(ValueError, match=r"unknown preset 'paper' of mazes: choose one of smoke, small"):
         get_puzzle_recipe("paper", "mazes")
@@ -617,7 +617,7 @@ def test_a_run_is_kept_and_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     # What is kept is not done again, but for the picture; another run does not get mixed up with it.
     monkeypatch.setattr(evaluation, "solve_puzzles", None)
     assert run("a") == first
-    with pytest.raises(ValueError, match=r"it is of a run that differs in threshold; choose another --out"):
+    with pytest.raises(ValueError, match=r"it belongs to a run that differs in threshold; choose another --out"):
         run("a", replace(TINY, threshold=0.4))
 
 
@@ -650,7 +650,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_run_errors(tmp_path: Path) -> None:
     for changes, message in (
-        ({"data": "chess_mates"}, "cold diffusion solves no 'chess_mates'"),
+        ({"data": "chess_mates"}, "cold diffusion does not solve 'chess_mates'"),
         ({"seeds": (-1,)}, r"seeds must be at least one, all different, each at least 0, not \[-1\]"),
         ({"trained_steps": 0}, "trained_steps must be at least 1, not 0"),
     ):

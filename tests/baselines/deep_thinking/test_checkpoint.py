@@ -185,12 +185,12 @@ def test_a_pickle_in_the_weights_place_is_not_run(saved: Path) -> None:
 def test_weights_of_another_net(saved: Path) -> None:
     weights = load_file(saved / "model.safetensors")
     _edit_config(saved, width=7)
-    with pytest.raises(ValueError, match=r"\w+\.\w+ is of shape \(6, .*\), by config\.json it is \(7, "):
+    with pytest.raises(ValueError, match=r"\w+\.\w+ has shape \(6, .*\), but config\.json requires \(7, "):
         load_model(str(saved))
     _edit_config(saved, width=6)
     weights.pop("projection.weight")
     save_file(weights, saved / "model.safetensors")
-    with pytest.raises(ValueError, match=r"the weights lack projection\.weight, by config\.json"):
+    with pytest.raises(ValueError, match=r"the weights lack projection\.weight, contrary to config\.json"):
         load_model(str(saved))
 
 
@@ -199,22 +199,22 @@ def test_weights_of_another_net(saved: Path) -> None:
     [
         ({"architecture": "transformer"}, "KeyError 'transformer'"),
         ({"width": 0}, "ValueError width must be at least 1, not 0"),
-        ({"width": "six"}, "TypeError width is 'six': int is wanted"),
-        ({"width": True}, "TypeError width is 'True': int is wanted"),
-        ({"width": 6.0}, "TypeError width is '6.0': int is wanted"),
-        ({"width": 10**12}, "ValueError .* by config.json it is|RuntimeError|ValueError .* is of shape"),
+        ({"width": "six"}, "TypeError width is 'six': expected int"),
+        ({"width": True}, "TypeError width is 'True': expected int"),
+        ({"width": 6.0}, "TypeError width is '6.0': expected int"),
+        ({"width": 10**12}, "ValueError .* config.json requires|RuntimeError|ValueError .* has shape"),
         ({"width": 10**30}, "ValueError .*config.json is not valid JSON: 10{30} is beyond 2"),
-        ({"head_widths": 8}, r"TypeError head_widths is '8': Sequence\[int\] is wanted"),
+        ({"head_widths": 8}, r"TypeError head_widths is '8': expected Sequence\[int\]"),
         ({"head_widths": [8, None]}, "TypeError head_widths is"),
         ({"head_widths": [8] * 10**5}, "ValueError head_widths asks for 100,000 layers"),
         ({"architecture": [8]}, "TypeError"),
         ({"architecture": "feed_forward", "depth": 10**8}, "ValueError depth asks for 100,000,000 layers"),
         ({"heads": 8}, "TypeError .*heads"),
         ({"facts": {"recipe": "x"}}, "TypeError .*'task'"),
-        ({"facts": None}, "TypeError facts is 'None': an object is wanted"),
-        ({"facts": [8]}, r"TypeError facts is '\[8\]': an object is wanted"),
+        ({"facts": None}, "TypeError facts is 'None': expected an object"),
+        ({"facts": [8]}, r"TypeError facts is '\[8\]': expected an object"),
         *(({"facts": asdict(FACTS) | {name: [8]}}, f"TypeError {name} is '\\[8\\]': ") for name in asdict(FACTS)),
-        ({"facts": asdict(FACTS) | {"difficulty": 9.5}}, "TypeError difficulty is '9.5': int is wanted"),
+        ({"facts": asdict(FACTS) | {"difficulty": 9.5}}, "TypeError difficulty is '9.5': expected int"),
     ],
 )
 def test_wrong_configs(changes: dict[str, Any], message: str, saved: Path) -> None:
@@ -284,7 +284,7 @@ def test_nets_that_come_with_the_package(saved: Path, monkeypatch: pytest.Monkey
     net, facts = load_model("net")
     assert facts == FACTS
     assert same_weights(net.state_dict(), make_net().state_dict())
-    with pytest.raises(FileNotFoundError, match=r"no net 'nett': give a folder, the id of a Hub repo .* another, net"):
+    with pytest.raises(FileNotFoundError, match=r"no net 'nett': give a folder, the ID of a Hub repo .* another, net"):
         load_model("nett")
 
 
@@ -354,11 +354,11 @@ def test_the_hub_is_out_of_reach(error: Exception, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(checkpoint, "hf_hub_download", fail)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    with pytest.raises(FileNotFoundError, match="'someone/net' is neither a folder nor could it be had from the Hub: "):
+    with pytest.raises(FileNotFoundError, match="'someone/net' is not a folder and could not be read from the Hub: "):
         load_model("someone/net")
 
 
 def test_offline_is_said_in_words() -> None:
     """By the Hub's own client, which all tests have told to stay offline."""
-    with pytest.raises(FileNotFoundError, match="'someone/no-such-net' is neither a folder nor could it be had"):
+    with pytest.raises(FileNotFoundError, match="'someone/no-such-net' is not a folder and could not be read"):
         load_model("someone/no-such-net")

@@ -62,12 +62,12 @@ def test_learning_rate_factors() -> None:
         ({"warmup_steps": -1}, "warmup_steps must be at least 0"),
         ({"weight_decay": -0.1}, "weight_decay must be at least 0, not -0.1"),
         ({"hold_share": 1.1}, "hold_share must be from 0 to 1, not 1.1"),
-        ({"hold_share": 0.1}, "hold_iterations must be at least 1 where hold_share is above 0, not 0"),
+        ({"hold_share": 0.1}, "hold_iterations must be at least 1 if hold_share is above 0, not 0"),
         ({"hold_iterations": -1}, "hold_iterations must be at least 0, not -1"),
         ({"hold_from_step": -1}, "hold_from_step must be at least 0, not -1"),
         (
             {"hold_share": 0.1, "hold_iterations": 5, "progressive_weight": 0.0},
-            "progressive_weight must be above 0 where hold_share is, not 0.0",
+            "progressive_weight must be above 0 if hold_share is, not 0.0",
         ),
         ({"seed": -1}, "seed must be at least 0"),
     ],
@@ -389,11 +389,11 @@ def stopped_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_checkpoint_of_other_settings_is_refused(stopped_run: Path, tmp_path: Path) -> None:
     shutil.copytree(stopped_run, tmp_path / "run")
     message = (
-        rf"cannot go on from .*{tmp_path.name}.*checkpoint\.pt: it was written by .* other settings: .*; remove it"
+        rf"cannot resume from .*{tmp_path.name}.*checkpoint\.pt: it was written by .* other settings: .*; remove it"
     )
     with pytest.raises(ValueError, match=message):
         _run(tmp_path / "run", learning_rate=2e-3)
-    with pytest.raises(ValueError, match=r"cannot go on from .*checkpoint\.pt"):
+    with pytest.raises(ValueError, match=r"cannot resume from .*checkpoint\.pt"):
         _run(tmp_path / "run", kind="lipschitz")
     # Nothing was lost by trying.
     assert _run(tmp_path / "run")[1].steps == 12
@@ -404,7 +404,7 @@ def test_a_truncated_checkpoint_is_refused(keep: float, stopped_run: Path, tmp_p
     whole = (stopped_run / "checkpoint.pt").read_bytes()
     size = int(keep if keep >= 1 else keep * len(whole))
     (tmp_path / "checkpoint.pt").write_bytes(whole[:size])
-    with pytest.raises(ValueError, match=rf"cannot go on from .*{tmp_path.name}.checkpoint\.pt: .*remove it"):
+    with pytest.raises(ValueError, match=rf"cannot resume from .*{tmp_path.name}.checkpoint\.pt: .*remove it"):
         _run(tmp_path)
 
 
@@ -424,7 +424,7 @@ def test_a_checkpoint_cannot_run_code(zipped: bool, tmp_path: Path) -> None:
         torch.save(state, path)
     else:
         path.write_bytes(pickle.dumps(state, protocol=2))
-    with pytest.raises(ValueError, match=r"cannot go on from .*checkpoint\.pt"):
+    with pytest.raises(ValueError, match=r"cannot resume from .*checkpoint\.pt"):
         _run(tmp_path)
     assert not marker.exists()
     # It is one: whoever reads it without care runs it.

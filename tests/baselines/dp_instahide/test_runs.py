@@ -78,10 +78,10 @@ def test_run_on_images_is_whole_and_the_same_again(mnist_root: Path, tmp_path: P
     one_seed = run_images(replace(recipe, seeds=(1,)), mnist_root, tmp_path / "a")
     assert find_measurement(one_seed.measurements, "clean accuracy", released).low is None
     assert {claim.verdict for claim in one_seed.claims[2:6]} <= {"not decided", "not tested"}
-    with pytest.raises(ValueError, match="it is of a run that differs in budget; choose another --out"):
+    with pytest.raises(ValueError, match="it belongs to a run that differs in budget; choose another --out"):
         run_images(replace(recipe, budget=0.1), mnist_root, tmp_path / "a")
     (tmp_path / "a" / "audit.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"cannot go on from .*audit\.json: .*; remove it to make that part again"):
+    with pytest.raises(ValueError, match=r"cannot resume from .*audit\.json: .*; remove it to make that part again"):
         run_images(recipe, mnist_root, tmp_path / "a")
 
 

@@ -122,7 +122,7 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match=r"direction must be one of greater, .*, not 'more'"):
         Criterion(name="x", direction="more", bound=0.0)  # type: ignore[arg-type]
     for direction, within in (("greater", 0.1), ("equal within", 0.0)):
-        with pytest.raises(ValueError, match="within must be above 0 for 'equal within' and 0 else"):
+        with pytest.raises(ValueError, match="within must be above 0 for 'equal within' and 0 otherwise"):
             Criterion(name="x", direction=direction, bound=0.0, within=within)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"at least one criterion: 'It is so\.'"):
         Statement(text="It is so.", source="here", criteria=())

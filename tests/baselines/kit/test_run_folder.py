@@ -63,7 +63,7 @@ def test_rows_are_what_the_file_holds(tmp_path: Path) -> None:
 )
 def test_parts_of_other_settings_are_refused(kind: str, settings: Any, different: str, tmp_path: Path) -> None:
     PARTS[kind](RunFolder(tmp_path, SETTINGS), None)
-    with pytest.raises(ValueError, match=rf"some/part\.\w+: it is of a run that differs in {different}; choose"):
+    with pytest.raises(ValueError, match=rf"some/part\.\w+: it belongs to a run that differs in {different}; choose"):
         PARTS[kind](RunFolder(tmp_path, settings), _refuse)
 
 
@@ -73,7 +73,7 @@ def test_damaged_parts_are_refused(kind: str, content: bytes, tmp_path: Path) ->
     folder = RunFolder(tmp_path, SETTINGS)
     PARTS[kind](folder, None)
     (tmp_path / FILES[kind]).write_bytes(content)
-    with pytest.raises(ValueError, match=r"cannot go on from .*some/part\.\w+: .*remove it"):
+    with pytest.raises(ValueError, match=r"cannot resume from .*some/part\.\w+: .*remove it"):
         PARTS[kind](folder, _refuse)
 
 

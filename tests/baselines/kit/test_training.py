@@ -184,14 +184,14 @@ def test_seeds_differ_in_every_part() -> None:
 def test_checkpoints_of_other_runs_and_damaged_ones_are_refused(tmp_path: Path) -> None:
     build().run(tmp_path, progress=False)
     with pytest.raises(
-        ValueError, match=r"checkpoint.pt: it is of a run that differs in loop\.steps; choose another --out"
+        ValueError, match=r"checkpoint.pt: it belongs to a run that differs in loop\.steps; choose another --out"
     ):
         build(replace(CONFIG, steps=13)).run(tmp_path, progress=False)
     with pytest.raises(ValueError, match=r"differs in more, net\.width; choose another"):
         build(settings={"net": {"width": 9}, "more": 1}).run(tmp_path, progress=False)
     path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(ValueError, match=r"cannot go on from .*checkpoint.pt: .*; remove it"):
+    with pytest.raises(ValueError, match=r"cannot resume from .*checkpoint.pt: .*; remove it"):
         build().run(tmp_path, progress=False)
 
 
@@ -226,6 +226,6 @@ def test_device() -> None:
     for name in ("tpu", "cuda:x", ""):
         with pytest.raises(ValueError, match=f"device must be cpu, cuda or cuda:NUMBER, not '{name}'"):
             get_device(name)
-    with pytest.raises(ValueError, match="device 'cuda:99' is not there: torch sees"):
+    with pytest.raises(ValueError, match="device 'cuda:99' does not exist: torch sees"):
         get_device("cuda:99")
     assert count_parameters(nn.Linear(3, 2)) == 8

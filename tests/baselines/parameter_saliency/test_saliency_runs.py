@@ -121,7 +121,7 @@ def test_more_seeds_are_taken_in_and_another_run_is_not(done: tuple[ReferenceRes
     (copy / "seed1" / "figures.json").unlink()
     assert run(copy, replace(RECIPE, seeds=(1, 0))).seeds == (1, 0)
     assert (copy / "seed0" / "figures.json").read_bytes() == before
-    with pytest.raises(ValueError, match=r"it is of a run that differs in tried; choose another --out"):
+    with pytest.raises(ValueError, match=r"it belongs to a run that differs in tried; choose another --out"):
         run(out, replace(RECIPE, tried=2))
 
 

@@ -59,7 +59,7 @@ def test_run_on_images_is_whole_and_the_same_again(image_recipe: ImageRecipe, tm
     for name in ("neurons.png", "frequencies.png"):
         assert (tmp_path / "a" / name).read_bytes()[:4] == b"\x89PNG"
     for changes in ({"batch_size": 4}, {"neurons_given": (1,)}):
-        with pytest.raises(ValueError, match=f"it is of a run that differs in .*{next(iter(changes))}"):
+        with pytest.raises(ValueError, match=f"it belongs to a run that differs in .*{next(iter(changes))}"):
             measured(replace(image_recipe, **changes), tmp_path / "a")
 
 

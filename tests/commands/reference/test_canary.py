@@ -22,7 +22,7 @@ def command(*arguments: str) -> Canary:
         (("--preset", "huge"), "unknown preset 'huge' of cifar10: choose one of smoke, small, paper"),
         (("--shadows", "15"), "shadows must be a multiple of 4 and at least 12 .*, not 15"),
         (("--points", "5000"), "points must be from 20 to 400, the pool, not 5000"),
-        (("--fpr", "0.001"), "a false-positive rate of 0.001 needs at least 1,000 non-members a target, not 60"),
+        (("--fpr", "0.001"), "a false-positive rate of 0.001 needs at least 1,000 non-members per target, not 60"),
         (("--epsilon", "300"), "epsilon must be from 0 to 255"),
         (("--objective", "kl"), "objective must be one of mse, log_odds, cross_entropy, margin, not 'kl'"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
