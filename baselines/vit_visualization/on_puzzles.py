@@ -111,7 +111,7 @@ class _MazeEvaluation:
         return self._of_recurrent_net(seed) if self.recipe.model == RECURRENT else self._of_vits(seed)
 
     def _of_vits(self, seed: int) -> list[Figure]:
-        """Train the variants for a seed, and measure: the first one's features in full, the others' only for the path."""
+        """Train a seed's variants, and measure the features of the first in full, those of the others for the path."""
         recipe, items = self.recipe, self.test[self.recipe.maze_size]
         train = make_puzzles(MAZES, recipe.maze_size, recipe.train_mazes)
         found: list[Figure] = []

@@ -35,7 +35,7 @@ class VitRecipe(ReferenceRecipe):
     Attributes:
         model: "tiny_vit", which is trained here, or another net.
         depth, width: depth and width of the tiny ViT.
-        batch_size: images in a training batch, or four times the mazes.
+        batch_size: training batch size in images; for mazes, a quarter of it.
         loop: how nets are trained; its seed is replaced by the run's.
         neurons: number of neurons to examine in each layer, drawn at random, if none are given.
         neurons_given: neurons to examine in each layer, from 0; empty for none.

@@ -23,7 +23,7 @@ Variant: TypeAlias = Annotated[
 Split: TypeAlias = Annotated[str, arg(help="train, validation or test")]
 Seed: TypeAlias = Annotated[int, arg(help="data seed; each seed gives different instances")]
 SplitRule: TypeAlias = Annotated[
-    str, arg(help="hash: splits share no instance; original: they may, as in the data of 2021")
+    str, arg(help="hash: splits share no instance; original: they may, as in the original data of 2021")
 ]
 Root: TypeAlias = Annotated[str, arg(help="for chess_puzzles: the folder that convert-lichess made")]
 Quiet: TypeAlias = Annotated[bool, arg(help="show no progress bar")]
@@ -279,7 +279,7 @@ class Info:
             print(f"  difficulty    {task.difficulty_name}: {ladder}")
             print(f"  trained at    {task.train_difficulty}")
             if task.alike_from:
-                alike = f"from {task.alike_from} on; test instances of another seed are new from {task.new_from} on"
+                alike = f"from {task.alike_from} on; from {task.new_from} on, another seed's test instances are almost all new"
                 print(f"  splits alike  {alike}")
             if task.variants:
                 print(f"  variants      {' '.join(task.variants)}")

@@ -31,7 +31,7 @@ class ParameterSaliency(MethodCommand):
         arg(
             help="images: small_cnn (trained here), or, for --data folder --preset paper, torchvision's resnet50, "
             "vgg19, densenet121 or inception_v3; tasks: trained (here, briefly) or shipped (comes with the package, "
-            "tested on harder puzzles); by default the first"
+            "tested on harder puzzles); by default the first of these"
         ),
     ] = ""
     data_root: Annotated[

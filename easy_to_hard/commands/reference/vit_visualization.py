@@ -49,7 +49,7 @@ class VitVisualization(MethodCommand):
     steps: Annotated[int, arg(help="optimization steps for an image; by default the preset's")] = 0
     train_steps: Annotated[int, arg(help="training steps of a net; by default the preset's")] = 0
     batch_size: Annotated[
-        int, arg(help="images in a training batch, or four times the mazes; by default the preset's")
+        int, arg(help="training batch size in images, of which mazes use a quarter; by default the preset's")
     ] = 0
     test_images: Annotated[int, arg(help="number of test images; by default the preset's")] = 0
     out: Annotated[Path | None, arg(help="the run folder; by default runs/vit-visualization-DATA-MODEL-PRESET")] = None
