@@ -279,7 +279,7 @@ class Info:
             print(f"  difficulty    {task.difficulty_name}: {ladder}")
             print(f"  trained at    {task.train_difficulty}")
             if task.alike_from:
-                alike = f"from {task.alike_from} on; from {task.new_from} on, another seed's test instances are almost all new"
+                alike = f"from {task.alike_from} on; test instances of other seeds are new from {task.new_from} on"
                 print(f"  splits alike  {alike}")
             if task.variants:
                 print(f"  variants      {' '.join(task.variants)}")
