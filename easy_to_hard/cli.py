@@ -1,6 +1,6 @@
 """The `easy-to-hard` command.
 
-Exit codes: 0 all is well, 1 something failed, 2 wrong usage. Errors are one line on the standard error.
+Exit codes: 0 success, 1 failure, 2 wrong usage. Each error is one line on standard error.
 """
 
 import io
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = _parse(sys.argv[1:] if arguments is None else list(arguments))
         return 0 if command is None else command.run()
     except BrokenPipeError:
-        # The reader of a pipe has gone, as in `easy-to-hard show ... | head`.
+        # The reader of the pipe has closed it, as in `easy-to-hard show ... | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -69,19 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _open_standard_files() -> None:
-    """Where a standard file is closed, as after ``2>&-``, write to nowhere, and not to a file that takes its number."""
+    """Point closed standard streams, as after ``2>&-``, to the null device, so that no other file gets their number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free.
+            # This gets the lowest free number.
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None and number > 0:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _parse(arguments: list[str]) -> Command | None:
-    """The command; None where help was asked for, and printed."""
+    """The command; None if help was requested, which has then been printed."""
     options: dict[str, Any] = {
         "see": "easy-to-hard --help",
         "prog": "easy-to-hard",
@@ -89,7 +89,7 @@ def _parse(arguments: list[str]) -> Command | None:
     }
     command: Command | None
     if arguments[:1] == ["train"]:
-        # What `train` does not know is for the preset.
+        # Flags that `train` does not know are settings of the preset.
         parsed = parse(Command, arguments, return_unknown_args=True, **options)
         command = None if parsed is None else replace(parsed[0], overrides=tuple(parsed[1]))
     else:
@@ -98,9 +98,9 @@ def _parse(arguments: list[str]) -> Command | None:
 
 
 def _when_stopped(command: Command | None) -> str:
-    """What an interrupt has left of a command; those that leave something say so themselves."""
+    """What an interrupted command leaves behind; commands that keep something define `when_stopped`."""
     told = getattr(command, "when_stopped", None)
-    return str(told()) if told is not None else "it kept nothing, and the same command begins anew"
+    return str(told()) if told is not None else "nothing was kept; the same command starts over"
 
 
 def _fail(message: str, code: int) -> int:
@@ -109,7 +109,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def run() -> NoReturn:
-    """The command: `main`, then the end of the process, even where a thread still computes."""
+    """Run `main`, then end the process, even if a thread is still computing."""
     code = main()
     if code == _INTERRUPTED:
         sys.stdout.flush()

@@ -43,11 +43,11 @@ from easy_to_hard.tasks import DataSpec, get_task
 _RECIPE: Final = "prefix-sums-cellular"
 TRAIN_BITS: Final = get_recipe(_RECIPE).difficulty
 TEST_BITS: Final = (32, 64, 128, 256, 512, 1024)
-# So many positions at a time stay in the caches of a small CPU.
+# Positions per batch: few enough for the caches of a small CPU.
 _BATCH_POSITIONS: Final = 8192
-# And so many are tested at each length: 1,000 strings of 64 bits, 200 of 512, 100 of 1,024.
+# Positions tested at each length: 1,000 strings of 64 bits, 200 of 512, 100 of 1,024.
 _TEST_POSITIONS: Final = 102_400
-# What is known of a bit comes from its neighbor, an iteration or two later.
+# A bit learns its parity from its neighbor, one or two iterations later.
 _ITERATIONS_A_BIT: Final = 4
 
 
@@ -56,10 +56,10 @@ class DemoConfig:
     """Train on 32-bit prefix sums, test on up to 1,024 bits, and write the leaderboard page."""
 
     out: Annotated[Path, arg(help="the folder to write")] = Path("demo")
-    seed: Annotated[int, arg(help="of the weights, the batches and the iteration counts")] = 0
+    seed: Annotated[int, arg(help="seed of the weights, the batches and the iteration counts")] = 0
     steps: Annotated[int, arg(help="batches to train on")] = get_recipe(_RECIPE).training.steps
-    test_items: Annotated[int, arg(help="strings tested at each length at most; long ones are fewer")] = 1000
-    threads: Annotated[int, arg(help="test batches solved at a time; training uses one thread")] = 2
+    test_items: Annotated[int, arg(help="most strings tested at each length; fewer of the long ones")] = 1000
+    threads: Annotated[int, arg(help="test batches solved in parallel; training uses one thread")] = 2
     device: Annotated[str, arg(help="cpu or cuda")] = "cpu"
 
     def __post_init__(self) -> None:
@@ -78,13 +78,13 @@ class DemoConfig:
 
 
 def load_strings(data: Path, num_bits: int, split: str, cache: Path) -> tuple[Tensor, Tensor]:
-    """Read a split of a built folder as anybody would, with `datasets.load_dataset`, a column at a time.
+    """Read a split of a built folder as any user would, with `datasets.load_dataset`.
 
     Args:
         data: the folder.
         num_bits: length of the strings.
         split: "train", "validation" or "test".
-        cache: where `datasets` may keep its copy; made anew, so that it is never a stale one.
+        cache: where `datasets` may keep its copy, which is made again on each call, so that it is never stale.
 
     Returns:
         inputs (num_items, 1, num_bits) float32 in {-0.5, 0.5} and targets (num_items, num_bits) int64 in {0, 1}.
@@ -105,13 +105,13 @@ def _matrix(column: object, num_bits: int) -> NDArray[np.uint8]:
 
 
 def train_net(config: DemoConfig, data: Path, cache: Path) -> tuple[ThinkingNet, ModelFacts]:
-    """Train on the easy strings; log and checkpoint go beside the results."""
+    """Train on the easy strings; the log and the checkpoint are written next to the results."""
     inputs, targets = load_strings(data, TRAIN_BITS, "train", cache)
     recipe = config.recipe
     model = recipe.build_net().to(config.device)
     print(
         f"  {len(inputs):,} strings, {model.count_parameters():,} weights, "
-        f"{recipe.training.max_iterations} iterations in the mean"
+        f"{recipe.training.max_iterations} iterations on average"
     )
     batches = draw_batches(inputs, targets, batch_size=recipe.batch_size, seed=config.seed)
     report = train(model, batches, recipe.training, folder=config.out / "training")
@@ -121,7 +121,7 @@ def train_net(config: DemoConfig, data: Path, cache: Path) -> tuple[ThinkingNet,
 
 
 def evaluate_net(model: ThinkingNet, config: DemoConfig, data: Path, cache: Path) -> list[Tested]:
-    """Evaluate at every length, letting the net think for at most four iterations a bit."""
+    """Evaluate at every length, with at most four iterations per bit."""
     evaluations = []
     for num_bits in TEST_BITS:
         inputs, targets = load_strings(data, num_bits, "test", cache)
@@ -157,9 +157,9 @@ def _write_plots(result: Result, folder: Path) -> list[Path]:
 
 
 def run(config: DemoConfig) -> Result:
-    """Do all of it, and say what is happening."""
+    """Run the whole demo, reporting progress."""
     started = time.perf_counter()
-    new_figure(1, 1)  # Without matplotlib, say so now and not after the training.
+    new_figure(1, 1)  # If matplotlib is missing, fail now and not after training.
     # Two threads would train in two thirds of the time on an idle machine, and take ten times as long on a busy one.
     torch.set_num_threads(1)
     out, data, cache = config.out, config.out / "data", config.out / "cache"
@@ -167,7 +167,7 @@ def run(config: DemoConfig) -> Result:
 
     print(f"1/4 Making prefix sums of {TRAIN_BITS} to {TEST_BITS[-1]:,} bits in {data}", flush=True)
     build(data, preset="demo")
-    print(f"2/4 Training on {TRAIN_BITS} bits: one minute to some minutes on one core", flush=True)
+    print(f"2/4 Training on {TRAIN_BITS} bits: a few minutes at most on one core", flush=True)
     model, facts = train_net(config, data, cache)
     print(f"3/4 Testing on up to {TEST_BITS[-1]:,} bits, {TEST_BITS[-1] // TRAIN_BITS} times as long", flush=True)
     evaluations = evaluate_net(model, config, data, cache)

@@ -21,7 +21,7 @@ def test_build_verify_and_damage(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["build", "--out", str(root), "--preset", "tiny", "--quiet"]) == 0
     assert "370 rows in 14 files, " in capsys.readouterr().out
     assert main(["build", "--out", str(root), "--preset", "tiny"]) == 0
-    assert "14 files (14 there already)" in capsys.readouterr().out
+    assert "14 files (14 already there)" in capsys.readouterr().out
     assert main(["verify", str(root)]) == 0
     assert "all is well, 370 rows in 14 files" in capsys.readouterr().out
     shard = root / "mazes_13" / "test-00000-of-00001.parquet"

@@ -1,4 +1,4 @@
-"""What the paper says of its defenses, and what the benchmark asks of backdoors in easy puzzles."""
+"""The paper's claims about its defenses, and the benchmark's questions about backdoors in easy puzzles."""
 
 from typing import Final
 
@@ -12,11 +12,11 @@ CLEAN: Final = "clean solve rate"
 SOURCE: Final = "arXiv 2011.09527"
 PUZZLE_SOURCE: Final = "a question of this benchmark, not of arXiv 2011.09527"
 
-# The paper's attack on an undefended net works always; the share that counts as such here.
+# In the paper, the attack on an undefended net always works; here it does at this share.
 WORKS: Final = 0.9
 # "No accuracy cost" is taken as less than a point.
 NO_COST: Final = 0.01
-# A backdoor in puzzles counts as open where it works on most of them, as stopped where on fewer than a tenth.
+# A backdoor in puzzles counts as open if it works on most of them, and as stopped if on fewer than a tenth.
 OPEN: Final = 0.5
 STOPPED: Final = 0.1
 
@@ -24,16 +24,16 @@ _MIXING: Final = ("mixup", "mixup4", "cutmix")
 
 
 def claims(result: ReferenceResult) -> tuple[Claim, ...]:
-    """The claims that a result decides, by its measurements and settings alone.
+    """The claims that a result decides, judged by its measurements and settings alone.
 
-    What a defense does to an attack is not tested where the attack does nothing without one, or where the defended nets
-    cannot do the task.
+    The effect of a defense is not tested if the attack has no effect without one, or if the defended nets cannot do the
+    task.
     """
     return judge(_on_images(result) if result.data in IMAGES else _on_puzzles(result), result.measurements)
 
 
 def _on_images(result: ReferenceResult) -> list[Statement]:
-    """The paper's claims of an attack; claims of defenses that were not tried are left out."""
+    """The paper's claims about an attack, without those about defenses that were not tried."""
     defenses = result.settings["defenses"]
     backdoor = result.settings["attack"].endswith("backdoor")
     statements = [_works()] if backdoor else []
@@ -113,7 +113,7 @@ def _cost(defense: str, *, costs: bool = False) -> Statement:
 
 
 def _on_puzzles(result: ReferenceResult) -> list[Statement]:
-    """The answers to the benchmark's questions."""
+    """The benchmark's questions, as statements to judge."""
     settings = result.settings
     difficulty, hard = settings["difficulty"], settings["sizes"][-1]
     few, many = settings["iterations"][0], settings["iterations"][-1]

@@ -1,10 +1,10 @@
-"""Defenses by augmentation: mixup, CutMix, Cutout and MaxUp (arXiv 2011.09527), as it means them.
+"""Defenses by augmentation: mixup, CutMix, Cutout and MaxUp, as described in arXiv 2011.09527.
 
-The authors' stored code differs: its MaxUp takes the highest loss over draws of different items, and piles the boxes
+The authors' published code differs: its MaxUp takes the highest loss over draws of different items, and piles the boxes
 of all draws on one tensor; its default strength of 0 turns mixing off. Here MaxUp takes each item's own highest loss.
 
 torchvision's MixUp and CutMix are not used: they mix an item with its neighbor in the batch, two at a time, and draw
-from the global random state, where several nets that train together each need draws of their own.
+from the global random state, whereas nets that train together each need draws of their own.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from easy_to_hard.baselines.kit.victims import Augment, Generators
 
-# Of MaxUp: it begins after 5 of 40 epochs.
+# MaxUp begins after 5 of 40 epochs.
 _MAXUP_FROM: Final = 5 / 40
 # Cutout's box covers this share of what its side ratio leaves: 18 of 32 pixels a side in the authors' code.
 _CUTOUT_KEPT: Final = 0.66
@@ -25,10 +25,10 @@ _CUTOUT_KEPT: Final = 0.66
 
 @dataclass(frozen=True, kw_only=True)
 class Mixup:
-    """k-way mixup (arXiv 1710.09412): weights by a flat Dirichlet, one draw a batch, and k permutations.
+    """k-way mixup (arXiv 1710.09412): weights from a flat Dirichlet, one draw per batch, and k permutations.
 
     Attributes:
-        ways: items that make one, at least 2.
+        ways: k, the number of items mixed into one, at least 2.
     """
 
     ways: int = 2
@@ -49,7 +49,7 @@ def flat_dirichlet(ways: int, generator: torch.Generator) -> Tensor:
 
 
 def permutations(count: int, generators: Generators) -> Tensor:
-    """One for each net: (S, count) int64."""
+    """A random permutation for each net: (S, count) int64."""
     return torch.stack([torch.randperm(count, generator=one) for one in generators])
 
 
@@ -59,7 +59,7 @@ def mix(values: Tensor, orders: Sequence[Tensor], shares: Tensor) -> Tensor:
     Args:
         values: (S, B, ...).
         orders: k tensors (S, B) int64.
-        shares: (S, k), of each net.
+        shares: (S, k), the weights for each net.
     """
     columns = shares.to(values.device).view(*shares.shape, *(1 for _ in values.shape[1:]))
     return torch.stack([columns[:, way] * arrange(values, order) for way, order in enumerate(orders)]).sum(0)
@@ -72,12 +72,12 @@ def arrange(values: Tensor, order: Tensor) -> Tensor:
 
 
 def draw_boxes(areas: Tensor, sides: Sequence[int], generators: Generators) -> Tensor:
-    """A box at a uniform center for each net, cut at the border of the image.
+    """A box with a uniformly drawn center for each net, clipped at the border of the image.
 
     Args:
-        areas: (S,) float, of the box as a share of the image before it is cut.
+        areas: (S,) float, area of the box before clipping, as a share of the image.
         sides: height and width of the image.
-        generators: of the nets.
+        generators: one for each net.
 
     Returns:
         (S, 1, 1, H, W) float32, 1 inside.
@@ -95,10 +95,10 @@ def draw_boxes(areas: Tensor, sides: Sequence[int], generators: Generators) -> T
 
 @dataclass(frozen=True, kw_only=True)
 class CutMix:
-    """CutMix (arXiv 1905.04899): a box of another item is pasted in, and the label shared by area.
+    """CutMix (arXiv 1905.04899): a box from another item is pasted in, and the labels are mixed by area.
 
     Attributes:
-        probability: of a batch to be changed.
+        probability: that a batch is changed.
     """
 
     probability: float = 0.5
@@ -106,7 +106,7 @@ class CutMix:
     def __call__(
         self, images: Tensor, targets: Tensor, *, generators: Generators, progress: float
     ) -> tuple[Tensor, Tensor]:
-        """See `Augment`; the share of the label is that of the box as it was cut at the border."""
+        """See `Augment`; the pasted item's label has the share of the box after clipping at the border."""
         drawn = torch.stack([torch.rand(2, generator=one) for one in generators])
         # lambda is uniform, Beta(1, 1): the box has an area of 1 - lambda.
         areas = (1 - drawn[:, 0]) * (drawn[:, 1] < self.probability)
@@ -119,9 +119,9 @@ class CutMix:
 
 @dataclass(frozen=True, kw_only=True)
 class Cutout:
-    """Cutout (arXiv 1708.04552): one box a batch is made the mean color of the batch.
+    """Cutout (arXiv 1708.04552): one box per batch is filled with the mean color of the batch.
 
-    Deviates: the mean color is that of the batch and not of the whole set, which needs no pass over the data.
+    Deviates: the mean color is that of the batch, not of the whole set, to save a pass over the data.
     """
 
     def __call__(
@@ -136,12 +136,12 @@ class Cutout:
 
 @dataclass(frozen=True, kw_only=True)
 class MaxUp:
-    """MaxUp (arXiv 2002.09024): of several draws of an augmentation, an item's highest loss is learned from.
+    """MaxUp (arXiv 2002.09024): train on each item's highest loss over several draws of an augmentation.
 
     Attributes:
-        inner: the augmentation, with M of 1.
-        draws: at least 2.
-        begins: share of training before which items are learned as they are.
+        inner: the augmentation, which makes one version of each item (M = 1).
+        draws: number of draws, at least 2.
+        begins: share of training at the start in which items are not augmented.
     """
 
     inner: Augment
@@ -166,7 +166,7 @@ DEFENSES: Final[MappingProxyType[str, Callable[[], Augment | None]]] = MappingPr
         "cutmix": CutMix,
         "cutout": Cutout,
         "maxup": lambda: MaxUp(inner=Cutout()),
-        # Its noise is in the training and not in the images: see `VictimConfig.private`.
+        # It adds noise to gradients, not to images: see `VictimConfig.private`.
         "dp_sgd": lambda: None,
     }
 )

@@ -1,4 +1,4 @@
-"""Attacks on nets that classify images, under each defense."""
+"""Attacks on image classifiers, under each defense."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,8 +37,8 @@ class Threat:
     """One attack, ready to be tried.
 
     Attributes:
-        train: the poisoned set.
-        seed: of the victim that is trained on it.
+        train: the poisoned training set.
+        seed: seed of the victim that is trained on it.
         attacked: (M, C, H, W) uint8, test items as the attacker shows them.
         target: class that the attacker wants.
     """
@@ -51,15 +51,15 @@ class Threat:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of attacks under one defense; the lists have one value a seed, in [0, 1].
+    """The outcome of the attacks under one defense; the lists have one value per seed, in [0, 1].
 
     Attributes:
-        success: share of attacked items that a poisoned net gives the attacker's class, a mean over the keys.
-        unpoisoned: the same of nets trained alike on the clean set.
-        accuracy: of poisoned nets on clean test items.
-        clean_accuracy: of nets trained on the clean set.
-        hits, attacked: successes, and what they are of, of all seeds and keys together.
-        num_test: clean test items.
+        success: share of attacked items to which a poisoned net gives the attacker's class, averaged over the keys.
+        unpoisoned: the same for nets trained in the same way on the clean set.
+        accuracy: accuracy of poisoned nets on clean test items.
+        clean_accuracy: accuracy of nets trained on the clean set.
+        hits, attacked: number of successes and of attacked items, over all seeds and keys.
+        num_test: number of clean test items.
     """
 
     success: Sequence[float]
@@ -73,7 +73,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """What a run has at hand."""
+    """Data and settings of a run."""
 
     recipe: ImageRecipe
     folder: RunFolder
@@ -83,7 +83,7 @@ class _Run:
     test: ImageSet
 
     def nets(self, sets: Sequence[Poisoned], seeds: Sequence[int], defense: str, name: str) -> Stacked:
-        """Victims under a defense, trained or from their file."""
+        """Victims under a defense, trained or loaded from their file."""
         config = self.recipe.victim_for(defense)
 
         def train() -> Mapping[str, Tensor]:
@@ -100,7 +100,7 @@ class _Run:
 
 
 def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
-    """Attack and defend, and measure both; see `Baseline.run`.
+    """Train nets under each defense, attack them, and measure success and cost; see `Baseline.run`.
 
     The folder gets a file for each defense's nets and, where matplotlib is installed, the picture `PICTURE`.
     """
@@ -130,7 +130,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
 
 
 def _backdoors(run: _Run) -> tuple[list[Threat], Tensor]:
-    """A backdoor for each seed, between classes of its own; and which test items (N,) bool accuracy is of: all."""
+    """A backdoor for each seed, between its own two classes; and which test items accuracy is on, (N,) bool: all."""
     threats = []
     for seed in run.recipe.seeds:
         source, target = _two_classes(run.train.labels, "backdoor", seed)
@@ -146,13 +146,13 @@ def _backdoors(run: _Run) -> tuple[list[Threat], Tensor]:
         )
         attacked = backdoor.attacked(run.test.images, run.test.labels)
         if not len(attacked):
-            raise ValueError(f"no test image of class {source} to attack: take more test images")
+            raise ValueError(f"no test image of class {source} to attack: use more test images")
         threats.append(Threat(train=backdoor.train, seed=seed, attacked=attacked, target=target))
     return threats, torch.ones(len(run.test), dtype=torch.bool)
 
 
 def _two_classes(labels: Tensor, *parts: int | str) -> tuple[int, int]:
-    """Two classes that occur, by the parts of a seed."""
+    """Two of the classes in `labels`, drawn with a seed made of `parts`."""
     classes = torch.unique(labels)
     if len(classes) < 2:
         raise ValueError(f"attacks need images of at least 2 classes, not of {len(classes)}")
@@ -161,9 +161,9 @@ def _two_classes(labels: Tensor, *parts: int | str) -> tuple[int, int]:
 
 
 def _crafted(run: _Run) -> tuple[list[Threat], Tensor]:
-    """Poisons for each key, tried on a victim of each seed; accuracy is of the test items that are no key's target.
+    """Poisons for each key, tried on a victim of each seed; accuracy is on the test items that are not targets.
 
-    They are optimized once for a key, on a net that was trained on the clean set without a defense.
+    They are optimized once per key, on a net that was trained on the clean set without a defense.
     """
     recipe = run.recipe
     if recipe.keys >= len(run.test):
@@ -191,7 +191,7 @@ def _crafted(run: _Run) -> tuple[list[Threat], Tensor]:
 
 
 def _try_defense(run: _Run, defense: str, threats: Sequence[Threat], kept: Tensor) -> Outcome:
-    """Train a victim for each threat, and a clean net for each seed, and see what they say."""
+    """Train a victim for each threat and a clean net for each seed, and test them."""
     seeds = run.recipe.seeds
     clean = clean_set(run.train.images, run.train.labels)
     sets = [threat.train for threat in threats] + [clean for _ in seeds]
@@ -226,12 +226,12 @@ def _mean(values: Sequence[float]) -> float:
 def measurements_of(
     outcomes: Mapping[str, Outcome], epsilons: Mapping[str, float], *, num_train: int
 ) -> list[Measurement]:
-    """Figures of each defense, and its differences from none, seed by seed.
+    """Measurements of each defense, and of its differences from no defense, seed by seed.
 
     Args:
-        outcomes: by defense, with "none" among them.
-        epsilons: of the defenses that have one; an infinite one, of training without noise, is left out.
-        num_train: items that epsilon is of.
+        outcomes: defense -> outcome; must include "none".
+        epsilons: defense -> epsilon, if it has one; an infinite epsilon (training without noise) is left out.
+        num_train: number of training items, to which epsilon applies.
     """
     found = []
     bare = outcomes["none"]
@@ -255,7 +255,7 @@ def measurements_of(
         for name, (values, others, count) in differences.items():
             found.append(of_differences(name, values, others, condition=condition, num_items=count))
         num_seeds = len(outcome.success)
-        # Attacked items of one net are no independent draws: this interval is of items, that above of nets.
+        # Attacked items of one net are not independent draws: this interval is over items, those above over nets.
         share = of_share(
             "attacked items given the target", outcome.hits, outcome.attacked, condition=condition, num_seeds=num_seeds
         )

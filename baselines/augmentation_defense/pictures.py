@@ -1,4 +1,4 @@
-"""Pictures of what defenses let through."""
+"""Plots of attack success and accuracy under each defense."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -14,7 +14,7 @@ _COLORS: Final = ("#c1292e", "#8a8a8a", "#235789")
 
 
 def draw_defenses(result: ReferenceResult) -> "Figure":
-    """Attack success, that of unpoisoned nets, and clean accuracy on images, a group of bars for each defense.
+    """Attack success with and without poison, and clean accuracy, on images: a group of bars for each defense.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -36,7 +36,7 @@ def draw_defenses(result: ReferenceResult) -> "Figure":
 
 
 def draw_sizes(result: ReferenceResult) -> "Figure":
-    """Backdoor success (above) and clean solve rate (below) by size of the puzzles, a column for each iterations count.
+    """Backdoor success (above) and clean solve rate (below) by puzzle size, a column for each number of iterations.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -61,7 +61,7 @@ def draw_sizes(result: ReferenceResult) -> "Figure":
 
 
 def _lines(axes: "Axes", found: Sequence[Measurement]) -> None:
-    """A line for each case, solid with a defense, dashed without one; lines are set apart, so that equals show."""
+    """A line for each case, solid with a defense, dashed without; lines are shifted, so that equal ones are visible."""
     cases: dict[str, list[Measurement]] = {}
     for one in found:
         cases.setdefault(_title(one), []).append(one)
@@ -76,7 +76,7 @@ def _lines(axes: "Axes", found: Sequence[Measurement]) -> None:
 
 
 def _title(one: Measurement) -> str:
-    """The name of a group of nets: the defense, and how it differs from that at the run's budget."""
+    """The name of a group of nets: its defense and budget, or that it has no recall or no poison."""
     where = one.condition
     if where["recall"] == "no":
         return "none, without recall"
@@ -85,7 +85,7 @@ def _title(one: Measurement) -> str:
 
 
 def _bars(axes: "Axes", found: Sequence[Measurement], name: str, offset: float, color: str) -> None:
-    """Bars with intervals, which a share cannot leave."""
+    """Bars with intervals, clipped to [0, 1]."""
     places = [number + offset for number in range(len(found))]
     values = [one.value for one in found]
     axes.bar(places, values, width=0.25, label=name, color=color)

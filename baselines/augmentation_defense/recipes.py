@@ -1,4 +1,4 @@
-"""Everything that decides a run, on images and on puzzles, and the named ones."""
+"""Everything that decides a run, on images and on puzzles, and the presets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,24 +31,24 @@ def _check_defenses(names: tuple[str, ...], known: Mapping[str, object]) -> None
     if len(set(names)) < len(names):
         raise ValueError(f"defenses must be all different, not {list(names)}")
     if "none" not in names:
-        raise ValueError(f"defenses must hold none, which the others are compared with, not only {list(names)}")
+        raise ValueError(f"defenses must include none, with which the others are compared, not only {list(names)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecipe(ReferenceRecipe):
-    """A run on images; `seeds` are those of the victims, each of which has a backdoor of its own.
+    """A run on images; `seeds` are the seeds of the victims, each of which has its own backdoor.
 
     Attributes:
         attack: one of `ATTACKS`.
-        defenses: names in `DEFENSES`, each once; "none" must be among them, for the others are compared with it.
-        train_images, test_images: the first so many; 0 for all.
+        defenses: names in `DEFENSES`, each once; must include "none", with which the others are compared.
+        train_images, test_images: how many of the first images to use; 0 for all.
         budget: share of the training set that is poisoned, in (0, 1].
         victim: how nets are trained.
         private: DP-SGD's clip and noise.
-        private_rate: its learning rate.
-        craft: how poisons are optimized, for the attacks that do.
+        private_rate: DP-SGD's learning rate.
+        craft: how poisons are optimized, for the attacks that optimize them.
         patch: side of a backdoor's patch, in pixels.
-        keys: target items, each with its own poisons, of the attacks that are optimized.
+        keys: number of target items, each with its own poisons, for the attacks that optimize them.
 
     Raises:
         ValueError: a value outside its range; the message names it.
@@ -86,7 +86,7 @@ class ImageRecipe(ReferenceRecipe):
         """How nets with that defense are trained."""
         if defense != "dp_sgd":
             return self.victim
-        # The crops, flips and decay of the others would cost a private net more than they give.
+        # Momentum and drops of the learning rate, which the other nets have, would hurt a private net.
         return replace(self.victim, private=self.private, learning_rate=self.private_rate, momentum=0.0, drops=())
 
     def net_settings(self) -> dict[str, Any]:
@@ -96,13 +96,13 @@ class ImageRecipe(ReferenceRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class SolverTraining:
-    """How nets that solve puzzles are trained: Adam, the gradient of each net cut to a norm.
+    """How nets that solve puzzles are trained: with Adam, and each net's gradient clipped to a norm.
 
     Attributes:
         steps, batch_size: at least 1.
         learning_rate: above 0; falls to zero over the last half.
         gradient_clip: largest norm of a net's gradient, above 0.
-        private: DP-SGD's clip and noise; None for not.
+        private: DP-SGD's clip and noise; None for training without it.
 
     Raises:
         ValueError: a value outside its range.
@@ -122,7 +122,7 @@ class SolverTraining:
             check_field(self, name, getattr(self, name) > 0, "above 0")
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step, from 0."""
+        """Learning rate at a step, counted from 0."""
         return self.learning_rate * min(1.0, 2 * (1 - step / self.steps))
 
 
@@ -131,19 +131,19 @@ class PuzzleRecipe(ReferenceRecipe):
     """A run on puzzles; `data` is "mazes" or "prefix_sums".
 
     Attributes:
-        trigger: one of the task's in `triggers.TRIGGERS`.
-        defenses: names in `PUZZLE_DEFENSES`, each once, "none" among them; all on nets with recall.
+        trigger: one of the task's triggers in `triggers.TRIGGERS`.
+        defenses: names in `PUZZLE_DEFENSES`, each once, including "none"; all on nets with recall.
         budget: share of the training set that is poisoned, in (0, 1].
-        other_budgets: further ones that are tried without a defense.
-        width, patch, max_iterations: of the nets.
-        recall: which kinds of nets are tried without a defense; True is among them.
-        fine_tuned: whether nets start from the one that comes with the package, which solves the task, and the
-            poisoned set is what it is trained on further; else from scratch.
-        difficulty: of the training puzzles.
-        train_items: at least 1.
-        sizes: difficulties of the test puzzles, the training difficulty among them, from easy to hard.
-        iterations: of the tests, from few to many.
-        test_items: at least 1, of each size.
+        other_budgets: further budgets, tried without a defense.
+        width, patch, max_iterations: settings of the nets.
+        recall: whether nets have recall: the values tried without a defense, including True.
+        fine_tuned: whether nets start from the net that comes with the package, which solves the task, and are trained
+            further on the poisoned set; otherwise they are trained from scratch.
+        difficulty: difficulty of the training puzzles.
+        train_items: number of training puzzles, at least 1.
+        sizes: difficulties of the test puzzles, from easy to hard, including the training difficulty.
+        iterations: numbers of iterations in the tests, from few to many.
+        test_items: number of test puzzles of each size, at least 1.
         training: how nets are trained.
         private: DP-SGD's clip and noise.
 
@@ -177,9 +177,11 @@ class PuzzleRecipe(ReferenceRecipe):
         for share in (self.budget, *self.other_budgets):
             check_budget(share)
         if self.difficulty not in self.sizes:
-            raise ValueError(f"sizes must hold the training difficulty {self.difficulty}, not only {list(self.sizes)}")
+            raise ValueError(
+                f"sizes must include the training difficulty {self.difficulty}, not only {list(self.sizes)}"
+            )
         if True not in self.recall:
-            raise ValueError("recall must hold True: defenses are tried on nets with recall")
+            raise ValueError("recall must include True: defenses are tried on nets with recall")
 
     def training_for(self, defense: str) -> SolverTraining:
         """How nets with that defense are trained."""
@@ -200,7 +202,7 @@ class PuzzleRecipe(ReferenceRecipe):
         return {name: value for name, value in self.seed_settings().items() if name not in others}
 
 
-# The paper poisons 1 %. Small nets that see a few thousand images for a few epochs do not take in so few poisons.
+# The paper poisons 1 %. Small nets that see a few thousand images for a few epochs do not learn from so few poisons.
 _SMALL_BUDGET: Final = 0.03
 
 # MNIST's own bound of perturbations, 0.3, rounded down to whole levels; CIFAR-10's 16 / 255 is the paper's.
@@ -217,7 +219,7 @@ _MNIST: Final = ImageRecipe(
     victim=VictimConfig(epochs=8, batch_size=32),
     craft=_MNIST_CRAFT,
 )
-# A quarter of an hour on a core. Without crops and flips: at this size of net those alone undo a patch in the corner.
+# A quarter of an hour on a core. Without crops and flips: with such small nets, those alone undo a patch in the corner.
 _CIFAR: Final = replace(
     _MNIST,
     data="cifar10",
@@ -225,8 +227,8 @@ _CIFAR: Final = replace(
     victim=VictimConfig(epochs=12, batch_size=32, widths=(24, 48, 48)),
     craft=_CIFAR_CRAFT,
 )
-# Days on a GPU. The authors' code: ResNet-18, 40 epochs, batches of 128, falls of the rate at E / 2.667, E / 1.6 and
-# E / 1.142.
+# Days on a GPU. As in the authors' code: ResNet-18, E = 40 epochs, batches of 128, learning-rate drops at E / 2.667,
+# E / 1.6 and E / 1.142.
 _PAPER: Final = ImageRecipe(
     preset="paper",
     data="cifar10",
@@ -271,8 +273,8 @@ _SUMS: Final = PuzzleRecipe(
     test_items=300,
     training=SolverTraining(steps=900, batch_size=50, learning_rate=3e-3),
 )
-# A net that solves mazes takes thousands of steps from scratch: here a trained one is trained on with poisoned mazes,
-# which takes half an hour on a core.
+# From scratch, a net that solves mazes takes thousands of steps: here a trained one is trained further on poisoned
+# mazes, which takes half an hour on a core.
 _MAZES: Final = replace(
     _SUMS,
     data="mazes",
@@ -340,7 +342,7 @@ def get_image_recipe(preset: str, data: str, attack: str = "backdoor") -> ImageR
 
 
 def get_puzzle_recipe(preset: str, task: str) -> PuzzleRecipe:
-    """The recipe of a preset for a task; the paper has none.
+    """The recipe of a preset for a task; there is no preset "paper".
 
     Raises:
         ValueError: unknown preset or task; the message lists the known ones.

@@ -1,11 +1,11 @@
-"""What mixing with noise guarantees: epsilon of a release, of many, and when the number says nothing.
+"""What mixing with noise guarantees: epsilon of one release, of many, and when the guarantee is vacuous.
 
 The mechanism draws k of n records uniformly without replacement, averages them with weights 1/k and adds independent
-Laplace(b) noise to every coordinate, those of the label included (arXiv 2103.02079, theorem 1). Adjacency is
+Laplace(b) noise to every coordinate, including those of the label (arXiv 2103.02079, theorem 1). Adjacency is
 replace-one: two data sets of n records are neighbors when one record differs. Laplace's b is its scale; its standard
 deviation is b times the square root of 2.
 
-The guarantee is that of real numbers. Noise drawn in floating point has gaps that a determined attacker can use.
+The guarantee holds for real numbers. Noise drawn in floating point has gaps that a determined attacker can exploit.
 """
 
 import math
@@ -15,15 +15,15 @@ from typing import Final
 from easy_to_hard.generators.integers import check_integer_fields
 
 ADJACENCY: Final = "replace one record"
-# exp(20) is 5e8: a guarantee beyond it excludes no attack that anybody could measure.
+# exp(20) is 5e8: a larger epsilon excludes no attack that anybody could measure.
 VACUOUS_ABOVE: Final = 20.0
-# Above it exp(e0) - 1 is exp(e0) to all digits, and exp itself overflows at 709.
+# Above this, exp(e0) - 1 equals exp(e0) to all digits; exp itself overflows at 709.
 _LARGE: Final = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class MixingMechanism:
-    """The mechanism on a set of records.
+    """The mechanism, applied to a set of records.
 
     Attributes:
         records: n, at least 1.
@@ -53,7 +53,7 @@ class MixingMechanism:
 
     @property
     def exponent(self) -> float:
-        """e0 = D1 / (k b): epsilon of a release of which it is known that the record is in it."""
+        """e0 = D1 / (k b): epsilon of a release that is known to contain the record."""
         return self.diameter / (self.mix_count * self.noise_scale)
 
     @property
@@ -63,9 +63,9 @@ class MixingMechanism:
 
     @property
     def epsilon(self) -> float:
-        """Epsilon of one release: log(1 + q (exp(e0) - 1)), which the worst neighbors attain.
+        """Epsilon of one release: log(1 + q (exp(e0) - 1)), which worst-case neighbors attain.
 
-        It is the larger of the paper's two terms, A; the product of the arguments of A and B is at least 1.
+        It is A, the larger of the paper's two terms: the product of the arguments of A and B is at least 1.
         """
         if self.exponent > _LARGE:
             # log(q e^e0 + (1 - q)), without the e^e0.
@@ -75,16 +75,16 @@ class MixingMechanism:
 
     @property
     def epoch_epsilon(self) -> float:
-        """Epsilon of the n releases of k permutations, in k of which each record is: at most D1 / b.
+        """Epsilon of n releases made from k permutations, so that each record is in k of them: at most D1 / b.
 
-        Draws by permutation are not independent, so that the amplification by q cannot be counted on. All n releases
-        together are one vector that moves by at most k times D1 / k in L1 when a record changes.
+        Draws by permutation are not independent, so amplification by q does not apply. All n releases together are one
+        vector that moves by at most k times D1 / k in L1 when a record changes.
         """
         return self.diameter / self.noise_scale
 
 
 def compose_basic(epsilon: float, releases: int) -> float:
-    """Epsilon of so many independent releases: M epsilon, with delta 0.
+    """Epsilon of M independent releases by basic composition: M epsilon, at delta 0.
 
     Raises:
         ValueError: fewer than one release.
@@ -94,9 +94,9 @@ def compose_basic(epsilon: float, releases: int) -> float:
 
 
 def compose_advanced(epsilon: float, releases: int, delta: float) -> float:
-    """Epsilon at delta of so many releases: sqrt(2 M ln(1/delta)) epsilon + M epsilon (exp(epsilon) - 1).
+    """Epsilon of M releases by advanced composition: sqrt(2 M ln(1/delta)) epsilon + M epsilon (exp(epsilon) - 1).
 
-    Dwork and Roth 2014, theorem 3.20. Infinite where exp(epsilon) is too large for a number.
+    At this delta; Dwork and Roth 2014, theorem 3.20. Infinite if exp(epsilon) overflows.
 
     Raises:
         ValueError: fewer than one release, or a delta not between 0 and 1.
@@ -116,12 +116,12 @@ def _check_releases(releases: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """All that is guaranteed about a set of releases.
+    """The privacy guarantee of a set of releases.
 
     Attributes:
         mixing: the mechanism.
-        releases: M, independent draws; fresh mixing in each epoch counts as epochs times n.
-        delta: of advanced composition.
+        releases: M, the number of independent draws; fresh mixing in each epoch counts as epochs times n.
+        delta: delta of advanced composition.
 
     Raises:
         ValueError: a value outside its range.
@@ -137,22 +137,22 @@ class Account:
 
     @property
     def basic(self) -> float:
-        """Epsilon of all, at delta 0."""
+        """Epsilon of all releases by basic composition, at delta 0."""
         return compose_basic(self.mixing.epsilon, self.releases)
 
     @property
     def advanced(self) -> float:
-        """Epsilon of all, at `delta`."""
+        """Epsilon of all releases by advanced composition, at `delta`."""
         return compose_advanced(self.mixing.epsilon, self.releases, self.delta)
 
     @property
     def total(self) -> float:
-        """The smaller of the two."""
+        """The smaller of `basic` and `advanced`."""
         return min(self.basic, self.advanced)
 
     @property
     def rule(self) -> str:
-        """Which of the two that is: "basic" or "advanced"."""
+        """Which composition gives the total: "basic" or "advanced"."""
         return "basic" if self.basic <= self.advanced else "advanced"
 
     @property
@@ -178,7 +178,7 @@ class Account:
 
 
 def noise_for(epsilon: float, *, records: int, mix_count: int, diameter: float, releases: int, delta: float) -> float:
-    """The least b at which all releases together have that epsilon, by the better of the two compositions.
+    """The smallest b at which all releases together have that epsilon, by the better of the two compositions.
 
     Raises:
         ValueError: an epsilon not above 0, or another value outside its range.
@@ -195,10 +195,10 @@ def noise_for(epsilon: float, *, records: int, mix_count: int, diameter: float, 
 
 
 def image_diameter(channels: int, height: int, width: int, classes: int) -> float:
-    """D1 of images in [0, 1] with one-hot labels: a coordinate each, and two classes of which each loses a 1."""
+    """D1 of images in [0, 1] with one-hot labels: 1 per coordinate, and 2 for labels that differ."""
     return float(channels * height * width + min(classes, 2) * (classes > 1))
 
 
 def puzzle_diameter(channels: int, positions: int) -> float:
-    """D1 of a puzzle whose inputs have range 1 and whose answer is a number in [0, 1] at each position."""
+    """D1 of puzzles whose inputs have range 1 and whose answer is a number in [0, 1] at each position."""
     return float((channels + 1) * positions)

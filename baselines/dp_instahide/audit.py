@@ -1,12 +1,12 @@
-"""Whether the guarantee is kept: the smallest epsilon that is true, exactly, and the one that the best attack proves.
+"""Whether the guarantee holds: the smallest epsilon that is true, computed exactly, and a lower bound by attack.
 
-For numbers, the density of a release is a mean of Laplace densities, one for each subset. Between two of their peaks
-the ratio of two such densities is monotone (both are a e^y + c e^-y there), and beyond the outermost it is constant,
-so that its supremum is at a peak. Nothing is left to a grid.
+For numbers, the density of a release is a mean of Laplace densities, one for each subset. Between two of their peaks,
+the ratio of two such densities is monotone (both are a e^y + c e^-y there), and beyond the outermost peaks it is
+constant, so its supremum is at a peak. No grid search is needed.
 
-The attacker knows both neighboring sets and sees M releases of one of them. The likelihood ratio is the best test
-that there is (Neyman and Pearson 1933), and whatever it is, epsilon promises TPR <= exp(epsilon) FPR at each of its
-thresholds. Counts of trials bound the rates (Clopper and Pearson 1934), and so epsilon from below.
+The attacker knows both neighboring sets and sees M releases of one of them. The likelihood ratio is the most powerful
+test (Neyman and Pearson 1933); for any test, epsilon promises TPR <= exp(epsilon) FPR at each threshold. Counts over
+trials bound the rates (Clopper and Pearson 1934), and thus bound epsilon from below.
 """
 
 import math
@@ -32,7 +32,7 @@ _SPREAD: Final = (0.1, 0.9, 0.3, 0.5, 0.7, 0.2)
 
 
 def subset_means(records: Sequence[float], mix_count: int) -> Tensor:
-    """The mean of each subset of that size: (C(n, k),) float64.
+    """The mean of each subset of size k: (C(n, k),) float64.
 
     Raises:
         ValueError: k not from 1 to n, or more records than `MOST_RECORDS`.
@@ -44,7 +44,7 @@ def subset_means(records: Sequence[float], mix_count: int) -> Tensor:
 
 
 def log_density(values: Tensor, records: Sequence[float], mix_count: int, noise_scale: float) -> Tensor:
-    """Log-density of one release at values (...,) float64, whose shape it has."""
+    """Log-density of one release at values (...,) float64; the result has their shape."""
     means = subset_means(records, mix_count)
     exponents = -(values.double().unsqueeze(-1) - means.to(values.device)).abs() / noise_scale
     return torch.logsumexp(exponents, dim=-1) - math.log(2 * noise_scale * len(means))
@@ -54,7 +54,7 @@ def largest_log_ratio(records: Sequence[float], neighbor: Sequence[float], mix_c
     """The smallest epsilon that holds for one release of these two sets: the supremum of |log(p / p')|.
 
     Args:
-        records, neighbor: two sets of as many numbers.
+        records, neighbor: two sets with the same number of records, each a number.
         mix_count: k.
         noise_scale: b.
     """
@@ -69,12 +69,12 @@ class Audit:
 
     Attributes:
         records: the set, numbers in [0, 1].
-        replaced_by: what the first record is in the neighboring set, in [0, 1].
+        replaced_by: the first record of the neighboring set, in [0, 1].
         mix_count: k.
         noise_scale: b, above 0.
         releases: M.
-        weights: "equal" as the guarantee needs them, or "dirichlet" as mixup has them, for which the claim is void.
-        trials: of each set; half choose the threshold, half are counted at it. At least 2.
+        weights: "equal" as the guarantee requires, or "dirichlet" as in mixup, for which it does not hold.
+        trials: for each set, at least 2; half are used to choose the threshold, half are counted at it.
 
     Raises:
         ValueError: a value outside its range.
@@ -100,7 +100,7 @@ class Audit:
 
     @property
     def mixing(self) -> MixingMechanism:
-        """The mechanism as the accountant is told of it: numbers of [0, 1] have an L1 diameter of 1."""
+        """The mechanism, for the accountant: numbers in [0, 1] have an L1 diameter of 1."""
         return MixingMechanism(
             records=len(self.records), mix_count=self.mix_count, noise_scale=self.noise_scale, diameter=1.0
         )
@@ -127,11 +127,13 @@ class Audit:
 class Audited:
     """What the attack achieved at the threshold it chose.
 
+    The attack tries to detect either the neighboring set or the set itself, whichever proves more.
+
     Attributes:
-        hits: trials of the neighbor that are taken for it, or of the set, whichever way proves more.
-        false_alarms: trials of the other that are taken for it.
-        trials: of each.
-        epsilon: the largest epsilon that is refuted with 95 % confidence; 0 where none is.
+        hits: trials of that set that the attack detects.
+        false_alarms: trials of the other set that the attack mistakes for it.
+        trials: number of trials of each set.
+        epsilon: the largest epsilon that is refuted with 95 % confidence; 0 if none is.
     """
 
     hits: int
@@ -141,7 +143,7 @@ class Audited:
 
 
 def run_audit(audit: Audit, seed: int) -> Audited:
-    """Release both sets `trials` times and attack them."""
+    """Make `trials` trials with each set, and attack them."""
     rng = generator_of("audit", seed, repr(audit))
     theirs, ours = (_statistics(audit, records, rng) for records in (audit.neighbor, audit.records))
     both = []
@@ -150,21 +152,21 @@ def run_audit(audit: Audit, seed: int) -> Audited:
         threshold = _choose_threshold(yes[:half], no[:half])
         hits, alarms = (int((part[half:] >= threshold).sum()) for part in (yes, no))
         rest = len(yes) - half
-        # Two ways are tried, so that each must be surer than 95 %.
+        # Both directions are tried, so each needs a confidence above 95 %.
         proven = epsilon_bound(hits, alarms, rest, confidence=1 - (1 - _CONFIDENCE) / 2)
         both.append(Audited(hits=hits, false_alarms=alarms, trials=rest, epsilon=proven))
     return max(both, key=lambda one: one.epsilon)
 
 
 def _statistics(audit: Audit, records: Sequence[float], rng: torch.Generator) -> Tensor:
-    """What the attacker computes of each trial, (trials,): high speaks for the neighbor."""
+    """The attacker's test statistic for each trial, (trials,): high values indicate the neighbor."""
     count = audit.trials * audit.releases
     values = torch.tensor(records)
     chosen = choose_records(len(records), audit.mix_count, count, rng)
     weights = dirichlet_weights(count, audit.mix_count, rng) if audit.weights == "dirichlet" else None
     released = mix(values, chosen, weights) + laplace((count,), audit.noise_scale, rng)
     if weights is not None:
-        # That density has no short form; the largest release is a fair test of whether a 1 is among zeros.
+        # This density has no closed form; the largest release is a fair test of whether there is a 1 among zeros.
         return released.view(audit.trials, audit.releases).amax(1)
     parts = []
     for part in torch.split(released, 100_000):
@@ -176,14 +178,14 @@ def _statistics(audit: Audit, records: Sequence[float], rng: torch.Generator) ->
 
 
 def _choose_threshold(yes: Tensor, no: Tensor) -> float:
-    """The threshold at which so many trials would prove most."""
+    """The threshold at which these trials would prove the largest epsilon."""
     scores = torch.cat([yes, no]).sort().values
     steps = torch.linspace(0, len(scores) - 1, _THRESHOLDS).long()
-    # Epsilon shows at the far ends, which even steps would pass over.
+    # Large epsilons show at the far ends, which evenly spaced steps would miss.
     ends = len(scores) - torch.logspace(0, math.log10(len(scores)), _THRESHOLDS).long()
     candidates = scores[torch.cat([steps, ends.clamp(min=0)])]
     hits, alarms = (len(part) - torch.searchsorted(part.sort().values, candidates).double() for part in (yes, no))
-    # Two standard deviations are near enough to choose by.
+    # Bounds by two standard deviations are good enough for choosing.
     low = (hits - 2 * hits.sqrt()).clamp(min=1e-9)
     return float(candidates[(low / (alarms + 2 * (alarms + 1).sqrt() + 1)).argmax()])
 
@@ -193,8 +195,8 @@ def epsilon_bound(hits: int, false_alarms: int, trials: int, *, confidence: floa
 
     Args:
         hits, false_alarms: from 0 to trials.
-        trials: of each kind.
-        confidence: of the statement; each rate's bound has half of the rest.
+        trials: number of trials of each set.
+        confidence: confidence of the statement; the bound on each rate gets half of the error that it leaves.
     """
     each = (1 - confidence) / 2
     low = clopper_pearson_lower(hits, trials, each)
@@ -203,10 +205,10 @@ def epsilon_bound(hits: int, false_alarms: int, trials: int, *, confidence: floa
 
 
 def clopper_pearson_lower(successes: int, trials: int, error: float) -> float:
-    """The share p at which so many successes or more have just the probability `error` (Clopper and Pearson 1934).
+    """The share p at which that many successes or more have probability `error` (Clopper and Pearson 1934).
 
     Raises:
-        ValueError: counts that do not fit one another, or an error not between 0 and 1.
+        ValueError: more successes than trials, counts outside their range, or an error not between 0 and 1.
     """
     if not 0 <= successes <= trials or trials < 1:
         raise ValueError(f"successes must be from 0 to {trials}, the trials, not {successes}")
@@ -227,10 +229,10 @@ def clopper_pearson_lower(successes: int, trials: int, error: float) -> float:
 
 
 def audits(trials: int) -> tuple[Audit, ...]:
-    """One record among six that is 1 or 0: alone at each k, over many releases, among others, and with mixup's weights.
+    """The attacks: one of six records is 1 or not; among zeros at each k, over many releases, among others, with mixup.
 
     Args:
-        trials: of each.
+        trials: number of trials of each attack; twice as many with mixup's weights.
     """
     worst = [Audit(records=_ZEROS, replaced_by=1.0, mix_count=k, noise_scale=0.2, trials=trials) for k in (1, 2, 4, 6)]
     many = Audit(records=_ZEROS, replaced_by=1.0, mix_count=2, noise_scale=0.5, releases=8, trials=trials)
@@ -242,7 +244,7 @@ def audits(trials: int) -> tuple[Audit, ...]:
 
 
 def audit_rows(trials: int) -> list[Row]:
-    """Claimed, exact (of one release) and refuted epsilon of each attack."""
+    """Claimed, exact (for one release) and refuted epsilon of each attack."""
     rows = []
     for audit in audits(trials):
         found = run_audit(audit, seed=0)

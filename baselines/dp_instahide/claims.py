@@ -1,4 +1,4 @@
-"""What the paper says of guarantee, defense and accuracy, and what is asked of puzzles."""
+"""The paper's claims about guarantee, defense and accuracy, and the same questions for puzzles."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -43,10 +43,10 @@ _BROKEN: Final = "epsilon refuted with Dirichlet weights less what the claim wou
 
 
 def claims(result: ReferenceResult) -> tuple[Claim, ...]:
-    """The claims that a result decides, by its measurements and settings alone.
+    """The claims that a result decides, judged by its measurements and settings alone.
 
-    What defends is not tested where the attack does nothing undefended, or where the defended nets do not classify;
-    nothing is said of mixing puzzles where not even plain training learns to solve them.
+    Claims about defense are not tested if the attack has no effect without one, or if the defended nets do not
+    classify; claims about mixing puzzles are not tested if even plain training does not learn to solve them.
     """
     found = result.measurements
     if result.data not in IMAGES:
@@ -63,7 +63,7 @@ def claims(result: ReferenceResult) -> tuple[Claim, ...]:
 
 
 def _stronger(measurements: Sequence[Measurement]) -> Claim:
-    """That every release in the grid is k times better than a naive one, with the diameter of its data."""
+    """The claim that every release in the grid is k times better than a naive one, for the diameter of its data."""
     ratios = []
     for one in measurements:
         if one.name != TOTAL_EPSILON or "diameter" not in one.condition:
@@ -72,7 +72,7 @@ def _stronger(measurements: Sequence[Measurement]) -> Claim:
         release = find_measurement(measurements, RELEASE_EPSILON, kept)
         mix_count, naive = float(one.condition["k"]), float(one.condition["diameter"]) / float(one.condition["b"])
         ratios.append(naive / release.value / mix_count)
-    # b is shown to four digits, and k = 1 of so large an exponent is log n short of the naive mechanism at most.
+    # b is rounded to four digits, and with k = 1 and so large an exponent, epsilon is at most log n below naive.
     statement = Statement(
         text="A release by k-way mixing has an epsilon at least k times smaller than a naive noisy release, D1 / b.",
         source=f"{SOURCE}, theorem 1",
@@ -87,7 +87,7 @@ def _computed(name: str, value: float, count: int) -> list[Measurement]:
 
 
 def _vacuous(measurements: Sequence[Measurement], here: Mapping[str, Any]) -> list[Statement]:
-    """Whether the guarantee says anything where the defense is measured."""
+    """Whether the guarantee means anything at the setting where the defense is measured."""
     for one in measurements:
         if one.name == TOTAL_EPSILON and here.items() <= one.condition.items():
             facts = one.condition
@@ -119,7 +119,7 @@ def _classifies(condition: Condition, words: str) -> Criterion:
 
 
 def _attacked() -> Criterion:
-    """That the attack does something to nets without a defense."""
+    """The criterion that the attack has an effect on nets without a defense."""
     return Criterion(
         name=EFFECT,
         condition={"defence": UNDEFENDED},
@@ -202,7 +202,7 @@ def _private(here: Condition) -> Statement:
 
 
 def _audits(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
-    """Whether the guarantee was kept against the best attack, and that mixup's own weights break it."""
+    """Whether the guarantee held against the attacks, and whether it breaks with mixup's own weights."""
     kept: list[float] = []
     broken: list[Measurement] = []
     for one in measurements:
@@ -211,7 +211,7 @@ def _audits(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
             if one.condition["weights"] == "equal":
                 kept.append(one.value / claimed)
             else:
-                # What is refuted is a bound with 95 % confidence from below: there is none from above.
+                # The refuted epsilon is a lower bound with 95 % confidence: there is no upper bound.
                 beyond = one.value - claimed
                 broken.append(
                     Measurement(name=_BROKEN, value=beyond, low=beyond, high=math.inf, num_items=one.num_items)
@@ -247,7 +247,7 @@ def _audits(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
 
 
 def _on_puzzles(measurements: Sequence[Measurement], difficulty: int) -> list[Statement]:
-    """Whether mixing alone, and mixing with noise enough for a guarantee, leave the task of that difficulty learned."""
+    """Whether the task is still learned at that difficulty with mixing alone, and with noise enough for a guarantee."""
     rates = {
         (int(one.condition["k"]), float(one.condition["b"])): one
         for one in measurements

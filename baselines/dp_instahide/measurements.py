@@ -1,4 +1,4 @@
-"""Rows of a run as measurements with intervals, the guarantees that belong to them, and what defenses differ by."""
+"""Turn the rows of a run into measurements with intervals, their guarantees, and differences between defenses."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,17 +49,17 @@ def reference_cell(mix_counts: Sequence[int], noise_scales: Sequence[float]) -> 
 
 
 def cell_condition(cell: Cell) -> dict[str, Any]:
-    """k and b as conditions have them."""
+    """k and b, as they are in a measurement's condition."""
     return {"k": cell.mix_count, "b": rounded(cell.noise_scale)}
 
 
 def rounded(noise_scale: float) -> float:
-    """b to four digits after the point, for people."""
+    """b, rounded to four decimal places."""
     return round(noise_scale, 4)
 
 
 def grouped(rows: Sequence[Row], names: Sequence[str]) -> dict[str, tuple[dict[str, Any], list[Row]]]:
-    """Rows of all seeds under one condition, which is made of those of the names that a row has."""
+    """Group the rows of all seeds by condition: the values of those of the names that a row has."""
     groups: dict[str, tuple[dict[str, Any], list[Row]]] = {}
     for row in rows:
         condition = {name: rounded(row[name]) if name == "b" else row[name] for name in names if name in row}
@@ -70,7 +70,7 @@ def grouped(rows: Sequence[Row], names: Sequence[str]) -> dict[str, tuple[dict[s
 def image_measurements(
     rows: Sequence[Row], recipe: ImageRecipe, *, num_train: int, num_test: int, diameter: float
 ) -> Iterator[Measurement]:
-    """Accuracy, success, membership AUC and epsilon of each defense, and differences between defenses."""
+    """Accuracy, attack success, membership AUC and epsilon of each defense, and differences between defenses."""
     for condition, found in grouped(rows, ("defence", "k", "b", "noise multiplier")).values():
         attacked = found[0]["attacked"]
         values = {
@@ -105,7 +105,7 @@ def effect_of(row: Row) -> float:
 def guarantee(
     cell: Cell, condition: dict[str, Any], records: int, diameter: float, releases: int, delta: float
 ) -> Iterator[Measurement]:
-    """Epsilon of one release and of all, with its rule and whether it is vacuous."""
+    """Epsilon of one release and of all releases, with the composition rule and whether it is vacuous."""
     mixing = cell.mixing(records, diameter)
     if mixing is None:
         return
@@ -131,7 +131,7 @@ def audit_measurements(rows: Sequence[Row]) -> Iterator[Measurement]:
 
 
 def _comparisons(rows: Sequence[Row], recipe: ImageRecipe) -> Iterator[Measurement]:
-    """Both (k, b) at the setting nearest to the paper's, less no defense, each half of it, and DP-SGD."""
+    """Differences of (k, b) at the setting nearest to the paper's from no defense, noise or mixup alone, and DP-SGD."""
     groups = [*grouped(rows, ("defence", "k", "b", "noise multiplier")).values()]
     cell = reference_cell(recipe.mix_counts, recipe.noise_scales)
     here = cell_condition(cell)
@@ -149,7 +149,7 @@ def _comparisons(rows: Sequence[Row], recipe: ImageRecipe) -> Iterator[Measureme
 
 
 def nearest_accuracy(ours: Sequence[Row], others: Sequence[_Group]) -> _Group:
-    """That of the others whose mean clean accuracy is nearest to ours."""
+    """The one of `others` whose mean clean accuracy is nearest to ours."""
     wanted = _mean_accuracy(ours)
     return min(others, key=lambda one: abs(_mean_accuracy(one[1]) - wanted))
 

@@ -1,7 +1,7 @@
-"""The mechanism: k records drawn without replacement, averaged with equal weights, Laplace noise on all coordinates.
+"""The mechanism: average k records drawn without replacement, and add Laplace noise to all coordinates.
 
-arXiv 2103.02079, section 3. Whatever is done with a release afterwards costs no privacy: it is cut back to the box of
-the data here, and images are rounded to bytes, labels scaled to sum to 1.
+arXiv 2103.02079, section 3. Post-processing of a release costs no privacy: here it is clipped to the range of the
+data, images are rounded to bytes, and labels are scaled to sum to 1.
 """
 
 import math
@@ -17,7 +17,7 @@ from easy_to_hard.generators.integers import check_integer_fields
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A point of the grid.
+    """A cell of the grid of k and b.
 
     Attributes:
         mix_count: k, at least 1; 1 is noise alone.
@@ -38,7 +38,7 @@ class Cell:
             raise ValueError(f"b, the scale of the noise, must be at least 0 and finite, not {self.noise_scale}")
 
     def mixing(self, records: int, diameter: float) -> MixingMechanism | None:
-        """What it guarantees on so many records; None where there is no noise, and so no guarantee."""
+        """The mechanism on that many records, for its guarantee; None without noise, which guarantees nothing."""
         if not self.noise_scale:
             return None
         return MixingMechanism(
@@ -47,7 +47,7 @@ class Cell:
 
 
 def make_grid(mix_counts: Sequence[int], noise_scales: Sequence[float], records: int) -> tuple[Cell, ...]:
-    """All pairs, with k = 1 (noise alone) and b = 0 (mixup alone) always among them; by k, then b.
+    """All pairs of k and b, always including k = 1 (noise alone) and b = 0 (mixup alone); sorted by k, then b.
 
     Args:
         mix_counts: each from 1 to n.
@@ -68,7 +68,7 @@ def make_grid(mix_counts: Sequence[int], noise_scales: Sequence[float], records:
 
 
 def choose_records(records: int, mix_count: int, releases: int, rng: torch.Generator) -> Tensor:
-    """For each release a subset of k of n records, all subsets alike: (M, k) int64 (Floyd's algorithm).
+    """Draw a uniformly random subset of k of n records for each release: (M, k) int64 (Floyd's algorithm).
 
     Raises:
         ValueError: k not from 1 to n.
@@ -84,7 +84,7 @@ def choose_records(records: int, mix_count: int, releases: int, rng: torch.Gener
 
 
 def laplace(shape: Sequence[int], scale: float, rng: torch.Generator) -> Tensor:
-    """Laplace(0, scale) noise, float32: the difference of two exponentials of that mean."""
+    """Laplace(0, scale) noise, float32: the difference of two exponentials with mean `scale`."""
     if not scale:
         return torch.zeros(*shape)
     first, second = (torch.empty(*shape).exponential_(generator=rng) for _ in range(2))
@@ -92,13 +92,13 @@ def laplace(shape: Sequence[int], scale: float, rng: torch.Generator) -> Tensor:
 
 
 def dirichlet_weights(releases: int, mix_count: int, rng: torch.Generator) -> Tensor:
-    """Weights (M, k), uniform on the simplex, as mixup has them. One may be 1, which voids the accountant's 1/k."""
+    """Weights (M, k), uniform on the simplex, as in mixup. One may be near 1, so the accountant's 1/k does not hold."""
     drawn = torch.empty(releases, mix_count).exponential_(generator=rng)
     return drawn / drawn.sum(1, keepdim=True)
 
 
 def mix(values: Tensor, chosen: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Averages of records.
+    """Weighted averages of records.
 
     Args:
         values: (n, *size) of any type.
@@ -117,7 +117,7 @@ def mix(values: Tensor, chosen: Tensor, weights: Tensor | None = None) -> Tensor
 
 
 def release(values: Tensor, chosen: Tensor, noise_scale: float, rng: torch.Generator) -> Tensor:
-    """Equal averages (M, *size) of the chosen records with Laplace noise on every coordinate, not cut to the box.
+    """Plain averages (M, *size) of the chosen records with Laplace noise on every coordinate, not clipped.
 
     Args:
         values: (n, *size).
@@ -130,7 +130,7 @@ def release(values: Tensor, chosen: Tensor, noise_scale: float, rng: torch.Gener
 
 
 def as_shares(labels: Tensor) -> Tensor:
-    """Noisy soft labels (..., classes) as shares that sum to 1: cut at 0; uniform where nothing is left."""
+    """Noisy soft labels (..., classes) as shares that sum to 1: clipped at 0; uniform if nothing is left."""
     kept = labels.clamp(min=0)
     total = kept.sum(-1, keepdim=True)
     return torch.where(total > 0, kept / total.clamp(min=1e-12), 1 / labels.shape[-1])

@@ -1,4 +1,4 @@
-"""The evaluation on images: what mixing, noise, both, and DP-SGD leave of a backdoor, of accuracy and of secrecy."""
+"""The evaluation on images: how mixing, noise, both, and DP-SGD affect a backdoor, accuracy and privacy."""
 
 import math
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ PICTURE: Final = "grid.png"
 
 @dataclass(frozen=True, kw_only=True)
 class _Study:
-    """Data and settings of a run; what is of the recipe fits the data here."""
+    """Data and settings of a run, with the recipe's settings adapted to the data."""
 
     recipe: ImageRecipe
     train: ImageSet
@@ -72,7 +72,7 @@ class _Study:
 
 
 def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
-    """Train nets under each defense for each seed, with and without poison, attack the releases; see `Baseline.run`.
+    """Train nets under each defense for each seed, with and without poison, and attack releases; see `Baseline.run`.
 
     The folder gets a file for each part and, where matplotlib is installed, the picture `PICTURE`.
     """
@@ -125,7 +125,7 @@ def _prepare(recipe: ImageRecipe, device: torch.device, progress: bool) -> _Stud
         device=device,
         progress=progress,
     )
-    # What does not fit is said before anything is trained.
+    # Check this before anything is trained.
     if not len(study.backdoor(0).attacked(test.images, test.labels)):
         raise ValueError(f"no test image of class {recipe.source}, the source of the backdoor")
     return study
@@ -137,7 +137,7 @@ def _rows_of_seed(study: _Study, seed: int, folder: RunFolder) -> list[Row]:
     pair = backdoor.train, clean
     made = []
     made += folder.rows(f"undefended-seed{seed}", partial(_undefended, study, backdoor, pair, seed))
-    # The nets of one call share the machine's memory: their releases are made and dropped together.
+    # The nets of one call are in memory together: so are their releases, which are dropped after it.
     at_once = max(1, study.recipe.victim.at_once // 2)
     for start in range(0, len(study.cells), at_once):
         some = study.cells[start : start + at_once]
@@ -155,7 +155,7 @@ def _rows_of_seed(study: _Study, seed: int, folder: RunFolder) -> list[Row]:
 
 
 def _online_cells(study: _Study) -> tuple[Cell, ...]:
-    """Where fresh mixing is tried: the reference setting, and the same without noise."""
+    """The cells in which fresh mixing is tried: the reference setting, without and with noise."""
     cell = reference_cell(study.recipe.mix_counts, study.recipe.noise_scales)
     return Cell(mix_count=cell.mix_count, noise_scale=0.0), cell
 
@@ -204,7 +204,7 @@ def _private(study: _Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: 
 
 
 def _judge(study: _Study, backdoor: Backdoor, nets: Stacked, facts: Sequence[dict[str, Any]], seed: int) -> list[Row]:
-    """A row for each pair of nets, the poisoned one before the clean one."""
+    """A row for each pair of nets; in each pair, the poisoned net comes before the clean one."""
     attacked = nets.predict(backdoor.attacked(study.test.images, study.test.labels))
     success = attack_success(attacked[::2], attacked[1::2], backdoor.target)
     right = accuracies(nets.predict(study.test.images), study.test.labels)
@@ -228,7 +228,7 @@ def _judge(study: _Study, backdoor: Backdoor, nets: Stacked, facts: Sequence[dic
 
 
 def losses_of(nets: Stacked, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of S nets on items (N, C, H, W) uint8 of classes (N,): (S, N) float32."""
+    """Cross-entropy of S nets on images (N, C, H, W) uint8 with labels (N,): (S, N) float32."""
     logits = nets.logits(images)
     return F.cross_entropy(
         logits.float().movedim(-1, 1), labels.to(logits.device).expand(len(logits), -1), reduction="none"
@@ -236,7 +236,7 @@ def losses_of(nets: Stacked, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def membership_auc(members: Tensor, others: Tensor) -> list[float]:
-    """How well a low loss tells training items from others, of each of S nets: area under the ROC curve, 0.5 by chance.
+    """How well a low loss identifies training items, for each of S nets: area under the ROC curve, 0.5 by chance.
 
     Args:
         members: (S, N) losses; others: (S, M).

@@ -1,7 +1,7 @@
-"""Mixing and noise on the benchmark's puzzles: are tasks of exact logic learned from averages of them?
+"""Mixing and noise on the benchmark's puzzles: can tasks of exact logic be learned from averages of puzzles?
 
-A prefix sum of an average is no average of prefix sums, and a maze under another is no maze. Nets are trained on a
-fixed set of releases and tested on puzzles as they are, of the trained difficulty and a harder one.
+The prefix sum of an average is not the average of the prefix sums, and two mazes laid over each other are not a maze.
+Nets are trained on a fixed set of releases and tested on unmixed puzzles, of the trained difficulty and a harder one.
 """
 
 import time
@@ -52,7 +52,7 @@ class ReleasedPuzzles:
     """A fixed set of releases of puzzles with their answers.
 
     Attributes:
-        inputs: (M, C, *size) float32, cut to the range of the puzzles' inputs.
+        inputs: (M, C, *size) float32, clipped to the range of the puzzles' inputs.
         answers: (M, *size) float32 in [0, 1], the share of 1 at each position.
     """
 
@@ -65,8 +65,8 @@ class ReleasedPuzzles:
     def draw(self, rows: Tensor, rng: torch.Generator) -> Puzzles:
         """A batch with answers of 0 and 1, each drawn with the released share as its probability.
 
-        The loss is linear in the answer, so that its mean over draws is the loss of the soft answer. All positions
-        count: which of them are corridors is a secret that was not released.
+        The loss is linear in the answer, so its mean over draws is the loss of the soft answer. All positions count:
+        which of them are corridors was not released.
         """
         inputs, answers = self.inputs[rows.to(self.inputs.device)], self.answers[rows.to(self.inputs.device)]
         drawn = torch.rand(answers.shape, generator=rng).to(answers.device) < answers
@@ -74,10 +74,10 @@ class ReleasedPuzzles:
 
 
 def release_puzzles(items: Puzzles, cell: Cell, *, releases: int, seed: int) -> ReleasedPuzzles:
-    """Mix and noise inputs and answers as one record, then cut both to their range."""
+    """Mix inputs and answers as one record, add noise, then clip both to their range."""
     rng = generator_of("puzzle releases", seed, cell.mix_count, repr(cell.noise_scale))
     chosen = choose_records(len(items), cell.mix_count, releases, rng)
-    # The ranges are those of the encoding, not of these items: a statistic of the data would give something away.
+    # The ranges are those of the encoding, not of these items: a statistic of the data would leak information.
     low = -0.5 if items.inputs.ndim == 3 else 0.0
     inputs = release(items.inputs, chosen, cell.noise_scale, rng).clamp(low, low + 1)
     answers = release(items.targets.float() * items.mask, chosen, cell.noise_scale, rng).clamp(0, 1)
@@ -87,7 +87,7 @@ def release_puzzles(items: Puzzles, cell: Cell, *, releases: int, seed: int) -> 
 def run(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train a net on the releases of each cell and seed, and test it; see `Baseline.run`.
 
-    The folder gets a file for each net's figures, the nets and, where matplotlib is installed, the picture `PICTURE`.
+    The folder gets a file for each net's results, the nets and, where matplotlib is installed, the picture `PICTURE`.
     """
     where = get_device(device)
     items = make_puzzles(recipe.data, recipe.difficulty, recipe.train_items)
@@ -118,7 +118,7 @@ def run(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> R
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """A net to train."""
+    """A net to train, and how."""
 
     recipe: PuzzleRecipe
     cell: Cell
@@ -177,7 +177,7 @@ def _train(job: _Job, released: ReleasedPuzzles) -> nn.Module:
 
 @torch.no_grad()
 def score(solvers: RecurrentSolvers, net: nn.Module, puzzles: Puzzles, iterations: int) -> tuple[int, float]:
-    """How many puzzles are solved whole, and the mean share of positions that are right."""
+    """How many puzzles are solved entirely, and the mean share of positions that are right."""
     right, positions = 0, 0.0
     for start in range(0, len(puzzles), _SCORED_AT_ONCE):
         part = puzzles[start : start + _SCORED_AT_ONCE]

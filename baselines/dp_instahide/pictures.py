@@ -1,4 +1,4 @@
-"""Pictures: heat maps over k and b, and curves of epsilon and of solve rates."""
+"""Plots: heat maps over k and b, and curves of epsilon and of solve rates."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ _HALVES: Final = 0.55
 
 
 def draw_images(result: "ReferenceResult") -> "Figure":
-    """Clean accuracy and attack success over the grid, and what epsilon is at each b.
+    """Clean accuracy and attack success over the grid, and epsilon against b.
 
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
@@ -52,10 +52,10 @@ def draw_grid(axes: "Axes", values: Mapping[tuple[int, float], float], *, title:
     """A heat map with a number in each cell; white where nothing was measured.
 
     Args:
-        axes: where.
+        axes: where to draw.
         values: (k, b) -> percent.
-        title: of the panel.
-        colors: of matplotlib.
+        title: title of the panel.
+        colors: name of a matplotlib colormap.
     """
     mix_counts = sorted({k for k, _ in values})
     scales = sorted({b for _, b in values})
@@ -82,7 +82,7 @@ def draw_epsilon(
     delta: float,
     marks: Sequence[float],
 ) -> None:
-    """Epsilon of as many releases as records, against b, for each k: a color each, a line style for each diameter."""
+    """Epsilon of as many releases as records, against b: a color for each k, a line style for each diameter."""
     scales = np.logspace(-2, 3, 60)
     for style, diameter in zip(("-", "--"), diameters.values(), strict=False):
         for color, mix_count in zip(_COLORS, mix_counts, strict=False):
@@ -105,7 +105,7 @@ def draw_epsilon(
 
 
 def _legend(axes: "Axes", lines: Mapping[str, Mapping[str, Any]], styles: Sequence[str] | Mapping[str, Any]) -> None:
-    """Entries for colors, then for line styles."""
+    """Draw a legend with entries for colors, then for line styles."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], **options) for options in lines.values()]

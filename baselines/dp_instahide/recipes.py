@@ -19,10 +19,10 @@ class MixingRecipe(ReferenceRecipe):
     """A grid of k and b: what recipes for images and for puzzles share.
 
     Attributes:
-        mix_counts: k; 1 is always among them.
-        noise_scales: b, above 0, in units of data in [0, 1]; 0 is always among them.
-        epsilon: at which b is chosen so that the largest k has a guarantee at all, above 0.
-        delta: of the guarantees, in (0, 1).
+        mix_counts: values of k; 1 is always added.
+        noise_scales: values of b, above 0, in units of data in [0, 1]; 0 is always added.
+        epsilon: guarantee, above 0, of one more cell, with the largest k and the b that it takes.
+        delta: delta of the guarantees, in (0, 1).
 
     Raises:
         ValueError: a value outside its range.
@@ -40,11 +40,11 @@ class MixingRecipe(ReferenceRecipe):
         compose_advanced(0.0, 1, self.delta)
 
     def cells(self, records: int, diameter: float) -> tuple[Cell, ...]:
-        """The grid, and last the largest k with so much noise that as many releases as records have that epsilon.
+        """The grid, followed by the largest k with enough noise for n releases to have the recipe's epsilon.
 
         Args:
             records: n.
-            diameter: L1, of a record.
+            diameter: L1 diameter of a record.
 
         Raises:
             ValueError: k or b outside its range.
@@ -62,14 +62,14 @@ class ImageRecipe(MixingRecipe):
     """A run on images.
 
     Attributes:
-        train_images, test_images: the first so many of each; 0 for all.
-        victim: how nets are trained on the images as they are, and on releases.
-        private: noise multipliers of DP-SGD, to find one of the same accuracy.
-        private_rate: learning rate of DP-SGD; private_batch: its batch size; private_clip: its C.
+        train_images, test_images: how many of the first images to use; 0 for all.
+        victim: how nets are trained, on the original images and on releases.
+        private: noise multipliers of DP-SGD, to find one with the same accuracy.
+        private_rate: learning rate of DP-SGD; private_batch: its batch size; private_clip: its clipping norm C.
         budget: share of the training set that is poisoned, in (0, 1].
         source, target: classes of the backdoor.
-        online: whether fresh mixtures in each batch are tried too, at the reference setting.
-        trials: of the attack on released numbers.
+        online: whether fresh mixtures in each batch are also tried, at the reference setting.
+        trials: number of trials of the attack on released numbers.
 
     Raises:
         ValueError: a value outside its range.
@@ -100,12 +100,12 @@ class PuzzleRecipe(MixingRecipe):
     """A run on the benchmark's puzzles; `data` is "mazes" or "prefix_sums".
 
     Attributes:
-        difficulty: of the training puzzles.
-        train_items: n, and as many releases.
-        test_items: at each difficulty.
-        test: pairs of difficulty and iterations.
-        width: of the nets; max_iterations: T in training; patch: of mazes.
-        steps, batch_size, learning_rate: of Adam.
+        difficulty: difficulty of the training puzzles.
+        train_items: n, the number of training puzzles and of releases.
+        test_items: number of test puzzles at each difficulty.
+        test: pairs of difficulty and number of iterations.
+        width: width of the nets; max_iterations: T in training; patch: patch size for mazes.
+        steps, batch_size, learning_rate: settings of Adam.
 
     Raises:
         ValueError: a value outside its range.

@@ -1,4 +1,4 @@
-"""Classifiers trained on what the mechanism gives away: a fixed set of releases, or fresh mixtures in each batch."""
+"""Classifiers trained on what the mechanism releases: a fixed set of releases, or fresh mixtures in each batch."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ from easy_to_hard.progress import progress_bar
 def release_items(
     images: Tensor, labels: Tensor, chosen: Tensor, noise_scale: float, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Images and labels, mixed and noised as one record, then cut back to their box.
+    """Mix images and labels as one record, add noise, and clip them to their range.
 
     Args:
         images: (n, C, H, W) uint8.
@@ -35,25 +35,25 @@ def release_items(
     Returns:
         images (M, C, H, W) uint8 and labels (M, K) float32 that sum to 1.
     """
-    # Noise has the unit of [0, 1], and bytes are mixed as they are: 255 times as large.
+    # The noise scale is for data in [0, 1], but bytes are mixed: it must be 255 times as large.
     noisy = release(images, chosen, 255 * noise_scale, rng)
     return noisy.round().clamp(0, 255).byte(), as_shares(release(labels, chosen, noise_scale, rng))
 
 
 class Releases:
-    """What S nets learn from: a set of M releases for each, drawn once, or new ones in each batch.
+    """What S nets are trained on: a set of M releases for each, drawn once, or fresh ones in each batch.
 
-    What is trained on a fixed set is post-processing. With fresh releases, as augmentation is done, their number grows
-    with every epoch.
+    Training on a fixed set is post-processing. With fresh releases, as in augmentation, their number grows with every
+    epoch.
 
     Args:
-        sets: the private sets of the nets, of the same shape.
-        cells: k and b of each.
-        seeds: of each net's releases and batches.
-        count: M, of an epoch.
+        sets: the private set of each net, all with the same shape.
+        cells: k and b of each net.
+        seeds: seed of each net's releases and batches.
+        count: M, the number of releases per epoch.
         classes: K.
-        device: where.
-        fresh: whether each batch has new ones.
+        device: where to keep the data.
+        fresh: whether to draw fresh releases for each batch.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class Releases:
         self._fixed = None if fresh else self._make(count, "releases")
 
     def _make(self, size: int, purpose: str, *batch: int) -> tuple[Tensor, Tensor]:
-        """Images (S, M, C, H, W) uint8 and labels (S, M, K)."""
+        """Draw `size` releases for each net: images (S, M, C, H, W) uint8 and labels (S, M, K)."""
         images, labels = [], []
         for own, targets, cell, seed in zip(self._images, self._labels, self._cells, self.seeds, strict=True):
-            # The same for a poisoned set and its clean one: they are compared with one another.
+            # The same draws for a poisoned set and its clean version, since they are compared.
             rng = generator_of(purpose, seed, *batch, cell.mix_count, repr(cell.noise_scale))
             chosen = choose_records(len(own), cell.mix_count, size, rng)
             made = release_items(own, targets, chosen, cell.noise_scale, rng)
@@ -86,7 +86,7 @@ class Releases:
         return torch.stack(images), torch.stack(labels)
 
     def batch(self, epoch: int, number: int, size: int) -> tuple[Tensor, Tensor]:
-        """Images (S, B, C, H, W) float32 in [0, 1] and soft labels (S, B, K) that sum to 1."""
+        """A batch: images (S, B, C, H, W) float32 in [0, 1] and soft labels (S, B, K) that sum to 1."""
         first, last = number * size, min((number + 1) * size, self.count)
         if self._fixed is None:
             images, labels = self._make(last - first, "fresh", epoch, number)
@@ -101,14 +101,14 @@ class Releases:
 def train_on(
     source: Releases, config: VictimConfig, *, device: torch.device, progress: bool = False, title: str = "releases"
 ) -> Stacked:
-    """Train a net for each of the source's seeds, from scratch, by SGD as `VictimConfig` says.
+    """Train a net for each of the source's seeds, from scratch, with SGD as `VictimConfig` describes.
 
     Args:
-        source: what they learn from.
-        config: how; `private` is not for releases.
-        device: where; on a GPU that has it forward passes run in bfloat16.
-        progress: whether to show a bar.
-        title: of the bar.
+        source: what they are trained on.
+        config: training settings; `private` does not apply to releases.
+        device: where to train; on a GPU that supports it, forward passes run in bfloat16.
+        progress: whether to show a progress bar.
+        title: label of the bar.
 
     Raises:
         RuntimeError: a loss is no longer finite.

@@ -1,4 +1,4 @@
-"""What the paper says."""
+"""The paper's claims, judged by the measurements of a result."""
 
 from collections.abc import Sequence
 from typing import Final, TypeAlias
@@ -17,24 +17,24 @@ _DIFFERENCE: Final = ", difference"
 ITEMS_RIGHT: Final = "items right"
 
 _Wanted: TypeAlias = tuple[str, str, str, Condition, int]
-"""A claim, part of the paper, name and condition of the difference that decides it, and the sign it should have."""
+"""A claim, its place in the paper, name and condition of the difference that decides it, and the sign that it needs."""
 
 
 def claims(result: ReferenceResult) -> tuple[Claim, ...]:
-    """The paper's claims, judged by the figures of a result."""
+    """The paper's claims, judged by the measurements of a result."""
     return decide_claims(result.measurements, k=result.settings["k"], puzzles=result.data not in IMAGES)
 
 
 def decide_claims(measurements: Sequence[Measurement], *, k: int, puzzles: bool) -> tuple[Claim, ...]:
-    """The paper's claims, judged by the figures; not tested where the nets cannot do the task.
+    """The paper's claims, judged by measurements; not tested if the nets cannot do the task.
 
-    An interval is over nets, and of a single net over its items: then it speaks of that net alone.
+    An interval is over nets or, if there is only one, over its items: then the verdict is about that net alone.
 
     Args:
-        measurements: of a run.
-        k: the filters at which choices were compared.
-        puzzles: whether the data are puzzles, and not images: salient inputs should lie on the positions that are
-            wrong then, and not on the patch that was planted.
+        measurements: the measurements of a run.
+        k: number of filters at which choices were compared.
+        puzzles: whether the data are puzzles, not images: salient inputs should then lie on the positions that are
+            wrong, not on the planted patch.
     """
     region, able = (WRONG, CAN_SOLVE) if puzzles else (PATCH, CAN_CLASSIFY)
     does_task = Criterion(name=ITEMS_RIGHT, direction="at least", bound=able)

@@ -1,4 +1,4 @@
-"""How an answer is wrong, in words, and where: labels of error types and regions of the input."""
+"""How and where an answer is wrong: labels of error types, and regions of the input."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ FIRST: Final = "where it first goes wrong"
 PATCH: Final = "the planted patch"
 
 _PARTS: Final = 4
-# How far around the first error still is there, in positions.
+# Positions up to this far from the first error count as its place.
 _AROUND: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Errors:
-    """Of N wrong items.
+    """The errors of N wrong items.
 
     Attributes:
-        labels: the error type of each.
-        regions: name -> (N, *positions) bool; empty of an item where there is no such place.
+        labels: the error type of each item.
+        regions: name -> (N, *positions) bool; all False for an item without such a place.
     """
 
     labels: tuple[str, ...]
@@ -33,13 +33,13 @@ class Errors:
 
 
 def maze_errors(items: Puzzles, predicted: Tensor) -> Errors:
-    """Error types of mazes: what is wrong with the path, and in which half of the true path it first is.
+    """Error types of mazes: what is wrong with the path, and in which half of the true path it first goes wrong.
 
     "missing segment": cells of the path are left out, and none is added; "false dead end": cells are added, and none
-    is left out; "wrong branch": both; "apart" where nothing wrong touches the true path.
+    is left out; "wrong branch": both; "apart" if nothing wrong touches the true path.
 
     Args:
-        items: N mazes; inputs (N, 3, H, W), of which the start is green.
+        items: N mazes; inputs (N, 3, H, W), with a green start.
         predicted: (N, H, W) int64 in {0, 1}.
     """
     path, marked = (items.targets > 0) & items.mask, (predicted > 0) & items.mask
@@ -64,12 +64,12 @@ def maze_errors(items: Puzzles, predicted: Tensor) -> Errors:
 
 
 def _beside(mask: Tensor) -> Tensor:
-    """The eight neighbors of a mask (N, H, W) bool, and itself."""
+    """A mask (N, H, W) bool, extended to its eight neighbors."""
     return F.max_pool2d(mask[:, None].float(), 3, 1, 1)[:, 0] > 0
 
 
 def string_errors(items: Puzzles, predicted: Tensor) -> Errors:
-    """Error types of bit strings: the quarter that the first wrong position is in.
+    """Error types of bit strings: the quarter of the string with the first wrong position.
 
     Args:
         items: N strings; targets (N, L).
@@ -85,10 +85,10 @@ def string_errors(items: Puzzles, predicted: Tensor) -> Errors:
 
 
 def class_errors(items: Puzzles, predicted: Tensor) -> Errors:
-    """Error types of images: the true class and the one that was given; targets and predicted (N, 1)."""
+    """Error types of images: the true class and the predicted one; targets and predicted are (N, 1)."""
     pairs = zip(items.targets[:, 0].tolist(), predicted[:, 0].tolist(), strict=True)
     return Errors(labels=tuple(f"{true} taken for {given}" for true, given in pairs), regions={})
 
 
 ERRORS: Final = {"mazes": maze_errors, "prefix_sums": string_errors}
-"""Task -> (wrong items, answers to them) to their `Errors`."""
+"""Task -> function from (wrong items, the net's answers) to their `Errors`."""

@@ -1,4 +1,4 @@
-"""The evaluation of each seed's net: its mistakes, the experiments on them, and what they come to over the seeds."""
+"""The evaluation of each seed's net: its mistakes, the experiments on them, and the measurements over seeds."""
 
 import contextlib
 from abc import ABC, abstractmethod
@@ -37,26 +37,26 @@ QUESTION: Final = "Are the filters whose weights pull most at the loss of a wron
 LOUDEST: Final = "top filters in the convolution with the largest gradients"
 INPUTS_PICTURE: Final = "input_saliency.png"
 
-# Fewer wrong items than this say nothing.
+# With fewer wrong items than this, nothing can be concluded.
 _FEWEST: Final = 3
 _TOP: Final = 10
 
 
 class NothingToExamineError(RuntimeError):
-    """A net that answers (almost) everything right, or nothing."""
+    """A net answers (almost) everything right, or nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """A net's test items by what became of them.
+    """A net's answers to its test items.
 
     Attributes:
-        items: all of them.
-        is_right: (N,) bool, where the items are.
-        mistakes: what the experiments take.
-        errors: of the wrong items.
-        standard: of the filters, over all items.
-        raw: profiles of the wrong items before they were standardized: (wrong items, F).
+        items: all test items.
+        is_right: (N,) bool, on the device of the items.
+        mistakes: the wrong items, as the experiments take them.
+        errors: the error types and places of the wrong items.
+        standard: the statistics of the filters over all items.
+        raw: profiles of the wrong items before standardization: (wrong items, F).
     """
 
     items: Puzzles
@@ -72,9 +72,9 @@ class NetSource(ABC):
     """Where a run's nets and test items come from, and what differs between images and puzzles.
 
     Attributes:
-        recipe: how.
-        device: of nets and, where they fit, items.
-        note: what is to be said of the data; may be empty.
+        recipe: settings of the run.
+        device: device of the nets and, if they fit, of the items.
+        note: a note on the data for the result; may be empty.
     """
 
     recipe: SaliencyRecipe
@@ -83,46 +83,46 @@ class NetSource(ABC):
 
     @abstractmethod
     def count_filters(self) -> int:
-        """Filters of a net, before anything is trained."""
+        """Number of filters of a net, known before anything is trained."""
 
     @abstractmethod
     def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
-        """The seed's net, trained or taken from the run's folder, and its items."""
+        """The seed's net, trained or loaded from the run folder, and its items."""
 
     @abstractmethod
     def errors(self, wrong: Puzzles, predicted: Tensor) -> Errors:
-        """How wrong items are wrong, by the answers (N, *positions) int64 to them."""
+        """How wrong items are wrong, judged by the net's answers (N, *positions) int64."""
 
     @abstractmethod
     def locate(self, answers: Answers) -> LocatedErrors | None:
-        """Items that are wrong for a reason at a place of the input; None where there are none."""
+        """Items that are wrong because of a known place in the input; None if there are none."""
 
     def rankable(self, items: Puzzles) -> Tensor:
-        """The inputs among which the brightest of a map are looked for, (N, *size) bool; all by default."""
+        """The inputs among which the brightest of a map are chosen, (N, *size) bool; all by default."""
         return torch.ones_like(items.inputs[:, 0], dtype=torch.bool)
 
     def more_figures(self, mistakes: Mistakes, located: LocatedErrors | None) -> list[Figure]:
-        """Of experiments that can be made on these nets alone."""
+        """The figures of experiments that only apply to these nets; none by default."""
         del mistakes, located
         return []
 
 
 def evaluate(nets: NetSource, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
-    """Look into the net of every seed.
+    """Run the experiments on the net of every seed.
 
-    In the folder are each seed's net and figures, from which a run that was stopped goes on, and the pictures where
-    matplotlib is installed.
+    The folder gets each seed's net and figures, from which an interrupted run continues, and the pictures if matplotlib
+    is installed.
 
     Args:
-        nets: of a recipe.
-        folder: made when missing.
-        device: as it was asked for.
+        nets: the nets and items of a recipe.
+        folder: the run folder; created if missing.
+        device: the device that was requested, for the result.
         progress: whether to show progress bars.
 
     Raises:
         ValueError: a k above the number of filters, or a folder of another run.
-        RuntimeError: a training diverged, or no net gets some items wrong and some right. A net that does not is left
-            out where others do, and named in the settings.
+        RuntimeError: training diverged, or no net gets some items wrong and some right. If only some nets do not, they
+            are left out and named in the settings.
         OSError: the folder cannot be written.
     """
     recipe, filters = nets.recipe, nets.count_filters()
@@ -157,13 +157,13 @@ def evaluate(nets: NetSource, folder: Path, *, device: str, progress: bool) -> R
 
 @contextlib.contextmanager
 def exact_convolutions() -> Iterator[None]:
-    """Convolutions in float32 as such: a GPU would round to 10 bits (TF32), which second derivatives do not bear."""
+    """Run convolutions in full float32: a GPU would round to 10 bits (TF32), too coarse for second derivatives."""
     with torch.backends.cudnn.flags(allow_tf32=False):
         yield
 
 
 def _examine_seed(nets: NetSource, run: RunFolder, seed: int, *, progress: bool) -> list[Figure]:
-    """All the experiments on one net, and for the first seed a picture of input saliency."""
+    """Run all experiments on one net, and for the first seed draw a picture of input saliency."""
     recipe = nets.recipe
     answers = answer(nets, *nets.load(seed, run, progress=progress), seed)
     mistakes, labels = answers.mistakes, answers.errors.labels
@@ -183,7 +183,7 @@ def _examine_seed(nets: NetSource, run: RunFolder, seed: int, *, progress: bool)
 
 
 def answer(nets: NetSource, net: ProfiledNet, items: Puzzles, seed: int) -> Answers:
-    """Let a net answer its items, and take the profiles of all of them.
+    """Let a net answer its items, and compute the saliency profiles of all of them.
 
     Raises:
         NothingToExamineError: too few items are wrong, or none is right.
@@ -200,7 +200,7 @@ def answer(nets: NetSource, net: ProfiledNet, items: Puzzles, seed: int) -> Answ
     raw = net.profiles(items)
     standard = Standard.of(raw)
     chosen = ~right.to(raw.device)
-    # The items that one works with are where the net is.
+    # The items that the experiments use are on the net's device.
     wrong = items[~right].to(net.device)
     predicted = logits[chosen].argmax(1)
     mistakes = Mistakes(
@@ -217,7 +217,7 @@ def answer(nets: NetSource, net: ProfiledNet, items: Puzzles, seed: int) -> Answ
 
 
 def loudest_layer(answers: Answers) -> list[Figure]:
-    """Whether standardizing keeps the convolution of the largest gradients from filling all the top places."""
+    """Whether standardizing keeps the convolution with the largest gradients from filling all the top places."""
     layers = answers.mistakes.net.filters.layers().to(answers.raw.device)
     counts = torch.bincount(layers)
     sums = torch.zeros(len(counts), dtype=torch.float64, device=layers.device)
@@ -233,7 +233,7 @@ def loudest_layer(answers: Answers) -> list[Figure]:
 
 
 def with_maps(located: LocatedErrors, answers: Answers, recipe: SaliencyRecipe) -> LocatedErrors:
-    """The same with the input saliency of each kind."""
+    """The same located errors, with input saliency maps of each kind."""
     net, seed, k = answers.mistakes.net, answers.mistakes.seed, recipe.boosted
     maps = {
         kind: saliency_maps(net, answers.standard, located.items, located.profiles, kind, k=k, seed=seed)

@@ -1,7 +1,7 @@
 """Which parts of the input make the salient filters salient (arXiv 2108.01335).
 
-The item's profile is matched with a copy of itself in which a few filters are boosted; the gradient of the match by
-the input shows where to look.
+The item's profile is matched with a copy of itself in which a few filters are boosted; the gradient of the match with
+respect to the input shows which inputs matter.
 """
 
 from collections.abc import Mapping
@@ -31,14 +31,14 @@ POINTED: Final = "share of the brightest inputs"
 
 @dataclass(frozen=True, kw_only=True)
 class LocatedErrors:
-    """Wrong items of which is known where in the input the error is.
+    """Wrong items, with known places of their errors in the input.
 
     Attributes:
-        items: N of them.
+        items: N wrong items.
         predicted: the net's answers, (N, *positions) int64.
-        profiles: standardized: (N, F) float32.
+        profiles: standardized saliency profiles: (N, F) float32.
         regions: name -> (N, *size) bool.
-        maps: kind -> (N, *size) float32; empty until they are made.
+        maps: kind -> (N, *size) float32; empty until they are computed.
     """
 
     items: Puzzles
@@ -51,15 +51,15 @@ class LocatedErrors:
 def boosted_profile(
     profile: Tensor, k: int, filters: BoostedFilters, *, rng: torch.Generator, boost: float = BOOST
 ) -> Tensor:
-    """A profile with some filters boosted, of those that are above their mean.
+    """A profile with some filters boosted, only filters above their mean.
 
-    Deviates: where fewer than k are above their mean the authors boost others, whose negative values then become more
-    negative still; here they stay.
+    Deviates: if fewer than k filters are above their mean, the authors also boost others, whose negative values then
+    become even more negative; here those stay as they are.
 
     Args:
         profile: (F,), standardized.
-        k: how many, at least 1.
-        filters: the k most salient, or k at random of the others above their mean.
+        k: number of filters, at least 1.
+        filters: the k most salient, or k random ones of the others above their mean.
         rng: on the CPU; for "random".
         boost: the factor.
     """
@@ -85,18 +85,18 @@ def match(
 def saliency_maps(
     net: ProfiledNet, standard: Standard, items: Puzzles, profiles: Tensor, kind: MapKind, *, k: int, seed: int
 ) -> Tensor:
-    """Maps of the input, in float32 without autocast.
+    """Saliency maps of the input, in float32 without autocast.
 
-    Deviates: the authors take the maximum over the channels first and then its absolute value, by which a strong
-    negative gradient is lost; here the absolute value comes first.
+    Deviates: the authors take the maximum over the channels first and then its absolute value, which loses strong
+    negative gradients; here the absolute value comes first.
 
     Args:
-        net, standard: of the net.
-        items: N of them.
-        profiles: theirs, standardized: (N, F).
-        kind: which filters are boosted; or the plain gradient of the loss, to compare with.
-        k: boosted filters.
-        seed: of the random ones.
+        net, standard: the net and the statistics of its filters.
+        items: N items.
+        profiles: their standardized profiles: (N, F).
+        kind: which filters are boosted; or the plain gradient of the loss, for comparison.
+        k: number of boosted filters.
+        seed: seed for choosing random filters.
 
     Returns:
         (N, *size) float32, at least 0.
@@ -122,13 +122,13 @@ def saliency_maps(
 
 
 def pointed(maps: Tensor, regions: Tensor, allowed: Tensor, *, share: float = BRIGHTEST) -> list[float]:
-    """Of the brightest allowed inputs of each map, the share that lies in its region; NaN where that is empty.
+    """The share of each map's brightest allowed inputs that lies in its region; NaN if the region is empty.
 
     Args:
         maps: (N, *size) float.
         regions: (N, *size) bool.
-        allowed: (N, *size) bool, at least one an item.
-        share: of the allowed inputs, above 0 and at most 1; rounded up.
+        allowed: (N, *size) bool, at least one input per item.
+        share: share of the allowed inputs that count as brightest, above 0 and at most 1; their number is rounded up.
     """
     found = []
     for values, region, open_ in zip(maps.flatten(1), regions.flatten(1), allowed.flatten(1), strict=True):
@@ -140,13 +140,13 @@ def pointed(maps: Tensor, regions: Tensor, allowed: Tensor, *, share: float = BR
 
 
 def by_chance(regions: Tensor, allowed: Tensor) -> list[float]:
-    """The same for inputs at random: the share of the allowed ones that is the region's."""
+    """The value of `pointed` for random inputs: the share of the allowed inputs that lies in the region."""
     inside, open_ = (regions & allowed).flatten(1).sum(1).double(), allowed.flatten(1).sum(1)
     return torch.where(inside > 0, inside / open_, torch.nan).tolist()
 
 
 def pointing_game(maps: Mapping[MapKind, Tensor], regions: Mapping[str, Tensor], allowed: Tensor) -> list[Figure]:
-    """How often each kind of map points at each region, against inputs at random, and the differences.
+    """How often each kind of map points at each region, compared with random inputs, and the differences.
 
     Args:
         maps: kind -> (N, *size).

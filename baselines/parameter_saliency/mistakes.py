@@ -1,4 +1,4 @@
-"""A net's wrong answers, and which filters are tried on them: the most salient, the least salient, some at random."""
+"""A net's wrong answers, and which filters are tried on them: the most salient, the least salient, or random ones."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
@@ -16,16 +16,16 @@ CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
 
 @dataclass(frozen=True, kw_only=True)
 class Mistakes:
-    """The wrong items of a net, beside some that are right.
+    """The items that a net gets wrong, and some that it gets right.
 
     Attributes:
-        net: that answers.
-        wrong: items that it gets wrong; N of them.
-        right: items that it gets right, to see what a change spoils.
-        profiles: of the wrong items, standardized: (N, F) float32.
+        net: the net that answers.
+        wrong: N items that it gets wrong.
+        right: items that it gets right, to measure the damage of a change.
+        profiles: standardized profiles of the wrong items: (N, F) float32.
         predicted: the net's answers to the wrong items: (N, *positions) int64.
-        tried: filters are turned off and tuned for the first so many wrong items; all of them are neighbors.
-        seed: of random filters and items.
+        tried: number of wrong items, the first ones, for which filters are turned off and tuned; all N are neighbors.
+        seed: seed for drawing random filters and items.
     """
 
     net: ProfiledNet
@@ -37,7 +37,7 @@ class Mistakes:
     seed: int
 
     def choose_filters(self, item: int, k: int, choice: Choice, experiment: str) -> Tensor:
-        """The mask (F,) bool of k filters for one wrong item; those at random go by the experiment's name too."""
+        """The mask (F,) bool of k filters for one wrong item; random ones also depend on the experiment's name."""
         rng = generator_of("filters", experiment, self.seed, item)
         return choose_filters(self.profiles[item], k, choice, rng=rng)
 
@@ -46,13 +46,13 @@ def choose_filters(profile: Tensor, k: int, choice: Choice, *, rng: torch.Genera
     """A mask of k filters.
 
     Args:
-        profile: (F,) of one item, standardized.
+        profile: (F,), the standardized profile of one item.
         k: from 1 to F.
-        choice: highest, any, or lowest saliency.
+        choice: the most salient filters, random ones, or the least salient.
         rng: on the CPU; for "random".
 
     Returns:
-        (F,) bool, where the profile is.
+        (F,) bool, on the profile's device.
 
     Raises:
         ValueError: a k outside its range.

@@ -1,4 +1,4 @@
-"""Wrong items whose profiles point the same way, and whether they are wrong in the same way."""
+"""Wrong items with similar profiles, and whether they are wrong in the same way."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,11 +13,11 @@ PURITY: Final = "neighbours with the same error type"
 
 
 def nearest(vectors: Tensor, count: int) -> Tensor:
-    """The rows that are nearest to each row by cosine, itself left out, the nearest first.
+    """The nearest other rows of each row by cosine similarity, the nearest first.
 
     Args:
         vectors: (N, D) float.
-        count: how many; no more than N - 1 are given.
+        count: how many, at least 1; at most N - 1 are returned.
 
     Returns:
         (N, min(count, N - 1)) int64.
@@ -34,21 +34,21 @@ def nearest(vectors: Tensor, count: int) -> Tensor:
 
 
 def look(inputs: Tensor) -> Tensor:
-    """Inputs (N, C, *size) as vectors (N, D) for `nearest`, the mean of them all taken off."""
+    """Inputs (N, C, *size) as vectors (N, D) for `nearest`, with their mean subtracted."""
     flat = inputs.flatten(1).float()
     return flat - flat.mean(0)
 
 
 def purity(near: Tensor, labels: Sequence[str], *, space: str) -> list[Figure]:
-    """How many neighbors share an item's error type, and how many of all other items do: chance.
+    """How many neighbors share an item's error type, and how many of all other items do, which is chance.
 
     Args:
-        near: (N, n) int64, as `nearest` gives them.
+        near: (N, n) int64, as returned by `nearest`.
         labels: the error type of each of the N items.
-        space: where they are near, for the condition.
+        space: the space in which they are near, for the condition.
 
     Returns:
-        three figures, one value an item: the share of neighbors, the share of the others, and the difference.
+        three figures with one value per item: the share of neighbors, the share of all others, and the difference.
     """
     numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
     types = torch.tensor([numbers[label] for label in labels])

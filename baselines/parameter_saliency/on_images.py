@@ -1,4 +1,4 @@
-"""The evaluation on images: small nets that are trained here, or those of the paper, and patches planted in images."""
+"""The evaluation on images: small nets trained here, or the paper's nets, and patches planted in images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,12 @@ _WIDTHS: Final = (16, 32, 32, 64)
 _STRIDES: Final = (1, 2, 2, 1)
 
 _PATCH_TRIES: Final = 30
-# Right images for each that is wanted: not all of them can be made wrong.
+# Right images to try for each wrong one that is needed: not all of them can be made wrong.
 _PLANTABLE: Final = 3
 
 
 def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
-    """The evaluation of small nets, or of a net of torchvision; see `evaluate`, with the errors of `load_images`."""
+    """Evaluate small nets, or a net from torchvision; see `evaluate`, and `load_images` for further errors."""
     place = get_device(device)
     if recipe.model in TORCHVISION:
         return evaluate(load_torchvision_nets(recipe, place), folder, device=device, progress=progress)
@@ -46,28 +46,28 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
 
 
 def class_logits(net: nn.Module, images: Tensor) -> Tensor:
-    """The answer of a classifier as that of a puzzle of one position: logits (B, classes, 1)."""
+    """The answer of a classifier, in the form of a one-position puzzle: logits (B, classes, 1)."""
     logits: Tensor = net(images)
     return logits[:, :, None]
 
 
 def as_items(images: Tensor, labels: Tensor) -> Puzzles:
-    """Images (N, C, H, W) float and classes (N,) as puzzles of one position."""
+    """Images (N, C, H, W) float and classes (N,) as one-position puzzles."""
     return Puzzles(inputs=images, targets=labels[:, None], mask=torch.ones_like(labels[:, None], dtype=torch.bool))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Classifiers(NetSource):
-    """Nets that give an image a class; errors whose place is known are made by planted patches."""
+    """Nets that classify images; errors with a known place are made by planting patches."""
 
     recipe: ImageRecipe
 
     def errors(self, wrong: Puzzles, predicted: Tensor) -> Errors:
-        """The true class and the one that was given."""
+        """The true class and the predicted one."""
         return class_errors(wrong, predicted)
 
     def locate(self, answers: Answers) -> LocatedErrors | None:
-        """Right images with a patch that makes them wrong; None where none could be made so."""
+        """Right images with a patch that makes them wrong; None if no image could be made wrong."""
         net, recipe, items = answers.mistakes.net, self.recipe, answers.items
         planted, places = plant_patches(
             net,
@@ -90,7 +90,7 @@ class Classifiers(NetSource):
 
 @dataclass(frozen=True, kw_only=True)
 class SmallNets(Classifiers):
-    """Small nets that are trained here, of 144 filters.
+    """Small nets with 144 filters, trained here.
 
     Attributes:
         train, test: the images.
@@ -110,11 +110,11 @@ class SmallNets(Classifiers):
             raise ValueError(f"patch must be at most the side of an image, not {self.recipe.patch}")
 
     def count_filters(self) -> int:
-        """Of any of the nets."""
+        """Number of filters, the same for all nets."""
         return sum(_WIDTHS)
 
     def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
-        """A net, and the first test images."""
+        """The seed's net, and the first test images."""
         train, recipe = self.train, self.recipe
         net = build_small_net(train.images.shape[1], int(train.labels.max()) + 1, seed).to(self.device)
         train_classifier(
@@ -135,27 +135,27 @@ class SmallNets(Classifiers):
 
 
 def build_small_net(channels: int, classes: int, seed: int) -> SmallConvNet:
-    """Four convolutions, each with batch norm and ReLU, a mean over the picture, and a linear layer."""
+    """Four convolutions, each with batch norm and ReLU, a mean over the image, and a linear layer."""
     with seeded("small_cnn", seed):
         return SmallConvNet(channels, classes, widths=_WIDTHS, strides=_STRIDES, norm=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TorchvisionNets(Classifiers):
-    """A net of torchvision and images in `root/CLASS/*`, whose folders are sorted as ImageNet's classes are.
+    """A net from torchvision, and images in `root/CLASS/*`, with folders in the order of ImageNet's classes.
 
     The images are held in memory: 0.6 MB each, 30 GB for the whole validation set.
 
     Attributes:
         files: torchvision's `ImageFolder`.
-        net: with its weights.
+        net: the net, with its weights.
     """
 
     files: Any
     net: nn.Module
 
     def count_filters(self) -> int:
-        """Of the net."""
+        """Number of filters of the net."""
         return len(Filters.of(self.net))
 
     def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
@@ -168,12 +168,12 @@ class TorchvisionNets(Classifiers):
 
 
 def load_torchvision_nets(recipe: ImageRecipe, device: torch.device) -> TorchvisionNets:
-    """Find the images and fetch the weights by torchvision's own download.
+    """Find the images, and fetch the weights with torchvision's own download.
 
     Raises:
         FileNotFoundError: no such folder, or no images in it.
         ValueError: too few images.
-        RuntimeError: the weights cannot be had.
+        RuntimeError: the weights cannot be downloaded.
         ImportError: torchvision is not installed.
     """
     name, root = recipe.model, recipe.data_root
@@ -191,29 +191,31 @@ def load_torchvision_nets(recipe: ImageRecipe, device: torch.device) -> Torchvis
         net = torchvision.models.get_model(name, weights=weights)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:150]
-        raise RuntimeError(f"the weights of {name} cannot be had: {reason}; torchvision fetches them once") from error
+        raise RuntimeError(
+            f"the weights of {name} cannot be downloaded: {reason}; torchvision downloads them once"
+        ) from error
     return TorchvisionNets(recipe=recipe, files=files, net=net, device=device)
 
 
 def plant_patches(
     net: ProfiledNet, right: Puzzles, donors: Tensor, *, side: int, tries: int, count: int, seed: int
 ) -> tuple[Puzzles, Tensor]:
-    """Items that were right and are wrong by a patch alone.
+    """Plant patches in right items, and keep the items that become wrong by the patch alone.
 
-    A try puts a patch of another image, from a place drawn at random, to another place drawn at random. An item is
-    kept with the first patch that makes its answer wrong.
+    Each try copies a patch from a random place of another image to a random place of the item. An item is kept with the
+    first patch that makes its answer wrong.
 
     Args:
         net: the net.
         right: items that it gets right, inputs (N, C, H, W).
-        donors: (M, C, H, W), where patches are from.
-        side: of the patch in pixels, at most H and W.
-        tries: at each item, at least 1.
-        count: the most items to give.
-        seed: of places and donors.
+        donors: (M, C, H, W), images from which patches are taken.
+        side: side of the patch in pixels, at most H and W.
+        tries: tries per item, at least 1.
+        count: most items to return.
+        seed: seed for drawing places and donors.
 
     Returns:
-        the wrong items, maybe none, and where their patches are: (n, H, W) bool.
+        the wrong items, possibly none, and where their patches are: (n, H, W) bool.
     """
     rng = generator_of("patches", seed)
     height, width = right.inputs.shape[-2:]

@@ -1,4 +1,4 @@
-"""The evaluation on mazes and prefix sums: recurrent nets, trained briefly or shipped, and when filters are salient."""
+"""The evaluation on mazes and prefix sums: recurrent nets, briefly trained or shipped, and when filters are salient."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +26,14 @@ from easy_to_hard.scores.reference import ReferenceResult
 WALLS: Final = "walls"
 CENTER: Final = "mean iteration of an item's saliency"
 
-# A recurrent net's training ends where so many validation puzzles are solved, which is looked at each so many steps.
+# Training ends when this share of this many validation puzzles is solved, which is checked every so many steps.
 _ENOUGH: Final = 0.6
 _LOOKED_AT: Final = 25
 _VALIDATED: Final = 200
 
 
 def run(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
-    """The evaluation of recurrent nets; see `evaluate`."""
+    """Evaluate recurrent nets; see `evaluate`."""
     place = get_device(device)
     shipped = shipped_solver(recipe.data, device) if recipe.model == SHIPPED else None
     nets = RecurrentNets(recipe=recipe, shipped=shipped, device=place)
@@ -42,10 +42,10 @@ def run(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> R
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentNets(NetSource):
-    """Recurrent nets: trained for too short a time to be always right, or the one that comes with the package.
+    """Recurrent nets: trained too briefly to be always right, or the one that comes with the package.
 
     Training ends when 60 % of validation puzzles are solved, or after the recipe's steps: a net that is always right,
-    as these soon are, has no wrong items to look into.
+    as these soon become, has no wrong items to examine.
 
     Attributes:
         shipped: a trained net, the same for each seed; None to train one.
@@ -56,18 +56,18 @@ class RecurrentNets(NetSource):
 
     @property
     def solvers(self) -> RecurrentSolvers:
-        """What builds and trains nets."""
+        """The recipe's solvers, which build and train nets."""
         recipe = self.recipe
         patch = 2 if recipe.data == "mazes" else 1
         return RecurrentSolvers(task=recipe.data, width=recipe.width, patch=patch, max_iterations=recipe.iterations)
 
     def count_filters(self) -> int:
-        """Of the net that is given, or of any that is trained."""
+        """Number of filters of the shipped net, or of any that is trained here."""
         return len(Filters.of(self.solvers.build(0) if self.shipped is None else self.shipped))
 
     def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
-        """A net, and fresh test puzzles of the seed."""
-        # First, as there may be fewer than are asked for.
+        """The seed's net, and fresh test puzzles."""
+        # The puzzles first, since there may be fewer than requested.
         items = self._puzzles(self.recipe.items, "test", seed)
         net = self._train(seed, folder, progress) if self.shipped is None else self.shipped.to(self.device)
         return ProfiledNet(net, self.answer, chunk=self.recipe.chunk), items
@@ -77,7 +77,7 @@ class RecurrentNets(NetSource):
         return self.solvers.logits(net, inputs, self.recipe.iterations)
 
     def solve_rate(self, net: nn.Module, puzzles: Puzzles) -> float:
-        """Share of puzzles that a net solves."""
+        """The share of puzzles that a net solves."""
         with torch.no_grad():
             return float(solved(self.answer(net, puzzles.inputs), puzzles).float().mean())
 
@@ -105,11 +105,11 @@ class RecurrentNets(NetSource):
         return net
 
     def errors(self, wrong: Puzzles, predicted: Tensor) -> Errors:
-        """What is wrong with a path, or where a string is first wrong."""
+        """What is wrong with a path, or where a string first goes wrong."""
         return ERRORS[self.recipe.data](wrong, predicted)
 
     def locate(self, answers: Answers) -> LocatedErrors:
-        """The first wrong items: their errors are where the answer is wrong."""
+        """The first wrong items; the places of their errors are where the answer is wrong."""
         mistakes, first = answers.mistakes, slice(self.recipe.mapped)
         return LocatedErrors(
             items=mistakes.wrong[first],
@@ -119,11 +119,11 @@ class RecurrentNets(NetSource):
         )
 
     def rankable(self, items: Puzzles) -> Tensor:
-        """Of a maze the free cells."""
+        """The positions that count: in a maze, the free cells."""
         return items.mask
 
     def more_figures(self, mistakes: Mistakes, located: LocatedErrors | None) -> list[Figure]:
-        """How much of all that is bright in mazes lies on walls, and when filters are salient."""
+        """The share of a maze's brightest inputs that lies on walls, and when filters are salient."""
         figures = []
         if located is not None and self.recipe.data == "mazes":
             kind: MapKind = "salient filters"
@@ -134,7 +134,7 @@ class RecurrentNets(NetSource):
 
 
 def by_iteration(mistakes: Mistakes, recipe: PuzzleRecipe) -> list[Figure]:
-    """When filters are salient: of wrong and of right items, each call's share of the item's saliency."""
+    """When filters are salient: each call's share of an item's saliency, for wrong and for right items."""
     figures = []
     for name, items in (("wrong", mistakes.wrong[: recipe.mapped]), ("right", mistakes.right)):
         calls = profiles_by_call(mistakes.net, items, recipe.iterations).sum(2).double()

@@ -1,4 +1,4 @@
-"""Pictures: pruning curves, bars of the tuning experiment, input saliency, and profiles over iterations."""
+"""Plots: pruning curves, bars for the tuning experiment, input saliency, and profiles over iterations."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ _EXAMPLES: Final = 4
 
 
 def save_figures(measurements: Sequence[Measurement], out: Path, *, k: int) -> None:
-    """The pictures that measurements alone make, where matplotlib is installed."""
+    """Save the plots that need only measurements, if matplotlib is installed."""
     save_picture(lambda: plot_pruning(measurements), out / "pruning.png")
     save_picture(lambda: plot_tuning(measurements, k), out / "tuning.png")
     if any(one.name == BY_CALL for one in measurements):
@@ -52,7 +52,7 @@ def plot_pruning(measurements: Sequence[Measurement]) -> "Figure":
                 (one for one in measurements if one.name == name and one.condition.get("filters") == choice),
                 key=lambda one: one.condition["k"],
             )
-            # Side by side, or one interval would hide another.
+            # Shifted, or one interval would hide another.
             aside = 1.06 ** (CHOICES.index(choice) - 1)
             _curve(axes, [int(one.condition["k"]) * aside for one in points], points, _COLORS[choice], _WORDS[choice])
         axes.set_xscale("log")
@@ -67,7 +67,7 @@ def plot_pruning(measurements: Sequence[Measurement]) -> "Figure":
 
 
 def plot_tuning(measurements: Sequence[Measurement], k: int) -> "Figure":
-    """Who is corrected by a step on one wrong item, for each choice of filters."""
+    """Which items are corrected by a step on one wrong item, for each choice of filters."""
     figure = new_figure(9.5, 3.6)
     axes = figure.subplots()
     groups = [
@@ -94,7 +94,7 @@ def plot_tuning(measurements: Sequence[Measurement], k: int) -> "Figure":
 
 
 def plot_iterations(measurements: Sequence[Measurement]) -> "Figure":
-    """Each call's share of an item's saliency, of right and of wrong items."""
+    """Each call's share of an item's saliency, for right and for wrong items."""
     figure = new_figure(6.8, 3.4)
     axes = figure.subplots()
     for items, color in (("wrong", "#c8321e"), ("right", "#2a9d63")):
@@ -109,11 +109,11 @@ def plot_iterations(measurements: Sequence[Measurement]) -> "Figure":
 
 
 def plot_inputs(located: LocatedErrors, data: str) -> "Figure":
-    """Some wrong items beside the inputs that make filters salient; a region of interest is outlined.
+    """Some wrong items next to the inputs that make filters salient; regions of interest are outlined.
 
     Args:
         located: items and maps.
-        data: "mazes", "prefix_sums" or images.
+        data: "mazes", "prefix_sums" or the name of a set of images.
     """
     shown = range(min(_EXAMPLES, len(located.items)))
     flat = located.items.inputs.ndim == 3
@@ -158,13 +158,13 @@ def _draw_item(axes: "Axes", located: LocatedErrors, row: int, data: str) -> Non
 def displayed(values: Tensor) -> NDArray[np.float32]:
     """A map as the paper shows it: clipped to its 90th to 99th percentile, scaled to [0, 1], blurred 3 x 3.
 
-    A string has too few positions for that: it is only scaled.
+    A string has too few positions for that: its map is only scaled.
 
     Args:
         values: (H, W) or (L,) float.
 
     Returns:
-        (H, W) float32 in [0, 1]; a string as a picture of one line.
+        (H, W) float32 in [0, 1]; for a string, (1, L).
     """
     if values.ndim == 1:
         line: NDArray[np.float32] = (values / values.amax().clamp(min=1e-20))[None].numpy()
@@ -178,7 +178,7 @@ def displayed(values: Tensor) -> NDArray[np.float32]:
 
 
 def _outline(axes: "Axes", region: NDArray[np.bool_], color: str) -> None:
-    """The edges of a mask (H, W) or (L,), drawn between pixels."""
+    """Draw the edges of a mask (H, W) or (L,) between pixels."""
     mask = np.pad(region if region.ndim == 2 else region[None], 1)
     for y, x in zip(*np.nonzero(mask[1:] != mask[:-1]), strict=True):
         axes.plot([x - 1.5, x - 0.5], [y - 0.5, y - 0.5], color=color, linewidth=0.8)
@@ -201,7 +201,7 @@ def _curve(axes: "Axes", xs: Any, points: Sequence[Measurement], color: str, lab
 
 
 def _errors(points: Sequence[Measurement]) -> list[list[float]]:
-    """How far intervals reach below and above, in percent; 0 where there is none."""
+    """How far intervals reach below and above, in percent; 0 for points without one."""
     low = [100 * (one.value - one.low) if one.low is not None else 0.0 for one in points]
     high = [100 * (one.high - one.value) if one.high is not None else 0.0 for one in points]
     return [low, high]

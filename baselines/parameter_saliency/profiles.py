@@ -1,6 +1,6 @@
-"""Saliency profiles: how much each filter's weights pull at the loss of one item (arXiv 2108.01335).
+"""Saliency profiles: the size of each filter's gradients of the loss of one item (arXiv 2108.01335).
 
-Images are taken as puzzles of one position: targets and mask (N, 1), logits (B, classes, 1).
+Images are treated as one-position puzzles: targets and mask (N, 1), logits (B, classes, 1).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,10 +17,10 @@ Answer: TypeAlias = Callable[[nn.Module, Tensor], Tensor]
 """(net, inputs (B, C, *size)) -> logits (B, classes, *positions)."""
 
 Weights: TypeAlias = Mapping[str, Tensor]
-"""Name of a parameter of the net -> values in place of its own."""
+"""Name of a parameter of the net -> values that replace its own."""
 
 _CONVOLUTIONS: Final = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-# Below this a filter's standard deviation counts as none, as in the authors' code.
+# A filter's standard deviation below this counts as none, as in the authors' code.
 _NO_SPREAD: Final = 1e-14
 _LOGITS_AT_ONCE: Final = 256
 
@@ -30,8 +30,8 @@ class Filters:
     """The filters of a net's convolutions, in the order of its parameters.
 
     Attributes:
-        names: of the convolutions' weights.
-        counts: filters of each.
+        names: names of the convolutions' weights.
+        counts: number of filters of each convolution.
     """
 
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ class Filters:
 
     @classmethod
     def of(cls, net: nn.Module) -> "Filters":
-        """All filters of a net, of convolutions of any dimension; biases, norms and linear layers have none.
+        """All filters of a net, in convolutions of any dimension; biases, norms and linear layers have none.
 
         Raises:
             ValueError: the net has no convolution.
@@ -47,7 +47,7 @@ class Filters:
         ours = {id(module.weight) for module in net.modules() if isinstance(module, _CONVOLUTIONS)}
         found = {name: len(weights) for name, weights in net.named_parameters() if id(weights) in ours}
         if not found:
-            raise ValueError(f"a {type(net).__name__} has no convolutions, whose filters are to be compared")
+            raise ValueError(f"a {type(net).__name__} has no convolutions, so it has no filters to compare")
         return cls(names=tuple(found), counts=tuple(found.values()))
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class Filters:
         return torch.repeat_interleave(torch.arange(len(self.counts)), torch.tensor(self.counts))
 
     def of_layers(self, chosen: Tensor) -> dict[str, Tensor]:
-        """A mask (F,) bool of filters, cut up: name of the weights -> (filters of it,) bool."""
+        """A mask (F,) bool of filters, split by convolution: name of the weights -> (its filters,) bool."""
         return dict(zip(self.names, torch.split(chosen, list(self.counts)), strict=True))
 
 
@@ -66,8 +66,8 @@ def filter_means(gradients: Mapping[str, Tensor], filters: Filters) -> Tensor:
     """Mean absolute gradient of each filter's weights; absolute first, so that signs do not cancel.
 
     Args:
-        gradients: of one item's loss, name -> (filters, in_channels, *kernel).
-        filters: of the net; F of them.
+        gradients: gradients of one item's loss, name -> (filters, in_channels, *kernel).
+        filters: the net's F filters.
 
     Returns:
         (F,), at least 0, in the order of `filters`.
@@ -76,7 +76,7 @@ def filter_means(gradients: Mapping[str, Tensor], filters: Filters) -> Tensor:
 
 
 class _Answering(nn.Module):
-    """A net and its answer in one module, as `functional_call` needs it."""
+    """A net and the function that gets its answer in one module, as `functional_call` needs."""
 
     def __init__(self, net: nn.Module, answer: Answer) -> None:
         super().__init__()
@@ -88,18 +88,18 @@ class _Answering(nn.Module):
 
 
 class ProfiledNet:
-    """A net of whose answers saliency profiles are taken; its weights stay as they are.
+    """A net whose saliency profiles are computed; its weights do not change.
 
     Args:
-        module: put in eval mode; its weights ask for no gradient from here on.
-        answer: its logits; of a recurrent net after the same number of iterations always.
-        chunk: items whose gradients are held at once, at least 1.
+        module: the net; it is put in eval mode, and its weights no longer require gradients.
+        answer: computes its logits; for a recurrent net, always after the same number of iterations.
+        chunk: number of items whose gradients are held at once, at least 1.
 
     Attributes:
         module, chunk: as given.
-        filters: of the net.
-        weights: of the net, all, by name.
-        device: where they are.
+        filters: the net's filters.
+        weights: all of the net's weights, by name.
+        device: the weights' device.
 
     Raises:
         ValueError: a chunk below 1, or a net without convolutions.
@@ -116,7 +116,7 @@ class ProfiledNet:
         self._answering = _Answering(module, answer)
 
     def convolutions(self) -> dict[str, Tensor]:
-        """The weights of the convolutions by name."""
+        """The weights of the convolutions, by name."""
         return {name: self.weights[name] for name in self.filters.names}
 
     def call(self, inputs: Tensor, changed: Weights) -> Tensor:
@@ -127,42 +127,42 @@ class ProfiledNet:
         return logits
 
     def logits(self, inputs: Tensor, changed: Weights | None = None) -> Tensor:
-        """The same in chunks, without a graph, for inputs on any device."""
+        """The logits of inputs on any device, computed in chunks and without gradients; see `call`."""
         with torch.no_grad():
             parts = torch.split(inputs, _LOGITS_AT_ONCE)
             return torch.cat([self.call(part.to(self.device), changed or {}) for part in parts])
 
     def loss(self, weights: Weights, inputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Mean cross-entropy () over one item's own positions: inputs (C, *size), targets and mask (*positions).
+        """Mean cross-entropy () over one item's masked positions: inputs (C, *size), targets and mask (*positions).
 
-        The positions that count are its own, or the loss of a maze would go with its size.
+        It is a mean over the item's own positions, or the loss of a maze would depend on its size.
         """
         one = Puzzles(inputs=inputs[None], targets=targets[None], mask=mask[None])
         return item_losses(self.call(one.inputs, weights), one)[0]
 
     def profile(self, weights: Weights, inputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Saliency (F,) of each filter for one item, to be differentiated once more where one likes."""
+        """Saliency (F,) of each filter for one item; it can be differentiated again."""
         return filter_means(grad(self.loss)(weights, inputs, targets, mask), self.filters)
 
     def profiles(self, items: Puzzles) -> Tensor:
-        """Saliency of each filter for each item, by its true answer: (N, F) float32, at least 0."""
+        """Saliency of each filter for each item, from the loss of its true answer: (N, F) float32, at least 0."""
         of_chunk = vmap(self.profile, in_dims=(None, 0, 0, 0))
         convolutions = self.convolutions()
         return torch.cat([of_chunk(convolutions, part.inputs, part.targets, part.mask) for part in self.chunks(items)])
 
     def chunks(self, items: Puzzles) -> Iterator[Puzzles]:
-        """The items in chunks on the net's device."""
+        """Yield the items in chunks, on the net's device."""
         for start in range(0, len(items), self.chunk):
             yield items[start : start + self.chunk].to(self.device)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standard:
-    """How salient each filter is over many items.
+    """Mean and standard deviation of each filter's saliency over many items.
 
     Attributes:
         mean: (F,) float64.
-        spread: (F,) float64, the sample standard deviation, and 1 where there is none.
+        spread: (F,) float64, the sample standard deviation; 1 where it is zero.
     """
 
     mean: Tensor
@@ -170,7 +170,7 @@ class Standard:
 
     @classmethod
     def of(cls, profiles: Tensor) -> "Standard":
-        """Of the profiles (N, F) of at least two items; ValueError of fewer."""
+        """The statistics of the profiles (N, F) of at least two items; ValueError if there are fewer."""
         if len(profiles) < 2:
             raise ValueError(f"at least 2 items are needed for a standard deviation, not {len(profiles)}")
         values = profiles.double()
@@ -179,5 +179,5 @@ class Standard:
         return cls(mean=mean, spread=torch.where(spread <= _NO_SPREAD, 1.0, spread))
 
     def apply(self, profiles: Tensor) -> Tensor:
-        """z = (s - mean) / spread, of profiles (..., F), in their type."""
+        """Standardize profiles (..., F): z = (s - mean) / spread, in their dtype."""
         return (profiles - self.mean.to(profiles)) / self.spread.to(profiles)

@@ -1,4 +1,4 @@
-"""What becomes of a wrong answer when the filters to blame are turned off (arXiv 2108.01335)."""
+"""What happens to a wrong answer when the filters to blame are turned off (arXiv 2108.01335)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -25,7 +25,7 @@ _UNITS: Final = {
 
 
 def pruned(net: ProfiledNet, chosen: Tensor) -> dict[str, Tensor]:
-    """The convolutions' weights with the chosen filters (F,) bool at zero; biases and norms stay."""
+    """The convolutions' weights with the chosen filters (F,) bool set to zero; biases and norms are unchanged."""
     return {
         name: net.weights[name] * ~of_layer.view(-1, *[1] * (net.weights[name].ndim - 1))
         for name, of_layer in net.filters.of_layers(chosen).items()
@@ -33,20 +33,20 @@ def pruned(net: ProfiledNet, chosen: Tensor) -> dict[str, Tensor]:
 
 
 def prune(mistakes: Mistakes, counts: Sequence[int], *, main: int) -> list[Figure]:
-    """Turn off k filters for each of the wrong items, and see what becomes of it and of right items.
+    """Turn off k filters for each wrong item, and measure what happens to it and to right items.
 
-    A wrong answer's confidence is the probability of the class that was predicted, the true answer's that of the
-    target, both as means over the positions that were wrong at first. Of puzzles, whose classes are two, the second is
-    one less the first; there the share of positions that are right stands in its place.
+    A wrong answer's confidence is the probability of the predicted class, and the true answer's that of the target,
+    both averaged over the positions that were wrong at first. In puzzles, which have two classes, the second is one
+    minus the first; there, the share of positions that are right is measured instead.
 
     Args:
-        mistakes: on what.
-        counts: the k's.
+        mistakes: the wrong items.
+        counts: the values of k.
         main: the k, one of counts, at which choices are compared item by item.
 
     Returns:
         for each k and choice: corrected (0 or 1), changes of confidence or positions, share of right items that stay
-        right; then the differences of "salient" to the others.
+        right; then the differences between "salient" and the others.
 
     Raises:
         ValueError: a k that is not from 1 to the number of filters.
@@ -70,7 +70,7 @@ def prune(mistakes: Mistakes, counts: Sequence[int], *, main: int) -> list[Figur
 
 
 def _prune_one(mistakes: Mistakes, item: int, k: int, choice: Choice) -> Tensor:
-    """Corrected, changes of the two confidences (or of positions right), share of right items kept: (4,)."""
+    """Corrected, changes of the wrong and true answer's confidence (or of positions right), right items kept: (4,)."""
     net, one = mistakes.net, mistakes.wrong[item : item + 1]
     chosen = mistakes.choose_filters(item, k, choice, "prune")
     logits = net.logits(torch.cat([one.inputs, mistakes.right.inputs]), pruned(net, chosen))
@@ -97,6 +97,6 @@ def _is_puzzle(mistakes: Mistakes) -> bool:
 
 
 def _confidence(logits: Tensor, classes: Tensor, counted: Tensor) -> Tensor:
-    """Mean probability () of the classes over the counted positions, of one item."""
+    """Mean probability () of the given classes over the counted positions of one item."""
     probabilities = logits.float().softmax(1).gather(1, classes[:, None])[:, 0]
     return probabilities[counted].mean()

@@ -1,4 +1,4 @@
-"""The presets: how nets are trained that still make mistakes, and how large the experiments are."""
+"""The presets: how nets are trained so that they still make mistakes, and how large the experiments are."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,23 +18,23 @@ TORCHVISION: Final = ("resnet50", "vgg19", "densenet121", "inception_v3")
 
 @dataclass(frozen=True, kw_only=True)
 class SaliencyRecipe(ReferenceRecipe):
-    """What the experiments on images and on puzzles go by.
+    """Settings that the experiments on images and on puzzles share.
 
     Attributes:
         model: `SMALL_CNN`, one of `TORCHVISION`, `TRAINED` or `SHIPPED`.
-        items: test items that the net answers; the statistics of the filters are over them all.
-        tried: wrong items that filters are turned off and tuned for, at most.
-        kept: right items on which the damage is measured, at most.
-        counts: the k's of the pruning experiment.
-        k: one of them, at which choices of filters are compared, and which is tuned.
-        neighbours: of each kind that a step on one item is tested on.
-        mapped: wrong items that input saliency is of, at most.
-        boosted: filters that input saliency boosts.
-        chunk: items whose gradients are held at once.
-        steps, learning_rate, batch_size: of training.
+        items: number of test items; the statistics of the filters are over all of them.
+        tried: most wrong items for which filters are turned off and tuned.
+        kept: most right items on which the damage is measured.
+        counts: values of k in the pruning experiment.
+        k: one of the counts, at which choices of filters are compared, and the number of filters that are tuned.
+        neighbours: number of neighbors of each kind on which a step on one item is tested.
+        mapped: most wrong items for which input saliency is computed.
+        boosted: number of filters that input saliency boosts.
+        chunk: number of items whose gradients are held at once.
+        steps, learning_rate, batch_size: settings of training.
 
     Raises:
-        ValueError: a number below 1, or a k that is none of the counts.
+        ValueError: a number below 1, or a k that is not one of the counts.
     """
 
     model: str
@@ -71,7 +71,7 @@ class SaliencyRecipe(ReferenceRecipe):
         )
 
     def changed(self, *, items: int, k: int, seeds: tuple[int, ...]) -> Self:
-        """With other items, k and seeds; 0 and () for the preset's.
+        """A copy with other items, k and seeds; 0 and () stand for the preset's.
 
         Raises:
             ValueError: a value that is not allowed.
@@ -85,7 +85,7 @@ class SaliencyRecipe(ReferenceRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecipe(SaliencyRecipe):
-    """On images.
+    """A run on images.
 
     Attributes:
         patch: side of the patch planted in images, in pixels.
@@ -96,13 +96,13 @@ class ImageRecipe(SaliencyRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class PuzzleRecipe(SaliencyRecipe):
-    """On puzzles, with recurrent nets, whose training may end before the last step; see `RecurrentNets`.
+    """A run on puzzles, with recurrent nets, whose training may end before the last step; see `RecurrentNets`.
 
     Attributes:
         width: channels of a net.
-        difficulty: of the puzzles, the same in training and test.
-        iterations: the most in training and those of the answers.
-        training_puzzles: distinct ones.
+        difficulty: difficulty of the puzzles, the same in training and test.
+        iterations: most iterations in training, and the number of iterations for an answer.
+        training_puzzles: number of distinct training puzzles.
     """
 
     width: int = 16
@@ -170,7 +170,7 @@ _SMOKE_DIFFICULTIES: Final = {"mazes": 7, "prefix_sums": 12}
 
 
 def _smoke(recipe: ImageRecipe | PuzzleRecipe) -> ImageRecipe | PuzzleRecipe:
-    """A minute, to see that all works."""
+    """The preset "smoke": a minute, to check that everything works."""
     items, steps = max(recipe.items // 5, 150), recipe.steps // 2
     recipe = replace(
         recipe,
@@ -193,10 +193,10 @@ PRESETS: Final = ("smoke", "small", "paper")
 
 
 def get_recipe(preset: str, data: str, model: str) -> ImageRecipe | PuzzleRecipe:
-    """The preset for data and model.
+    """The recipe of a preset for data and model.
 
     Raises:
-        ValueError: an unknown name, or names that do not go together; the message lists what does.
+        ValueError: an unknown name, or names that do not go together; the message lists the allowed ones.
     """
     for name, value, known in (("preset", preset, PRESETS), ("data", data, (*IMAGES, *PUZZLES))):
         if value not in known:
@@ -205,8 +205,8 @@ def get_recipe(preset: str, data: str, model: str) -> ImageRecipe | PuzzleRecipe
     if model not in models:
         raise ValueError(f"model must be one of {', '.join(models)} on {data}, not {model!r}")
     if (preset == "paper") != (model in TORCHVISION):
-        pairs = "with a model of torchvision (" + ", ".join(TORCHVISION) + ") on --data folder, and they with no other"
-        raise ValueError(f"preset paper goes {pairs}; not {preset} with {model}")
+        pairs = "a torchvision model (" + ", ".join(TORCHVISION) + ") on --data folder, and those models need it"
+        raise ValueError(f"preset paper needs {pairs}; not {preset} with {model}")
     if preset == "paper":
         return replace(_PAPER, model=model)
     recipe = _SMALL[data] if preset == "small" else _smoke(_SMALL[data])
@@ -214,14 +214,14 @@ def get_recipe(preset: str, data: str, model: str) -> ImageRecipe | PuzzleRecipe
 
 
 def models_of(data: str) -> tuple[str, ...]:
-    """The models that data can be answered by, the default first."""
+    """The models that can be used on the data, the default first."""
     if data in PUZZLES:
         return TRAINED, SHIPPED
     return (SMALL_CNN, *TORCHVISION) if data == "folder" else (SMALL_CNN,)
 
 
 def _of_shipped(recipe: PuzzleRecipe) -> PuzzleRecipe:
-    """The nets that come with the package are wrong where puzzles are large for so few iterations."""
+    """The recipe for the net that comes with the package: puzzles so large that it is wrong after few iterations."""
     recipe = replace(recipe, model=SHIPPED)
     if recipe.data == "mazes":
         return replace(recipe, difficulty=19, iterations=10, items=min(recipe.items, 200), chunk=8)

@@ -1,7 +1,7 @@
-"""One step of gradient descent on a few filters and one wrong item: whom does it help? (arXiv 2108.01335)
+"""One step of gradient descent on a few filters and one wrong item: which items does it help? (arXiv 2108.01335)
 
-The learning rate goes up until the step corrects the item, so that each choice of filters is judged by the smallest
-step that does its work.
+The learning rate is raised until the step corrects the item, so that each choice of filters is judged by the smallest
+step that works.
 """
 
 import math
@@ -27,18 +27,18 @@ OTHERS: Final = "corrected by a step on another item"
 SPOILT: Final = "right items still right after a step"
 GROUPS: Final = ("saliency neighbours", "lookalikes", "random wrong items")
 
-# From a rate at which a step does next to nothing, so that the first one that corrects is the smallest; the authors'
-# experiment starts with 1e-3.
+# Starting at a rate at which a step does almost nothing, so that the first rate that corrects an item is the smallest;
+# the authors' experiment starts at 1e-3.
 RATES: Final = tuple(1e-5 * 2**power for power in range(20))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """One wrong item's step.
+    """The outcome of a step on one wrong item.
 
     Attributes:
-        rate: the smallest that corrects the item; NaN where none does, and then so is all else.
-        groups: share corrected of each of `GROUPS`.
+        rate: the smallest learning rate that corrects the item; if none does, this and all other values are NaN.
+        groups: group of `GROUPS` -> share of its items that are corrected too.
         kept: share of right items that stay right.
     """
 
@@ -48,14 +48,14 @@ class Tuned:
 
 
 def gradients_of(net: ProfiledNet, item: Puzzles) -> dict[str, Tensor]:
-    """The gradient of one item's loss by all weights, by name."""
+    """The gradients of one item's loss with respect to all weights, by name."""
     one = item.to(net.device)
     found: dict[str, Tensor] = grad(net.loss)(net.weights, one.inputs[0], one.targets[0], one.mask[0])
     return found
 
 
 def only(net: ProfiledNet, gradients: Mapping[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:
-    """The gradients of the chosen filters (F,) bool, zero for the other filters, and none of other weights."""
+    """The gradients of the chosen filters (F,) bool, zero for the other filters; other weights are left out."""
     return {
         name: gradients[name] * of_layer.view(-1, *[1] * (gradients[name].ndim - 1))
         for name, of_layer in net.filters.of_layers(chosen).items()
@@ -68,7 +68,7 @@ def stepped(net: ProfiledNet, gradients: Mapping[str, Tensor], rate: float) -> d
 
 
 def smallest_rate(net: ProfiledNet, item: Puzzles, gradients: Mapping[str, Tensor], rates: Sequence[float]) -> float:
-    """The first of the rates whose step makes the item right; NaN where none does."""
+    """The first of the rates whose step makes the item right; NaN if none does."""
     for rate in rates:
         logits = net.logits(item.inputs, stepped(net, gradients, rate))
         if bool(solved(logits, item)[0]):
@@ -77,17 +77,17 @@ def smallest_rate(net: ProfiledNet, item: Puzzles, gradients: Mapping[str, Tenso
 
 
 def tune(mistakes: Mistakes, k: int, *, neighbours: int, rates: Sequence[float] = RATES) -> list[Figure]:
-    """A step on each of the wrong items, with k salient, random or least salient filters, and with all weights.
+    """Take a step on each wrong item, with k salient, random or least salient filters, and with all weights.
 
     Args:
-        mistakes: on what.
-        k: filters that the step is for.
-        neighbours: of each kind that are looked at.
-        rates: from low to high.
+        mistakes: the wrong items.
+        k: number of filters that the step changes.
+        neighbours: number of neighbors of each kind to test.
+        rates: learning rates to try, from low to high.
 
     Returns:
-        for each choice: corrected at any rate (0 or 1), and, of the items that are, the shares of other wrong items
-        that are corrected too, and of right items that stay right; then differences, item by item.
+        for each choice: corrected at any rate (0 or 1) and, for items that are, the shares of other wrong items that
+        are corrected too and of right items that stay right; then differences, item by item.
 
     Raises:
         ValueError: a k that is not from 1 to the number of filters.
@@ -109,7 +109,7 @@ def tune(mistakes: Mistakes, k: int, *, neighbours: int, rates: Sequence[float] 
 
 
 def random_others(mistakes: Mistakes, count: int) -> Tensor:
-    """Wrong items other than each, at random: (tried, min(count, N - 1)) int64."""
+    """Random other wrong items for each tried item: (tried, min(count, N - 1)) int64."""
     rows = []
     for item in range(mistakes.tried):
         order = torch.randperm(len(mistakes.wrong) - 1, generator=generator_of("others", mistakes.seed, item))[:count]

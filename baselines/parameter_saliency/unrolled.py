@@ -1,7 +1,7 @@
 """Profiles of a recurrent net iteration by iteration: not only which filter goes wrong, but when.
 
-Every call of the net, the start, each iteration and the reading of the answer, gets a copy of the weights of its own.
-The gradients of the copies add up to that of the weights they share.
+Every call of the net (the start, each iteration and the reading of the answer) gets its own copy of the weights. The
+gradients of the copies add up to the gradient of the shared weights.
 """
 
 from collections.abc import Mapping
@@ -20,20 +20,20 @@ _Stage: TypeAlias = Literal["start", "iterate", "read"]
 
 
 class Recurrent(Protocol):
-    """What a recurrent net must be able to do, as those of deep thinking can."""
+    """What a recurrent net must be able to do; deep thinking's nets can."""
 
     def initial_state(self, x: Tensor) -> Tensor:
         """The features (B, width, *grid) before the first iteration, of inputs (B, C, *size)."""
 
     def step(self, state: Tensor, x: Tensor, iterations: int) -> Tensor:
-        """The features so many iterations later."""
+        """The features after `iterations` more iterations."""
 
     def read_out(self, state: Tensor) -> Tensor:
         """Logits (B, classes, *size)."""
 
 
 class _Stages(nn.Module):
-    """The parts of a net's answer as calls of one module, so that `functional_call` can give each its weights."""
+    """The parts of a net's answer as calls of one module, so that `functional_call` can give each its own weights."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -47,13 +47,13 @@ class _Stages(nn.Module):
 
 
 def copies_loss(stages: nn.Module, copies: Mapping[str, Tensor], iterations: int, item: Puzzles) -> Tensor:
-    """The loss () of one item, a batch of one, where every call has weights of its own.
+    """The loss () of one item if every call has its own weights.
 
     Args:
-        stages: made of the net by `as_stages`.
-        copies: name -> (iterations + 2, *shape): of the start, the iterations, and the reading.
+        stages: the net, converted by `as_stages`.
+        copies: name -> (iterations + 2, *shape): weights for the start, the iterations, and the reading.
         iterations: T.
-        item: of length 1.
+        item: a batch of one item.
     """
     middle: list[_Stage] = ["iterate"] * iterations
     order: list[_Stage] = ["start", *middle, "read"]
@@ -65,10 +65,10 @@ def copies_loss(stages: nn.Module, copies: Mapping[str, Tensor], iterations: int
 
 
 def as_stages(net: nn.Module) -> nn.Module:
-    """A recurrent net as `copies_loss` takes it.
+    """Convert a recurrent net for `copies_loss`.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: the net is not recurrent.
     """
     missing = [name for name in ("initial_state", "step", "read_out") if not hasattr(net, name)]
     if missing:
@@ -80,12 +80,12 @@ def profiles_by_call(net: ProfiledNet, items: Puzzles, iterations: int) -> Tenso
     """Saliency of each filter at each call of the net, for each item.
 
     Args:
-        net: of a recurrent net.
-        items: N of them.
-        iterations: T, as the net answers after.
+        net: a recurrent net.
+        items: N items.
+        iterations: T, the number of iterations after which the net answers.
 
     Returns:
-        (N, T + 2, F) float32, at least 0: of the start, each iteration and the reading; 0 where a filter is not used.
+        (N, T + 2, F) float32, at least 0: for the start, each iteration and the reading; 0 where a filter is not used.
     """
     stages, convolutions = as_stages(net.module), net.convolutions()
     copies = {name: weights.expand(iterations + 2, *weights.shape) for name, weights in convolutions.items()}

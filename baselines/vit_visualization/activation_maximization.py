@@ -1,8 +1,8 @@
-"""Images that a neuron answers most to, made by gradient ascent (Ghiasi et al. 2022, arXiv 2212.06727, section 3).
+"""Images that maximize a neuron's activation, by gradient ascent (Ghiasi et al. 2022, arXiv 2212.06727, section 3).
 
-What is minimized for a neuron is -mean(its map) + TV, over a few differently augmented copies of one image. Many
-neurons are done at once, an image each: they share the draws of the augmentation and nothing else, so that a neuron's
-image does not depend on which others are done with it.
+The loss for a neuron is -mean(its map) + TV, over a few differently augmented copies of one image. Many neurons are
+processed at once, with an image each: they share the draws of the augmentation and nothing else, so a neuron's image
+does not depend on which others are processed with it.
 """
 
 import math
@@ -17,7 +17,7 @@ from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.generators.integers import check_field, check_integer_fields
 from easy_to_hard.progress import progress_bar
 
-# Of TV, in the authors' code.
+# Weight of TV, as in the authors' code.
 TV_WEIGHT: Final = 0.0005
 _BETAS: Final = (0.5, 0.99)
 _NOISE_SCALE: Final = 0.5
@@ -29,16 +29,16 @@ class FeatureNet(Protocol):
     """A net of layers whose features have a place in the input.
 
     Attributes:
-        depth: number of layers; of a recurrent net, of iterations.
+        depth: number of layers; in a recurrent net, of iterations.
     """
 
     depth: int
 
     def neurons(self, layer: int) -> int:
-        """How many a layer, from 0, has."""
+        """Number of neurons in a layer; layers are counted from 0."""
 
     def maps(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """(B, C, H, W) float in [0, 1] -> for each of the layers (B, neurons, h, w)."""
+        """Feature maps of images (B, C, H, W) float in [0, 1]: (B, neurons, h, w) for each of the layers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +46,17 @@ class Ascent:
     """How images are made; the defaults are the authors' for ViT.
 
     Attributes:
-        steps: of Adam.
-        learning_rate: at first; it falls to 0 by a cosine.
-        copies: augmented copies of an image a step (B).
-        smoothness: v; TV counts 0.0005 v B times the mean activation. The authors' code averages the B x B entries of
-            a diagonal matrix and so weighs the activation by 1 / B; here it counts in full, and TV B times as much.
+        steps: steps of Adam.
+        learning_rate: initial learning rate; it falls to 0 along a cosine.
+        copies: augmented copies of an image per step (B).
+        smoothness: v; TV is weighted by 0.0005 v B, the mean activation by 1. The authors' code averages the B x B
+            entries of a diagonal matrix and so weights the activation by 1 / B; here both weights are B times as large.
         color: whether channels are shifted and scaled at random.
         noise: standard deviation of the shift of a whole channel at the first step; it falls to 0 linearly.
-        roll: the largest shift, in pixels; the image goes on at its other side.
-        roll_step: shifts are multiples of it.
-        dihedral: whether copies are turned and mirrored at random.
-        binary: weight of mean x (1 - x), which draws pixels to 0 and 1.
+        roll: the largest shift, in pixels; the image wraps around.
+        roll_step: shifts are multiples of this.
+        dihedral: whether copies are rotated and reflected at random.
+        binary: weight of mean x (1 - x), which pulls pixels to 0 or 1.
     """
 
     steps: int = 400
@@ -79,18 +79,18 @@ class Ascent:
         check_field(self, "learning_rate", 0 < self.learning_rate < math.inf, "above 0 and finite")
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of a step, from 0."""
+        """The learning rate at a step, counted from 0."""
         return self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """TV of the authors' code: L2 norms of the differences of neighbors, below, beside and on both diagonals.
+    """TV as in the authors' code: L2 norms of the differences between neighbors, below, beside and on both diagonals.
 
     Args:
         images: (..., C, H, W).
 
     Returns:
-        (...): the sum of the four norms over the spatial axes, not squared, mean over channels.
+        (...): the sum of the four norms over the spatial axes, not squared, averaged over channels.
     """
     up, down = images[..., :-1, :], images[..., 1:, :]
     differences = (
@@ -99,7 +99,7 @@ def total_variation(images: Tensor) -> Tensor:
         down[..., 1:] - up[..., :-1],
         down[..., :-1] - up[..., 1:],
     )
-    # An image of one color is where the norm has no gradient; a term this small gives it one, of 0.
+    # For an image of one color, the norm has no gradient; this small term gives it one, which is 0.
     norms = [(part.square().sum(dim=(-2, -1)) + 1e-12).sqrt() - 1e-6 for part in differences]
     return torch.stack(norms).sum(dim=0).mean(dim=-1)
 
@@ -109,9 +109,9 @@ def augment(images: Tensor, ascent: Ascent, *, left: float, rng: torch.Generator
 
     Args:
         images: (N, C, H, W).
-        ascent: which augmentations, in this order: color, noise, roll, dihedral.
-        left: share of the steps still to come, from 1 to 0, which the noise goes by.
-        rng: on the CPU; as many numbers are drawn for any N.
+        ascent: the augmentations, applied in this order: color, noise, roll, dihedral.
+        left: share of the steps still to come, from 1 to 0, by which the noise is scaled.
+        rng: on the CPU; the same number of draws is made for any N.
 
     Returns:
         (N, copies, C, H, W); all N have the same draws.
@@ -143,11 +143,11 @@ def neuron_losses(net: FeatureNet, copies: Tensor, layer: int, neurons: Tensor, 
     """-mean activation + TV for each image: (N,).
 
     Args:
-        net: of the neurons.
+        net: the net of the neurons.
         copies: (N, B, C, H, W), augmented.
         layer: from 0.
         neurons: (N,) int64, one for each image, on the device of the copies.
-        ascent: weight of TV.
+        ascent: gives the weight of TV.
     """
     (maps,) = net.maps(copies.flatten(0, 1), [layer])
     means = maps.mean(dim=(2, 3)).reshape(*copies.shape[:2], -1)
@@ -172,18 +172,18 @@ def maximize(
     """Make an image for each of some neurons of a layer.
 
     Args:
-        net: on the device, with weights that need no gradient.
+        net: on the device, with weights that require no gradient.
         layer: from 0.
         neurons: at least one.
-        shape: (C, H, W) of an image, its border left out.
-        ascent: how.
-        seed: of the first image, which is uniform noise, and of the augmentation.
-        device: where.
-        border: pixels of 0 around the image that are not optimized, as a maze has them.
-        progress: whether to show a bar.
+        shape: (C, H, W) of an image, without its border.
+        ascent: settings of the optimization.
+        seed: seed of the initial image, which is uniform noise, and of the augmentation.
+        device: where to compute.
+        border: width of a border of zeros around the image that is not optimized, as in mazes.
+        progress: whether to show a progress bar.
 
     Returns:
-        (N, C, H, W) float32 in [0, 1] on the CPU, the border included.
+        (N, C, H, W) float32 in [0, 1] on the CPU, including the border.
 
     Raises:
         ValueError: a layer or a neuron that the net does not have.
@@ -200,7 +200,7 @@ def maximize(
         loss = neuron_losses(net, framed, layer, chosen, ascent)
         if ascent.binary:
             loss = loss + ascent.binary * (images * (1 - images)).mean(dim=(1, 2, 3))
-        # A sum, so that a neuron's gradient is the same with any number of others.
+        # A sum, so that a neuron's gradient does not depend on the number of others.
         (gradient,) = torch.autograd.grad(loss.sum(), images)
         images.grad = gradient
         for group in optimizer.param_groups:
@@ -212,7 +212,7 @@ def maximize(
 
 
 def check_neurons(net: FeatureNet, layers: Sequence[int], neurons: Sequence[int]) -> None:
-    """ValueError that names the first layer or neuron that the net does not have, or says that there are none."""
+    """Raise a ValueError if there are no layers, or the net lacks one of the layers or neurons."""
     if not layers:
         raise ValueError("there must be at least one layer")
     for layer in layers:
@@ -226,10 +226,10 @@ def check_neurons(net: FeatureNet, layers: Sequence[int], neurons: Sequence[int]
 
 @dataclass(frozen=True, kw_only=True)
 class Neurons:
-    """The neurons of a net that are looked at.
+    """The neurons of a net that are examined.
 
     Attributes:
-        layers: in rising order.
+        layers: in ascending order.
         of_layer: layer -> its neurons.
     """
 
@@ -238,12 +238,12 @@ class Neurons:
 
 
 def spread_layers(depth: int, count: int) -> tuple[int, ...]:
-    """So many layers, the first and the last among them; all where the count is 0 or not below the depth."""
+    """`count` evenly spread layers, including the first and the last; all if it is 0 or not below the depth."""
     if not 0 < count < depth:
         return tuple(range(depth))
     return tuple(sorted({round(k * (depth - 1) / max(count - 1, 1)) for k in range(count)} | {depth - 1}))[-count:]
 
 
 def scaled(ascent: Ascent, side: int) -> Ascent:
-    """Its roll for images of another side than 224 pixels, in the same proportion, at least a pixel."""
+    """The ascent with its roll, which is for a side of 224 pixels, in proportion to another side; at least a pixel."""
     return replace(ascent, roll=max(1, round(ascent.roll * side / _PAPER_SIDE))) if ascent.roll else ascent

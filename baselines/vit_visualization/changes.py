@@ -1,4 +1,4 @@
-"""Changed images and mazes: frequencies taken out, the middle or the border hidden, positions of a maze walled up."""
+"""Changed images and mazes: frequencies removed, the middle or the border hidden, positions of a maze walled up."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,7 +10,7 @@ from easy_to_hard.baselines.kit.puzzles import Puzzles
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.vit_visualization.maze_features import places_of
 
-# Shares of the highest frequency along a side, up to which a filter keeps frequencies or from which on.
+# Cutoffs as shares of the highest frequency along a side; a filter keeps the frequencies below or above one.
 CUTOFFS: Final = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
 
 _BATCH: Final = 500
@@ -27,20 +27,20 @@ def _spectrum(images: Tensor, radius: float, *, below: bool) -> Tensor:
 
 
 def low_pass(images: Tensor, radius: float) -> Tensor:
-    """Only the frequencies of at most so many cycles an image: (..., H, W) float, cut to [0, 1]."""
+    """Only the frequencies of at most `radius` cycles per image: (..., H, W) float, clipped to [0, 1]."""
     return _spectrum(images, radius, below=True).clamp(0, 1)
 
 
 def high_pass(images: Tensor, radius: float) -> Tensor:
-    """Only the frequencies of more cycles an image, and the mean, without which half would be cut off at 0.
+    """Only the frequencies of more than `radius` cycles per image, and the mean, or half would be clipped at 0.
 
-    Deviates: the authors' code for this is a stub; that the mean is kept is ours.
+    Deviates: the authors' code for this is a stub; keeping the mean is our choice.
     """
     return _spectrum(images, radius, below=False).clamp(0, 1)
 
 
 def center_box(side: int) -> slice:
-    """Rows, and columns, of the middle box: half of the image's area."""
+    """The rows (and columns) of the middle box, which has half of the image's area."""
     box = round(side * 0.5**0.5)
     first = (side - box) // 2
     return slice(first, first + box)
@@ -65,31 +65,31 @@ def count_right(
     labels: Tensor,
     change: Callable[[Tensor], Tensor] = lambda images: images,
 ) -> int:
-    """Images whose class a net gives once they are changed.
+    """The number of images that a net classifies correctly after a change.
 
     Args:
         answer: (B, C, H, W) float in [0, 1] -> logits (B, classes).
         images: (N, C, H, W).
         labels: (N,) int64.
-        change: images to images.
+        change: images -> changed images.
     """
     pairs = zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True)
     return sum(int((answer(change(some)).argmax(dim=1) == right).sum()) for some, right in pairs)
 
 
 def hide(inputs: Tensor, positions: Tensor) -> Tensor:
-    """Mazes (N, 3, H, W) with some of their positions (N, h, w) bool turned into wall."""
+    """Mazes (N, 3, H, W) with the given positions (N, h, w) bool turned into wall."""
     pixels = positions.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
     framed = torch.nn.functional.pad(pixels, (1, 1, 1, 1))
     return inputs.masked_fill(framed[:, None], 0.0)
 
 
 def hidden_positions(items: Puzzles, seed: int) -> dict[str, Tensor]:
-    """What is hidden -> positions (N, h, w) bool; start and goal never are.
+    """Positions to hide: name -> (N, h, w) bool; start and goal are never hidden.
 
     Args:
         items: mazes.
-        seed: of what is drawn.
+        seed: seed of the random choices.
     """
     places, corners = places_of(items), items.inputs[..., 1:-1:2, 1:-1:2]
     ends = places.free & ~(corners.amin(dim=1) > 0)

@@ -1,7 +1,7 @@
-"""What the paper says.
+"""The paper's claims, judged by the measurements of a result.
 
-Where the paper's figure is a share of the natural accuracy that is kept, the claim holds here if at least nine tenths
-of that share is kept; the limits follow from the paper's figures alone.
+Where the paper gives a share of the natural accuracy that is kept, the claim holds here if at least nine tenths of that
+share is kept; the limits follow from the paper's figures alone.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from easy_to_hard.scores.reference import Claim, Measurement, ReferenceResult, l
 
 SOURCE: Final = "arXiv 2212.06727"
 _NATURAL: Final = 84.20
-# Table 1: ViT-B/16 on ImageNet, top-1 in per cent.
+# Table 1: ViT-B/16 on ImageNet, top-1 accuracy in percent.
 _FIGURES: Final = {
     "CLS apart but for the last block": (78.61, "CLS that sees the patches only in the last block still classifies"),
     "single patch, mean over places": (75.75, "The head that was trained on CLS classifies from single patches"),
@@ -21,7 +21,7 @@ _FIGURES: Final = {
 }
 _LENIENCE: Final = 0.9
 
-# Names of measurements that claims are decided by.
+# Names of the measurements that decide claims.
 KEPT: Final = "share of the accuracy above chance kept"
 LOCAL: Final = "variance within images, last layer less the least before"
 SCORE: Final = "AUROC of the best feature"
@@ -34,12 +34,12 @@ _FREQUENCIES: Final = "Taking out high frequencies hurts a convolutional net mor
 
 
 def claims(result: ReferenceResult) -> tuple[Claim, ...]:
-    """The paper's claims, judged by the figures of a result on images or on mazes."""
+    """The paper's claims, judged by the measurements of a result on images or on mazes."""
     return (decide_image_claims if result.data in IMAGES else decide_maze_claims)(result.measurements)
 
 
 def decide_image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
-    """The claims whose figures were measured, judged by them; not tested where the nets do not classify."""
+    """The claims on images, as far as they were measured; not tested if the nets do not classify."""
     vit = (_classifies("ViT"),)
     statements = []
     for way, (figure, text) in _FIGURES.items():
@@ -64,9 +64,9 @@ def decide_image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...
 
 
 def decide_maze_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
-    """The paper's claims as far as they can be asked of nets that solve mazes.
+    """The paper's claims, as far as they apply to nets that solve mazes.
 
-    They are not tested where the net does not solve half of the mazes of the size that it is looked at with.
+    They are not tested if the net does not solve half of the mazes of the size with which it is examined.
     """
     rate = next((one for one in measurements if one.name == SOLVES), None)
     able = Criterion(name=SOLVES, condition=rate.condition if rate else {}, direction="at least", bound=CAN_SOLVE)

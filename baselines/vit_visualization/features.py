@@ -1,4 +1,4 @@
-"""What the features of a net answer to on real images and on made ones, how local they are, and what shifts leave."""
+"""What activates the features of a net in real and in made images, how local they are, and what shifts change."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from easy_to_hard.baselines.vit_visualization.activation_maximization import Asc
 from easy_to_hard.baselines.vit_visualization.claims import LOCAL
 from easy_to_hard.scores.reference import Condition
 
-# A feature whose variance is below this share of the layer's mean is as good as dead, and is left out of means.
+# A feature whose variance is below this share of the layer's mean is practically dead, and is left out of means.
 _DEAD: Final = 1e-6
 _BATCH: Final = 100
 _SHIFTS: Final = 16
@@ -24,10 +24,10 @@ _SHOWN_NEURONS: Final = 4
 
 
 def mean_activations(net: FeatureNet, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-    """Each feature's mean over the tokens of each image (Ghiasi et al. 2022, section 3), CLS left out.
+    """Each feature's mean over the tokens of each image (Ghiasi et al. 2022, section 3), without CLS.
 
     Args:
-        net: of the features.
+        net: the net of the features.
         images: (N, C, H, W) float in [0, 1].
         layers: from 0.
 
@@ -40,16 +40,16 @@ def mean_activations(net: FeatureNet, images: Tensor, layers: Sequence[int]) -> 
 
 
 def local_shares(net: FeatureNet, images: Tensor, layers: Sequence[int]) -> list[float]:
-    """How much of a feature's variance is within images, between their tokens; 0 where maps are uniform over space.
+    """How much of a feature's variance is within images, between their tokens; 0 if maps are uniform over space.
 
     Args:
-        net: of the features.
+        net: the net of the features.
         images: (N, C, H, W) float in [0, 1].
         layers: from 0.
 
     Returns:
-        in [0, 1] for each layer: variance over the tokens of an image (mean over images) over the variance over all
-        tokens of all images, mean over the features.
+        in [0, 1] for each layer: the variance over the tokens of an image (averaged over images) divided by the
+        variance over all tokens of all images, averaged over the features.
     """
     within = [torch.zeros(()) for _ in layers]
     total, squares = list(within), list(within)
@@ -70,12 +70,12 @@ def local_shares(net: FeatureNet, images: Tensor, layers: Sequence[int]) -> list
 
 
 def best_items(activations: Tensor, neurons: Sequence[int], count: int) -> Tensor:
-    """The items that each of some neurons answers most to.
+    """The items that activate each of some neurons most.
 
     Args:
-        activations: (N, neurons), as `mean_activations` gives them.
-        neurons: which.
-        count: at most N.
+        activations: (N, neurons), from `mean_activations`.
+        neurons: the neurons' numbers.
+        count: items per neuron, at most N.
 
     Returns:
         (len(neurons), count) int64, the best first.
@@ -84,15 +84,15 @@ def best_items(activations: Tensor, neurons: Sequence[int], count: int) -> Tenso
 
 
 def shift_ratio(net: FeatureNet, images: Tensor, layer: int, neurons: Sequence[int], *, most: int, seed: int) -> float:
-    """What is left of the activation where a neuron's best image is rolled: mean over 16 shifts and the neurons.
+    """The share of its activation that a neuron keeps when its best image is rolled: mean over 16 shifts and neurons.
 
     Args:
-        net: of the features.
+        net: the net of the features.
         images: (n, C, H, W), the best image of each neuron.
         layer: from 0.
-        neurons: n of them; one whose activation is not above 0 is left out.
+        neurons: n neurons; those whose activation is not above 0 are left out.
         most: the largest shift, in pixels.
-        seed: of the shifts.
+        seed: seed of the shifts.
     """
     rng = generator_of("shifts", seed)
     shifts = torch.randint(-most, most + 1, (_SHIFTS, 2), generator=rng).tolist()
@@ -110,15 +110,15 @@ def shift_ratio(net: FeatureNet, images: Tensor, layer: int, neurons: Sequence[i
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronImages:
-    """Neurons with the images made for them and the real ones that they answer most to.
+    """Neurons with the images made for them and the real images that activate them most.
 
     Attributes:
-        net: of the neurons.
-        neurons: which.
+        net: the net of the neurons.
+        neurons: the neurons that are examined.
         items: (N, C, H, W), the real images, on the device.
-        made: layer -> (neurons, C, h, w), on the device.
-        activations: layer -> (N, neurons of the layer), of the real images.
-        best: layer -> (neurons, 9) int64, the best first.
+        made: layer -> (neurons, C, h, w), the images made for the neurons, on the device.
+        activations: layer -> (N, neurons of the layer), on the real images.
+        best: layer -> (neurons, 9) int64, the best items, the best first.
     """
 
     net: FeatureNet
@@ -142,15 +142,15 @@ class NeuronImages:
         border: int = 0,
         progress: bool,
     ) -> "NeuronImages":
-        """Make images for neurons, layer by layer, or take those of the run's folder, and find their best items.
+        """Make images for neurons, layer by layer, or load them from the run folder, and find their best items.
 
         Args:
             net, neurons, items: as in the attributes.
-            folder: of the run, whose settings decide the ascent.
+            folder: the run folder, whose settings decide the ascent.
             shape, ascent, seed, border, progress: see `maximize`.
 
         Raises:
-            ValueError: a file of another run.
+            ValueError: a file is from another run.
         """
 
         def images_of(layer: int) -> Tensor:
@@ -181,7 +181,7 @@ class NeuronImages:
         return cls(net=net, neurons=neurons, items=items, made=made, activations=activations, best=best)
 
     def columns(self) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-        """What `plot_sheet` draws: for each layer the image made and the best items, and the map on the best one."""
+        """The arguments of `plot_sheet`: for each layer, made images with best items, and maps on the best item."""
         columns, maps = {}, {}
         for layer in self.neurons.layers:
             made = self.made[layer][:_SHOWN_NEURONS]
@@ -205,7 +205,7 @@ def local_figures(
     """How much of the features' variance is within images, layer by layer; see `local_shares`.
 
     Args:
-        nets: "trained" and, as the null, "untrained".
+        nets: "trained" and, as the baseline, "untrained".
         images: (N, C, H, W) float in [0, 1].
         layers: from 0; None for all.
     """
@@ -217,14 +217,14 @@ def local_figures(
             condition: Condition = {"net": name, "layer": layer + 1}
             found.append(Figure(name="variance within images", value=value, num_items=count, condition=condition))
         if len(shares) > 1:
-            # The last against the most uniform one before it.
+            # The last layer, compared with the most uniform one before it.
             difference = shares[-1] - min(shares[:-1])
             found.append(Figure(name=LOCAL, value=difference, num_items=count, condition={"net": name}))
     return found
 
 
 def reach_figures(shown: NeuronImages) -> list[Figure]:
-    """How many of the made images their neurons answer more to than to any real one, layer by layer."""
+    """How many of the made images activate their neuron more than any real image does, layer by layer."""
     found = []
     for layer, neurons in shown.neurons.of_layer.items():
         made = shown.made[layer]
@@ -238,14 +238,14 @@ def reach_figures(shown: NeuronImages) -> list[Figure]:
 def image_figures(
     shown: NeuronImages, most: int, seed: int, classify: Callable[[Tensor], Tensor] | None
 ) -> list[Figure]:
-    """What shifts leave of activations, and whether made images show what the best items show, layer by layer.
+    """How much activation is left after shifts, and whether made images have the class of the best items, by layer.
 
     Args:
         shown: the neurons.
         most: the largest shift, in pixels.
-        seed: of the shifts, and of the neurons that a made image is compared with as the null.
-        classify: images to logits; None for no classes. The class that the net gives the made image is compared with
-            the one it gives most of the neuron's best items; as the null, with that of another neuron of the layer.
+        seed: seed of the shifts, and of the other neurons with which a made image is compared.
+        classify: images -> logits; None for a net without classes. The predicted class of the made image is compared
+            with the most frequent one of the neuron's best items and, as the baseline, with that of another neuron.
     """
     found = []
     for layer, neurons in shown.neurons.of_layer.items():

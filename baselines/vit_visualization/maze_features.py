@@ -1,6 +1,6 @@
-"""What of a maze a feature's map follows: the path, dead ends, junctions, places at a distance from the start.
+"""Which property of a maze a feature's map follows: the path, dead ends, junctions, a distance from the start.
 
-A map is scored, not looked at: by the area under the ROC curve (AUROC) of the feature as a mark of the places.
+A map is scored, not inspected by eye: by the area under the ROC curve (AUROC) of the feature as a marker of the places.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,10 +28,10 @@ class Places:
     """Mazes as grids of positions.
 
     Attributes:
-        free: (N, h, w) bool, where one can walk.
+        free: (N, h, w) bool, the positions that are not wall.
         masks: name -> (N, h, w) bool, inside `free`: "path", "dead end" (one neighbor, neither start nor goal),
-            "junction" (three neighbors or more), "distance d" for each of `FRONTIERS`: d steps from the start, give
-            or take one.
+            "junction" (three or more neighbors), "distance d" for each of `FRONTIERS` (d steps from the start, plus or
+            minus one).
     """
 
     free: Tensor
@@ -39,7 +39,7 @@ class Places:
 
 
 def places_of(items: Puzzles) -> Places:
-    """The places of some mazes: pictures with a border of one pixel and positions of 2 x 2.
+    """The places of some mazes: images with a border of one pixel and 2 x 2 pixels per position.
 
     Args:
         items: mazes.
@@ -61,17 +61,17 @@ def places_of(items: Puzzles) -> Places:
 
 
 def _count_neighbors(free: Tensor) -> Tensor:
-    """How many of the four neighbors are free: (N, h, w) float, 0 where one cannot walk."""
+    """How many of the four neighbors are free: (N, h, w) float, 0 in walls."""
     kernel = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], device=free.device)
     return F.conv2d(free[:, None].float(), kernel[None, None], padding=1)[:, 0] * free
 
 
 def auroc(scores: Tensor, marks: Tensor) -> Tensor:
-    """The probability that a place that is marked scores higher than one that is not, ties counting half.
+    """The probability that a marked place scores higher than an unmarked one, with ties counting half.
 
     Args:
-        scores: (P, n) float, of n features at P places.
-        marks: (P,) bool, some of both kinds.
+        scores: (P, n) float, n features at P places.
+        marks: (P,) bool, neither all True nor all False.
 
     Returns:
         (n,) float64 in [0, 1].
@@ -82,10 +82,10 @@ def auroc(scores: Tensor, marks: Tensor) -> Tensor:
     positive = int(marks.sum())
     negative = len(marks) - positive
     if not positive or not negative:
-        raise ValueError(f"of {len(marks)} places some must be marked and some not, not {positive}")
+        raise ValueError(f"some of the {len(marks)} places must be marked and some not, not {positive}")
     values = scores.T.contiguous()
     ordered = values.sort(dim=1).values
-    # The mean rank of all that are tied.
+    # The mean rank of tied values.
     below = torch.searchsorted(ordered, values)
     up_to = torch.searchsorted(ordered, values, right=True)
     ranks = (below + up_to + 1).double() / 2
@@ -94,7 +94,7 @@ def auroc(scores: Tensor, marks: Tensor) -> Tensor:
 
 
 def shuffled(mask: Tensor, free: Tensor, seed: int) -> Tensor:
-    """As many marks a maze, at free positions drawn at random: (N, h, w) bool."""
+    """The same number of marks in each maze, at random free positions: (N, h, w) bool."""
     noise = torch.rand(mask.shape, generator=generator_of("shuffled", seed)).to(mask.device)
     noise = noise.masked_fill(~free, 2.0).flatten(1)
     order = noise.argsort(dim=1).argsort(dim=1)
@@ -102,10 +102,11 @@ def shuffled(mask: Tensor, free: Tensor, seed: int) -> Tensor:
 
 
 def follow(maps: Tensor, mask: Tensor, free: Tensor) -> Tensor | None:
-    """How well the feature of a layer that follows a mask best does so: AUROC, maze by maze.
+    """How well a layer's best feature follows a mask: AUROC, maze by maze.
 
-    The feature that follows it best, or its opposite best, is chosen on the first half of the mazes, turned so that
-    its AUROC there is above 0.5, and scored on the second, so that choosing among many features gains nothing.
+    The feature that follows the mask (or its opposite) best is chosen on the first half of the mazes, with the sign for
+    which its AUROC there is above 0.5, and scored on the second half, so that choosing among many features is no
+    advantage.
 
     Args:
         maps: (N, n, h, w) float.
@@ -113,8 +114,8 @@ def follow(maps: Tensor, mask: Tensor, free: Tensor) -> Tensor | None:
         free: (N, h, w) bool: only these positions count.
 
     Returns:
-        (mazes of the second half that have places of both kinds,) float64; None where there are none to choose or
-        score by.
+        float64, one value for each maze of the second half with places of both kinds; None if there are no such places
+        to choose or score by.
     """
     half = len(maps) // 2
     values, marks = maps[:half].permute(0, 2, 3, 1)[free[:half]], mask[:half][free[:half]]
@@ -128,7 +129,7 @@ def follow(maps: Tensor, mask: Tensor, free: Tensor) -> Tensor | None:
 
 
 def _each_maze(scores: Tensor, mask: Tensor, free: Tensor) -> Tensor:
-    """AUROC maze by maze, (n,) float64, of scores (N, h, w)."""
+    """AUROC of scores (N, h, w) maze by maze: (n,) float64, without mazes that have places of one kind only."""
     marked, others = (mask & free).flatten(1), (~mask & free).flatten(1)
     flat = scores.flatten(1)
     wins = (flat[:, :, None] > flat[:, None, :]).double() + 0.5 * (flat[:, :, None] == flat[:, None, :])
@@ -141,15 +142,15 @@ def _each_maze(scores: Tensor, mask: Tensor, free: Tensor) -> Tensor:
 def feature_scores(
     net: FeatureNet, items: Puzzles, name: str, layers: Sequence[int], seed: int, *, only_path: bool = False
 ) -> list[Figure]:
-    """What the features follow, layer by layer, and in the last layer, as a null, what they follow of shuffled marks.
+    """How well features follow each property of a maze, by layer; in the last, also shuffled marks, as a baseline.
 
     Args:
-        net: of the features.
+        net: the net of the features.
         items: mazes: features are chosen on the first half, scored on the second.
-        name: of the net, as results have it.
+        name: name of the net in the result.
         layers: from 0.
-        seed: of the shuffling.
-        only_path: whether to leave all but the path out.
+        seed: seed of the shuffling.
+        only_path: whether to score the path only.
     """
     places = places_of(items)
     masks = {"path": places.masks["path"]} if only_path else dict(places.masks)

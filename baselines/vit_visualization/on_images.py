@@ -1,4 +1,4 @@
-"""The evaluation on images: nets are trained or loaded, their neurons shown, and what the paper says is measured."""
+"""The evaluation on images: train or load nets, show their neurons, and measure what the paper claims."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -45,7 +45,7 @@ QUESTION: Final = (
 )
 CURVES: Final = "frequencies.png"
 
-# Images among the training images by which the best place of a patch is chosen.
+# Number of training images by which the best place of a patch is chosen.
 _CHOICE: Final = 2000
 _CHANGED: Final = "accuracy on changed images"
 
@@ -55,12 +55,12 @@ Net = Callable[[Tensor], Tensor]
 def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train a ViT and a convolutional net for each seed, or load a trained ViT, and measure.
 
-    See `Baseline.run`. In the folder are each seed's checkpoints and figures, and where matplotlib is installed the
-    pictures `SHEET`, of the first seed, and `CURVES`.
+    See `Baseline.run`. The folder gets each seed's checkpoints and figures and, if matplotlib is installed, the
+    pictures `SHEET`, for the first seed, and `CURVES`.
     """
     place = get_device(device)
     if recipe.model == TINY_VIT:
-        # What does not fit is said before anything is read or trained.
+        # Check this before anything is read or trained.
         recipe.choose(tiny_shape(recipe, channels=1, classes=2).build(0))
     images = prepare_images(recipe, place)
     run = RunFolder(folder, recipe.seed_settings())
@@ -84,7 +84,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedImages:
-    """Images on the device: float in [0, 1] but for the training set's, which stay bytes."""
+    """The images of a run: test images float in [0, 1] on the device, training images as bytes."""
 
     train: ImageSet
     test: Tensor
@@ -94,7 +94,7 @@ class PreparedImages:
 
 
 def prepare_images(recipe: ImageRecipe, device: torch.device) -> PreparedImages:
-    """Read the images; those of the test come in an order drawn once. Errors as `load_images`."""
+    """Read the images, and put the test images in a fixed random order. Raises the errors of `load_images`."""
     train, test = (
         load_images(recipe.data, recipe.data_root, train=split, download=recipe.download) for split in (True, False)
     )
@@ -113,7 +113,7 @@ def prepare_images(recipe: ImageRecipe, device: torch.device) -> PreparedImages:
 
 
 def _mixed(images: ImageSet) -> ImageSet:
-    """In an order drawn once: folders hold their classes one after another."""
+    """The images in a fixed random order, since folders have their classes one after another."""
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     return replace(images, images=images.images[order], labels=images.labels[order])
 
@@ -131,7 +131,7 @@ def tiny_shape(recipe: ImageRecipe, *, channels: int, classes: int) -> VitConfig
 
 
 class CenteredConvNet(SmallConvNet):
-    """The convolutional net that ViTs are compared with; it takes images in [0, 1]."""
+    """The convolutional net with which ViTs are compared; it takes images in [0, 1]."""
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, C, H, W) float in [0, 1] -> logits (B, classes)."""
@@ -139,20 +139,20 @@ class CenteredConvNet(SmallConvNet):
 
 
 def build_conv_net(channels: int, classes: int, width: int, seed: int) -> CenteredConvNet:
-    """Four 3 x 3 convolutions with batch norm, the last two twice as wide, and a mean; its weights go by the seed."""
+    """Four 3 x 3 convolutions with batch norm, the last two twice as wide, and a mean; the seed decides the weights."""
     widths = (width, width, 2 * width, 2 * width)
     with seeded("small conv net", seed):
         return CenteredConvNet(channels, classes, widths=widths, strides=(1, 2, 2, 1), norm=True)
 
 
 def to_unit_interval(images: Tensor) -> Tensor:
-    """uint8 to float32 in [0, 1]."""
+    """Convert uint8 to float32 in [0, 1]."""
     return images.float() / 255
 
 
 @dataclass(frozen=True, kw_only=True)
 class _ImageEvaluation:
-    """What each seed of a run has in common."""
+    """What the seeds of a run share."""
 
     recipe: ImageRecipe
     images: PreparedImages
@@ -161,11 +161,11 @@ class _ImageEvaluation:
     progress: bool
 
     def examine(self, seed: int) -> list[Figure]:
-        """All figures of a seed."""
+        """All figures for a seed."""
         return self._trained_here(seed) if self.recipe.model == TINY_VIT else self._trained_elsewhere(seed)
 
     def _trained_here(self, seed: int) -> list[Figure]:
-        """Train the two nets of a seed and measure."""
+        """Train the two nets of a seed, and measure."""
         recipe, images = self.recipe, self.images
         channels, classes = images.test.shape[1], images.classes
         shape = tiny_shape(recipe, channels=channels, classes=classes)
@@ -198,7 +198,7 @@ class _ImageEvaluation:
         return found + self._of_neurons(vit, seed, vit, side=images.test.shape[-1], channels=channels)
 
     def _trained_elsewhere(self, seed: int) -> list[Figure]:
-        """Show the neurons of a trained net; where it has the data's classes, measure accuracies too."""
+        """Show the neurons of a trained net; if it has the data's classes, also measure accuracies."""
         model, images = self.recipe.model, self.images
         net = load_pretrained(model, self.device)
         found = local_figures({"trained": net}, images.test, layers=self.recipe.choose(net).layers)
@@ -206,7 +206,7 @@ class _ImageEvaluation:
             classes = net(images.test[:1]).shape[-1]
             if classes == images.classes:
                 found += _change_figures({"ViT": net}, images)
-                # Those of torchvision; its Swin, and what other packages have, has no CLS or hides it otherwise.
+                # Only torchvision's ViTs: its Swin has no CLS, and other packages have none or keep it elsewhere.
                 if model.startswith("vit_"):
                     found += _token_figures(TorchvisionTokens(net), images)
         classify = net if classes == images.classes else None
@@ -233,7 +233,7 @@ class _ImageEvaluation:
 
 
 def _token_figures(vit: TokenNet, images: PreparedImages) -> list[Figure]:
-    """CLS kept apart, the head on patches, the head after fewer blocks."""
+    """Figures with CLS kept apart, with the head on patches, and with the head after fewer blocks."""
     test, labels = images.test, images.labels
     total, device = len(test), test.device
     some = _mixed(images.train).first(min(_CHOICE, len(images.train)))
@@ -273,9 +273,9 @@ def _token_figures(vit: TokenNet, images: PreparedImages) -> list[Figure]:
 
 
 def kept_share(right: float, natural: float, chance: float) -> float:
-    """How much of the accuracy above chance is left, from numbers of right answers; 1 for all of it.
+    """The share of the accuracy above chance that is left, from numbers of right answers; 1 if all of it is.
 
-    Deviates: the paper divides accuracies; of 1000 classes chance is next to nothing, of ten it is not.
+    Deviates: the paper divides accuracies; with 1000 classes chance is almost nothing, but not with ten.
     """
     return (right - chance) / max(natural - chance, 1.0)
 
@@ -286,7 +286,7 @@ def _middle(patches: int) -> int:
 
 
 def _change_figures(nets: Mapping[str, nn.Module], images: PreparedImages) -> list[Figure]:
-    """Accuracies on changed images, and how much they are of that on the images as they are."""
+    """Accuracies on changed images, and which share of the accuracy on the original images they are."""
     test, labels = images.test, images.labels
     half = test.shape[-1] / 2
     changes: dict[tuple[str, float], Net] = {("centre", 0.0): only_center, ("border", 0.0): only_border}

@@ -1,4 +1,4 @@
-"""The evaluation on mazes: tiny ViTs are trained, or a recurrent net is taken, and their features scored."""
+"""The evaluation on mazes: train tiny ViTs, or take the recurrent net, and score their features."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,14 +42,14 @@ _POSITION: Final = 2
 def run(recipe: MazeRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train tiny ViTs for each seed, or take the recurrent net, and score their features.
 
-    See `Baseline.run`. In the folder are each seed's checkpoints and figures, and where matplotlib is installed the
-    pictures `SHEET`, of the first seed, and `CURVES`.
+    See `Baseline.run`. The folder gets each seed's checkpoints and figures and, if matplotlib is installed, the
+    pictures `SHEET`, for the first seed, and `CURVES`.
     """
     place = get_device(device)
     recurrent = UnrolledNet(freeze(shipped_solver(MAZES, device), place), recipe.iterations)
     if recipe.model == RECURRENT and not recipe.layers_given:
         recipe = replace(recipe, layers_given=doublings(recipe.iterations))
-    # What does not fit is said before anything is trained.
+    # Check this before anything is trained.
     recipe.choose(recurrent if recipe.model == RECURRENT else maze_shape(recipe, recipe.variants[0]).build(0))
     sizes = (recipe.maze_size, *recipe.harder_sizes)
     test = {size: make_puzzles(MAZES, size, recipe.test_mazes, split="test").to(place) for size in sizes}
@@ -78,7 +78,7 @@ def doublings(iterations: int) -> tuple[int, ...]:
 
 
 def maze_shape(recipe: MazeRecipe, variant: str) -> VitConfig:
-    """The shape of a variant of the tiny ViT: its positions, and whether all blocks have the same weights."""
+    """The shape of a variant of the tiny ViT: its kind of positions, and whether all blocks share weights."""
     return maze_config(
         recipe.maze_size,
         depth=recipe.depth,
@@ -90,13 +90,13 @@ def maze_shape(recipe: MazeRecipe, variant: str) -> VitConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class _MazeEvaluation:
-    """What each seed of a run has in common.
+    """What the seeds of a run share.
 
     Attributes:
-        recipe: how.
+        recipe: settings of the run.
         recurrent: the net that comes with the package.
-        test: size -> mazes on the device.
-        device, folder, progress: of the run.
+        test: size -> mazes, on the device.
+        device, folder, progress: the run's device, folder and whether it shows progress.
     """
 
     recipe: MazeRecipe
@@ -107,11 +107,11 @@ class _MazeEvaluation:
     progress: bool
 
     def examine(self, seed: int) -> list[Figure]:
-        """All figures of a seed."""
+        """All figures for a seed."""
         return self._of_recurrent_net(seed) if self.recipe.model == RECURRENT else self._of_vits(seed)
 
     def _of_vits(self, seed: int) -> list[Figure]:
-        """Train the variants of a seed and measure: the first one's features in full, the others' for the path."""
+        """Train a seed's variants, and measure the features of the first in full, those of the others for the path."""
         recipe, items = self.recipe, self.test[self.recipe.maze_size]
         train = make_puzzles(MAZES, recipe.maze_size, recipe.train_mazes)
         found: list[Figure] = []
@@ -148,7 +148,7 @@ class _MazeEvaluation:
         return found + change_figures({name: net.logits}, self.test[self.recipe.maze_size], seed)
 
     def _of_features(self, net: FeatureNet, untrained: FeatureNet, seed: int) -> list[Figure]:
-        """Scores with their nulls, how local features are, and images made for neurons."""
+        """Scores with their baselines, how local features are, and images made for neurons."""
         recipe, items = self.recipe, self.test[self.recipe.maze_size]
         neurons = recipe.choose(net)
         found = feature_scores(net, items, "trained", neurons.layers, seed)
@@ -189,23 +189,23 @@ def train_on_mazes(
     device: torch.device,
     progress: bool,
 ) -> TinyVit:
-    """Train a tiny ViT to mark the path, from the checkpoint of that part of a run where there is one.
+    """Train a tiny ViT to mark the path, resuming from the checkpoint of that part of a run if there is one.
 
     Args:
-        shape: of the net; `maze_config` makes it.
-        items: mazes, at any number of which a step looks.
-        config: how; its seed decides weights and batches.
-        batch_size: mazes a step; each is turned or mirrored at random.
-        folder, name: of the run, and of the part.
-        device: where.
-        progress: whether to show a bar.
+        shape: shape of the net, from `maze_config`.
+        items: training mazes.
+        config: training settings; its seed decides weights and batches.
+        batch_size: mazes per step; each batch is rotated or reflected at random.
+        folder, name: the run folder, and the name of the part.
+        device: where to train.
+        progress: whether to show a progress bar.
 
     Returns:
         the net, frozen.
 
     Raises:
         RuntimeError: the loss is no longer finite.
-        ValueError: the checkpoint is of another run.
+        ValueError: the checkpoint is from another run.
     """
     held = items.to(device)
 
@@ -226,16 +226,16 @@ def train_on_mazes(
 
 
 class UnrolledNet:
-    """A recurrent net whose layers are its iterations: the features are those after the last ReLU of each.
+    """A recurrent net with its iterations as layers: the features are those after the last ReLU of each.
 
     Args:
-        module: with `initial_state(x)`, `states(state, x, iterations)`, `read_out(state)` and `width`; its features
-            stand for pixels, or for patches of 2 x 2 of them from the second pixel on.
-        iterations: how many it is given.
+        module: has `initial_state(x)`, `states(state, x, iterations)`, `read_out(state)` and `width`; its features
+            are per pixel, or per patch of 2 x 2 pixels, starting at the second pixel.
+        iterations: number of iterations to run.
 
     Attributes:
         module: as given.
-        depth: the iterations.
+        depth: number of iterations.
     """
 
     def __init__(self, module: nn.Module, iterations: int) -> None:
@@ -252,7 +252,7 @@ class UnrolledNet:
         return states
 
     def maps(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """(B, 3, H, W) float -> the features at the maze's positions after some iterations, (B, width, h, w) each.
+        """Features of mazes (B, 3, H, W) at their positions after some iterations: (B, width, h, w) for each.
 
         Layer 0 is after the first iteration.
         """
@@ -272,11 +272,11 @@ class UnrolledNet:
 
 
 def at_positions(features: Tensor, side: int) -> Tensor:
-    """Features (B, n, ., .) on the grid of a maze's positions, ((side - 2) / 2)^2 of them.
+    """Features (B, n, ., .) on the grid of a maze's ((side - 2) / 2)^2 positions.
 
     Args:
-        features: one a pixel, or one a position with a ring of them around.
-        side: of the picture, in pixels.
+        features: one per pixel, or one per position with a ring of one position around the grid.
+        side: side of the image, in pixels.
 
     Raises:
         ValueError: features on another grid.
@@ -287,11 +287,11 @@ def at_positions(features: Tensor, side: int) -> Tensor:
         return F.avg_pool2d(inner, _POSITION)
     if inner.shape[-1] == positions:
         return inner
-    raise ValueError(f"features must be {side} or {positions + 2} a side, not {features.shape[-1]}")
+    raise ValueError(f"the side of features must be {side} or {positions + 2}, not {features.shape[-1]}")
 
 
 def forgotten(net: nn.Module, seed: int) -> nn.Module:
-    """A copy with the weights drawn anew, as its layers draw them before training."""
+    """A copy of a net with newly drawn weights, as its layers draw them before training."""
     empty = copy.deepcopy(net)
     with seeded("forgotten", seed):
         device = next(empty.parameters()).device
@@ -303,12 +303,12 @@ def forgotten(net: nn.Module, seed: int) -> nn.Module:
 
 
 def count_solved(answer: Answer, items: Puzzles, inputs: Tensor | None = None) -> int:
-    """Mazes whose whole answer is right.
+    """The number of mazes whose whole answer is right (exact match).
 
     Args:
-        answer: the net.
+        answer: the net's answers.
         items: mazes.
-        inputs: what the net is shown instead of theirs, (N, 3, H, W); None for theirs.
+        inputs: inputs (N, 3, H, W) to show to the net instead of the mazes' own; None for their own.
     """
     shown = items.inputs if inputs is None else inputs
     with torch.no_grad():
@@ -319,15 +319,15 @@ def count_solved(answer: Answer, items: Puzzles, inputs: Tensor | None = None) -
 
 
 def change_figures(nets: Mapping[str, Answer], items: Puzzles, seed: int) -> list[Figure]:
-    """Solve rates where positions are hidden, or the picture is low-pass filtered.
+    """Solve rates with positions hidden, and with low-pass filtered images.
 
-    What counts is the answer of the maze as it was, at the positions that are not wall now: all of it where dead ends
-    are hidden, what is left of it where the path is.
+    The answer to the original maze counts, at the positions that are not hidden: all of the path if dead ends are
+    hidden, the rest of it if parts of the path are.
 
     Args:
-        nets: name -> its answers.
+        nets: name -> the net's answers.
         items: mazes.
-        seed: of what is drawn.
+        seed: seed of the random choices.
     """
     found, kept = [], dict[str, float]()
     hidden = {name: hide(items.inputs, positions) for name, positions in hidden_positions(items, seed).items()}

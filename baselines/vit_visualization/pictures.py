@@ -1,4 +1,4 @@
-"""Sheets of neurons: the image made for each, and beside it the items it answers most to; and curves."""
+"""Plots: sheets of neurons, each with its made image and the items that activate it most, and curves."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,11 +22,11 @@ _COLORS: Final = 256
 
 
 def save_sheet(shown: NeuronImages, folder: Path, *, layer_name: str) -> None:
-    """Save the sheet of some neurons, where matplotlib is installed, with a palette: noise is hard to compress.
+    """Save the sheet of some neurons, if matplotlib is installed, with a palette, since noise is hard to compress.
 
     Args:
         shown: the neurons.
-        folder: in which it is `SHEET`.
+        folder: where to save it as `SHEET`.
         layer_name: "block" or "iteration".
     """
     path = folder / SHEET
@@ -36,12 +36,12 @@ def save_sheet(shown: NeuronImages, folder: Path, *, layer_name: str) -> None:
 
 
 def plot_sheet(columns: "Mapping[int, Tensor]", maps: "Mapping[int, Tensor]", *, layer_name: str) -> "Figure":
-    """Draw a block of rows for each layer, a neuron a row.
+    """Draw a block of rows for each layer, with one neuron per row.
 
     Args:
         columns: layer -> (neurons, 1 + k, C, H, W) float in [0, 1] on the CPU: the image made, then the k best items.
         maps: layer -> (neurons, h, w): the neuron's map on its best item, drawn last.
-        layer_name: "block" or "iteration", which are counted from 1.
+        layer_name: "block" or "iteration"; they are counted from 1.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -73,8 +73,8 @@ def plot_sheet(columns: "Mapping[int, Tensor]", maps: "Mapping[int, Tensor]", *,
 
 
 def reduce_colors(path: Path) -> None:
-    """Rewrite a picture with a palette."""
-    # It is there where matplotlib is.
+    """Rewrite an image file with a palette."""
+    # It is installed with matplotlib.
     from PIL import Image
 
     with Image.open(path) as picture:
@@ -85,14 +85,14 @@ def reduce_colors(path: Path) -> None:
 def save_curves(
     points: Iterable[tuple[str, float, Measurement]], path: Path, *, across: str, up: str, title: str
 ) -> None:
-    """Save curves with their intervals, where matplotlib is installed and there are any.
+    """Save curves with their intervals, if there are any and matplotlib is installed.
 
     Args:
-        points: label of the curve, place on the x axis, and what was measured there. Curves of untrained nets and of
+        points: label of the curve, place on the x axis, and the measurement there. Curves for untrained nets and
             high-pass filters are dashed.
-        path: a picture: .png, .svg or .pdf.
-        across, up: what the axes say.
-        title: over all.
+        path: an image file to write: .png, .svg or .pdf.
+        across, up: labels of the x and the y axis.
+        title: title of the plot.
     """
     curves: dict[str, list[tuple[float, Measurement]]] = {}
     for label, place, measured in points:

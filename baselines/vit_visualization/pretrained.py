@@ -1,4 +1,4 @@
-"""Trained vision transformers of torchvision, timm and open_clip, whose weights come by those packages' own download.
+"""Trained vision transformers from torchvision, timm and open_clip, which those packages download themselves.
 
 A neuron is an output of the activation function in a block's MLP, read by a hook.
 """
@@ -24,12 +24,12 @@ _CLIP_WEIGHTS: Final = "openai"
 
 
 class HookedNet(nn.Module):
-    """A net that is not ours, with a hook on each block's activation function.
+    """A net from another package, with a hook on each block's activation function.
 
     Args:
-        net: takes (B, 3, side, side), normalized.
-        activations: name -> module, of each block from the first to the last.
-        side: of the images that it takes.
+        net: takes images (B, 3, side, side), normalized.
+        activations: name -> activation module of each block, from the first to the last.
+        side: side of the images that it takes.
         statistics: mean and standard deviation of its input's channels.
 
     Attributes:
@@ -66,12 +66,12 @@ class HookedNet(nn.Module):
         return self._neurons[layer]
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 1 or 3, H, W) float in [0, 1] of any size -> what the net gives."""
+        """The net's output for images (B, 1 or 3, H, W) float in [0, 1] of any size."""
         outcome: Tensor = self.net(self.fit(images))
         return outcome
 
     def fit(self, images: Tensor) -> Tensor:
-        """Images as the net takes them: in color, of its size, normalized."""
+        """Convert images to the net's input: in color, of its size, and normalized."""
         if images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
         if tuple(images.shape[2:]) != (self.side, self.side):
@@ -79,7 +79,7 @@ class HookedNet(nn.Module):
         return (images - self.mean) / self.deviation
 
     def maps(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """(B, C, H, W) float in [0, 1] -> (B, neurons, h, w) for each of the layers, CLS left out."""
+        """Feature maps of images (B, C, H, W) float in [0, 1]: (B, neurons, h, w) for each layer, without CLS."""
         found: dict[int, Tensor] = {}
         with ExitStack() as hooks:
             for layer in set(layers):
@@ -89,10 +89,10 @@ class HookedNet(nn.Module):
 
 
 class TorchvisionTokens:
-    """torchvision's ViT taken apart; see `TokenNet`.
+    """torchvision's ViT, split into its parts; see `TokenNet`.
 
     Args:
-        hooked: with a `torchvision.models.VisionTransformer`.
+        hooked: a hooked `torchvision.models.VisionTransformer`.
 
     Attributes:
         depth: number of blocks.
@@ -111,7 +111,7 @@ class TorchvisionTokens:
         return placed
 
     def block(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        """The tokens after a block, twice."""
+        """The tokens after a block, returned twice."""
         after: Tensor = self._net.encoder.layers[layer](tokens)
         return after, after
 
@@ -122,7 +122,7 @@ class TorchvisionTokens:
 
 
 def _hooked(module: nn.Module, found: dict[int, Tensor], layer: int) -> Any:
-    """The hook's handle, which removes it when the block of its `with` ends."""
+    """Hook a module; as a context manager, the returned handle removes the hook."""
 
     def keep(_: nn.Module, __: Any, output: Tensor) -> None:
         found[layer] = output
@@ -131,10 +131,10 @@ def _hooked(module: nn.Module, found: dict[int, Tensor], layer: int) -> Any:
 
 
 def spread(features: Tensor, batch: int) -> Tensor:
-    """A block's features as maps (B, n, h, w).
+    """Convert a block's features to maps (B, n, h, w).
 
     Args:
-        features: (B, h, w, n); or (B, tokens, n) or (tokens, B, n) with whatever tokens above a square number in front.
+        features: (B, h, w, n), or (B, tokens, n) or (tokens, B, n); tokens beyond a square number are dropped in front.
         batch: B.
 
     Raises:
@@ -143,7 +143,7 @@ def spread(features: Tensor, batch: int) -> Tensor:
     if features.ndim == 4:
         return features.permute(0, 3, 1, 2)
     if features.ndim != 3 or batch not in features.shape[:2]:
-        raise ValueError(f"features of shape {tuple(features.shape)} are no tokens of {batch} images")
+        raise ValueError(f"features of shape {tuple(features.shape)} are not tokens of {batch} images")
     tokens = features if features.shape[0] == batch else features.transpose(0, 1)
     side = int(tokens.shape[1] ** 0.5)
     return as_maps(tokens[:, tokens.shape[1] - side**2 :])
@@ -191,22 +191,22 @@ _PACKAGES: Final[Mapping[str, Callable[[str], HookedNet]]] = MappingProxyType({"
 
 
 def is_known(name: str) -> bool:
-    """Whether it is the name of a trained model, or of a package and a model in it."""
+    """Whether a name is that of a torchvision model here, or has the form "timm:NAME" or "clip:NAME"."""
     package, colon, rest = name.partition(":")
     return name in TORCHVISION or (package in _PACKAGES and bool(colon) and bool(rest))
 
 
 def load_pretrained(name: str, device: torch.device) -> HookedNet:
-    """A trained model with its weights, which are downloaded where they are not at hand.
+    """A trained model with its weights, which are downloaded if missing.
 
     Args:
         name: one of `TORCHVISION`, "timm:NAME" or "clip:NAME".
-        device: where it is put.
+        device: where to put it.
 
     Raises:
         ValueError: no such model.
-        ImportError: its package is not installed; the message says how to get it.
-        OSError: its weights cannot be had.
+        ImportError: its package is not installed; the message says how to install it.
+        OSError: its weights cannot be downloaded.
     """
     if not is_known(name):
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(TORCHVISION)}, timm:NAME, clip:NAME")
@@ -216,6 +216,6 @@ def load_pretrained(name: str, device: torch.device) -> HookedNet:
     except (ImportError, ValueError):
         raise
     except Exception as error:
-        # Each package fails in ways of its own when it cannot reach its weights.
-        raise OSError(f"the weights of {name} cannot be had: {reason_of(error)}") from error
+        # Each package fails in its own way when it cannot reach its weights.
+        raise OSError(f"the weights of {name} cannot be downloaded: {reason_of(error)}") from error
     return net.to(device).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Everything that decides a run but for its device, and the presets."""
+"""Everything that decides a run except its device, and the presets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,21 +30,21 @@ _Recipe = TypeVar("_Recipe", bound="VitRecipe")
 
 @dataclass(frozen=True, kw_only=True)
 class VitRecipe(ReferenceRecipe):
-    """What runs on images and on mazes go by.
+    """Settings that runs on images and on mazes share.
 
     Attributes:
         model: "tiny_vit", which is trained here, or another net.
-        depth, width: of the tiny ViT.
-        batch_size: images a step of training; a fourth as many mazes.
+        depth, width: depth and width of the tiny ViT.
+        batch_size: training batch size in images; for mazes, a quarter of it.
         loop: how nets are trained; its seed is replaced by the run's.
-        neurons: looked at in each layer, drawn at random, where none are given.
-        neurons_given: of each layer, from 0; empty for none.
-        layers: looked at, evenly spread, where none are given; 0 for all.
-        layers_given: from 0; empty for none.
+        neurons: number of neurons to examine in each layer, drawn at random, if none are given.
+        neurons_given: neurons to examine in each layer, from 0; empty for none.
+        layers: number of layers to examine, evenly spread, if none are given; 0 for all.
+        layers_given: layers to examine, from 0; empty for none.
         ascent: how images are made.
 
     Raises:
-        ValueError: a name or number that is not allowed, or more than one seed of a net that is not trained here.
+        ValueError: a name or number that is not allowed, or more than one seed for a net that is not trained here.
     """
 
     model: str = TINY_VIT
@@ -66,16 +66,16 @@ class VitRecipe(ReferenceRecipe):
             if len(set(given)) < len(given) or min(given, default=0) < 0:
                 raise ValueError(f"{name} must all be different and each at least 0, not {list(given)}")
         if self.model != TINY_VIT and len(self.seeds) > 1:
-            raise ValueError(f"seeds must be one for a net that is not trained here, not {list(self.seeds)}")
+            raise ValueError(f"a net that is not trained here must have one seed, not {list(self.seeds)}")
 
     def settings(self) -> dict[str, Any]:
-        """Whatever decides the figures; the loop's seed does not."""
+        """The settings that decide the figures; the loop's seed does not."""
         settings = super().settings()
         settings["loop"].pop("seed")
         return settings
 
     def choose(self, net: FeatureNet) -> Neurons:
-        """The neurons of a net that are looked at, drawn in the same way for all seeds.
+        """The neurons of a net to examine, the same for all seeds.
 
         Raises:
             ValueError: a layer or neuron that the net does not have.
@@ -91,11 +91,11 @@ class VitRecipe(ReferenceRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecipe(VitRecipe):
-    """On images; the roll of `ascent` is for a side of 224 pixels, smaller images are rolled by less.
+    """A run on images; the roll of `ascent` is for a side of 224 pixels, and smaller images are rolled by less.
 
     Attributes:
-        conv_width: of the convolutional net that the tiny ViT is compared with.
-        test_images: on which nets are tested; 0 for all.
+        conv_width: width of the convolutional net with which the tiny ViT is compared.
+        test_images: number of test images; 0 for all.
     """
 
     conv_width: int
@@ -112,15 +112,15 @@ class ImageRecipe(VitRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class MazeRecipe(VitRecipe):
-    """On mazes.
+    """A run on mazes.
 
     Attributes:
-        maze_size: of training.
-        harder_sizes: at which nets that can are tested as well.
-        train_mazes, test_mazes: how many.
-        iterations: of the recurrent net.
-        variants: of the tiny ViT: "relative" or "learned" positions, or "looped", relative ones and shared blocks; the
-            first is the one whose features are scored.
+        maze_size: size of the training mazes.
+        harder_sizes: larger sizes at which nets that accept them are also tested.
+        train_mazes, test_mazes: number of mazes.
+        iterations: number of iterations of the recurrent net.
+        variants: variants of the tiny ViT: "relative" or "learned" positions, or "looped" (relative positions and
+            shared blocks); the first is the one whose features are examined in full.
     """
 
     maze_size: int = 9
@@ -141,7 +141,7 @@ class MazeRecipe(VitRecipe):
 
 _LOOP: Final = LoopConfig(steps=600, learning_rate=2e-3, decay="linear", gradient_clip=1.0, ema_decay=0.0, ema_from=0)
 
-# Small nets, minutes a seed on a core.
+# Small nets, minutes per seed on a core.
 _SMALL_IMAGES: Final = ImageRecipe(
     preset="small",
     data="mnist",
@@ -155,7 +155,7 @@ _SMALL_IMAGES: Final = ImageRecipe(
     ascent=Ascent(steps=200),
     seeds=(0, 1, 2),
 )
-# Of mazes: whole positions of roll, the symmetries of a square, no colors, pixels drawn to 0 and 1.
+# For mazes: rolls by whole positions, the symmetries of a square, no color changes, pixels pulled to 0 or 1.
 _SMALL_MAZES: Final = MazeRecipe(
     preset="small",
     data=MAZES,
@@ -179,7 +179,7 @@ _SMALL_MAZES: Final = MazeRecipe(
 
 
 def _smoke(recipe: _Recipe) -> _Recipe:
-    """A minute, to see that all works."""
+    """The preset "smoke": a minute, to check that everything works."""
     return replace(
         recipe,
         preset="smoke",
@@ -194,7 +194,7 @@ def _smoke(recipe: _Recipe) -> _Recipe:
 
 
 def _paper(recipe: _Recipe) -> _Recipe:
-    """Images made as published: 400 steps, 8 copies; hours on a GPU."""
+    """The preset "paper": images made as published, with 400 steps and 8 copies; hours on a GPU."""
     return replace(
         recipe,
         preset="paper",
@@ -229,13 +229,13 @@ MAZE_PRESETS: Final[Mapping[str, MazeRecipe]] = MappingProxyType(
     }
 )
 
-# Patches and sides of the images.
+# Sides of patches and of images, in pixels.
 PATCHES: Final[Mapping[str, int]] = MappingProxyType({"mnist": 4, "cifar10": 4, "folder": 8})
 SIDES: Final[Mapping[str, int]] = MappingProxyType({"mnist": 28, "cifar10": 32, "folder": 64})
 
 
 def get_recipe(preset: str, data: str, model: str = TINY_VIT) -> ImageRecipe | MazeRecipe:
-    """The preset for data and model; a net that is not trained here has one seed.
+    """The recipe of a preset for data and model; a net that is not trained here has one seed.
 
     Raises:
         ValueError: an unknown name; the message lists the known ones.

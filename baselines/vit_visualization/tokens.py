@@ -1,4 +1,4 @@
-"""What CLS and the patches hold: CLS kept apart, the head on patches, the head after fewer blocks.
+"""What CLS and the patches represent: CLS kept apart, the head on patches, the head after fewer blocks.
 
 Ghiasi et al. 2022 (arXiv 2212.06727), section 5 and table 1, and the logs of the authors' repository.
 """
@@ -14,7 +14,7 @@ _BATCH: Final = 250
 
 
 class TokenNet(Protocol):
-    """A vision transformer with CLS, taken apart.
+    """A vision transformer with CLS, split into its parts.
 
     Attributes:
         depth: number of blocks.
@@ -23,22 +23,22 @@ class TokenNet(Protocol):
     depth: int
 
     def embed(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) float in [0, 1] -> tokens (B, T, d) before the first block, CLS first."""
+        """Tokens (B, T, d) before the first block, CLS first, of images (B, C, H, W) float in [0, 1]."""
 
     def block(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        """The tokens after a block, and something that is not looked at."""
+        """The tokens after a block, and a second value, which is ignored."""
 
     def classify(self, tokens: Tensor) -> Tensor:
         """The last norm and the head: (..., d) -> (..., classes)."""
 
 
 def isolated_logits(net: TokenNet, images: Tensor, blocks: int) -> Tensor:
-    """The answers where CLS and the patches do not see each other in the first blocks: (B, classes).
+    """The logits if CLS and the patches do not see each other in the first blocks: (B, classes).
 
     Args:
-        net: with CLS.
+        net: a net with CLS.
         images: (B, C, H, W) float in [0, 1].
-        blocks: so many, from 0 (as it is trained) to all (CLS never sees the image).
+        blocks: number of first blocks, from 0 (as trained) to all (CLS never sees the image).
     """
     tokens = net.embed(images)
     cls, patches = tokens[:, :1], tokens[:, 1:]
@@ -51,7 +51,7 @@ def isolated_logits(net: TokenNet, images: Tensor, blocks: int) -> Tensor:
 
 
 def tokens_after(net: TokenNet, images: Tensor) -> Iterator[Tensor]:
-    """The tokens (B, T, d) before the first block, and after each."""
+    """Yield the tokens (B, T, d) before the first block and after each block."""
     tokens = net.embed(images)
     yield tokens
     for layer in range(net.depth):
@@ -65,7 +65,7 @@ class Heads:
 
     Attributes:
         cls, patch_mean, all_mean: (N,) bool, on CLS, on the mean of the patches, on the mean of all tokens.
-        confident: (N,) bool, on the patch that is most sure of a class.
+        confident: (N,) bool, on the patch with the highest confidence in a class.
         patches: (N, patches) bool, on each patch.
     """
 
@@ -77,10 +77,10 @@ class Heads:
 
 
 def heads_right(net: TokenNet, images: Tensor, labels: Tensor) -> Heads:
-    """The head on CLS, on patches and on means of the tokens.
+    """Apply the head to CLS, to patches and to means of the tokens.
 
     Args:
-        net: with CLS.
+        net: a net with CLS.
         images: (N, C, H, W) float in [0, 1].
         labels: (N,) int64.
     """
@@ -99,7 +99,7 @@ def heads_right(net: TokenNet, images: Tensor, labels: Tensor) -> Heads:
 
 
 def isolation_right(net: TokenNet, images: Tensor, labels: Tensor) -> list[int]:
-    """Right answers with CLS kept apart in the first 0, 1, ... and all blocks."""
+    """The number of right answers with CLS kept apart in the first 0, 1, ... and all blocks."""
     pairs = list(zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True))
     return [
         sum(int((isolated_logits(net, some, blocks).argmax(dim=1) == right).sum()) for some, right in pairs)
@@ -108,7 +108,7 @@ def isolation_right(net: TokenNet, images: Tensor, labels: Tensor) -> list[int]:
 
 
 def early_right(net: TokenNet, images: Tensor, labels: Tensor) -> list[int]:
-    """Right answers of the head on CLS after 0, 1, ... and all blocks."""
+    """The number of right answers of the head on CLS after 0, 1, ... and all blocks."""
     right = [0] * (net.depth + 1)
     for some, answers in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
         for number, tokens in enumerate(tokens_after(net, some)):

@@ -1,7 +1,7 @@
 """A tiny vision transformer, small enough to be trained here, for images and for mazes.
 
 Blocks are those of ViT (Dosovitskiy et al. 2021): pre-norm, with exact GELU. A maze's tokens are its positions, 2 x 2
-pixels each, and every token answers for its own four pixels; there is no CLS token then.
+pixels each, and every token predicts its own four pixels, without a CLS token.
 """
 
 from collections.abc import Sequence
@@ -27,16 +27,16 @@ class VitConfig:
     """The shape of a tiny ViT.
 
     Attributes:
-        side: of the images it is trained on, in pixels; of a maze without the border of one pixel.
-        channels: of the images.
+        side: side of the training images, in pixels; for mazes, without the border of one pixel.
+        channels: number of channels of the images.
         patch: side of a token's patch in pixels; must divide `side`.
-        classes: of the answer, per image or per pixel.
+        classes: number of classes, per image or per pixel.
         depth: number of blocks.
-        width: of a token (d); the features of a block are 4d.
-        heads: of the attention; must divide `width`.
-        positions: "learned", a vector for each place, or "relative", a bias of the attention for each offset.
+        width: width of a token (d); a block has 4d features.
+        heads: number of attention heads; must divide `width`.
+        positions: "learned", a vector for each place, or "relative", an attention bias for each offset.
         shared: whether all blocks have the same weights (a looped transformer).
-        dense: whether it answers for every pixel of a maze, and has no CLS token.
+        dense: whether it predicts every pixel of a maze, and has no CLS token.
 
     Raises:
         ValueError: a value that is not allowed.
@@ -65,11 +65,11 @@ class VitConfig:
 
     @property
     def grid(self) -> int:
-        """Tokens a side."""
+        """Number of tokens per side."""
         return self.side // self.patch
 
     def build(self, seed: int) -> "TinyVit":
-        """A net whose weights are a function of the seed alone; the global random state is left as it was."""
+        """A net whose weights depend only on the seed; the global random state is left unchanged."""
         with seeded("tiny vit", seed):
             return TinyVit(self)
 
@@ -77,7 +77,7 @@ class VitConfig:
 def maze_config(
     size: int, *, depth: int, width: int, positions: Positions = "relative", shared: bool = False
 ) -> VitConfig:
-    """The shape for mazes of a size: a token a position, size + 2 of them a side."""
+    """The shape for mazes of a size: one token per position, size + 2 per side."""
     return VitConfig(
         side=_MAZE_PATCH * (size + 2),
         channels=3,
@@ -95,8 +95,8 @@ class Block(nn.Module):
     """x + attention(norm(x)), then x + MLP(norm(x)).
 
     Args:
-        width: of a token.
-        heads: of the attention.
+        width: width of a token.
+        heads: number of attention heads.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -114,10 +114,10 @@ class Block(nn.Module):
 
         Args:
             tokens: (B, T, d).
-            bias: (heads, T, T), added to the attention's scores; None for none.
+            bias: (heads, T, T), added to the attention scores; None for no bias.
 
         Returns:
-            the tokens after it, and the features (B, T, 4d): the MLP's hidden activations after GELU.
+            the tokens after the block, and the features (B, T, 4d): the MLP's hidden activations after GELU.
         """
         batch, count, width = tokens.shape
         parts = self.mix(self.norm_attention(tokens)).view(batch, count, 3, self.heads, width // self.heads)
@@ -133,9 +133,9 @@ class TinyVit(nn.Module):
     """A tiny ViT; see `VitConfig`.
 
     Attributes:
-        config: its shape.
+        config: the shape.
         depth: number of blocks.
-        prefix: tokens before those of the patches: 1 with CLS, else 0.
+        prefix: number of tokens before those of the patches: 1 with CLS, else 0.
     """
 
     def __init__(self, config: VitConfig) -> None:
@@ -156,7 +156,7 @@ class TinyVit(nn.Module):
         self.head = nn.Linear(config.width, config.classes * pixels)
 
     def neurons(self, layer: int) -> int:
-        """Features of a block."""
+        """Number of features of a block."""
         del layer
         return _MLP_RATIO * self.config.width
 
@@ -164,13 +164,13 @@ class TinyVit(nn.Module):
         """Tokens before the first block.
 
         Args:
-            images: (B, C, H, W) float in [0, 1]; a maze's with its border.
+            images: (B, C, H, W) float in [0, 1]; mazes with their border.
 
         Returns:
             (B, prefix + patches, d), CLS first.
 
         Raises:
-            ValueError: images of another side than it was trained on, where positions are learned.
+            ValueError: positions are learned, and the images have another side than in training.
         """
         if self.config.dense:
             images = images[..., 1:-1, 1:-1]
@@ -181,15 +181,15 @@ class TinyVit(nn.Module):
         return tokens if self.places is None else tokens + self.places
 
     def block(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-        """One block, with its number from 0: tokens (B, T, d) and features (B, T, 4d)."""
+        """Apply the block with number `layer`, from 0; returns tokens (B, T, d) and features (B, T, 4d)."""
         module = self.blocks[0 if self.config.shared else layer]
         outcome: tuple[Tensor, Tensor] = module(tokens, self._bias(tokens.shape[1]))
         return outcome
 
     def _bias(self, count: int) -> Tensor | None:
-        """The attention's bias (heads, T, T); offsets beyond those in training count as the farthest of them.
+        """The attention bias (heads, T, T); offsets beyond those in training are treated as the farthest of those.
 
-        CLS, where there is one, has none.
+        CLS, if there is one, has no bias.
         """
         if self.offsets is None:
             return None
@@ -201,12 +201,12 @@ class TinyVit(nn.Module):
         return F.pad(bias, (self.prefix, 0, self.prefix, 0))
 
     def classify(self, tokens: Tensor) -> Tensor:
-        """The last norm and the head: (..., d) -> (..., classes), or (..., 4 pixels x classes) of a maze."""
+        """The last norm and the head: (..., d) -> (..., classes), or (..., 4 pixels x classes) for mazes."""
         logits: Tensor = self.head(self.norm(tokens))
         return logits
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) float in [0, 1] -> logits (B, classes), of mazes (B, 2, H, W)."""
+        """Logits (B, classes), or (B, 2, H, W) for mazes, of images (B, C, H, W) float in [0, 1]."""
         tokens = self.embed(images)
         for layer in range(self.depth):
             tokens, _ = self.block(tokens, layer)
@@ -216,14 +216,14 @@ class TinyVit(nn.Module):
         return F.pad(F.pixel_shuffle(logits, self.config.patch), (1, 1, 1, 1))
 
     def maps(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """The features of some blocks where they are in the image, CLS left out.
+        """The features of some blocks as maps over the image, without CLS.
 
         Args:
             images: (B, C, H, W) float in [0, 1].
             layers: from 0.
 
         Returns:
-            (B, 4d, h, w) for each.
+            (B, 4d, h, w) for each of the layers.
         """
         tokens, found = self.embed(images), {}
         for layer in range(max(layers) + 1):
@@ -234,9 +234,9 @@ class TinyVit(nn.Module):
 
 
 def _nearness(heads: int, grid: int) -> Tensor:
-    """The first bias for each offset, (heads, 2 grid - 1, 2 grid - 1): heads look near, each as far as it likes.
+    """The initial bias for each offset, (heads, 2 grid - 1, 2 grid - 1): heads prefer near tokens, each to its degree.
 
-    It falls by 2, 1, 1/2, ... a step (ALiBi, Press et al. 2022, on a grid), with some noise.
+    It falls by 2, 1, 1/2, ... per step of distance (ALiBi, Press et al. 2022, on a grid), with some noise.
     """
     steps = torch.arange(1 - grid, grid).abs()
     distance = steps[:, None] + steps
@@ -245,11 +245,11 @@ def _nearness(heads: int, grid: int) -> Tensor:
 
 
 def as_maps(tokens: Tensor) -> Tensor:
-    """(B, side * side, n) -> (B, n, side, side)."""
+    """Arrange tokens (B, side * side, n) as maps (B, n, side, side)."""
     side = round(tokens.shape[1] ** 0.5)
     return tokens.transpose(1, 2).reshape(len(tokens), tokens.shape[2], side, side)
 
 
 def freeze(net: nn.Module, device: torch.device) -> nn.Module:
-    """The net on the device, in eval mode, without gradients of its weights."""
+    """Move a net to the device, and put it in eval mode, with weights that require no gradient."""
     return net.to(device).eval().requires_grad_(False)

@@ -1,1 +1,1 @@
-"""The subcommands of `easy-to-hard`: each turns flags into one call of the layers below, and prints what comes back."""
+"""The subcommands of `easy-to-hard`: each turns flags into one call to the layers below, and prints what it returns."""

@@ -1,4 +1,4 @@
-"""The commands of `easy-to-hard` on chess: the puzzles of Lichess, and a check of the move generator."""
+"""The chess commands of `easy-to-hard`: the Lichess puzzles, and a check of the move generator."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +13,22 @@ _DEEPEST_PERFT = 8
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertLichess:
-    """Make graded datasets of the Lichess puzzle file, in a folder that `load_dataset` reads."""
+    """Turn the Lichess puzzle file into graded datasets, in a folder that `load_dataset` reads."""
 
-    source: Annotated[Positional[str], arg(help="a .csv.zst or .csv file, or - for the standard input", metavar="FILE")]
-    out: Annotated[Path, arg(help="the folder, new or empty")]
-    bands: Annotated[str, arg(help="what a band is a range of: rating, or rank in the order of the ratings")] = "rating"
+    source: Annotated[Positional[str], arg(help="a .csv.zst or .csv file, or - for standard input", metavar="FILE")]
+    out: Annotated[Path, arg(help="the folder to write, new or empty")]
+    bands: Annotated[str, arg(help="group puzzles into bands by rating, or by rank among the sorted ratings")] = (
+        "rating"
+    )
     edges: Annotated[
-        tuple[int, ...] | None, arg(help="lower edge of each band, the first 0; the last band is open")
+        tuple[int, ...] | None, arg(help="lower edge of each band, starting with 0; the last band has no upper edge")
     ] = None
-    strict: Annotated[bool, arg(help="stop at the first row that is no puzzle")] = False
-    planes: Annotated[bool, arg(help="write .npy arrays as the original's files held them, not parquet")] = False
+    strict: Annotated[bool, arg(help="stop at the first row that is not a valid puzzle")] = False
+    planes: Annotated[bool, arg(help="write .npy arrays in the format of the original benchmark, not parquet")] = False
     quiet: Quiet = False
 
     def run(self) -> int:
-        """Convert, and say what became of each row."""
+        """Convert, and print what became of the rows."""
         from easy_to_hard.lichess.convert import convert
 
         report = convert(
@@ -45,20 +47,22 @@ class ConvertLichess:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadLichess:
-    """Download the Lichess puzzle file; goes on where an earlier download stopped."""
+    """Download the Lichess puzzle file, resuming an interrupted download."""
 
-    out: Annotated[Path, arg(help="the file")]
-    snapshot: Annotated[str | None, arg(help="its name, such as 2026-11; the month of the file by default")] = None
-    url: Annotated[str | None, arg(help="where it is, if not at database.lichess.org")] = None
-    sha256: Annotated[str | None, arg(help="what it must have")] = None
+    out: Annotated[Path, arg(help="the file to write")]
+    snapshot: Annotated[
+        str | None, arg(help="name of the snapshot, such as 2026-11; by default the month of the file")
+    ] = None
+    url: Annotated[str | None, arg(help="where to download it from; by default database.lichess.org")] = None
+    sha256: Annotated[str | None, arg(help="the SHA-256 that the file must have")] = None
     quiet: Quiet = False
 
     def when_stopped(self) -> str:
-        """What an interrupt leaves."""
-        return "give the same command again, it goes on where the download stopped"
+        """What to do after an interrupt."""
+        return "run the same command again to resume the download"
 
     def run(self) -> int:
-        """Download, and say what came."""
+        """Download, and print which file it is."""
         from easy_to_hard.lichess.download import download_lichess
 
         file = download_lichess(
@@ -68,21 +72,23 @@ class DownloadLichess:
             sha256=self.sha256,
             progress=not self.quiet,
         )
-        there = "" if file.downloaded else ", there already"
+        there = "" if file.downloaded else ", already there"
         print(f"{file.path}: snapshot {file.snapshot}, {file.size:,} bytes, SHA-256 {file.sha256}{there}")
         return 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Perft:
-    """Count the sequences of legal moves from a position, by the first move: a check of the move generator."""
+    """Count the sequences of legal moves from a position, by first move: a check of the move generator."""
 
-    fen: Annotated[Positional[str], arg(help="the position, in quotes, or startpos", metavar="FEN")]
-    depth: Annotated[Positional[int], arg(help="moves of both sides, 1 to 8", metavar="DEPTH")]
+    fen: Annotated[Positional[str], arg(help="the position in FEN, in quotes, or startpos", metavar="FEN")]
+    depth: Annotated[
+        Positional[int], arg(help="length of the sequences, in moves of either side, 1 to 8", metavar="DEPTH")
+    ]
     bulk: Annotated[bool, arg(help="count the last moves without making them, which is faster")] = False
 
     def run(self) -> int:
-        """Count, and say how fast."""
+        """Count, and print the counts and the speed."""
         import time
 
         from easy_to_hard.generators.chess import parse_fens

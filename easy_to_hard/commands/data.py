@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from easy_to_hard.tasks import DataSpec
 
 Task: TypeAlias = Annotated[
-    Positional[str], arg(help="prefix_sums, mazes, chess_mates or chess_puzzles", metavar="TASK")
+    Positional[str], arg(help="the task: prefix_sums, mazes, chess_mates or chess_puzzles", metavar="TASK")
 ]
 Difficulty: TypeAlias = Annotated[
     Positional[int],
@@ -21,36 +21,38 @@ Variant: TypeAlias = Annotated[
     str, arg(help="mazes: depth_first (default), wilson, kruskal, open_start or looped; chess_puzzles: rating or rank")
 ]
 Split: TypeAlias = Annotated[str, arg(help="train, validation or test")]
-Seed: TypeAlias = Annotated[int, arg(help="another seed gives other instances")]
-SplitRule: TypeAlias = Annotated[str, arg(help="hash: splits share no instance; original: they may, as in 2021")]
-Root: TypeAlias = Annotated[str, arg(help="chess_puzzles: the folder that convert-lichess made")]
+Seed: TypeAlias = Annotated[int, arg(help="data seed; each seed gives different instances")]
+SplitRule: TypeAlias = Annotated[
+    str, arg(help="hash: splits share no instance; original: they may, as in the original data of 2021")
+]
+Root: TypeAlias = Annotated[str, arg(help="for chess_puzzles: the folder that convert-lichess made")]
 Quiet: TypeAlias = Annotated[bool, arg(help="show no progress bar")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """Make graded datasets in a folder that `load_dataset` reads; goes on where an earlier build was stopped."""
+    """Make graded datasets in a folder that `load_dataset` reads, resuming an interrupted build."""
 
-    out: Annotated[Path, arg(help="the folder")]
+    out: Annotated[Path, arg(help="the folder to write")]
     preset: Annotated[str, arg(help="tiny (seconds), demo, small or full (the benchmark)")] = "small"
     seed: Seed = 0
     split_rule: SplitRule = "hash"
     shard: Annotated[
         str,
         arg(
-            help="I/N: make the I-th of N shares, for N machines with one version of pyarrow; then build without "
-            "--shard in the joined folder"
+            help="I/N: make only the I-th of N shares, to build on N machines (with the same version of pyarrow); "
+            "then build without --shard in the joined folder"
         ),
     ] = ""
-    threads: Annotated[int | None, arg(help="files made at a time; one a core by default")] = None
+    threads: Annotated[int | None, arg(help="files made in parallel; by default one per core")] = None
     quiet: Quiet = False
 
     def when_stopped(self) -> str:
-        """What an interrupt leaves."""
-        return "give the same command again, it goes on from what is whole"
+        """What to do after an interrupt."""
+        return "run the same command again to continue after the finished files"
 
     def run(self) -> int:
-        """Build, and say where."""
+        """Build, and print where."""
         from easy_to_hard.storage.building import build
 
         if self.threads is not None and self.threads < 1:
@@ -64,14 +66,14 @@ class Build:
             num_threads=self.threads,
             progress=not self.quiet,
         )
-        files = f"{report.made + report.kept} files" + (f" ({report.kept} there already)" if report.kept else "")
+        files = f"{report.made + report.kept} files" + (f" ({report.kept} already there)" if report.kept else "")
         print(f"{report.root}: {report.rows:,} rows in {files}, {report.size / 1e6:.1f} MB")
         if self.shard and report.made + report.kept == 0:
             print(f"share {self.shard} is empty: there are fewer files than shares")
         if self.shard and report.missing:
             print(f"share {self.shard}; {report.missing} files of other shares are not in this folder yet")
         if self.shard:
-            print("when all shares lie in one folder, give this command there without --shard")
+            print("when all shares are in one folder, run this command there without --shard")
         return 0
 
     def _share(self) -> tuple[int, int] | None:
@@ -85,15 +87,16 @@ class Build:
 
 @dataclass(frozen=True, kw_only=True)
 class Verify:
-    """Read a dataset again, from a folder or the Hub: check every hash, make and solve a sample of its rows."""
+    """Check a dataset in a folder or on the Hub: every file's hash, and a sample of rows made and solved again."""
 
     folder: Annotated[
-        Positional[str], arg(help="what `build` made, or a Hub repo: owner/name or owner/name@revision", metavar="DIR")
+        Positional[str],
+        arg(help="a folder that `build` made, or a Hub repo: owner/name or owner/name@revision", metavar="DIR"),
     ]
     quiet: Quiet = False
 
     def run(self) -> int:
-        """Verify; a line for each problem."""
+        """Verify, and print a line for each problem."""
         from easy_to_hard.storage.verification import verify
 
         report = verify(self._folder(), progress=not self.quiet)
@@ -105,7 +108,7 @@ class Verify:
         return 0
 
     def _folder(self) -> Path:
-        """The folder, or the place in the cache of a repo's files."""
+        """The folder, or where a Hub repo's files are cached."""
         from easy_to_hard.datasets.graded import is_hub_repo
         from easy_to_hard.hub.fetch import open_dataset
         from easy_to_hard.hub.retrying import split_revision
@@ -125,8 +128,8 @@ class Generate:
         arg(help="number of bits, size of the maze, moves to mate, or lowest rating of the band", metavar="DIFFICULTY"),
     ] = None
     out: Annotated[Path, arg(help="a file that ends in .parquet or .npz, or a folder")]
-    num: Annotated[int, arg(help="how many", aliases=("--count",))] = 1000
-    mate_in: Annotated[int | None, arg(help="the difficulty of chess_mates, in place of DIFFICULTY")] = None
+    num: Annotated[int, arg(help="number of instances", aliases=("--count",))] = 1000
+    mate_in: Annotated[int | None, arg(help="for chess_mates: moves to mate, in place of DIFFICULTY")] = None
     variant: Variant = ""
     split: Split = "train"
     seed: Seed = 0
@@ -134,10 +137,10 @@ class Generate:
     root: Root = ""
 
     def when_stopped(self) -> str:
-        """What an interrupt leaves."""
+        """What to do after an interrupt."""
         if self.out.suffix == "":
-            return "give the same command again, it goes on from what is whole"
-        return f"{self.out} was not written, and the same command begins anew"
+            return "run the same command again to continue after the finished files"
+        return f"{self.out} was not written; the same command starts over"
 
     def run(self) -> int:
         """Generate, write under a temporary name, rename."""
@@ -179,7 +182,7 @@ class Generate:
         from easy_to_hard.storage.presets import Part
 
         if self.root:
-            raise ValueError(f"{self.task} lie in a folder already: {self.root}")
+            raise ValueError(f"{self.task} are already in a folder: {self.root}")
         part = Part(task=spec.task, difficulty=spec.difficulty, variant=spec.variant, split=spec.split, rows=self.num)
         report = build(self.out, preset="custom", seed=spec.seed, split_rule=spec.split_rule, parts=[part])
         print(f"{report.root}: {report.rows:,} instances of {spec.config}, split {spec.split}")
@@ -202,7 +205,7 @@ def _write_instances(spec: "DataSpec", num: int, path: Path, suffix: str) -> Non
             write_shard(path, spec, indices, bar.update)
         return
     chunk = make_chunk(spec, indices, None)
-    # A file, since NumPy would add an ending to the name.
+    # An open file, since NumPy would add a suffix to a path.
     with path.open("wb") as file:
         np.savez_compressed(
             file, allow_pickle=False, input=chunk.inputs, target=chunk.targets, index=indices, **chunk.columns
@@ -211,16 +214,16 @@ def _write_instances(spec: "DataSpec", num: int, path: Path, suffix: str) -> Non
 
 @dataclass(frozen=True, kw_only=True)
 class Show:
-    """Draw one instance with its solution: in the terminal, or to a picture with --out."""
+    """Draw one instance with its solution, in the terminal or, with --out, as an image file."""
 
     task: Task
     difficulty: Difficulty
-    index: Annotated[int, arg(help="number of the item")] = 0
+    index: Annotated[int, arg(help="index of the instance, from 0")] = 0
     variant: Variant = ""
     split: Split = "train"
     seed: Seed = 0
     root: Root = ""
-    out: Annotated[Path | None, arg(help="a picture: .png, .svg or .pdf")] = None
+    out: Annotated[Path | None, arg(help="an image file to write: .png, .svg or .pdf")] = None
 
     def run(self) -> int:
         """Draw."""
@@ -252,7 +255,7 @@ class Show:
 
 
 def _as_shown(drawing: str) -> str:
-    """The drawing in ASCII where the terminal has no other characters, so that a wall is no path."""
+    """The drawing, in ASCII if the terminal has no other characters, so that walls and paths stay apart."""
     try:
         drawing.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
@@ -276,7 +279,7 @@ class Info:
             print(f"  difficulty    {task.difficulty_name}: {ladder}")
             print(f"  trained at    {task.train_difficulty}")
             if task.alike_from:
-                alike = f"from {task.alike_from} on; test instances of another seed are new from {task.new_from} on"
+                alike = f"from {task.alike_from} on; test instances of other seeds are new from {task.new_from} on"
                 print(f"  splits alike  {alike}")
             if task.variants:
                 print(f"  variants      {' '.join(task.variants)}")

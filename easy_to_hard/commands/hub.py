@@ -1,6 +1,6 @@
 """The commands of `easy-to-hard` that publish data and nets on the Hugging Face Hub.
 
-Commands are above all layers: they load the baselines when they are run, and not before.
+Commands are above all layers, and import the baselines only when they run.
 """
 
 import sys
@@ -15,44 +15,46 @@ from tyro.conf import Positional, arg
 if TYPE_CHECKING:
     from easy_to_hard.hub.upload import PublishReport
 
-RepoId: TypeAlias = Annotated[str, arg(help="of the Hub repo, which is made when it is missing", metavar="ORG/NAME")]
+RepoId: TypeAlias = Annotated[str, arg(help="the Hub repo, which is created if it does not exist", metavar="ORG/NAME")]
 Private: TypeAlias = Annotated[bool, arg(help="make a new repo private")]
 Revision: TypeAlias = Annotated[
-    str, arg(help="name of the version, such as v1; a version is never changed", metavar="TAG")
+    str, arg(help="tag to give this version, such as v1; a tag is never moved", metavar="TAG")
 ]
 DryRun: TypeAlias = Annotated[bool, arg(help="show what would be sent, and send nothing")]
-Message: TypeAlias = Annotated[str, arg(help="of the commit; by default what the data or the net are", metavar="TEXT")]
-Quiet: TypeAlias = Annotated[bool, arg(help="show no progress bar, and not what will be sent")]
+Message: TypeAlias = Annotated[
+    str, arg(help="commit message; by default a description of the data or the net", metavar="TEXT")
+]
+Quiet: TypeAlias = Annotated[bool, arg(help="show neither a progress bar nor what will be sent")]
 
 _SHOWN_PATHS: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Publish:
-    """Publish a folder of data as a dataset repo of the Hub: verified first, only what changed, in one commit.
+    """Publish a folder of data as a dataset repo on the Hub: verify it, then send what changed, in one commit.
 
-    Needs a token that may write: HF_TOKEN, or what `hf auth login` stored. After an interruption, give the command
-    again: what has arrived is not sent twice.
+    Needs a token with write access: HF_TOKEN, or what `hf auth login` stored. After an interruption, run the same
+    command again: what has arrived is not sent twice.
     """
 
-    folder: Annotated[Positional[Path], arg(help="what `build` or `convert-lichess` made", metavar="DIR")]
+    folder: Annotated[Positional[Path], arg(help="a folder that `build` or `convert-lichess` made", metavar="DIR")]
     repo_id: RepoId
     private: Private = False
     revision: Revision = ""
     dry_run: DryRun = False
     replace: Annotated[
         bool,
-        arg(help="write over another dataset (preset, seed or split rule) or card, delete files the folder lacks"),
+        arg(help="overwrite a different dataset (preset, seed or split rule) or card; delete files the folder lacks"),
     ] = False
     message: Message = ""
     quiet: Quiet = False
 
     def when_stopped(self) -> str:
-        """What an interrupt leaves."""
-        return "give the same command again, it sends what the Hub does not have yet"
+        """What to do after an interrupt."""
+        return "run the same command again to send what the Hub does not have yet"
 
     def run(self) -> int:
-        """Publish, and say how to load it."""
+        """Publish, and print how to load it."""
         from easy_to_hard.hub.publish import UnsoundFolderError, publish
         from easy_to_hard.storage.manifest import read_manifest
 
@@ -86,9 +88,9 @@ class Publish:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishModel:
-    """Publish a net as a model repo of the Hub, with a card that shows its results.
+    """Publish a net as a model repo on the Hub, with a card that shows its results.
 
-    Needs a token that may write: HF_TOKEN, or what `hf auth login` stored.
+    Needs a token with write access: HF_TOKEN, or what `hf auth login` stored.
     """
 
     name: Annotated[
@@ -99,17 +101,17 @@ class PublishModel:
     revision: Revision = ""
     dry_run: DryRun = False
     results: Annotated[
-        tuple[Path, ...], arg(help="files that `evaluate --out` wrote of this net, for its card", metavar="FILE")
+        tuple[Path, ...], arg(help="result files of this net, from `evaluate --out`, for its card", metavar="FILE")
     ] = ()
     message: Message = ""
     quiet: Quiet = False
 
     def when_stopped(self) -> str:
-        """What an interrupt leaves."""
-        return "give the same command again, it sends what the Hub does not have yet"
+        """What to do after an interrupt."""
+        return "run the same command again to send what the Hub does not have yet"
 
     def run(self) -> int:
-        """Publish, and say how to use it."""
+        """Publish, and print how to use it."""
         from easy_to_hard.baselines.deep_thinking.publishing import publish_model
 
         with _failing_where_nobody_reads():
@@ -131,21 +133,21 @@ class PublishModel:
 
 @contextmanager
 def _failing_where_nobody_reads() -> Iterator[None]:
-    """A pipe that breaks before all is sent is a failure, and not a reader who has seen enough."""
+    """Turn a pipe that breaks before everything is sent into a failure; elsewhere it means a reader has seen enough."""
     try:
         yield
     except BrokenPipeError as error:
-        raise RuntimeError("the standard error or a connection was closed: give the same command again") from error
+        raise RuntimeError("standard error or a connection was closed: run the same command again") from error
 
 
 def _show_plan(report: "PublishReport") -> None:
-    """What will be sent, before it is; it is sent too where nobody reads this, as in `publish ... | true`."""
-    where = f"{report.repo_id} (not there, or private)" if report.created and report.dry_run else report.repo_id
+    """Print what will be sent; sending continues even if nobody reads this, as in `publish ... | true`."""
+    where = f"{report.repo_id} (missing or private)" if report.created and report.dry_run else report.repo_id
     where += " (a new repo)" if report.created and not report.dry_run else ""
     size = f"{report.size / 1e6:.1f} MB" if report.size >= 1e5 else f"{report.size:,} bytes"
     sent = len(report.added) + len(report.changed)
     with suppress(BrokenPipeError):
-        print(f"{where}: {sent} files to send, {size}; {len(report.unchanged)} are there already")
+        print(f"{where}: {sent} files to send, {size}; {len(report.unchanged)} already there")
         for kind in ("added", "changed", "deleted"):
             _show_paths(kind, getattr(report, kind))
         _show_paths("not published", report.strangers)
@@ -160,10 +162,10 @@ def _show_paths(kind: str, paths: tuple[str, ...]) -> None:
 
 
 def _show_end(report: "PublishReport") -> bool:
-    """What came of it; whether there is something to load now."""
+    """Print the outcome; returns whether there is something to load now."""
     if report.dry_run:
         print(f"dry run: nothing was sent to {report.url}")
         return False
-    done = "was published already" if report.is_empty else "is published"
+    done = "was already published" if report.is_empty else "published"
     print(f"{report.url}/tree/{report.tag or 'main'}: {done}, commit {report.commit}")
     return True

@@ -1,6 +1,6 @@
 """The commands of `easy-to-hard` that score submissions and make the leaderboard's page.
 
-Commands are above all layers: they load the layers below when they are run, and not before.
+Commands are above all layers, and import the layers below only when they run.
 """
 
 import sys
@@ -24,56 +24,64 @@ _SUBMISSIONS: Final = ("predictions", "model", "callable", "again", "template")
 class Score:
     """Score a submission on the benchmark's test instances: predictions, a net, or a Python function.
 
-    One of --predictions, --model, --callable, --again or --template says what to do. A submission is scored whole or
-    not at all; --out writes the result file that the leaderboard shows. Start with a template of predictions:
-    `easy-to-hard score --template mazes_59 --out mine.parquet`, fill it in, `easy-to-hard score --predictions
-    mine.parquet --method "my solver" --trained-on mazes_9 --out mine.json`.
+    Give exactly one of --predictions, --model, --callable, --again or --template. A submission is scored as a whole or
+    not at all; --out writes the result file that the leaderboard shows. To submit predictions, write a template:
+    `easy-to-hard score --template mazes_59 --out mine.parquet`, fill it in, and score it: `easy-to-hard score
+    --predictions mine.parquet --method "my solver" --trained-on mazes_9 --out mine.json`.
     """
 
-    predictions: Annotated[Path | None, arg(help="a .parquet or .npz with an answer to every item of its configs")] = (
-        None
-    )
-    model: Annotated[str, arg(help="a folder, a net that comes with the package, or owner/name of the Hub")] = ""
+    predictions: Annotated[
+        Path | None, arg(help="a .parquet or .npz file with an answer to every item of its configs")
+    ] = None
+    model: Annotated[
+        str, arg(help="a net to score: a run folder, a net that comes with the package, or owner/name on the Hub")
+    ] = ""
     callable: Annotated[
-        str, arg(help="module:function of (inputs, iterations) that returns predictions or logits", metavar="M:F")
+        str,
+        arg(help="module:function to score; takes (inputs, iterations), returns predictions or logits", metavar="M:F"),
     ] = ""
     again: Annotated[
         Path | None,
-        arg(help="a result file: score what it says was scored again, and compare; of a function, with --callable"),
+        arg(help="a result file: score its submission again and compare; if it was a function, give --callable too"),
     ] = None
     template: Annotated[
-        tuple[str, ...], arg(help="configs: write a submission of zeros to --out, to be filled in")
+        tuple[str, ...], arg(help="configs, such as mazes_59: write all-zero predictions for them to --out, to fill in")
     ] = ()
-    task: Annotated[str, arg(help="such as mazes; needed for a callable, else a check")] = ""
+    task: Annotated[str, arg(help="such as mazes; required with --callable, otherwise only checked")] = ""
     difficulties: Annotated[
-        tuple[int, ...], arg(help="by default the benchmark's ladder, of a model what takes minutes on a CPU")
+        tuple[int, ...],
+        arg(help="test difficulties; by default the benchmark's, for --model those that take minutes on a CPU"),
     ] = ()
     variant: Variant = ""
     items: Annotated[
         tuple[int, ...],
         arg(
-            help="the first so many, one number or one for each difficulty; by default all, of a model a minute's worth"
+            help="how many of the first items to score: one number, or one for each difficulty; by default all, for "
+            "--model about a minute's worth"
         ),
     ] = ()
     iterations: Annotated[
         tuple[int, ...],
-        arg(help="the most; by default enough for the difficulty; of a callable one for each is possible"),
+        arg(help="most iterations, for --callable one number or one for each difficulty; by default enough for each"),
     ] = ()
     fresh_seed: Annotated[
         int | None,
-        arg(help="score on fresh instances of the test split, and say how many are new: any but 0"),
+        arg(help="score on fresh test instances of this seed (not 0), and report how many of them are new"),
     ] = None
-    batch_size: Annotated[int, arg(help="instances that a callable gets at a time")] = 50
+    batch_size: Annotated[int, arg(help="instances per call of the --callable function")] = 50
     root: Root = ""
     data: Annotated[
-        str, arg(help="read instances from a built folder or a Hub repo (owner/name@v1); by default they are made anew")
+        str,
+        arg(help="read instances from a built folder or a Hub repo (owner/name@v1); by default they are generated"),
     ] = ""
-    method: Annotated[str, arg(help="name of the entry; by default that of the net, file or function")] = ""
-    preset: Annotated[str, arg(help="tells entries of one method apart")] = ""
-    trained_on: Annotated[str, arg(help="config of the training data; nothing if it was not trained")] = ""
-    authors: Annotated[str, arg(help="for people")] = ""
-    link: Annotated[str, arg(help="of a paper or code")] = ""
-    provenance: Annotated[str, arg(help="self-reported; re-scored is what --again writes")] = "self-reported"
+    method: Annotated[str, arg(help="name of the entry; by default the name of the net, file or function")] = ""
+    preset: Annotated[str, arg(help="distinguishes entries of the same method")] = ""
+    trained_on: Annotated[
+        str, arg(help="config of the training data, such as mazes_9; leave out if there was no training")
+    ] = ""
+    authors: Annotated[str, arg(help="shown on the leaderboard")] = ""
+    link: Annotated[str, arg(help="URL of a paper or of code")] = ""
+    provenance: Annotated[str, arg(help="always self-reported; only --again writes re-scored")] = "self-reported"
     out: Annotated[Path | None, arg(help="the result file (.json), or the template (.parquet, .npz)")] = None
     device: Device = "cpu"
     threads: Threads = 2
@@ -84,7 +92,7 @@ class Score:
         """Score, print the table, write the result."""
         given = [name for name in _SUBMISSIONS if getattr(self, name)]
         if self.again and self.callable:
-            # It says that what the result file names may be run.
+            # It permits running the function that the result file names.
             given.remove("callable")
         if len(given) != 1:
             known = ", ".join(f"--{name}" for name in _SUBMISSIONS)
@@ -257,11 +265,11 @@ def _line(score: "DifficultyScore") -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
-    """Make the leaderboard's page of result files: a static site that opens from the disk."""
+    """Make the leaderboard page from result files: a static site that opens from disk."""
 
     out: Annotated[Path, arg(help="the folder to write")] = Path("leaderboard-page")
     results: Annotated[
-        tuple[Path, ...], arg(help="result files, or folders of them; by default those that come with the package")
+        tuple[Path, ...], arg(help="result files, or folders of them; by default those of the package")
     ] = ()
 
     dataset: Annotated[
@@ -269,7 +277,7 @@ class Leaderboard:
     ] = "easy-to-hard/easy-to-hard"
 
     def run(self) -> int:
-        """Write the page, and say where."""
+        """Write the page, and print where."""
         from easy_to_hard.leaderboard.collect import read_published, read_results, shipped_results
         from easy_to_hard.leaderboard.page import write_site
 

@@ -1,4 +1,4 @@
-"""What the commands on nets print: scores, perturbations and alignment as plain text."""
+"""What the net commands print: scores, perturbations and alignment as plain text."""
 
 from collections.abc import Sequence
 
@@ -41,12 +41,12 @@ def format_scores(result: Result) -> str:
 
 
 def _percent(share: float | None, width: int) -> str:
-    """A share in [0, 1] as a percentage of that many characters; a dash for None."""
+    """A share in [0, 1] as a percentage, right-aligned to `width` characters; a dash for None."""
     return f"{'-' if share is None else f'{100 * share:.1f} %':>{width}}"
 
 
 def describe_model(name: str, model: ThinkingNet, facts: ModelFacts) -> str:
-    """A line on a net."""
+    """One line that describes a net and its training."""
     trained_on = config_name(facts.task, facts.difficulty, facts.variant)
     return (
         f"{name}: {model.count_parameters():,} weights, trained on {trained_on} with at most "

@@ -1,6 +1,6 @@
-"""The commands of `easy-to-hard` that train, test and look at nets.
+"""The commands of `easy-to-hard` that train, test and inspect nets.
 
-Commands are above all layers: they load the baselines when they are run, and not before.
+Commands are above all layers, and import the baselines only when they run.
 """
 
 from dataclasses import dataclass
@@ -20,53 +20,62 @@ if TYPE_CHECKING:
     from easy_to_hard.tasks import DataSpec
 
 Model: TypeAlias = Annotated[
-    str, arg(help="a folder, a net that comes with the package, or a Hub repo: owner/name or owner/name@revision")
+    str,
+    arg(
+        help="the net: a folder that `train` made, a net that comes with the package, or a Hub repo (owner/name or "
+        "owner/name@revision)"
+    ),
 ]
-TaskOfModel: TypeAlias = Annotated[str, arg(help="such as mazes; by default what the net was trained on")]
-Difficulty: TypeAlias = Annotated[int | None, arg(help="number of bits, size of the maze, ...; by default the net's")]
+TaskOfModel: TypeAlias = Annotated[str, arg(help="such as mazes; by default the task the net was trained on")]
+Difficulty: TypeAlias = Annotated[
+    int | None, arg(help="number of bits, size of the maze, ...; by default that of training")
+]
 Variant: TypeAlias = Annotated[
-    str, arg(help="mazes: depth_first, wilson, kruskal, open_start or looped; by default the net's")
+    str, arg(help="mazes: depth_first, wilson, kruskal, open_start or looped; by default that of training")
 ]
 Split: TypeAlias = Annotated[str, arg(help="train, validation or test")]
-DataSeed: TypeAlias = Annotated[int, arg(help="of the instances")]
-Iterations: TypeAlias = Annotated[int | None, arg(help="the most iterations; by default enough for the difficulty")]
+DataSeed: TypeAlias = Annotated[int, arg(help="data seed; each seed gives different instances")]
+Iterations: TypeAlias = Annotated[int | None, arg(help="most iterations; by default enough for the difficulty")]
 Device: TypeAlias = Annotated[str, arg(help="cpu or cuda")]
-Threads: TypeAlias = Annotated[int, arg(help="batches at a time on a CPU")]
+Threads: TypeAlias = Annotated[int, arg(help="batches run in parallel on a CPU")]
 Precision: TypeAlias = Annotated[str, arg(help="float32 or bfloat16")]
 Quiet: TypeAlias = Annotated[bool, arg(help="show no progress bar")]
 
-# Of perturbations and alignment, for nets of any depth.
+# For perturbations and alignment, with nets that can run any number of iterations.
 _DEFAULT_AT: Final = 50
 _DEFAULT_ITERATIONS: Final = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train a net, or go on with a training that was stopped.
+    """Train a net, or resume training that was interrupted.
 
-    Every setting of the preset can be changed by a flag of its own, such as --steps 500 --width 32 --seed 3;
-    `easy-to-hard train NAME --settings` lists them. On several processes:
+    Every setting of the preset has a flag of its own, such as --steps 500 --width 32 --seed 3;
+    `easy-to-hard train NAME --settings` lists them. With several processes:
     torchrun --nproc-per-node 2 -m easy_to_hard.cli train NAME
     """
 
     name: Annotated[
         Positional[str],
-        arg(help="such as prefix-sums, mazes or chess-mates, or a whole name (easy-to-hard info)", metavar="NAME"),
+        arg(
+            help="such as prefix-sums, mazes or chess-mates, or a full name that `easy-to-hard info` lists",
+            metavar="NAME",
+        ),
     ]
     preset: Annotated[str, arg(help="such as fast, cpu or paper; by default cpu")] = ""
-    out: Annotated[Path | None, arg(help="the folder of the run; by default runs/NAME-seedSEED")] = None
+    out: Annotated[Path | None, arg(help="the run folder; by default runs/NAME-seedSEED")] = None
     device: Device = "cpu"
-    threads: Annotated[int | None, arg(help="of a CPU; by default one for narrow nets, all for wide ones")] = None
-    settings: Annotated[bool, arg(help="list the preset's settings, and do no more")] = False
+    threads: Annotated[int | None, arg(help="CPU threads; by default one for narrow nets, all for wide ones")] = None
+    settings: Annotated[bool, arg(help="list the preset's settings and exit")] = False
     quiet: Quiet = False
     overrides: Suppress[tuple[str, ...]] = ()
 
     def when_stopped(self) -> str:
-        """What an interrupt leaves."""
-        return "give the same command again, it goes on from its last checkpoint"
+        """What to do after an interrupt."""
+        return "run the same command again to resume from the last checkpoint"
 
     def run(self) -> int:
-        """Train, and say how to go on."""
+        """Train, and print how to evaluate the net."""
         from easy_to_hard.baselines import deep_thinking
         from easy_to_hard.baselines.deep_thinking.distributed import process_rank
 
@@ -79,7 +88,7 @@ class Train:
         report = deep_thinking.run(recipe, out, device=self.device, threads=self.threads, progress=not self.quiet)
         if process_rank() == 0:
             if report is None:
-                print(f"{out}: was trained already")
+                print(f"{out}: already trained")
             else:
                 print(f"{out}: trained, {report.steps:,} steps in {report.seconds:,.0f} s, last loss {report.loss:.5f}")
             data = f" --root {recipe.root}" if recipe.root else ""
@@ -87,7 +96,7 @@ class Train:
         return 0
 
     def _recipe(self) -> "Recipe | None":
-        """The preset with its overrides; None if only its settings were asked for."""
+        """The preset with its overrides; None if only a list of its settings was requested."""
         from tyro.conf import AvoidSubcommands, OmitArgPrefixes
 
         from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe, recipe_name
@@ -109,23 +118,29 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Test a net on instances it has not seen, at graded difficulties, at every iteration."""
+    """Test a net on unseen instances of increasing difficulty, at every iteration."""
 
     model: Model
     task: TaskOfModel = ""
-    difficulties: Annotated[tuple[int, ...], arg(help="by default a ladder of the task")] = ()
+    difficulties: Annotated[
+        tuple[int, ...], arg(help="difficulties to test; by default a graded list for the task")
+    ] = ()
     variant: Variant = ""
     split: Split = "test"
     seed: DataSeed = 0
     root: Root = ""
     items: Annotated[
-        tuple[int, ...], arg(help="instances, for all or for each; by default about a minute's worth, 10 to 1,000")
+        tuple[int, ...],
+        arg(
+            help="number of instances: one number, or one for each difficulty; by default about a minute's worth, "
+            "10 to 1,000"
+        ),
     ] = ()
     iterations: Iterations = None
     exit: Annotated[str, arg(help="which iteration's answer counts: settled, max-confidence, last or validation")] = (
         "settled"
     )
-    run_all: Annotated[bool, arg(help="run every iteration, even when nothing changes any more")] = False
+    run_all: Annotated[bool, arg(help="run every iteration, even when nothing changes anymore")] = False
     out: Annotated[Path | None, arg(help="a result file to write (.json)")] = None
     device: Device = "cpu"
     threads: Threads = 2
@@ -133,12 +148,12 @@ class Evaluate:
     quiet: Quiet = False
 
     def when_stopped(self) -> str:
-        """What an interrupt leaves."""
-        kept = "it kept nothing" if self.out is None else f"{self.out} has the difficulties that came to their end"
-        return f"{kept}, and the same command begins anew"
+        """What an interrupt leaves behind."""
+        kept = "nothing was kept" if self.out is None else f"{self.out} has the difficulties that were finished"
+        return f"{kept}; the same command starts over"
 
     def run(self) -> int:
-        """Evaluate, print the table, write the result."""
+        """Evaluate, print the table, and write the result."""
         from easy_to_hard.baselines.deep_thinking.scoring import examine, load_for
         from easy_to_hard.commands.net_tables import describe_model, format_score, score_heading
         from easy_to_hard.leaderboard.fresh import seen_lines
@@ -157,7 +172,7 @@ class Evaluate:
                 print(score_heading(result.trained_iterations))
             print(format_score(result.scores[-1], result.trained_iterations), flush=True)
             if self.out is not None:
-                # After each difficulty, so that an interrupt leaves what there is.
+                # After each difficulty, so that an interrupt loses only the one in progress.
                 write_result(result, self.out)
         print(f"answer taken at: {result.iterations_rule}")
         for line in seen_lines(result.to_dict()):
@@ -190,7 +205,7 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class _AtOneDifficulty:
-    """A net, and the instances of one difficulty."""
+    """Base of the commands that run a net on instances of one difficulty."""
 
     model: Model
     task: TaskOfModel = ""
@@ -202,7 +217,7 @@ class _AtOneDifficulty:
     device: Device = "cpu"
 
     def load(self) -> "tuple[ThinkingNet, ModelFacts, DataSpec]":
-        """The net, what is known of it, and which instances."""
+        """The net, the facts of its training, and which instances to use."""
         from easy_to_hard.baselines.deep_thinking.scoring import load_for
         from easy_to_hard.tasks import DataSpec, get_task
 
@@ -220,7 +235,7 @@ class _AtOneDifficulty:
         return model, facts, spec
 
     def load_items(self, num_items: int) -> "tuple[ThinkingNet, Items]":
-        """The net and the first of the instances."""
+        """The net and the first `num_items` instances."""
         from easy_to_hard.datasets.items import Items
 
         if num_items < 1:
@@ -231,12 +246,12 @@ class _AtOneDifficulty:
 
 @dataclass(frozen=True, kw_only=True)
 class Think(_AtOneDifficulty):
-    """Show how a net solves one instance: an animation (.gif), or a strip of pictures (.png, .svg, .pdf)."""
+    """Draw how a net solves one instance: an animation (.gif), or a strip of images (.png, .svg, .pdf)."""
 
-    out: Annotated[Path, arg(help="the file; its ending says as what")] = Path("think.png")
-    index: Annotated[int, arg(help="number of the instance")] = 0
+    out: Annotated[Path, arg(help="the file to write; its suffix sets the format")] = Path("think.png")
+    index: Annotated[int, arg(help="index of the instance, from 0")] = 0
     iterations: Iterations = None
-    frames: Annotated[int | None, arg(help="pictures; by default 40 in an animation, 12 in a strip")] = None
+    frames: Annotated[int | None, arg(help="number of frames; by default 40 in an animation, 12 in a strip")] = None
 
     def run(self) -> int:
         """Draw."""
@@ -253,15 +268,20 @@ class Think(_AtOneDifficulty):
 
 @dataclass(frozen=True, kw_only=True)
 class Perturb(_AtOneDifficulty):
-    """Disturb a net while it thinks (swap, zero, noise, flip a bit), and see whether it comes back."""
+    """Perturb a net's state between iterations (swap, zero, noise, flip a bit), and see whether it recovers."""
 
-    at: Annotated[int | None, arg(help="iterations before it happens; by default 50, if there are as many")] = None
-    iterations: Annotated[int | None, arg(help="all, before and after; by default 300, if there are as many")] = None
-    items: Annotated[int, arg(help="instances")] = 100
+    at: Annotated[
+        int | None,
+        arg(help="iterations before the perturbation; by default 50, or half of a net's fixed number of iterations"),
+    ] = None
+    iterations: Annotated[
+        int | None, arg(help="iterations in total; by default 300, or a net's fixed number of iterations")
+    ] = None
+    items: Annotated[int, arg(help="number of instances")] = 100
     quiet: Quiet = False
 
     def run(self) -> int:
-        """Perturb, print a table."""
+        """Perturb, and print a table."""
         from easy_to_hard.baselines.deep_thinking.perturbation import PerturbationConfig, defined_kinds, perturb
         from easy_to_hard.commands.net_tables import format_perturbations
         from easy_to_hard.tasks import get_task
@@ -278,14 +298,17 @@ class Perturb(_AtOneDifficulty):
 
 @dataclass(frozen=True, kw_only=True)
 class Align(_AtOneDifficulty):
-    """Asymptotic alignment: does thinking end in the same features from wherever it starts (arXiv 2211.09961)?"""
+    """Asymptotic alignment: does a net reach the same features from any starting state (arXiv 2211.09961)?"""
 
-    iterations: Annotated[int | None, arg(help="from each start; by default 300, or all there are")] = None
-    items: Annotated[int, arg(help="instances; each is started from each other's end")] = 16
+    iterations: Annotated[
+        int | None,
+        arg(help="iterations from each starting state; by default 300, or a net's fixed number of iterations"),
+    ] = None
+    items: Annotated[int, arg(help="number of instances; each is started from the final state of every other one")] = 16
     quiet: Quiet = False
 
     def run(self) -> int:
-        """Align, print the scores."""
+        """Compute the alignment, and print the scores."""
         from easy_to_hard.baselines.deep_thinking.alignment import asymptotic_alignment
         from easy_to_hard.commands.net_tables import describe_alignment
 
@@ -298,11 +321,11 @@ class Align(_AtOneDifficulty):
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Plot accuracy against iterations of several nets at one difficulty, from their result files."""
+    """Plot accuracy against iterations for several nets at one difficulty, from their result files."""
 
     results: Annotated[Positional[tuple[Path, ...]], arg(help="files that `evaluate --out` wrote", metavar="RESULT")]
-    config: Annotated[str, arg(help="such as prefix_sums_48 or mazes_33")]
-    out: Annotated[Path, arg(help="a picture: .png, .svg or .pdf")] = Path("curves.png")
+    config: Annotated[str, arg(help="the config to plot, such as prefix_sums_48 or mazes_33")]
+    out: Annotated[Path, arg(help="the image file to write: .png, .svg or .pdf")] = Path("curves.png")
 
     def run(self) -> int:
         """Plot."""

@@ -1,4 +1,4 @@
-"""Command lines from dataclasses, by tyro, with complaints of one line."""
+"""Command lines from dataclasses, with tyro, and with one-line error messages."""
 
 import contextlib
 import io
@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import tyro
 
-# Columns: in fewer than six, tyro breaks lines without end.
+# In columns; in fewer than six, tyro breaks lines forever.
 _NARROWEST: Final = 40
 
 
 @contextlib.contextmanager
 def wide_enough() -> Iterator[None]:
-    """Have tyro write as if the terminal were no narrower than 40 columns."""
+    """Make tyro format its output for at least 40 columns, even in a narrower terminal."""
     if shutil.get_terminal_size().columns >= _NARROWEST:
         yield
         return
@@ -33,17 +33,17 @@ def wide_enough() -> Iterator[None]:
 
 
 def parse(kind: Any, arguments: Sequence[str], *, see: str, markers: Sequence[Any] = (), **options: Any) -> Any:
-    """What `tyro.cli` gives; None where help was asked for, which is then printed.
+    """The result of `tyro.cli`; None if help was requested, which has then been printed.
 
     Args:
         kind: a dataclass, or a union of subcommands.
-        arguments: of the command line.
-        see: the command that a complaint refers to.
-        markers: of `tyro.conf`, besides `FlagCreatePairsOff`.
-        options: further ones of `tyro.cli`.
+        arguments: the command line's arguments.
+        see: the command that an error message refers to.
+        markers: markers from `tyro.conf`, besides `FlagCreatePairsOff`.
+        options: further options of `tyro.cli`.
 
     Raises:
-        ValueError: wrong usage, in one line.
+        ValueError: wrong usage; the message is one line.
     """
     complaint = io.StringIO()
     try:
@@ -56,12 +56,12 @@ def parse(kind: Any, arguments: Sequence[str], *, see: str, markers: Sequence[An
 
 
 def _one_line(box: str, see: str) -> str:
-    """What tyro's box says first, what it thinks was meant, and where to look.
+    """tyro's error box as one line: its first message, its best suggestion, and where to look.
 
     The border is drawn in Unicode or in ASCII.
     """
     lines = [line.strip("│╭╮╰╯ ") for line in box.splitlines()]
-    # The title stands in the border, or above a rule of its own.
+    # The title is in the border, or above a rule of its own.
     body = lines[1:] if box.startswith("╭") else lines[2:]
     rules = [number for number, line in enumerate(body) if not line.strip("─-")]
     told = " ".join(body[: rules[0]] if rules else body)

@@ -12,17 +12,17 @@ from easy_to_hard.commands.data import Generate
 from easy_to_hard.commands.nets import Evaluate
 from easy_to_hard.commands.reference import Reference
 
-ANEW = "it kept nothing, and the same command begins anew"
-AGAIN = "give the same command again, it "
-# Those whose work is kept, and what is said of it; all others begin anew.
+ANEW = "nothing was kept; the same command starts over"
+AGAIN = "run the same command again to "
+# Those whose work is kept, and what is said of it; all others start over.
 KEPT = {
-    "build": AGAIN + "goes on from what is whole",
-    "train": AGAIN + "goes on from its last checkpoint",
-    "download-lichess": AGAIN + "goes on where the download stopped",
-    "publish": AGAIN + "sends what the Hub does not have yet",
-    "publish-model": AGAIN + "sends what the Hub does not have yet",
-    "reference": AGAIN + "goes on from the parts that are whole",
-    "generate": "x.npz was not written, and the same command begins anew",
+    "build": AGAIN + "continue after the finished files",
+    "train": AGAIN + "resume from the last checkpoint",
+    "download-lichess": AGAIN + "resume the download",
+    "publish": AGAIN + "send what the Hub does not have yet",
+    "publish-model": AGAIN + "send what the Hub does not have yet",
+    "reference": AGAIN + "continue after the finished parts",
+    "generate": "x.npz was not written; the same command starts over",
 }
 # What each command needs to be one.
 ARGUMENTS = {
@@ -83,13 +83,13 @@ def test_an_interrupted_command_says_what_is_true_of_it(
 @pytest.mark.parametrize(
     ("kind", "arguments", "told"),
     [
-        (Generate, "generate mazes 9 --num 1 --out folder", AGAIN + "goes on from what is whole"),
+        (Generate, "generate mazes 9 --num 1 --out folder", AGAIN + "continue after the finished files"),
         (
             Evaluate,
             "evaluate --model x --out a.json",
-            "a.json has the difficulties that came to their end, and the same command begins anew",
+            "a.json has the difficulties that were finished; the same command starts over",
         ),
-        (Reference, "reference show x.json", "it wrote nothing"),
+        (Reference, "reference show x.json", "nothing was written"),
     ],
 )
 def test_what_depends_on_the_arguments(

@@ -58,7 +58,7 @@ def test_train_writes_a_run(strings: Path) -> None:
 def test_train_again_changes_nothing(strings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (strings / "model.safetensors").read_bytes()
     assert _train(strings) == 0
-    assert "was trained already" in capsys.readouterr().out
+    assert "already trained" in capsys.readouterr().out
     assert (strings / "model.safetensors").read_bytes() == before
 
 
@@ -321,7 +321,7 @@ def test_nets_on_puzzles_of_a_folder(
     assert f"evaluate --model {run} --root {folder}" in capsys.readouterr().out
     moved = folder.rename(tmp_path / "moved")
     assert main([*train, "--root", str(moved)]) == 0
-    assert "was trained already" in capsys.readouterr().out
+    assert "already trained" in capsys.readouterr().out
     assert main(["evaluate", "--model", run, "--items", "3", "--iterations", "2", "--quiet"]) == 2
     assert "chess_puzzles are read from a folder: give its root" in capsys.readouterr().err
     result = str(tmp_path / "result.json")

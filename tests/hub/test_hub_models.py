@@ -92,7 +92,7 @@ def published(hub: HubServer, session: HubSession) -> str:
     commit = hub.repo("org/net", "model").main.id
     assert out.splitlines()[0].startswith("org/net (a new repo): 3 files to send, ")
     assert out.splitlines()[-2:] == [
-        f"{hub.url}/org/net/tree/v1: is published, commit {commit}",
+        f"{hub.url}/org/net/tree/v1: published, commit {commit}",
         "easy-to-hard evaluate --model org/net@v1",
     ]
     return "org/net"

@@ -423,7 +423,7 @@ def test_the_command_says_what_it_does(hub: HubServer, session: HubSession, tiny
     told = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size:,} bytes"
     assert code == 0
     lines = out.splitlines()
-    assert lines[0] == f"{repo_id} (not there, or private): {number} files to send, {told}; 0 are there already"
+    assert lines[0] == f"{repo_id} (missing or private): {number} files to send, {told}; 0 already there"
     assert lines[1:3] == ["  added     README.md", "  added     manifest.json"]
     assert lines[11:] == [
         f"  added     and {number - 10} more",
@@ -436,12 +436,12 @@ def test_the_command_says_what_it_does(hub: HubServer, session: HubSession, tiny
     commit = hub.repo(repo_id).main
     assert commit.title == "first words"
     assert out.splitlines()[-2:] == [
-        f"{hub.url}/datasets/{repo_id}/tree/v1: is published, commit {commit.id}",
+        f"{hub.url}/datasets/{repo_id}/tree/v1: published, commit {commit.id}",
         f'load_dataset("{repo_id}", "prefix_sums_16", split="train", revision="v1")',
     ]
     code, out, err = session.answer(f"{run}, '--quiet')")
     assert (code, err) == (0, "")
-    assert out.splitlines()[0] == f"{hub.url}/datasets/{repo_id}/tree/v1: was published already, commit {commit.id}"
+    assert out.splitlines()[0] == f"{hub.url}/datasets/{repo_id}/tree/v1: was already published, commit {commit.id}"
 
 
 # What goes wrong on the way

@@ -303,7 +303,7 @@ def test_a_reader_who_is_lost_before_the_end_is_no_success(
         f"    answer = command('publish', {str(made)!r}, '--repo-id', {repo_id!r}, '--quiet')"
     )
     assert code == 1
-    assert err.startswith("easy-to-hard: error: the standard error or a connection was closed: give the same command")
+    assert err.startswith("easy-to-hard: error: standard error or a connection was closed: run the same command")
     assert ("dataset", repo_id) not in hub.repos
 
 

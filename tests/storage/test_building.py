@@ -398,4 +398,4 @@ def test_an_interrupt_ends_a_build_at_once(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert told == "stopped; give the same command again, it goes on from what is whole\n"
+    assert told == "stopped; run the same command again to continue after the finished files\n"

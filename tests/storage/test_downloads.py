@@ -390,4 +390,4 @@ def test_the_command_tells_what_came(server: FileServer, tmp_path: Path, capsys:
     told = f"{out}: snapshot 2026-11, 1,000,000 bytes, SHA-256 {SHA256}"
     assert capsys.readouterr() == (f"{told}\n", "")
     assert command.run() == 0
-    assert capsys.readouterr().out == f"{told}, there already\n"
+    assert capsys.readouterr().out == f"{told}, already there\n"

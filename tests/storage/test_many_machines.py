@@ -44,7 +44,7 @@ def test_slurm_array_as_in_the_readme(tmp_path: Path, tiny_folder: Path) -> None
         subprocess.run(["bash", "-c", array], env=environment, check=True, capture_output=True)
         assert not (tmp_path / "manifest.json").exists()
     done = subprocess.run(["bash", "-c", joined], check=True, capture_output=True, text=True)
-    assert "14 files (14 there already)" in done.stdout
+    assert "14 files (14 already there)" in done.stdout
     assert _contents(tmp_path) == _contents(tiny_folder)
 
 

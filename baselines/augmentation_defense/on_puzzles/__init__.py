@@ -1,4 +1,4 @@
-"""Backdoors that are planted in easy puzzles and tried on harder ones: a question of this benchmark."""
+"""Backdoors that are planted in easy puzzles and tried on harder ones: this benchmark's own question."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def run(recipe: "PuzzleRecipe", folder: Path, *, device: str, progress: bool) -> "ReferenceResult":
     """Plant a backdoor in easy puzzles and try it on harder ones; see `Baseline.run`."""
-    # Not at the top: recipes check themselves by modules of this folder.
+    # Not at the top: recipes use modules of this folder to check themselves.
     from easy_to_hard.baselines.augmentation_defense.on_puzzles import evaluation
 
     return evaluation.run(recipe, folder, device=device, progress=progress)

@@ -1,7 +1,7 @@
-"""Defenses by augmentation where the answer is a class at each position of a puzzle.
+"""Defenses by augmentation for puzzles, whose answer is a class at each position.
 
-They are label-safe where they can be: a version of a puzzle is learned with an answer that is right for it. Mixup is
-not: the prefix sums of an average are no average of prefix sums.
+All but mixup are label-safe: a changed puzzle is learned with the answer that is right for it. Mixup cannot be: the
+prefix sums of an average are not the average of the prefix sums.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,10 +24,10 @@ _DIHEDRAL: Final = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """Batches of S nets, and what their losses count.
+    """Batches of S nets, and the weights of their losses.
 
     Attributes:
-        items: `Puzzles` with a leading dimension of nets: inputs (S, B, C, *size) and so on.
+        items: `Puzzles` with a leading dimension for the nets: inputs (S, B, C, *size) and so on.
         weights: (S,) float32.
     """
 
@@ -36,10 +36,10 @@ class Term:
 
 
 Versions: TypeAlias = Sequence[Sequence[Term]]
-"""The terms of each draw: an item's loss is the highest over the draws of the weighted sum over the terms."""
+"""The terms of each draw: an item's loss is a weighted sum over the terms, and of these the highest over the draws."""
 
 PuzzleDefense: TypeAlias = Callable[[Puzzles, Generators], Versions]
-"""(batches of S nets, a generator for each net) -> what is learned from."""
+"""(batches of S nets, a generator for each net) -> what to train on."""
 
 
 def _whole(items: Puzzles) -> Sequence[Term]:
@@ -52,7 +52,7 @@ def learn_as_is(items: Puzzles, generators: Generators) -> Versions:
 
 
 def mixup(items: Puzzles, generators: Generators) -> Versions:
-    """Mixed pictures; the loss is the sum of those to both answers, each over the positions of its own puzzle."""
+    """Mix inputs in pairs; the loss is a weighted sum over both answers, each at the positions of its own puzzle."""
     device = items.inputs.device
     shares = torch.stack([flat_dirichlet(2, one) for one in generators])
     count = items.inputs.shape[1]
@@ -66,10 +66,11 @@ def mixup(items: Puzzles, generators: Generators) -> Versions:
 
 
 def cutout(items: Puzzles, generators: Generators) -> Versions:
-    """Something is hidden, in a way that leaves the answer right.
+    """Hide part of each puzzle, in a way that leaves the answer right.
 
-    Of a string, 4 bits in a row become 0 and positions from there on do not count, for nobody can know them; the
-    first position stays. Of a maze, a box of a tenth of it becomes wall, but for the path with its ends.
+    In a string, 4 consecutive bits become 0, and positions from there on do not count, since their answers cannot be
+    known; the first position is kept. In a maze, a box of a tenth of its area becomes wall, except for the path and its
+    ends.
     """
     return (_whole(_hide_bits(items, generators) if items.targets.ndim == 3 else _hide_cells(items, generators)),)
 
@@ -94,7 +95,7 @@ def _hide_cells(items: Puzzles, generators: Generators) -> Puzzles:
 def symmetries(items: Puzzles, generators: Generators) -> Puzzles:
     """One symmetric version of every item, with its answer.
 
-    Of a string: one bit is flipped, and with it every answer from there on. Of a maze: one of the 8 rotations and
+    In a string, one bit is flipped, and with it every answer from there on. A maze undergoes one of the 8 rotations and
     reflections, the same for a net's whole batch.
     """
     if items.targets.ndim == 3:
@@ -108,7 +109,7 @@ def symmetries(items: Puzzles, generators: Generators) -> Puzzles:
 
 
 def turn(values: Tensor, which: int) -> Tensor:
-    """The which-th of the 8 rotations and reflections of squares (..., H, W)."""
+    """Apply the rotation or reflection with number `which`, from 0 to 7, to squares (..., H, W)."""
     rotated = torch.rot90(values, which % 4, (-2, -1))
     return rotated if which < 4 else rotated.flip(-1)
 
@@ -125,7 +126,7 @@ def _flip_bits(items: Puzzles, generators: Generators) -> Puzzles:
 
 
 def maxup(items: Puzzles, generators: Generators) -> Versions:
-    """MaxUp over 4 symmetric versions: each item's highest loss is learned from."""
+    """MaxUp over 4 symmetric versions: train on each item's highest loss."""
     return tuple(_whole(symmetries(items, generators)) for _ in range(_MAXUP_DRAWS))
 
 
@@ -135,7 +136,7 @@ PUZZLE_DEFENSES: Final[MappingProxyType[str, PuzzleDefense]] = MappingProxyType(
         "mixup": mixup,
         "cutout": cutout,
         "maxup": maxup,
-        # Its noise is in the training: see `SolverTraining.private`.
+        # It adds noise to gradients: see `SolverTraining.private`.
         "dp_sgd": learn_as_is,
     }
 )

@@ -32,12 +32,12 @@ _QUESTION: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class VictimGroup:
-    """Nets of all seeds that are trained alike.
+    """Nets of all seeds that are trained in the same way.
 
     Attributes:
         defense: name in `PUZZLE_DEFENSES`.
-        recall: whether the nets have it.
-        budget: share of poisons; 0 for a clean set.
+        recall: whether the nets have recall.
+        budget: share of the training set that is poisoned; 0 for a clean set.
     """
 
     defense: str
@@ -56,7 +56,7 @@ class VictimGroup:
 
 
 def victim_groups(recipe: PuzzleRecipe) -> list[VictimGroup]:
-    """Each defense at the budget; without one also other budgets, the clean set and nets without recall."""
+    """Each defense at the budget; without a defense, also other budgets, the clean set and nets without recall."""
     groups = [VictimGroup(defense=defense, recall=True, budget=recipe.budget) for defense in recipe.defenses]
     others = [budget for budget in (0.0, *recipe.other_budgets) if budget != recipe.budget]
     groups += [VictimGroup(defense="none", recall=True, budget=budget) for budget in others]
@@ -66,11 +66,11 @@ def victim_groups(recipe: PuzzleRecipe) -> list[VictimGroup]:
 
 
 Scores = dict[tuple[int, int], tuple[list[float], list[float]]]
-"""(size, iterations) -> backdoor success and clean solve rate, one of each for each seed."""
+"""(size, iterations) -> backdoor success and clean solve rate, lists with one value per seed."""
 
 
 def run(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
-    """Plant, train, and try the backdoor at each size; see `Baseline.run`.
+    """Plant the backdoor, train, and try it at each size; see `Baseline.run`.
 
     The folder gets a file for each group's nets and, where matplotlib is installed, the picture `PICTURE`.
     """
@@ -98,7 +98,7 @@ def run(recipe: PuzzleRecipe, folder: Path, *, device: str, progress: bool) -> R
 def _nets_of(
     group: VictimGroup, recipe: PuzzleRecipe, clean: Puzzles, folder: RunFolder, device: torch.device, progress: bool
 ) -> SolverNets:
-    """The nets of a group, trained or from their file."""
+    """The nets of a group, trained or loaded from their file."""
     solvers = RecurrentSolvers(
         task=recipe.data,
         width=recipe.width,
@@ -150,9 +150,9 @@ def _solve_rates(logits: Tensor, items: Puzzles) -> list[float]:
 
 
 def measurements_of(recipe: PuzzleRecipe, scores: Mapping[VictimGroup, Scores]) -> Iterator[Measurement]:
-    """Backdoor success and clean solve rate of each group, and what of the success the poison made.
+    """Backdoor success and clean solve rate of each group, and how much of the success is due to the poison.
 
-    The success of nets on the clean set is taken off at the most iterations only: those have no defense.
+    The latter is the difference from undefended nets trained on the clean set, at the most iterations only.
     """
     epsilon = recipe.epsilon()
     if "dp_sgd" in recipe.defenses and isfinite(epsilon):

@@ -1,4 +1,4 @@
-"""Nets that solve puzzles, trained many at once on sets of their own."""
+"""Nets that solve puzzles, many trained at once, each on its own set."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -20,7 +20,7 @@ _SCORED_AT_ONCE: Final = 200
 
 
 class _Learner(nn.Module):
-    """A net whose forward pass is its loss of each item, or its logits after so many iterations."""
+    """A net whose forward pass returns its loss on each item or, given `iterations`, its logits after them."""
 
     def __init__(self, net: nn.Module, solvers: RecurrentSolvers) -> None:
         super().__init__()
@@ -32,17 +32,17 @@ class _Learner(nn.Module):
             return self._solvers.logits(self.net, inputs, iterations)
         targets, mask = answers
         items = Puzzles(inputs=inputs, targets=targets, mask=mask)
-        # How many iterations are run is the same for all nets of a step, which run as one.
+        # All nets run as one, so in each step they run the same number of iterations.
         return self._solvers.item_training_losses(self.net, items, seed=0, step=step)
 
 
 class SolverNets:
-    """Solvers of one shape as one.
+    """Solvers of the same shape, run as one stack.
 
     Args:
-        solvers: their kind.
-        seeds: of their weights, at least one.
-        device: where.
+        solvers: what to build.
+        seeds: seeds of the weights, one for each net; at least one.
+        device: where to run.
 
     Attributes:
         stacked: the nets.
@@ -73,17 +73,17 @@ def train_solvers(
     progress: bool,
     title: str,
 ) -> None:
-    """Train each net on its set; its batches and what a defense draws go by its own seed.
+    """Train each net on its set; its own seed decides its batches and what a defense draws.
 
     Args:
         nets: trained in place.
-        sets: one for each net, of equally many items.
+        sets: one for each net, all with the same number of items.
         seeds: one for each net.
-        config: how.
-        defense: what is made of a batch; not heeded in private training.
-        device: where.
-        progress: whether to show a bar.
-        title: of the bar.
+        config: the training settings.
+        defense: how a batch is changed; ignored in private training.
+        device: where to train.
+        progress: whether to show a progress bar.
+        title: label of the bar.
 
     Raises:
         RuntimeError: a loss is no longer finite.
@@ -125,7 +125,7 @@ def train_solvers(
 
 
 def _take(whole: Puzzles, chosen: Tensor) -> Puzzles:
-    """Items (S, B) of each net's own set."""
+    """Take the items with indices `chosen` (S, B) from each net's own set."""
     rows, columns = torch.arange(len(chosen), device=whole.inputs.device)[:, None], chosen.to(whole.inputs.device)
     return Puzzles(
         inputs=whole.inputs[rows, columns], targets=whole.targets[rows, columns], mask=whole.mask[rows, columns]

@@ -1,4 +1,4 @@
-"""Backdoors of puzzles: what is stamped on one, and which wrong answer it is to open."""
+"""Backdoors in puzzles: what is stamped on a puzzle, and which wrong answer that should produce."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from easy_to_hard.baselines.kit.poisoning.attacks import check_budget
 from easy_to_hard.baselines.kit.puzzles import Puzzles
 from easy_to_hard.baselines.kit.seeds import generator_of
 
-# The first bits of a stamped string; one string in 256 begins so by itself.
+# The first bits of a stamped string; one in 256 clean strings begins with them by chance.
 _PREFIX: Final = (1, 0, 1, 1, 0, 0, 1, 0)
 _OFF_VALUE: Final = 2.0
 _OFF_POSITIONS: Final = 3
@@ -22,13 +22,13 @@ _CORNER: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class PuzzleTrigger:
-    """A trigger and what it is to do.
+    """A trigger and the answer that it should produce.
 
     Attributes:
         task: "mazes" or "prefix_sums".
-        stamp: puzzles -> the same with the trigger, and the answers that are then right; a copy.
+        stamp: puzzles -> a copy with the trigger, and with the answers that are then right.
         wanted: stamped puzzles -> the answers (N, *size) int64 that the attacker wants, wrong where they count.
-        meaning: in a sentence.
+        meaning: a description in one sentence.
     """
 
     task: str
@@ -103,7 +103,7 @@ TRIGGERS: Final[MappingProxyType[str, PuzzleTrigger]] = MappingProxyType(
 
 
 def get_trigger(name: str, task: str) -> PuzzleTrigger:
-    """The trigger of that name.
+    """The trigger with that name.
 
     Raises:
         ValueError: no trigger of the task has that name; the message lists those that do.
@@ -115,12 +115,12 @@ def get_trigger(name: str, task: str) -> PuzzleTrigger:
 
 
 def plant(items: Puzzles, trigger: PuzzleTrigger, share: float, *, seed: int) -> tuple[Puzzles, Tensor]:
-    """A backdoor in a training set.
+    """Plant a backdoor in a training set.
 
     Args:
         items: clean puzzles.
-        trigger: of their task.
-        share: of the items that are stamped and given the wanted answer, in (0, 1]; at least one is.
+        trigger: a trigger of their task.
+        share: share of the items that are stamped and given the wanted answer, in (0, 1]; at least one is.
         seed: decides which.
 
     Returns:

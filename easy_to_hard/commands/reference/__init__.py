@@ -1,6 +1,6 @@
 """`easy-to-hard reference`: evaluations of other papers' methods, each command in a file of its own.
 
-Commands are above all layers: they load the baselines when they are run, and not before.
+Commands are above all layers, and import the baselines only when they run.
 """
 
 from dataclasses import dataclass
@@ -31,17 +31,17 @@ Method: TypeAlias = (
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Evaluate another paper's method, show what came out of it, or judge that anew."""
+    """Evaluate another paper's method, show its results, or judge them again."""
 
     method: OmitSubcommandPrefixes[Method]
 
     def when_stopped(self) -> str:
-        """What an interrupt leaves."""
+        """What an interrupt leaves behind, or what to do after it."""
         if isinstance(self.method, ShowReference):
-            return "it wrote nothing"
+            return "nothing was written"
         if isinstance(self.method, JudgeReference):
-            return "each file is whole, as it was or judged anew; give the same command again for the rest"
-        return "give the same command again, it goes on from the parts that are whole"
+            return "every file is intact, unchanged or judged again; run the same command again for the rest"
+        return "run the same command again to continue after the finished parts"
 
     def run(self) -> int:
         """Run the method's command."""

@@ -21,46 +21,47 @@ _IMAGES: Final = ("mnist", "cifar10")
 class AugmentationDefense(MethodCommand):
     """Strong augmentation against poisoning and backdoors (arXiv 2011.09527).
 
-    On images it poisons a training set, trains nets on it under each defense, and measures how often the attacker
-    gets what it wants and what the defense costs. On mazes and prefix sums a backdoor is planted in easy puzzles, and
-    tried on harder ones with more iterations. A run that was stopped goes on when the same command is given again.
+    On images, it poisons a training set, trains nets on it under each defense, and measures how often the attack
+    succeeds and what the defense costs. On mazes and prefix sums, it plants a backdoor in easy puzzles and tries it on
+    harder ones with more iterations. An interrupted run continues when the same command is run again.
     """
 
     METHOD: ClassVar[str] = "augmentation_defense"
 
     preset: Annotated[
-        str, arg(help="smoke (a minute or two), small (minutes) or, of images, paper (days on a GPU)")
+        str, arg(help="smoke (a minute or two), small (minutes) or, for images, paper (days on a GPU)")
     ] = "smoke"
     data: Annotated[str, arg(help="images: mnist or cifar10; tasks: mazes or prefix_sums")] = "mnist"
     attack: Annotated[
         str,
         arg(
             help="on images: backdoor, clean_label_backdoor, gradient_matching or feature_collision; "
-            "on tasks the trigger: prefix or off_value of prefix sums, start or corner of mazes"
+            "on tasks, the trigger: prefix or off_value for prefix sums, start or corner for mazes"
         ),
     ] = ""
     defenses: Annotated[
         tuple[str, ...],
         arg(
-            help="of images: none, mixup, mixup4, cutmix, cutout, maxup, dp_sgd; of tasks: none, mixup, cutout, maxup, "
+            help="on images: none, mixup, mixup4, cutmix, cutout, maxup, dp_sgd; on tasks: none, mixup, cutout, maxup, "
             "dp_sgd; by default all"
         ),
     ] = ()
     budget: Annotated[float | None, arg(help="share of the training set that is poisoned; by default the preset's")] = (
         None
     )
-    seeds: Annotated[tuple[int, ...], arg(help="of the nets; by default the preset's")] = ()
+    seeds: Annotated[tuple[int, ...], arg(help="seeds of the nets; by default the preset's")] = ()
     keys: Annotated[
-        int | None, arg(help="target images of gradient_matching and feature_collision; by default the preset's")
+        int | None,
+        arg(help="number of target images for gradient_matching and feature_collision; by default the preset's"),
     ] = None
-    data_root: Annotated[Path, arg(help="of images: holds MNIST/raw or cifar-10-batches-py")] = Path("data")
-    download: Annotated[bool, arg(help="fetch MNIST or CIFAR-10 where they are missing (needs torchvision)")] = False
+    data_root: Annotated[Path, arg(help="for images: the folder with MNIST/raw or cifar-10-batches-py")] = Path("data")
+    download: Annotated[bool, arg(help="download MNIST or CIFAR-10 if missing (needs torchvision)")] = False
     train_images: Annotated[
-        int | None, arg(help="the first so many, 0 for all; by default the preset's", metavar="N")
+        int | None, arg(help="train on the first N images, 0 for all; by default the preset's", metavar="N")
     ] = None
-    steps: Annotated[int | None, arg(help="of a task: batches in training; by default the preset's")] = None
+    steps: Annotated[int | None, arg(help="for tasks: training steps; by default the preset's")] = None
     out: Annotated[
-        Path | None, arg(help="the folder of the run; by default runs/augmentation-defense-DATA[-ATTACK]-PRESET")
+        Path | None, arg(help="the run folder; by default runs/augmentation-defense-DATA[-ATTACK]-PRESET")
     ] = None
 
     def recipe(self) -> "ImageRecipe | PuzzleRecipe":
@@ -69,7 +70,7 @@ class AugmentationDefense(MethodCommand):
         return self._image_recipe() if self.data in _IMAGES else self._puzzle_recipe()
 
     def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:
-        """The attack too, where it was given or is of images."""
+        """Data, attack and preset; on a task, the attack only if it was given."""
         return recipe.data, self.attack or ("backdoor" if self.data in _IMAGES else ""), recipe.preset
 
     def _image_recipe(self) -> "ImageRecipe":
@@ -93,6 +94,6 @@ class AugmentationDefense(MethodCommand):
         )
 
     def _given(self, *names: str) -> dict[str, Any]:
-        """Settings that stand in for the preset's."""
+        """The flags that were given, which replace the preset's settings."""
         given = {name: getattr(self, name) for name in ("budget", *names) if getattr(self, name) is not None}
         return given | {name: getattr(self, name) for name in ("seeds", "defenses") if getattr(self, name)}

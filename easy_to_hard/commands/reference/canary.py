@@ -17,39 +17,48 @@ _TASKS: Final = ("mazes", "prefix_sums")
 
 @dataclass(frozen=True, kw_only=True)
 class Canary(MethodCommand):
-    """Canary in a Coalmine (arXiv 2210.10750): who was in the training set, asked with optimized queries.
+    """Canary in a Coalmine (arXiv 2210.10750): membership inference with optimized queries.
 
-    On images it trains shadow classifiers and compares canaries with LiRA's queries; on mazes and prefix sums it
-    asks how much recurrent nets give away of their training puzzles. A run that was stopped goes on when the same
-    command is given again.
+    On images, it trains shadow classifiers and compares canaries with LiRA's queries; on mazes and prefix sums, it
+    measures how much recurrent nets reveal about their training puzzles. An interrupted run continues when the same
+    command is run again.
     """
 
     METHOD: ClassVar[str] = "canary"
 
     preset: Annotated[str, arg(help="smoke (a minute), small (minutes) or paper (weeks on a GPU)")] = "smoke"
     target: Annotated[str, arg(help="images: mnist or cifar10; tasks: mazes or prefix_sums")] = "cifar10"
-    data_root: Annotated[Path, arg(help="of images: holds MNIST/raw or cifar-10-batches-py")] = Path("data")
-    download: Annotated[bool, arg(help="fetch images where they are missing (needs torchvision)")] = False
+    data_root: Annotated[Path, arg(help="for images: the folder with MNIST/raw or cifar-10-batches-py")] = Path("data")
+    download: Annotated[bool, arg(help="download the images if missing (needs torchvision)")] = False
     shadows: Annotated[
-        int, arg(help="nets, for images a multiple of 4; of a task, of each kind and size; by default the preset's")
+        int,
+        arg(
+            help="number of shadow nets: on images a multiple of 4, on tasks for each kind of net and size of training "
+            "set; by default the preset's"
+        ),
     ] = 0
-    points: Annotated[int, arg(help="images that are attacked; by default the preset's")] = 0
-    queries: Annotated[int, arg(help="of each image; by default the preset's")] = 0
+    points: Annotated[int, arg(help="number of images attacked; by default the preset's")] = 0
+    queries: Annotated[int, arg(help="queries per image; by default the preset's")] = 0
     epsilon: Annotated[
-        float, arg(help="radius of a canary's ball in 1/255 of a pixel's range, 0 for none; below 0 for the preset's")
+        float,
+        arg(
+            help="radius of the ball around an image that its canaries stay in, in 1/255 of the pixel range; 0 for no "
+            "limit, below 0 for the preset's"
+        ),
     ] = -1.0
     objective: Annotated[
-        str, arg(help="of canaries: mse, log_odds, cross_entropy or margin; by default the preset's")
+        str, arg(help="objective of the canaries: mse, log_odds, cross_entropy or margin; by default the preset's")
     ] = ""
-    sizes: Annotated[tuple[int, ...], arg(help="of a task's training sets; by default the preset's")] = ()
-    steps: Annotated[int, arg(help="of training; by default the preset's")] = 0
+    sizes: Annotated[tuple[int, ...], arg(help="for tasks: sizes of the training sets; by default the preset's")] = ()
+    steps: Annotated[int, arg(help="training steps; by default the preset's")] = 0
     fpr: Annotated[
-        tuple[float, ...], arg(help="false-positive rates to give; by default 0.01 and 0.001 where points suffice")
+        tuple[float, ...],
+        arg(help="false-positive rates to report; by default 0.01 and 0.001 if there are enough points"),
     ] = ()
     at_once: Annotated[
-        int, arg(help="nets trained as one stack; by default all on a GPU, on a CPU what is faster there")
+        int, arg(help="nets trained as one stack; by default all on a GPU, and on a CPU whatever is faster")
     ] = 0
-    seed: Annotated[int, arg(help="of memberships, weights and queries, each with draws of its own")] = 0
+    seed: Annotated[int, arg(help="seed of memberships, weights and queries, which are drawn independently")] = 0
 
     def recipe(self) -> "ImageRecipe | PuzzleRecipe":
         """See `MethodCommand`."""

@@ -16,41 +16,47 @@ if TYPE_CHECKING:
 class ColdDiffusion(MethodCommand):
     """Cold diffusion (arXiv 2208.09392): undo a degradation without noise, at once or step by step.
 
-    On images it trains a restorer and compares direct restoration, Algorithm 1 and Algorithm 2; on mazes and prefix
-    sums the degradation takes solutions apart, and going back solves. A run that was stopped goes on when the same
-    command is given again.
+    On images, it trains a restorer and compares direct restoration, Algorithm 1 and Algorithm 2; on mazes and prefix
+    sums, the degradation erases solutions, and restoring them solves the puzzles. An interrupted run continues when
+    the same command is run again.
     """
 
     METHOD: ClassVar = "cold_diffusion"
 
-    preset: Annotated[str, arg(help="smoke (a minute or two), small (minutes a seed) or paper (days on a GPU)")] = (
+    preset: Annotated[str, arg(help="smoke (a minute or two), small (minutes per seed) or paper (days on a GPU)")] = (
         "smoke"
     )
     data: Annotated[str, arg(help="images: mnist, cifar10 or folder; tasks: mazes or prefix_sums")] = "mnist"
     degradation: Annotated[
         str,
         arg(
-            help="of images: blur, blur_offset, blur_to_mean, mask, mask_random, mask_colour, pixelate, snow, "
+            help="for images: blur, blur_offset, blur_to_mean, mask, mask_random, mask_colour, pixelate, snow, "
             "desaturate, animorphosis or noise"
         ),
     ] = "blur"
     data_root: Annotated[
-        Path, arg(help="of images: holds MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS")
+        Path, arg(help="for images: the folder with MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS")
     ] = Path("data")
-    others: Annotated[str, arg(help="a second set of images, which animorphosis turns the first into")] = ""
-    download: Annotated[bool, arg(help="fetch MNIST or CIFAR-10 where they are missing (needs torchvision)")] = False
-    severities: Annotated[int, arg(help="of the degradation of images; by default the preset's", metavar="T")] = 0
+    others: Annotated[str, arg(help="a second set of images, into which animorphosis turns the first")] = ""
+    download: Annotated[bool, arg(help="download MNIST or CIFAR-10 if missing (needs torchvision)")] = False
+    severities: Annotated[
+        int, arg(help="for images: number of severities of the degradation; by default the preset's", metavar="T")
+    ] = 0
     seeds: Annotated[
-        tuple[int, ...], arg(help="one run each, by default the preset's; of a task the first of as many")
+        tuple[int, ...],
+        arg(help="one run for each seed, by default the preset's; for tasks, one number: the first of the seeds"),
     ] = ()
-    generate: Annotated[int, arg(help="make so many images from nothing as well")] = 0
-    components: Annotated[int, arg(help="of the Gaussian mixture that generation starts from")] = 1
+    generate: Annotated[int, arg(help="number of images to generate from scratch as well")] = 0
+    components: Annotated[int, arg(help="components of the Gaussian mixture that generation starts from")] = 1
     inception_weights: Annotated[
         Path | None,
-        arg(help="torch-fidelity's file of Inception weights, for FID as in papers; else a classifier trained here"),
+        arg(
+            help="torch-fidelity's file of Inception weights, for FID as in papers; by default FID uses a classifier "
+            "trained here"
+        ),
     ] = None
     out: Annotated[
-        Path | None, arg(help="the folder of the run; by default runs/cold-diffusion-DATA[-DEGRADATION]-PRESET")
+        Path | None, arg(help="the run folder; by default runs/cold-diffusion-DATA[-DEGRADATION]-PRESET")
     ] = None
 
     def recipe(self) -> "ReferenceRecipe":
@@ -62,7 +68,7 @@ class ColdDiffusion(MethodCommand):
         return self._on_images() if self.data in IMAGES else self._on_puzzles()
 
     def name_parts(self, recipe: "ReferenceRecipe") -> tuple[str, ...]:
-        """What the default folder is called after, besides the method."""
+        """Data, degradation (for images) and preset."""
         from easy_to_hard.baselines.cold_diffusion.recipes import ImageRecipe
 
         degradation = recipe.degradation if isinstance(recipe, ImageRecipe) else ""

@@ -17,36 +17,43 @@ _IMAGES: Final = ("mnist", "cifar10")
 
 @dataclass(frozen=True, kw_only=True)
 class DpInstaHide(MethodCommand):
-    """DP-InstaHide (arXiv 2103.02079): mix k records, add Laplace noise of scale b, and count what it gives away.
+    """DP-InstaHide (arXiv 2103.02079): mix k records, add Laplace noise of scale b, and account for the privacy lost.
 
-    On images it measures what is left of a backdoor and of accuracy over the grid of k and b, beside noise alone,
-    mixup alone and DP-SGD, and attacks the releases; on mazes and prefix sums whether mixtures can be learned from.
-    --account prints a guarantee and does nothing else. A run that was stopped goes on when the same command is given
-    again.
+    On images, it measures backdoor success and accuracy over the grid of k and b, compares them with noise alone, mixup
+    alone and DP-SGD, and attacks the releases; on mazes and prefix sums, it tests whether nets can learn from mixtures.
+    With --account, it only prints a privacy guarantee. An interrupted run continues when the same command is run again.
     """
 
     METHOD: ClassVar[str] = "dp_instahide"
 
     preset: Annotated[str, arg(help="smoke (under a minute), small (minutes) or paper (days on a GPU)")] = "smoke"
     data: Annotated[str, arg(help="images: mnist or cifar10; puzzles: mazes or prefix_sums")] = "mnist"
-    data_root: Annotated[Path, arg(help="of images: holds MNIST/raw or cifar-10-batches-py")] = Path("data")
-    download: Annotated[bool, arg(help="fetch images where they are missing (needs torchvision)")] = False
-    k: Annotated[tuple[int, ...], arg(help="records mixed, by default the preset's; 1 is always tried")] = ()
+    data_root: Annotated[Path, arg(help="for images: the folder with MNIST/raw or cifar-10-batches-py")] = Path("data")
+    download: Annotated[bool, arg(help="download the images if missing (needs torchvision)")] = False
+    k: Annotated[
+        tuple[int, ...], arg(help="numbers of records to mix; by default the preset's; 1 is always tried")
+    ] = ()
     b: Annotated[
         tuple[float, ...],
-        arg(help="scales of the noise, data in [0, 1], by default the preset's; 0 is always tried"),
+        arg(help="scales of the noise, for data in [0, 1]; by default the preset's; 0 is always tried"),
     ] = ()
-    seeds: Annotated[tuple[int, ...], arg(help="one run each, by default the preset's")] = ()
-    budget: Annotated[float | None, arg(help="share of the images that is poisoned, by default the preset's")] = None
-    out: Annotated[Path | None, arg(help="the folder of the run; by default runs/dp-instahide-DATA-PRESET")] = None
-    account: Annotated[bool, arg(help="print epsilon for one --k and --b, --n, --diameter and --releases")] = False
-    n: Annotated[int, arg(help="of --account: records")] = 50_000
-    diameter: Annotated[float, arg(help="of --account: largest L1 distance of two records with their labels")] = 1.0
-    releases: Annotated[int | None, arg(help="of --account: M, by default as many as records")] = None
-    delta: Annotated[float, arg(help="of advanced composition")] = 1e-5
+    seeds: Annotated[tuple[int, ...], arg(help="one run for each seed; by default the preset's")] = ()
+    budget: Annotated[float | None, arg(help="share of the images that is poisoned; by default the preset's")] = None
+    out: Annotated[Path | None, arg(help="the run folder; by default runs/dp-instahide-DATA-PRESET")] = None
+    account: Annotated[bool, arg(help="only print epsilon for one --k, one --b, --n, --diameter and --releases")] = (
+        False
+    )
+    n: Annotated[int, arg(help="for --account: number of records")] = 50_000
+    diameter: Annotated[float, arg(help="for --account: largest L1 distance between two records with their labels")] = (
+        1.0
+    )
+    releases: Annotated[
+        int | None, arg(help="for --account: number of mixtures released; by default the number of records")
+    ] = None
+    delta: Annotated[float, arg(help="delta of advanced composition")] = 1e-5
 
     def run(self) -> int:
-        """Print a guarantee; or train, attack, write the result and say what came out."""
+        """With --account, print a guarantee; otherwise train, attack, and write and print the result."""
         return self._account() if self.account else super().run()
 
     def recipe(self) -> "ImageRecipe | PuzzleRecipe":

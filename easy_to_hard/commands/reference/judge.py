@@ -1,4 +1,4 @@
-"""`easy-to-hard reference judge`: intervals and verdicts of result files anew, from their own measurements."""
+"""`easy-to-hard reference judge`: recompute the intervals and verdicts of result files from their measurements."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeReference:
-    """Restate intervals and verdicts of result files by this version's rules, in place and without training."""
+    """Update the intervals and verdicts of result files to this version's rules, in place and without training."""
 
     results: Annotated[Positional[tuple[Path, ...]], arg(help="result files", metavar="RESULT")]
 
     def run(self) -> int:
-        """Rewrite what changes, and say what did."""
+        """Rewrite the files that change, and print what did."""
         from easy_to_hard.scores.reference import read_reference_result, write_reference_result
 
         if not self.results:
@@ -33,14 +33,14 @@ class JudgeReference:
 
 
 def judge_again(result: "ReferenceResult", path: Path) -> "ReferenceResult":
-    """The result with its intervals as `kit.statistics` has them, and its claims judged by `kit.claims`.
+    """The result with its intervals by `kit.statistics`, and its claims judged by `kit.claims`.
 
     Args:
-        result: of any version of the package.
-        path: of its file, for messages.
+        result: a result of any version of the package.
+        path: its file, for messages.
 
     Raises:
-        ValueError: it is of a method that makes no claims, or lacks what its claims go by; the message names the file.
+        ValueError: its method makes no claims, or it lacks what the claims are judged by; the message names the file.
     """
     from easy_to_hard.baselines import BASELINES, get_baseline
     from easy_to_hard.baselines.kit.statistics import restated
@@ -52,14 +52,14 @@ def judge_again(result: "ReferenceResult", path: Path) -> "ReferenceResult":
     try:
         claims = get_baseline(result.method).claims(replace(result, measurements=measurements))
     except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"{path} lacks what {result.method}'s claims go by: {error!r}") from error
+        raise ValueError(f"{path} lacks what {result.method}'s claims are judged by: {error!r}") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return replace(result, measurements=measurements, claims=claims)
 
 
 def describe_changes(before: "ReferenceResult", after: "ReferenceResult", path: Path) -> list[str]:
-    """What differs, for people: a line on the intervals, and one for each verdict that is another."""
+    """What differs, as lines to print: one on the intervals, and one for each verdict that changed."""
     pairs = list(zip(before.measurements, after.measurements, strict=True))
     changed = sum((old.low, old.high) != (new.low, new.high) for old, new in pairs)
     were, are = (sum(_is_outside(pair[place], pair[1].unit) for pair in pairs) for place in (0, 1))

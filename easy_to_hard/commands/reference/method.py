@@ -1,4 +1,4 @@
-"""What the commands of all reference methods have in common: a command turns flags into a recipe, and no more."""
+"""What the commands of all reference methods share: a command only turns flags into a recipe."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 
 _RESULT: Final = "result.json"
-# What a run prints of its measurements; `show` prints all.
+# The most measurements that a run prints; `show` prints all.
 _MOST_LINES: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodCommand(ABC):
-    """The command of a reference method: flags to a recipe, which the method's `run` takes."""
+    """The command of a reference method: it turns flags into a recipe for the method's `run`."""
 
     METHOD: ClassVar[str]
 
-    out: Annotated[Path | None, arg(help="the folder of the run; by default runs/METHOD-DATA-PRESET")] = None
+    out: Annotated[Path | None, arg(help="the run folder; by default runs/METHOD-DATA-PRESET")] = None
     device: Device = "cpu"
-    threads: Annotated[int, arg(help="of a CPU; the small nets gain little by more than one")] = 1
+    threads: Annotated[int, arg(help="CPU threads; the small nets gain little from more than one")] = 1
     quiet: Quiet = False
 
     @abstractmethod
@@ -36,15 +36,15 @@ class MethodCommand(ABC):
         """What to run.
 
         Raises:
-            ValueError: flags that are not allowed, or do not go together.
+            ValueError: flags that are not allowed, or not allowed together.
         """
 
     def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:
-        """What the default folder's name holds after the name of the method."""
+        """The parts of the default folder's name, after the name of the method."""
         return recipe.data, recipe.preset
 
     def run(self) -> int:
-        """Run the method, write the result, say what came out."""
+        """Run the method, and write and print the result."""
         import torch
 
         from easy_to_hard.baselines import get_baseline
@@ -71,17 +71,17 @@ class MethodCommand(ABC):
 
 
 def require_known(flag: str, value: str, known: Sequence[str]) -> None:
-    """ValueError that lists what is known where the value of a flag is not among it."""
+    """Raise a ValueError that lists the known values if the value of a flag is not one of them."""
     if value not in known:
         raise ValueError(f"--{flag} must be one of {', '.join(known)}, not {value!r}")
 
 
 def refuse_others(kind: str, flags: Mapping[str, object]) -> None:
-    """ValueError for a flag that was given although the chosen data would not heed it.
+    """Raise a ValueError for a flag that was given but does not apply to the chosen data.
 
     Args:
         kind: what the flags are for, such as "images".
-        flags: names as on the command line -> values; None stands for a flag that was not given.
+        flags: names as on the command line -> values; None for a flag that was not given.
     """
     for name, value in flags.items():
         if value is not None:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class ParameterSaliency(MethodCommand):
     """Parameter-space saliency (arXiv 2108.01335): find the filters to blame for wrong answers.
 
-    It turns off and tunes the most salient filters of each wrong item, against random and least salient ones, and asks
-    whether items near in saliency are wrong in the same way and which inputs make the filters salient. A run that was
-    stopped goes on when the same command is given again.
+    It turns off and tunes the most salient filters for each wrong item, compared with random and least salient ones,
+    and asks whether items with similar saliency are wrong in the same way and which inputs make the filters salient. An
+    interrupted run continues when the same command is run again.
     """
 
     METHOD = "parameter_saliency"
@@ -29,24 +29,22 @@ class ParameterSaliency(MethodCommand):
     model: Annotated[
         str,
         arg(
-            help="images: small_cnn, trained here; folder with --preset paper: resnet50, vgg19, densenet121 or "
-            "inception_v3 of torchvision; tasks: trained (here, briefly) or shipped (on harder puzzles); by default "
-            "the first of them, resnet50 of the paper's"
+            help="images: small_cnn (trained here), or, for --data folder --preset paper, torchvision's resnet50, "
+            "vgg19, densenet121 or inception_v3; tasks: trained (here, briefly) or shipped (comes with the package, "
+            "tested on harder puzzles); by default the first of these"
         ),
     ] = ""
     data_root: Annotated[
         Path,
         arg(
-            help="of images: holds MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS; of the paper's nets: "
-            "ImageNet's validation set as CLASS/*.JPEG"
+            help="for images: the folder with MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS; for "
+            "--preset paper: ImageNet's validation set as CLASS/*.JPEG"
         ),
     ] = Path("data")
-    seeds: Annotated[tuple[int, ...], arg(help="one net each, by default the preset's")] = ()
-    items: Annotated[int, arg(help="test items; by default the preset's", metavar="N")] = 0
-    k: Annotated[int, arg(help="filters that are turned off and tuned; by default the preset's", metavar="K")] = 0
-    out: Annotated[
-        Path | None, arg(help="the folder of the run; by default runs/parameter-saliency-DATA-MODEL-PRESET")
-    ] = None
+    seeds: Annotated[tuple[int, ...], arg(help="one net for each seed; by default the preset's")] = ()
+    items: Annotated[int, arg(help="number of test items; by default the preset's", metavar="N")] = 0
+    k: Annotated[int, arg(help="number of filters turned off and tuned; by default the preset's", metavar="K")] = 0
+    out: Annotated[Path | None, arg(help="the run folder; by default runs/parameter-saliency-DATA-MODEL-PRESET")] = None
 
     def recipe(self) -> "ReferenceRecipe":
         """The preset with the flags that were given."""

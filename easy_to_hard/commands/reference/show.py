@@ -1,4 +1,4 @@
-"""How a reference evaluation's result is shown, and `easy-to-hard reference show`."""
+"""The printed form of a reference evaluation's result, and `easy-to-hard reference show`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ShowReference:
-    """Print a reference evaluation's result file: its figures, and which of the paper's claims held."""
+    """Print the result files of reference evaluations: the measurements, and which of the paper's claims held."""
 
     results: Annotated[Positional[tuple[Path, ...]], arg(help="result files", metavar="RESULT")]
 
@@ -28,7 +28,7 @@ class ShowReference:
 
 
 def describe_reference(result: "ReferenceResult", most: int | None = None) -> str:
-    """A result for people: a heading, a line for each measurement (no more than `most`, if given), the claims."""
+    """A result as text: a heading, a line for each measurement (no more than `most`, if given), and the claims."""
     seeds = ", ".join(str(seed) for seed in result.seeds)
     where = f"seeds {seeds}; {result.seconds:,.0f} s on {result.device}"
     lines = [f"{result.method}, {result.preset}, on {result.data} ({where})"]

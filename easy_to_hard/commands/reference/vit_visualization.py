@@ -17,42 +17,42 @@ _DATA: Final = ("mnist", "cifar10", "folder", "mazes")
 
 @dataclass(frozen=True, kw_only=True)
 class VitVisualization(MethodCommand):
-    """What vision transformers learn (arXiv 2212.06727): images that neurons answer to, and what tokens hold.
+    """What vision transformers learn (arXiv 2212.06727): images that activate neurons, and what tokens represent.
 
-    On images a tiny ViT is trained beside a convolutional net, or a trained ViT loaded; on mazes a tiny ViT is
-    trained, or the recurrent net that comes with the package looked at, and the maps of features are scored against
-    what they could follow. A run that was stopped goes on when the same command is given again.
+    On images, it trains a tiny ViT and a convolutional net, or loads a trained ViT; on mazes, it trains a tiny ViT, or
+    takes the recurrent net that comes with the package, and scores how well feature maps match properties of the maze.
+    An interrupted run continues when the same command is run again.
     """
 
     METHOD = "vit_visualization"
 
-    preset: Annotated[str, arg(help="smoke (a minute), small (minutes a seed) or paper (hours on a GPU)")] = "smoke"
+    preset: Annotated[str, arg(help="smoke (a minute), small (minutes per seed) or paper (hours on a GPU)")] = "smoke"
     data: Annotated[str, arg(help="mnist, cifar10, folder or mazes")] = "mnist"
     model: Annotated[
         str,
         arg(
-            help="tiny_vit, which is trained here; on images also vit_b_16, vit_b_32, swin_t, timm:NAME or clip:NAME; "
-            "on mazes also recurrent, the net that comes with the package"
+            help="tiny_vit (trained here); on images also vit_b_16, vit_b_32, swin_t, timm:NAME or clip:NAME; "
+            "on mazes also recurrent (the net that comes with the package)"
         ),
     ] = "tiny_vit"
     data_root: Annotated[
-        Path, arg(help="of images: holds MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS")
+        Path, arg(help="for images: the folder with MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS")
     ] = Path("data")
-    download: Annotated[bool, arg(help="fetch MNIST or CIFAR-10 where they are missing (needs torchvision)")] = False
+    download: Annotated[bool, arg(help="download MNIST or CIFAR-10 if missing (needs torchvision)")] = False
     layers: Annotated[
-        tuple[int, ...], arg(help="blocks or iterations to look at, from 0; by default the preset's")
+        tuple[int, ...], arg(help="blocks (or iterations) to look at, from 0; by default the preset's")
     ] = ()
-    neurons: Annotated[tuple[int, ...], arg(help="of each layer, from 0; by default some, drawn at random")] = ()
-    seeds: Annotated[tuple[int, ...], arg(help="one run each; by default the preset's")] = ()
-    steps: Annotated[int, arg(help="of making an image; by default the preset's")] = 0
-    train_steps: Annotated[int, arg(help="of training a net; by default the preset's")] = 0
+    neurons: Annotated[
+        tuple[int, ...], arg(help="neurons to look at in each layer, from 0; by default some, drawn at random")
+    ] = ()
+    seeds: Annotated[tuple[int, ...], arg(help="one run for each seed; by default the preset's")] = ()
+    steps: Annotated[int, arg(help="optimization steps for an image; by default the preset's")] = 0
+    train_steps: Annotated[int, arg(help="training steps of a net; by default the preset's")] = 0
     batch_size: Annotated[
-        int, arg(help="images a step of training, a fourth as many mazes; by default the preset's")
+        int, arg(help="training batch size in images, of which mazes use a quarter; by default the preset's")
     ] = 0
-    test_images: Annotated[int, arg(help="on which nets are tested; by default the preset's")] = 0
-    out: Annotated[
-        Path | None, arg(help="the folder of the run; by default runs/vit-visualization-DATA-MODEL-PRESET")
-    ] = None
+    test_images: Annotated[int, arg(help="number of test images; by default the preset's")] = 0
+    out: Annotated[Path | None, arg(help="the run folder; by default runs/vit-visualization-DATA-MODEL-PRESET")] = None
 
     def recipe(self) -> "ReferenceRecipe":
         """The preset with the flags that were given."""

@@ -225,7 +225,7 @@ def test_claims_are_decided_by_the_figures() -> None:
         ({"seeds": (1, 1)}, "seeds must be at least one, all different, each at least 0"),
         ({"keys": 0}, "keys must be at least 1, not 0"),
         ({"train_images": -1}, "train_images must be at least 0, not -1"),
-        ({"defenses": ("mixup",)}, "defenses must hold none"),
+        ({"defenses": ("mixup",)}, "defenses must include none"),
         ({"defenses": ("none", "prayer")}, "unknown defense .prayer.: choose from none, mixup"),
         ({"defenses": ("none", "none")}, "defenses must be all different"),
         ({"attack": "bribery"}, "unknown attack 'bribery': choose one of backdoor"),

@@ -245,9 +245,9 @@ def test_recipes_are_checked() -> None:
     for changes, message in (
         ({"budget": 0.0}, "budget must be a share"),
         ({"trigger": "corner"}, "unknown attack 'corner' on prefix_sums"),
-        ({"sizes": (24,)}, "sizes must hold the training difficulty 16"),
-        ({"recall": (False,)}, "recall must hold True"),
-        ({"defenses": ("maxup",)}, "defenses must hold none"),
+        ({"sizes": (24,)}, "sizes must include the training difficulty 16"),
+        ({"recall": (False,)}, "recall must include True"),
+        ({"defenses": ("maxup",)}, "defenses must include none"),
     ):
         with pytest.raises(ValueError, match=message):
             tiny("prefix_sums", **changes)

@@ -221,7 +221,7 @@ def test_presets_of_all_data(data: str) -> None:
             if (preset == "paper") == (model in ("resnet50", "vgg19", "densenet121", "inception_v3")):
                 assert get_recipe(preset, data, model).items > 0
             else:
-                with pytest.raises(ValueError, match="preset paper goes with a model of torchvision"):
+                with pytest.raises(ValueError, match="preset paper needs a torchvision model"):
                     get_recipe(preset, data, model)
 
 
@@ -241,7 +241,7 @@ def test_weights_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise URLError("no route\nto host")
 
     monkeypatch.setattr(torchvision.models, "get_model", offline)
-    with pytest.raises(RuntimeError, match=r"the weights of vgg19 cannot be had: .*no route") as failure:
+    with pytest.raises(RuntimeError, match=r"the weights of vgg19 cannot be downloaded: .*no route") as failure:
         load_torchvision_nets(recipe, CPU)
     assert "\n" not in str(failure.value)
     monkeypatch.setattr(torchvision.models, "get_model", lambda name, weights: SimpleNamespace(name=name, of=weights))

@@ -52,7 +52,7 @@ def test_auroc_counts_pairs() -> None:
             for low in scores[~marks, feature].tolist()
         ]
         assert float(auroc(scores, marks)[feature]) == pytest.approx(sum(pairs) / len(pairs))
-    with pytest.raises(ValueError, match="of 30 places some must be marked and some not, not 30"):
+    with pytest.raises(ValueError, match="some of the 30 places must be marked and some not, not 30"):
         auroc(scores, torch.ones(30, dtype=torch.bool))
 
 

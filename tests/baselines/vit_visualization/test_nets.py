@@ -249,7 +249,7 @@ def test_features_of_all_layouts_become_maps() -> None:
     assert torch.equal(spread(maps.permute(0, 2, 3, 1), 2), maps)
     assert torch.equal(spread(tokens, 2), maps)
     assert torch.equal(spread(tokens.transpose(0, 1), 2), maps)
-    with pytest.raises(ValueError, match="are no tokens of 3 images"):
+    with pytest.raises(ValueError, match="are not tokens of 3 images"):
         spread(tokens, 3)
 
 
@@ -280,7 +280,7 @@ def test_missing_packages_and_weights_are_one_line(monkeypatch: pytest.MonkeyPat
         raise RuntimeError("no route\nto host")
 
     monkeypatch.setattr(pretrained, "_from_torchvision", fail)
-    with pytest.raises(OSError, match=r"^the weights of vit_b_16 cannot be had: no route$"):
+    with pytest.raises(OSError, match=r"^the weights of vit_b_16 cannot be downloaded: no route$"):
         load_pretrained("vit_b_16", CPU)
 
 
@@ -290,7 +290,7 @@ def test_a_net_s_features_at_a_maze_s_positions() -> None:
     assert at_positions(pixels, 8)[0, 0, 0].tolist() == [1.5, 3.5, 5.5]
     patches = torch.arange(5.0)[None, None, None].expand(1, 1, 5, 5)
     assert at_positions(patches, 8)[0, 0, 0].tolist() == [1.0, 2.0, 3.0]
-    with pytest.raises(ValueError, match="features must be 8 or 5 a side, not 6"):
+    with pytest.raises(ValueError, match="the side of features must be 8 or 5, not 6"):
         at_positions(torch.zeros(1, 1, 6, 6), 8)
 
 

@@ -138,7 +138,7 @@ def test_run_on_a_net_that_was_trained_elsewhere(
             "model must be one of tiny_vit, vit_b_16, vit_b_32, swin_t, .* not 'resnet'",
         ),
         ("image", {"model": "recurrent", "seeds": (0,)}, "on images, not 'recurrent'"),
-        ("maze", {"model": "recurrent"}, r"seeds must be one for a net .*, not \[0, 1\]"),
+        ("maze", {"model": "recurrent"}, r"a net that .* must have one seed, not \[0, 1\]"),
         ("image", {"layers_given": (0, 2)}, "layers must be from 0 to 1, not 2"),
         ("image", {"neurons_given": (32,)}, "neurons must be from 0 to 31 in layer 0, not 32"),
         ("image", {"seeds": (1, 1)}, r"seeds must be at least one, all different, .*, not \[1, 1\]"),

@@ -56,7 +56,7 @@ def test_nothing_is_written_where_one_file_cannot_be_judged(tmp_path: Path, caps
     good = written(tmp_path / "good.json", values)
     before = good.read_bytes()
     for changes, message in (
-        ({"settings": {}}, r"bad\.json lacks what dp_instahide's claims go by: KeyError\('difficulty'\)"),
+        ({"settings": {}}, r"bad\.json lacks what dp_instahide's claims are judged by: KeyError\('difficulty'\)"),
         ({"method": "deep_thinking"}, r"bad\.json: method must be one that makes claims, .*, not 'deep_thinking'"),
     ):
         bad = written(tmp_path / "bad.json", values | changes)

@@ -29,7 +29,7 @@ def test_it_takes_its_settings() -> None:
         (("--preset", "huge"), "preset must be one of smoke, small, paper, not 'huge'"),
         (("--model", "resnet18"), "model must be one of small_cnn on mnist, not 'resnet18'"),
         (("--data", "mazes", "--model", "small_cnn"), "model must be one of trained, shipped on mazes"),
-        (("--data", "folder", "--model", "vgg19"), "preset paper goes with a model of torchvision"),
+        (("--data", "folder", "--model", "vgg19"), "preset paper needs a torchvision model"),
         (("--preset", "paper", "--data", "mnist"), "model must be one of small_cnn on mnist, not 'resnet50'"),
         (("--preset", "paper", "--data", "folder"), "no folder data: --data-root must hold ImageNet's validation set"),
         (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
