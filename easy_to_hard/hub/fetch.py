@@ -128,7 +128,7 @@ def _download(repo_id: str, path: str, revision: str | None) -> Path:
             patience=DOWNLOAD_PATIENCE,
         )
     except HubError as error:
-        # huggingface_hub looks into the cache by itself only where no connection is made at all.
+        # By itself, huggingface_hub turns to the cache only when no connection is made at all.
         cached = try_to_load_from_cache(repo_id, path, repo_type=_REPO_TYPE, revision=revision)
         if error.status not in (None, *PASSING_STATUSES) or not isinstance(cached, str):
             raise

@@ -119,7 +119,7 @@ def published_files(root: Path, manifest: dict[str, Any]) -> dict[str, Path]:
     optional = [path for path in _optional() if (root / path).is_file()]
     files = {path: root / path for path in (*_NEEDED, *optional, *shards)}
     problems = [f"{path}: missing" for path, file in files.items() if not file.is_file()]
-    # What a link leads to was perhaps never meant for others.
+    # The target of a link may never have been meant for publication.
     links = [path for path, file in files.items() if file.is_symlink() or file.parent.resolve() != _within(root, path)]
     problems += [f"{path}: a symbolic link, which is not published; put a copy in its place" for path in links]
     if not shards:

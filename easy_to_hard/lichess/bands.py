@@ -149,7 +149,7 @@ class _SplitWriter:
         rows = self._held - self._held % _GROUP_ROWS if whole_groups else self._held
         with telling(self._path):
             self._writer.write_table(held.slice(0, rows).cast(FILE_SCHEMA), row_group_size=_GROUP_ROWS)
-        # A copy, or the slice would keep all that was written.
+        # A copy; a slice would keep everything already written in memory.
         self._tables = [held.slice(rows).combine_chunks()]
         self._held -= rows
 
