@@ -1,4 +1,4 @@
-"""The tables of the page: the overview, one of results for each task and variant, and what papers say."""
+"""The tables of the page: the overview, the results of each task and variant, and the figures from papers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -35,7 +35,7 @@ _LEFT_COLUMNS: Final = (
 
 
 def overview_table(entries: Sequence[Entry]) -> str:
-    """One row for each method and family, a column for each task of the benchmark, and the mean."""
+    """A row for each method and family, with a column for each task of the benchmark and one for the mean."""
     tasks = ranked_tasks()
     headings = [
         heading("#", first="ascending", sorted_at_first=True),
@@ -72,7 +72,7 @@ def _score_cell(value: float | None, below: str, *, kind: str = "accuracy") -> s
 
 
 def results_table(section: Section) -> str:
-    """The results of a task and variant, best first, sortable; empty where there is none."""
+    """A sortable table of the results of a task and variant, best first; a short note if there are none."""
     if not section.standings:
         return '<p class="quiet">No result yet.</p>'
     name = section.facts.difficulty_name
@@ -104,7 +104,7 @@ def _caption(section: Section) -> str:
 
 
 def _places(standings: Sequence[Standing]) -> list[int | None]:
-    """The place of each; None for those that are not ranked. Equal scores share a place."""
+    """The place of each standing; None for those that are not ranked. Equal scores share a place."""
     places: list[int | None] = []
     scores = [standing.score for standing in standings if standing.ranked]
     for standing in standings:
@@ -157,7 +157,7 @@ def _flag(standing: Standing) -> str:
 
 
 def _config(config: str, section: Section) -> str:
-    """A config in words: its difficulty alone where it is of the section's task and variant."""
+    """A config in words: just its difficulty if it is of the section's task and variant."""
     if not config:
         return "not trained"
     try:
@@ -178,7 +178,7 @@ def _accuracy_cell(score: Mapping[str, Any] | None) -> str:
 
 
 def published_block(section: Section) -> str:
-    """What papers say of a task and variant, apart from what was measured; empty where there is nothing."""
+    """Figures from papers for a task and variant, apart from what was measured here; empty if there are none."""
     if not section.published:
         return ""
     sources = list(dict.fromkeys(_source(entry) for entry in section.published))
@@ -210,7 +210,7 @@ def published_block(section: Section) -> str:
 
 
 def _source(entry: Mapping[str, Any]) -> str:
-    """Paper, where its figures were read and how sure they are, as markup."""
+    """The paper, where its figures were read, and how certain they are, as markup."""
     arxiv, doi = entry.get("arxiv"), entry.get("doi")
     where = link(f"https://arxiv.org/abs/{arxiv}", f"arXiv {arxiv}") if arxiv else ""
     where = where or (link(f"https://doi.org/{doi}", f"doi {doi}") if doi else "")
