@@ -7,8 +7,8 @@ from typing import Any, Final, TextIO
 from tqdm import tqdm
 
 _LINE_SECONDS: Final = 10.0
-_LINE: Final = "{desc}: {percentage:.0f}%, {n_fmt} of {total_fmt} {unit}, {elapsed} gone, {remaining} left{postfix}"
-_LINE_WITHOUT_END: Final = "{desc}: {n_fmt} {unit}, {elapsed} gone{postfix}"
+_LINE: Final = "{desc}: {percentage:.0f}%, {n_fmt} of {total_fmt} {unit}, {elapsed} elapsed, {remaining} left{postfix}"
+_LINE_WITHOUT_END: Final = "{desc}: {n_fmt} {unit}, {elapsed} elapsed{postfix}"
 
 
 class _PlainLines:

@@ -76,7 +76,7 @@ class Asked:
                 f"{where}: the answer must be of shape {size} or, as logits, {logits}, not {tuple(values.shape)}"
             )
         if values.is_floating_point() and bool(values.isnan().any()):
-            raise ValueError(f"{where}: the answer has NaN in it")
+            raise ValueError(f"{where}: the answer contains NaN")
         if tuple(values.shape) == logits:
             decoded = get_task(self.items.spec.task).answers.decode(values.float(), inputs)
             return decoded.to(torch.uint8).numpy()

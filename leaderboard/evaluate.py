@@ -186,7 +186,7 @@ def score_predictions(path: Path, entry: Entry, *, task: str = "", place: str = 
     kinds = {parse_config(config)[:2] for config in configs_in(path)}
     if len(kinds) > 1:
         known = ", ".join(sorted(" ".join(kind).rstrip() for kind in kinds))
-        raise ValueError(f"{path.name}: a result is of one task and variant, not of {known}: split the file")
+        raise ValueError(f"{path.name}: a result is for one task and variant, not for {known}: split the file")
     scores, manifest = [], []
     with progress_bar(desc=path.name, unit="items", delay=2, leave=False, show=progress) as bar:
         for answered in read_submission(path, task=task):

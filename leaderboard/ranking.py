@@ -322,7 +322,7 @@ def _remark(result: ResultDict, task: str, variant: str) -> tuple[str, bool]:
     try:
         its_task, its_variant, difficulty = parse_config(trained_on)
     except ValueError:
-        return f"trained on {trained_on!r}, which is no config of the benchmark", False
+        return f"trained on {trained_on!r}, which is not a config of the benchmark", False
     if its_task != task:
         return f"trained on {trained_on}, another task", True
     easiest = ladder(task, variant)[0]

@@ -96,7 +96,7 @@ def _only(result: dict[str, Any], difficulties: Sequence[int], path: Path) -> di
 def _differences(old: Mapping[str, Any], new: Result, *, exact: bool) -> list[str]:
     before = {score["config"]: score for score in old["scores"]}
     after = {score.config: score for score in new.scores}
-    lines = [f"{config} is in one of the two only" for config in sorted(before.keys() ^ after.keys())]
+    lines = [f"{config} is in only one of the two" for config in sorted(before.keys() ^ after.keys())]
     for config in sorted(before.keys() & after.keys()):
         was, now = before[config], after[config]
         apart = was["interval_95"][0] > now.interval[1] or now.interval[0] > was["interval_95"][1]

@@ -132,5 +132,5 @@ def _download(repo_id: str, path: str, revision: str | None) -> Path:
         cached = try_to_load_from_cache(repo_id, path, repo_type=_REPO_TYPE, revision=revision)
         if error.status not in (None, *PASSING_STATUSES) or not isinstance(cached, str):
             raise
-        tqdm.write(f"{error}; what is in the cache is used", file=sys.stderr)
+        tqdm.write(f"{error}; using what is in the cache", file=sys.stderr)
         return Path(cached)

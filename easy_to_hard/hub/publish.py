@@ -137,7 +137,7 @@ def _within(root: Path, path: str) -> Path:
 def _check_unchanged(root: Path, local: Mapping[str, LocalFile], expected: Mapping[str, str]) -> None:
     """Raise UnsoundFolderError if a file has changed since before the folder was verified."""
     problems = [
-        f"{path}: changed meanwhile, its SHA-256 is {file.sha256} and was {expected[path]}"
+        f"{path}: changed in the meantime, its SHA-256 is {file.sha256} and was {expected[path]}"
         for path, file in local.items()
         if file.sha256 != expected[path]
     ]

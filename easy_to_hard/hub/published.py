@@ -72,7 +72,7 @@ def check_overwriting(
             "delete them, or choose another repo"
         )
     if README in plan.changed and not _is_our_card(_read(repo, README, before)):
-        raise HubError(f"{repo.repo_id} has a {README} of somebody else: give --replace to write over it")
+        raise HubError(f"{repo.repo_id} has a {README} by somebody else: give --replace to overwrite it")
 
 
 def _stray(before: Snapshot, plan: PublishReport, files: Collection[Mapping[str, Any]]) -> str:
@@ -91,11 +91,11 @@ def _check_same_dataset(repo: Repo, before: Snapshot, manifest: Mapping[str, Any
     if MANIFEST not in before.files:
         others = [path for path in before.files if path in (EVAL, REJECTS, *card_pictures()) or SHARD.fullmatch(path)]
         if others:
-            raise HubError(f"{repo.repo_id} holds data of somebody else ({others[0]}): give --replace to write over it")
+            raise HubError(f"{repo.repo_id} holds somebody else's data ({others[0]}): give --replace to overwrite it")
         return
     there = _manifest_of(repo, before)
     if there is None or any(name not in there for name in IDENTITY):
-        raise HubError(f"{repo.repo_id} holds a {MANIFEST} that is not readable: give --replace to write over it")
+        raise HubError(f"{repo.repo_id} holds a {MANIFEST} that is not readable: give --replace to overwrite it")
     told = ", ".join(
         f"{name} {there[name]!r}, not {manifest[name]!r}" for name in IDENTITY if there[name] != manifest[name]
     )

@@ -193,7 +193,7 @@ def _passing_reason(error: BaseException) -> str | None:
         if _CONNECTION_ERRORS & {kind.__name__ for kind in type(link).__mro__}:
             return _first_line(link)
         if str(link).startswith("Consistency check failed"):
-            return "a part of the file came"
+            return "only part of the file was received"
     return None
 
 
@@ -257,9 +257,9 @@ def _advice(error: BaseException, status: int) -> str:
     if status == HTTPStatus.UNAUTHORIZED:
         return f": the token is missing or not valid, {token}"
     if status == HTTPStatus.FORBIDDEN:
-        return f": the token lacks the right, {token} with one that has it"
+        return f": the token lacks the permission, {token} with one that has it"
     if status == HTTPStatus.PRECONDITION_FAILED:
-        return ": somebody else has changed the repo meanwhile, try again"
+        return ": somebody else has changed the repo in the meantime, try again"
     if status in PASSING_STATUSES:
         asked = _asked_wait(error)
         return ": try again later" if asked is None else f": the server asks to wait {asked:.0f} s"

@@ -190,7 +190,7 @@ def _check_new(repo: Repo, wanted: Upload, made: Snapshot | None) -> None:
     others = [] if made is None else [path for path in made.files if path != _OF_THE_HUB]
     if others or (wanted.private and made is not None and not made.private):
         told = f"holds {others[0]}" if others else "is public"
-        raise HubError(f"{repo.repo_id} was made by somebody else just now and {told}: look at {repo.url}")
+        raise HubError(f"{repo.repo_id} was just created by somebody else and {told}: look at {repo.url}")
 
 
 def _send(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], plan: PublishReport) -> str:

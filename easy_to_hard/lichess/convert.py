@@ -72,13 +72,13 @@ class ConvertReport:
     def lines(self) -> Iterator[str]:
         """The report as lines of text."""
         rejected = self.rows_in - self.rows_out
-        whole = "was complete already, " if self.was_whole else ""
+        whole = "was already complete, " if self.was_whole else ""
         yield f"{self.root}: {whole}{self.rows_in:,} rows in, {self.rows_out:,} out, {rejected:,} rejected"
         for reject in self.rejects:
             shown = ", ".join(str(line) for line in reject.lines) + (", ..." if reject.count > _SHOWN_LINES else "")
             yield f"  {reject.count:>9,}  {reject.reason}" + (f" (line {shown})" if shown else "")
         if self.ignored_columns:
-            yield f"columns not known, left out: {', '.join(self.ignored_columns)}"
+            yield f"unknown columns, left out: {', '.join(self.ignored_columns)}"
         memory = "" if self.peak_memory is None else f", peak memory {self.peak_memory / 2**20:,.0f} MiB"
         yield f"{self.seconds:.1f} s, {self.rows_in / self.seconds:,.0f} rows/s{memory}"
 
@@ -120,7 +120,7 @@ def convert(
     """
     lower_edges = check_edges(bands, edges)
     if planes and (bands != BANDS[0] or edges is not None):
-        raise ValueError("planes are not cut into bands: leave out bands and edges")
+        raise ValueError("planes are not divided into bands: leave out bands and edges")
     begun = time.perf_counter()
     root = Path(root).expanduser()
     whole = None if unfinished(root) else _read_whole(root, planes)

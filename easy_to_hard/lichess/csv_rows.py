@@ -57,7 +57,7 @@ REASONS: Final = (
     "{} is out of range",
     "FEN: {}",
     "fewer than two moves",
-    "move not of UCI form",
+    "move not in UCI form",
     "illegal move",
     "PuzzleId occurred before",
 )

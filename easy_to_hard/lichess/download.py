@@ -111,7 +111,7 @@ def _check_present(
     out: Path, record_path: Path, record: dict[str, Any] | None, snapshot: str | None, url: str, expected: str | None
 ) -> LichessFile:
     if expected is None:
-        raise DownloadError(f"{out} exists and nothing says which file it is: give --sha256, or remove it")
+        raise DownloadError(f"{out} exists, but there is no record of which file it is: give --sha256, or remove it")
     found = file_sha256(out)
     if found != expected:
         raise DownloadError(f"{out}: SHA-256 is {found}, not {expected}: remove it to download it again")

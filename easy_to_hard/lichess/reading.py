@@ -52,11 +52,11 @@ class Input:
         self._hash = hashlib.sha256()
         if self._path is None:
             if sys.stdin is None or sys.stdin.closed:
-                raise ConvertError("the standard input is closed: give a file in place of -, or what to read")
+                raise ConvertError("standard input is closed: give a file instead of -, or pipe data into it")
             self._file: IO[bytes] = sys.stdin.buffer
             return
         if not self._path.is_file():
-            raise ConvertError(f"{self._path} is no file: give a .csv.zst or .csv file, or - for the standard input")
+            raise ConvertError(f"{self._path} is not a file: give a .csv.zst or .csv file, or - for the standard input")
         self._file = self._path.open("rb")
         self.size = self._path.stat().st_size
 
@@ -112,9 +112,9 @@ class Input:
                     yield text
                 packed = packed or self._take()
         except zstandard.ZstdError as error:
-            raise ConvertError(f"{self.name}: the packed data are damaged ({error})") from error
+            raise ConvertError(f"{self.name}: the compressed data are damaged ({error})") from error
         if frame is not None:
-            raise ConvertError(f"{self.name}: the packed data end early: was the download cut off?")
+            raise ConvertError(f"{self.name}: the compressed data end early: was the download cut off?")
 
 
 def without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:

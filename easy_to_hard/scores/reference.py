@@ -143,7 +143,7 @@ class ReferenceResult:
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds must be at least one, and each another, not {list(self.seeds)}")
+            raise ValueError(f"seeds must be at least one and all different, not {list(self.seeds)}")
         if not self.measurements:
             raise ValueError("there must be at least one measurement")
         seen = set()

@@ -206,7 +206,7 @@ class Result:
     def __post_init__(self) -> None:
         configs = [score.config for score in self.scores]
         if not configs or len(set(configs)) < len(configs):
-            raise ValueError(f"scores must be of at least one config, and each of another, not {configs}")
+            raise ValueError(f"scores must be for at least one config, each only once, not {configs}")
         if self.provenance not in get_args(Provenance):
             raise ValueError(f"provenance must be one of {', '.join(get_args(Provenance))}, not {self.provenance!r}")
 

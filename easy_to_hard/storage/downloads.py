@@ -221,7 +221,7 @@ class _Part:
     def told(self) -> str:
         if not self.path.exists():
             return ""
-        return f"; what came is kept in {self.path} and the next try goes on from there"
+        return f"; what was downloaded is kept in {self.path} and the next try resumes there"
 
 
 def _fetch(part: _Part, timeout: float, progress: bool) -> None:
@@ -248,14 +248,14 @@ def _fetch(part: _Part, timeout: float, progress: bool) -> None:
     except requests.RequestException as error:
         raise DownloadError(f"cannot download {url} ({type(error).__name__}: {error})") from error
     if part.version.total is not None and part.size() != part.version.total:
-        raise _PassingError(f"{part.size()} of {part.version.total} bytes came")
+        raise _PassingError(f"{part.size()} of {part.version.total} bytes were received")
 
 
 def _check_status(answer: requests.Response, part: _Part) -> None:
     code = answer.status_code
     if code == requests.codes.requested_range_not_satisfiable:
         part.forget()
-        raise _PassingError("the part did not fit the server's file and was removed", wait=0)
+        raise _PassingError("the part did not match the server's file and was removed", wait=0)
     if code in PASSING_STATUSES:
         raise _PassingError(f"HTTP {code} {answer.reason}", retry_after(answer.headers.get("Retry-After")))
     if code not in (requests.codes.ok, requests.codes.partial_content):

@@ -92,9 +92,9 @@ class Journal:
 
     def _check_state(self) -> None:
         """Raise StorageError if something that is not ours has the name of our state folder."""
-        told = "it is not of a build; choose another folder, or remove it"
+        told = "it does not belong to a build; choose another folder, or remove it"
         if self._state.is_symlink() or (self._state.exists() and not self._state.is_dir()):
-            raise StorageError(f"{self._state} is no folder: {told}")
+            raise StorageError(f"{self._state} is not a folder: {told}")
         strangers = sorted(path.name for path in self._left() if not _is_ours(path))
         if strangers:
             raise StorageError(f"{self._state} holds {strangers[0]}: {told}")

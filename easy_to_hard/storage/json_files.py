@@ -55,7 +55,7 @@ def read_json(path: Path) -> dict[str, Any]:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{path} is not valid JSON: it holds a character that is none, half a surrogate pair"
+            f"{path} is not valid JSON: it contains half a surrogate pair, which is not a character"
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not valid JSON: it is not UTF-8, from byte {error.start} on") from error
@@ -128,13 +128,13 @@ def _shown(value: object) -> str:
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if value - value != 0:
-        raise ValueError(f"{text[:_SHOWN]} is beyond all numbers")
+        raise ValueError(f"{text[:_SHOWN]} is too large")
     return value
 
 

@@ -80,7 +80,7 @@ def check_entry(entry: Any, where: str) -> None:
     path = entry["path"]
     found = SHARD.fullmatch(path)
     if found is None or int(found["number"]) >= int(found["total"]):
-        raise StorageError(f"{where}: {path!r} is no path of a shard, such as mazes_9/test-00000-of-00001.parquet")
+        raise StorageError(f"{where}: {path!r} is not the path of a shard, such as mazes_9/test-00000-of-00001.parquet")
     for name in ("config", "split"):
         if entry[name] != found[name]:
             raise StorageError(f"{where}: {name} is {entry[name]!r}, and the path is {path}")
@@ -102,7 +102,7 @@ def _check_types(found: Any, wanted: Mapping[str, type], where: str) -> None:
         # True and False are integers in Python.
         if type(found.get(name)) is not kind:
             told = repr(found[name]) if name in found else "missing"
-            raise StorageError(f"{where}: {name} is {told}, and must be of type {kind.__name__}")
+            raise StorageError(f"{where}: {name} is {told}, but must be of type {kind.__name__}")
 
 
 def _check_paths(entries: Sequence[dict[str, Any]], where: str) -> None:

@@ -38,7 +38,7 @@ from easy_to_hard.generators.kernels import kernel
 # What is wrong with a FEN: `read_fen` returns an index into this list.
 REASONS: Final = (
     "",
-    "the board has not eight ranks of eight squares, or numbers side by side, or a character that is no piece",
+    "the board does not have eight ranks of eight squares, or has adjacent numbers or a character that is no piece",
     "each side must have one king",
     "a pawn stands on the first or the last rank",
     "the side to move must be w or b",

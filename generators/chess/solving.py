@@ -60,7 +60,7 @@ def solve(positions: NDArray[np.uint64], most: int, num_threads: int | None = No
     for side in (OWN, ENEMY):
         kings = held[:, side] & held[:, KINGS]
         for row in np.flatnonzero((kings == 0) | (kings & (kings - np.uint64(1)) != 0))[:1]:
-            raise ValueError(f"position {row} has not one king a side")
+            raise ValueError(f"position {row} does not have one king per side")
     mate_in = np.empty(len(held), dtype=np.int32)
     keys = np.empty((len(held), MAX_MOVES), dtype=np.int16)
     lines = np.empty((len(held), 2 * most - 1), dtype=np.int16)

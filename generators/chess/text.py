@@ -111,7 +111,7 @@ def to_ucis(moves: NDArray[np.int64], positions: NDArray[np.uint64]) -> list[str
     lengths = np.empty(len(moves), dtype=np.int64)
     bare = np.asarray(moves).astype(np.int64)
     for row in np.flatnonzero((bare < 0) | ((bare >> PROMOTION_SHIFT & 7) > QUEEN))[:1]:
-        raise ValueError(f"{bare[row]} is no move")
+        raise ValueError(f"{bare[row]} is not a move")
     bare = np.ascontiguousarray(bare & MOVE_MASK)
     _write_ucis(bare, as_positions(positions, len(moves)), text, lengths)
     return [row[:length].tobytes().decode() for row, length in zip(text, lengths, strict=True)]

@@ -38,7 +38,7 @@ _COLUMNS: Final[Mapping[str, Callable[[_Score], str]]] = {
     "peak − last": lambda score: _gap(overthinking_gap({"scores": [score]})),
 }
 _HELP: Final = (
-    "Positions: of mazes, those that are no wall. Iterations and multiply-adds: the mean of an item. First right at: "
+    "Positions: in mazes, those that are not walls. Iterations and multiply-adds: the mean of an item. First right at: "
     "the mean first iteration with the right answer, of the items that ever had it. Settled: items whose features "
     "stopped changing. Peak: the best iteration, chosen by looking at the answers, so it is no score; peak − last, in "
     "points, is what thinking on loses."

@@ -55,7 +55,7 @@ class Section:
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """The table's difficulties, ascending; preferred are the ends, then rungs, then those that most results have."""
+        """The table's difficulties, ascending; first the ends, then rungs, then those that most results have."""
         tested = Counter(score["difficulty"] for standing in self.standings for score in standing.result["scores"])
         left = sorted(tested)
         chosen = [left.pop(0), *([left.pop()] if left else [])] if left else []

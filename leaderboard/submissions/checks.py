@@ -114,7 +114,7 @@ def named_errors(path: Path) -> Iterator[None]:
         yield
     except _BROKEN as error:
         told = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{name}: damaged, or no {path.suffix.lower()} file at all ({told})") from error
+        raise ValueError(f"{name}: damaged, or not a {path.suffix.lower()} file at all ({told})") from error
     except ValueError as error:
         told = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{name}: {told}") from error
@@ -138,7 +138,7 @@ def check_index(config: str, index: NDArray[Any]) -> NDArray[np.int64]:
     rows = frozen_part(config).rows
     wrong = np.flatnonzero((index < 0) | (index >= rows))
     if wrong.size:
-        raise ValueError(f"{config} has no item of index {int(index[wrong[0]])}: allowed are 0 to {rows - 1}")
+        raise ValueError(f"{config} has no item with index {int(index[wrong[0]])}: allowed are 0 to {rows - 1}")
     numbers = index.astype(np.int64)
     counts = np.bincount(numbers, minlength=rows)
     more, absent = np.flatnonzero(counts > 1), np.flatnonzero(counts == 0)

@@ -87,7 +87,7 @@ def _headers(archive: zipfile.ZipFile, task: str) -> dict[str, _Array]:
         name = info.filename.removesuffix(".npy")
         config, _, kind = name.partition(".")
         if name == info.filename or kind not in ("", "index", "iterations") or name in arrays:
-            raise ValueError(f"array {name[:60]!r} is unknown, or there twice: {_NAMES}")
+            raise ValueError(f"array {name[:60]!r} is unknown or occurs twice: {_NAMES}")
         if name != "data":
             check_config(config, task)
         arrays[name] = _header(archive, info, name)

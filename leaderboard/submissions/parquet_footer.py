@@ -93,7 +93,7 @@ def read_footer(path: Path, most_rows: int) -> Footer:
         tail = file.read(8)
         length = int.from_bytes(tail[:4], "little")
         if tail[4:] != _MAGIC or length + 12 > size:
-            raise ValueError("damaged, or no .parquet file at all (it does not end as one)")
+            raise ValueError("damaged, or not a .parquet file at all (it does not end as one)")
         if length > _MOST_FOOTER:
             raise ValueError(f"the footer takes {length:,} bytes: at most {_MOST_FOOTER:,} are allowed")
         file.seek(size - 8 - length)
@@ -110,7 +110,7 @@ def read_footer(path: Path, most_rows: int) -> Footer:
             chunks=tuple(chunk for group in groups for chunk in _chunks(group[_COLUMNS], columns)),
         )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(f"damaged, or no .parquet file at all (its footer lacks {error})") from error
+        raise ValueError(f"damaged, or not a .parquet file at all (its footer lacks {error})") from error
     _check_footer(footer, size - 8 - length)
     return footer
 
@@ -164,7 +164,7 @@ def check_pages(path: Path, chunks: Sequence[Chunk], *, whole_bytes: int | None 
 
 
 def _refuse(reason: str) -> NoReturn:
-    raise ValueError(f"damaged, or no .parquet file at all ({reason})")
+    raise ValueError(f"damaged, or not a .parquet file at all ({reason})")
 
 
 def _count(facts: dict[int, Any], number: int, default: int | None = None) -> int:
@@ -183,7 +183,7 @@ def _columns(schema: Sequence[dict[int, Any]]) -> tuple[str, ...]:
         while to_come and not to_come[-1]:
             to_come.pop()
         if not to_come or len(to_come) > _MOST_LEVELS:
-            _refuse("its schema is no tree, or one without end")
+            _refuse("its schema is not a tree, or never ends")
         to_come[-1] -= 1
         if len(to_come) == 2:
             top = element[_NAME].decode(errors="replace")

@@ -295,11 +295,11 @@ TABLES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: _table(index=_index(row3=7, row4=7)),
         r"chess_mates_5 holds 1 of 200 items more than once, the first is index 7 \(3 times\)",
     ),
-    "beyond": (lambda: _table(index=_index(row3=200)), "chess_mates_5 has no item of index 200: allowed are 0 to 199"),
-    "negative": (lambda: _table(index=_index(row3=-1)), "chess_mates_5 has no item of index -1: allowed are 0 to 199"),
+    "beyond": (lambda: _table(index=_index(row3=200)), "chess_mates_5 has no item with index 200: allowed are 0 to 199"),
+    "negative": (lambda: _table(index=_index(row3=-1)), "chess_mates_5 has no item with index -1: allowed are 0 to 199"),
     "huge": (
         lambda: _table(index=np.where(np.arange(ROWS) == 3, 2**64 - 1, np.arange(ROWS)).astype(np.uint64)),
-        "chess_mates_5 has no item of index 18446744073709551615",
+        "chess_mates_5 has no item with index 18446744073709551615",
     ),
     "unknown config": (
         lambda: _table(config=_names(lambda row: "chess_mate_5" if row == 9 else MATES)),
@@ -607,7 +607,7 @@ def test_ten_gigabytes_of_rows(tmp_path: Path, options: dict[str, Any]) -> None:
     assert pq.read_metadata(path).num_rows * length == 10**10
     assert path.stat().st_size < 2e7
     told, peak = _peak_mb(path)
-    assert "damaged, or no .parquet file at all (columns config and config share bytes, from " in told
+    assert "damaged, or not a .parquet file at all (columns config and config share bytes, from " in told
     assert peak < 100
     _repeated(path, 2)
     assert _refusal(path) == "holds 1,000,000 rows: 1 to 694,400 (the whole benchmark) are allowed"
@@ -706,4 +706,4 @@ def test_an_array_that_lies_about_its_size_everywhere(tmp_path: Path) -> None:
     content = path.read_bytes()
     # Above 4 GB the size stands in an extra field of the directory.
     path.write_bytes(content.replace(wrong.to_bytes(8, "little"), (12_928).to_bytes(8, "little")))
-    assert _refusal(path).startswith("damaged, or no .npz file at all (Bad CRC-32")
+    assert _refusal(path).startswith("damaged, or not a .npz file at all (Bad CRC-32")

@@ -83,12 +83,12 @@ def _entry(manifest: dict[str, Any], path: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"path": "../../precious.txt"}, "file 1: '../../precious.txt' is no path of a shard, such as mazes_9/test-0"),
-        ({"path": "/etc/passwd"}, "'/etc/passwd' is no path of a shard"),
-        ({"path": "../prefix_sums_16/train-00000-of-00001.parquet"}, "is no path of a shard"),
-        ({"path": "prefix_sums_16/train-00000-of-00001.parquet\n"}, "is no path of a shard"),
-        ({"path": "prefix_sums_16\\train-00000-of-00001.parquet"}, "is no path of a shard"),
-        ({"path": "prefix_sums_16/train-00001-of-00001.parquet"}, "is no path of a shard"),
+        ({"path": "../../precious.txt"}, "file 1: '../../precious.txt' is not the path of a shard, such as mazes_9/test-0"),
+        ({"path": "/etc/passwd"}, "'/etc/passwd' is not the path of a shard"),
+        ({"path": "../prefix_sums_16/train-00000-of-00001.parquet"}, "is not the path of a shard"),
+        ({"path": "prefix_sums_16/train-00000-of-00001.parquet\n"}, "is not the path of a shard"),
+        ({"path": "prefix_sums_16\\train-00000-of-00001.parquet"}, "is not the path of a shard"),
+        ({"path": "prefix_sums_16/train-00001-of-00001.parquet"}, "is not the path of a shard"),
         ({"path": 5}, "file 1: path is 5, and must be of type str"),
         ({"config": "mazes_9"}, "config is 'mazes_9', and the path is prefix_sums_16/train-"),
         ({"split": "test"}, "split is 'test', and the path is prefix_sums_16/train-"),
@@ -166,7 +166,7 @@ def test_a_repo_cannot_name_files_of_the_user(tiny_folder: Path, client: HubSess
         folder = _forged(tiny_folder, tmp_path / f"evil{number}", name)
         failed = _failure(client, f"put({str(folder)!r}); get()")
         assert failed.startswith("StorageError: me/")
-        assert "is no path of a shard" in failed
+        assert "is not the path of a shard" in failed
     assert [file.read_text() for file in precious] == ["my thesis"] * 2
 
 
