@@ -138,7 +138,7 @@ def check_index(config: str, index: NDArray[Any]) -> NDArray[np.int64]:
     rows = frozen_part(config).rows
     wrong = np.flatnonzero((index < 0) | (index >= rows))
     if wrong.size:
-        raise ValueError(f"{config} has no item with index {int(index[wrong[0]])}: allowed are 0 to {rows - 1}")
+        raise ValueError(f"{config} has no item {int(index[wrong[0]])}: 0 to {rows - 1} are allowed")
     numbers = index.astype(np.int64)
     counts = np.bincount(numbers, minlength=rows)
     more, absent = np.flatnonzero(counts > 1), np.flatnonzero(counts == 0)

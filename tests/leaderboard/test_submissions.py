@@ -295,11 +295,11 @@ TABLES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: _table(index=_index(row3=7, row4=7)),
         r"chess_mates_5 holds 1 of 200 items more than once, the first is index 7 \(3 times\)",
     ),
-    "beyond": (lambda: _table(index=_index(row3=200)), "chess_mates_5 has no item with index 200: allowed are 0 to 199"),
-    "negative": (lambda: _table(index=_index(row3=-1)), "chess_mates_5 has no item with index -1: allowed are 0 to 199"),
+    "beyond": (lambda: _table(index=_index(row3=200)), "chess_mates_5 has no item 200: 0 to 199 are allowed"),
+    "negative": (lambda: _table(index=_index(row3=-1)), "chess_mates_5 has no item -1: 0 to 199 are allowed"),
     "huge": (
         lambda: _table(index=np.where(np.arange(ROWS) == 3, 2**64 - 1, np.arange(ROWS)).astype(np.uint64)),
-        "chess_mates_5 has no item with index 18446744073709551615",
+        "chess_mates_5 has no item 18446744073709551615",
     ),
     "unknown config": (
         lambda: _table(config=_names(lambda row: "chess_mate_5" if row == 9 else MATES)),
@@ -379,7 +379,7 @@ ARRAYS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
         lambda: {MATES: _answers(), f"{MATES}__index": _index(row3=7)},
         "chess_mates_5 holds 1 of 200 items more than once, the first is index 7",
     ),
-    "beyond": (lambda: {MATES: _answers(), f"{MATES}__index": _index(row3=200)}, "no item of index 200: allowed are 0"),
+    "beyond": (lambda: {MATES: _answers(), f"{MATES}__index": _index(row3=200)}, "no item 200: 0 to 199 are allowed"),
     "fewer numbers": (
         lambda: {MATES: _answers(), f"{MATES}__index": np.arange(199)},
         r"array chess_mates_5.index is of shape \(199,\): \(200,\) is wanted",

@@ -83,7 +83,7 @@ def _entry(manifest: dict[str, Any], path: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"path": "../../precious.txt"}, "file 1: '../../precious.txt' is not the path of a shard, such as mazes_9/test-0"),
+        ({"path": "../../precious.txt"}, "1: '../../precious.txt' is not the path of a shard, such as mazes_9/test-0"),
         ({"path": "/etc/passwd"}, "'/etc/passwd' is not the path of a shard"),
         ({"path": "../prefix_sums_16/train-00000-of-00001.parquet"}, "is not the path of a shard"),
         ({"path": "prefix_sums_16/train-00000-of-00001.parquet\n"}, "is not the path of a shard"),
