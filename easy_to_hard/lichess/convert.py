@@ -115,7 +115,7 @@ def convert(
 
     Raises:
         ConvertError: the source cannot be read or holds no puzzle, a row is not a puzzle and `strict` is set, or the
-            folder holds something else. Nothing is left behind. A folder that already holds the result is no error.
+            folder holds something else. Nothing is left behind. A folder that already holds the result is fine.
         ValueError: the bands are unknown, or the edges are not allowed.
     """
     lower_edges = check_edges(bands, edges)

@@ -38,10 +38,10 @@ _COLUMNS: Final[Mapping[str, Callable[[_Score], str]]] = {
     "peak − last": lambda score: _gap(overthinking_gap({"scores": [score]})),
 }
 _HELP: Final = (
-    "Positions: in mazes, those that are not walls. Iterations and multiply-adds: the mean of an item. First right at: "
-    "the mean first iteration with the right answer, of the items that ever had it. Settled: items whose features "
-    "stopped changing. Peak: the best iteration, chosen by looking at the answers, so it is no score; peak − last, in "
-    "points, is what thinking on loses."
+    "Positions: in mazes, those that are not walls. Iterations and multiply-adds: the mean per item. First right at: "
+    "the mean first iteration with the right answer, over the items that ever had it. Settled: items whose features "
+    "stopped changing. Peak: the best iteration, chosen by looking at the answers, so it is not a score; peak − last, "
+    "in points, is what is lost by thinking on."
 )
 
 
@@ -57,7 +57,7 @@ def details(section: Section, standing: Standing) -> str:
         f'<p class="lead">{_lead(section, standing)}</p>',
         *(f'<p class="note">{text(remark)}</p>' for remark in _remarks(standing)),
         _key_figures(standing),
-        _chart(name, 0, result) or '<p class="quiet">It has no record over iterations.</p>',
+        _chart(name, 0, result) or '<p class="quiet">There is no record over iterations.</p>',
         _difficulties(section, result, f"Every difficulty that was tested, by {section.facts.difficulty_name}"),
         f'<p class="quiet">{_HELP}</p>',
         _fresh(section, standing),

@@ -28,7 +28,7 @@ _LEFT_COLUMNS: Final = (
     heading("trained on", kind="text", first="ascending"),
     heading("seed", first="ascending"),
     heading("weights", first="ascending", hint="number of parameters"),
-    heading("score", hint="area under accuracy over log-difficulty, in per cent of the largest"),
+    heading("score", hint="area under accuracy over log-difficulty, in percent of the largest possible"),
     heading("reach", hint="hardest difficulty whose 95 % interval lies at 90 % or above"),
     heading("scored by", kind="text", first="ascending", hint="who made the figures"),
 )
@@ -98,7 +98,7 @@ def _caption(section: Section) -> str:
     tested = {score["difficulty"] for standing in section.standings for score in standing.result["scores"]}
     shown, ends = len(section.columns), f"from {section.ladder[0]:,} to {section.ladder[-1]:,}"
     more = (
-        f" {shown} of {len(tested)} tested difficulties are shown, the details have all." if shown < len(tested) else ""
+        f" {shown} of {len(tested)} tested difficulties are shown; the details have all." if shown < len(tested) else ""
     )
     return f"Below each accuracy its 95 % interval. The score goes {ends}; what was not tested counts 0.{more}"
 
@@ -201,8 +201,8 @@ def published_block(section: Section) -> str:
     return (
         f'<details class="papers"><summary>From papers: {len(section.published)} figures that were not measured here'
         "</summary>"
-        "<p>As their authors give them, on instances of the same kind, but not the benchmark's; other numbers of runs, "
-        "other rules for the iteration. Never ranked with the results above and never drawn in their charts.</p>"
+        "<p>As reported by their authors, on instances of the same kind but not the benchmark's, with other numbers of "
+        "runs and other rules for the iteration. Never ranked with the results above or drawn in their charts.</p>"
         f'<div class="scroll" tabindex="0" role="region" aria-label="{text(label)}"><table>'
         f"<caption>{text(label)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         f"<ol>{notes}</ol></details>"
@@ -244,5 +244,5 @@ def _figure(entry: Mapping[str, Any]) -> str:
     if statistic == "at iterations":
         return f"<span>{accuracy.strip()}{at}</span>"
     if statistic == "not said":
-        return f"<span>{accuracy.strip()}, iteration not said</span>"
+        return f"<span>{accuracy.strip()}, iteration not given</span>"
     return f"<span>{text(statistic)}{accuracy}{at}</span>"
