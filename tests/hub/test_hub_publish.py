@@ -326,7 +326,7 @@ def test_another_dataset_is_replaced_only_when_told(
 
 def test_a_repo_of_somebody_else(hub: HubServer, session: HubSession, make: Callable[..., Path], repo_id: str) -> None:
     hub.add(repo_id, {"README.md": b"# Mine", "cats/train-00000-of-00001.parquet": b"miaow"})
-    _fails(session.run(_send(make(), repo_id)), "data of somebody else (cats/train-00000", "--replace")
+    _fails(session.run(_send(make(), repo_id)), "somebody else's data (cats/train-00000", "--replace")
     for content in (b"{", b"[]", b"\xff", b'{"seed": 0}'):
         hub.add(repo_id, {"manifest.json": content})
         _fails(session.run(_send(make(), repo_id)), "manifest.json that is not readable", "--replace")

@@ -233,7 +233,7 @@ def test_predictions_of_two_variants_are_refused(tmp_path: Path) -> None:
     names = {"mazes_33": 33, "mazes_looped_33": 33}
     zeros = {name: np.zeros((1000, 72, 72), np.uint8) for name in names}
     path = _write_npz(tmp_path / "two.npz", **zeros)
-    with pytest.raises(ValueError, match="of one task and variant, not of mazes depth_first, mazes looped: split"):
+    with pytest.raises(ValueError, match="for one task and variant, not for mazes depth_first, mazes looped: split"):
         score_predictions(path, Entry(), progress=False)
 
 
