@@ -662,10 +662,10 @@ def test_a_footer_that_says_less_bytes_than_the_pages(tmp_path: Path) -> None:
 def test_footers_without_end(tmp_path: Path) -> None:
     path = tmp_path / "answers.parquet"
     for footer, message in (
-        (b"\x1c" * 5000, "structs without end"),
-        (b"\x19" * 5000, "a list of|structs without end"),
+        (b"\x1c" * 5000, "structs never end"),
+        (b"\x19" * 5000, "a list of|structs never end"),
         (b"\x19\xfc" + b"\xff" * 8 + b"\x01", "a list of"),
-        (b"\x16" + b"\xff" * 99, "a number without end"),
+        (b"\x16" + b"\xff" * 99, "a number never ends"),
         (b"\x0f", "it is cut off"),
         (b"\x00", "its footer lacks"),
     ):

@@ -147,9 +147,9 @@ def test_damaged_and_foreign_files_are_one_error(tmp_path: Path) -> None:
         with pytest.raises(ConvertError, match=message):
             convert_quietly(tmp_path / "rows.csv", tmp_path / "data")
         assert not (tmp_path / "data").exists()
-    with pytest.raises(ConvertError, match=r"absent\.csv is no file"):
+    with pytest.raises(ConvertError, match=r"absent\.csv is not a file"):
         convert_quietly(tmp_path / "absent.csv", tmp_path / "data")
-    with pytest.raises(ConvertError, match="is no file"):
+    with pytest.raises(ConvertError, match="is not a file"):
         convert_quietly(tmp_path, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 

@@ -47,7 +47,7 @@ def test_a_link_of_that_name_is_not_followed(there: bool, tmp_path: Path) -> Non
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / ".build").symlink_to(tmp_path / ("elsewhere" if there else "nowhere"))
-    with pytest.raises(StorageError, match=r"\.build is no folder"):
+    with pytest.raises(StorageError, match=r"\.build is not a folder"):
         _build(tmp_path / "data")
     assert list((tmp_path / "elsewhere").iterdir()) == []
 

@@ -89,16 +89,16 @@ def _entry(manifest: dict[str, Any], path: str) -> dict[str, Any]:
         ({"path": "prefix_sums_16/train-00000-of-00001.parquet\n"}, "is not the path of a shard"),
         ({"path": "prefix_sums_16\\train-00000-of-00001.parquet"}, "is not the path of a shard"),
         ({"path": "prefix_sums_16/train-00001-of-00001.parquet"}, "is not the path of a shard"),
-        ({"path": 5}, "file 1: path is 5, and must be of type str"),
+        ({"path": 5}, "file 1: path is 5, but must be of type str"),
         ({"config": "mazes_9"}, "config is 'mazes_9', and the path is prefix_sums_16/train-"),
         ({"split": "test"}, "split is 'test', and the path is prefix_sums_16/train-"),
         ({"difficulty": 24}, "config is 'prefix_sums_16', and the task's is 'prefix_sums_24'"),
         ({"sha256": "0" * 63}, "sha256 must be 64 hexadecimal digits, not '000"),
         ({"targets_sha256": "x" * 64}, "targets_sha256 must be 64 hexadecimal digits"),
-        ({"sha256": None}, "sha256 is None, and must be of type str"),
+        ({"sha256": None}, "sha256 is None, but must be of type str"),
         ({"rows": 0}, "rows must be at least 1, not 0"),
-        ({"rows": True}, "rows is True, and must be of type int"),
-        ({"rows": 1.5}, "rows is 1.5, and must be of type int"),
+        ({"rows": True}, "rows is True, but must be of type int"),
+        ({"rows": 1.5}, "rows is 1.5, but must be of type int"),
     ],
 )
 def test_entries_that_cannot_be(change: dict[str, Any], message: str, tiny_folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_entries_that_cannot_be(change: dict[str, Any], message: str, tiny_folde
 def test_every_key_is_needed(name: str, tiny_folder: Path) -> None:
     manifest = read_manifest(tiny_folder)
     del manifest["files"][3][name]
-    with pytest.raises(StorageError, match=rf"there, file 4: {name} is missing, and must be of type (str|int)"):
+    with pytest.raises(StorageError, match=rf"there, file 4: {name} is missing, but must be of type (str|int)"):
         parse_manifest(json.dumps(manifest).encode(), "there")
 
 
@@ -124,8 +124,8 @@ def test_every_key_is_needed(name: str, tiny_folder: Path) -> None:
     ("change", "message"),
     [
         ({"files": ["x"]}, "file 1: must be an object, not 'x'"),
-        ({"seed": "0"}, "seed is '0', and must be of type int"),
-        ({"preset": None}, "preset is None, and must be of type str"),
+        ({"seed": "0"}, "seed is '0', but must be of type int"),
+        ({"preset": None}, "preset is None, but must be of type str"),
         ({"edges": ["low"]}, "edges must be whole numbers"),
         ({"edges": 3}, "edges must be whole numbers"),
     ],
