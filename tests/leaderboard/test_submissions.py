@@ -475,13 +475,13 @@ def test_files_of_something_else(tmp_path: Path, suffix: str) -> None:
     path.touch()
     assert _refusal(path) == "the file is empty (0 bytes)"
     path.write_text("config,index,prediction\nmazes_59,0,0101\n" * 9)
-    assert _refusal(path).startswith(f"damaged, or no {suffix} file at all (")
+    assert _refusal(path).startswith(f"damaged, or not a {suffix} file at all (")
     whole = write_template([MATES], path)
     assert whole == ROWS
     content = path.read_bytes()
     for length in (1, 4, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:length])
-        assert _refusal(path).startswith(f"damaged, or no {suffix} file at all (")
+        assert _refusal(path).startswith(f"damaged, or not a {suffix} file at all (")
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".npz"])
@@ -498,7 +498,7 @@ def test_overwritten_bytes_are_noticed(tmp_path: Path, suffix: str) -> None:
     content[middle : middle + 8] = bytes(value ^ 1 for value in content[middle : middle + 8])
     path.write_bytes(content)
     assert configs_in(path) == ("mazes_looped_13",)
-    assert _refusal(path).startswith(f"damaged, or no {suffix} file at all (")
+    assert _refusal(path).startswith(f"damaged, or not a {suffix} file at all (")
 
 
 @pytest.mark.parametrize("kind", ["zstd", "plain", "second version", "npz", "npz, stored"])
