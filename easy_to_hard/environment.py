@@ -1,4 +1,4 @@
-"""What results are made with: the version of the package, its commit, and the device."""
+"""The environment in which results are made: the package's version and commit, and the device."""
 
 import subprocess
 from pathlib import Path
@@ -8,7 +8,7 @@ __version__: Final = "0.1.0"
 
 
 def source_commit() -> str | None:
-    """The commit of the checkout that the package runs from; None where it was installed from a wheel."""
+    """The commit of the checkout that the package runs from; None if it was installed from a wheel."""
     root = Path(__file__).parent.parent
     if not (root / "pyproject.toml").is_file():
         return None
@@ -20,7 +20,7 @@ def source_commit() -> str | None:
 
 
 def check_device(device: str) -> None:
-    """ValueError unless torch can use that device here."""
+    """Raise ValueError unless torch can use that device here."""
     if device == "cpu":
         return
     if device != "cuda":
@@ -32,7 +32,7 @@ def check_device(device: str) -> None:
 
 
 def describe_device(device: str, threads: int | None) -> str:
-    """For the records: the GPU's name, or the number of threads."""
+    """The device as recorded in results: the GPU's name, or the number of CPU threads."""
     if device.startswith("cuda"):
         import torch
 

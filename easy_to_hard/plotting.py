@@ -1,6 +1,6 @@
 """Figures, and pictures of bit strings and accuracies, with matplotlib (``pip install "easy-to-hard[plot]"``).
 
-It is imported when a picture is made, and not before.
+matplotlib is imported only when a picture is made.
 """
 
 import io
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BITS_A_LINE: Final = 64
-# From easy to hard along one color scale, without its palest end.
+# Colors go from easy to hard along one color scale, without its palest end.
 _PALETTE: Final = "viridis"
 _PALETTE_RANGE: Final = (0.0, 0.88)
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure of so many inches that belongs to no window.
+    """An empty figure, `width` by `height` inches, that belongs to no window.
 
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
@@ -41,12 +41,12 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 def plot_bits(bits: Any, answer: Any = None, ax: "Axes | None" = None) -> "Axes":
-    """Draw a bit string, and below it an answer of as many bits, 64 positions a line; dark is 1.
+    """Draw a bit string and, below it, an answer of the same length, 64 positions per line; dark is 1.
 
     Args:
-        bits: (L,) or (1, L) array or tensor; above 0 is 1, so {0, 1} and {-0.5, 0.5} both do.
+        bits: (L,) or (1, L) array or tensor; above 0 is 1, so both {0, 1} and {-0.5, 0.5} work.
         answer: (L,) in {0, 1}; None to leave it out.
-        ax: where to draw; None for a figure of its own.
+        ax: where to draw; None for a new figure.
     """
     rows = [np.asarray(bits).reshape(-1) > 0]
     if answer is not None:
@@ -70,7 +70,7 @@ def plot_bits(bits: Any, answer: Any = None, ax: "Axes | None" = None) -> "Axes"
 
 
 def _lines_of_bits(rows: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
-    """Wrap rows of bits to lines, an empty line between two of them; NaN where there is no bit."""
+    """Wrap rows of bits to lines, with an empty line between each two; NaN where there is no bit."""
     length = len(rows[0])
     width = min(length, BITS_A_LINE)
     lines = -(-length // BITS_A_LINE)
@@ -83,15 +83,15 @@ def _lines_of_bits(rows: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
 
 
 def save_figure(figure: Any, path: str | Path, *, dpi: int = 150) -> Path:
-    """Write a figure, whole or not at all; the ending (.png, .svg, .pdf) says as what.
+    """Write a figure, whole or not at all; the extension (.png, .svg, .pdf) sets the format.
 
     Args:
-        figure: a figure, or axes, whose figure is meant.
-        path: the file; its folder is made when it is missing.
-        dpi: dots an inch, for pixel formats.
+        figure: a figure, or axes, whose figure is saved.
+        path: the file; its folder is created if missing.
+        dpi: dots per inch, for pixel formats.
 
     Raises:
-        ValueError: an ending that matplotlib does not know.
+        ValueError: matplotlib does not know the extension.
     """
     path = Path(path).expanduser()
     figure = getattr(figure, "figure", None) or figure
@@ -111,7 +111,7 @@ def plot_accuracy_curves(
     title: str,
     trained_iterations: int | None = None,
 ) -> "Figure":
-    """One line for each difficulty, on a logarithmic axis of iterations.
+    """Plot accuracy against iterations on a logarithmic axis, one line per difficulty.
 
     Args:
         curves: label -> (iterations, at least 1; accuracies in [0, 1]), from easy to hard.
@@ -120,7 +120,7 @@ def plot_accuracy_curves(
 
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
-        ValueError: no curve, or one without points.
+        ValueError: there is no curve, or one has no points.
     """
     if not curves or any(len(iterations) == 0 for iterations, _ in curves.values()):
         raise ValueError(f"each of the curves needs at least one point: {list(curves)}")
@@ -163,7 +163,7 @@ def _colors(number: int) -> list[Any]:
 
 
 def svg_markup(figure: "Figure") -> str:
-    """The figure as an ``<svg>`` element to put into a page: text stays text, and no date or random ids."""
+    """The figure as an ``<svg>`` element to put into a page: text stays text, without a date or random ids."""
     import matplotlib
 
     buffer = io.StringIO()

@@ -1,4 +1,4 @@
-"""Progress of whatever takes long: a bar on a terminal, and elsewhere a plain line now and then."""
+"""Progress of long operations: a bar on a terminal, and elsewhere a plain line now and then."""
 
 import sys
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from typing import Any, Final, TextIO
 from tqdm import tqdm
 
 _LINE_SECONDS: Final = 10.0
-_LINE: Final = "{desc}: {percentage:.0f}%, {n_fmt} of {total_fmt} {unit}, {elapsed} gone, {remaining} left{postfix}"
-_LINE_WITHOUT_END: Final = "{desc}: {n_fmt} {unit}, {elapsed} gone{postfix}"
+_LINE: Final = "{desc}: {percentage:.0f}%, {n_fmt} of {total_fmt} {unit}, {elapsed} elapsed, {remaining} left{postfix}"
+_LINE_WITHOUT_END: Final = "{desc}: {n_fmt} {unit}, {elapsed} elapsed{postfix}"
 
 
 class _PlainLines:
-    """A stream for tqdm that makes a line of each state of a bar."""
+    """A stream for tqdm that writes each state of a bar on a line of its own."""
 
     encoding = "ascii"
 
@@ -21,14 +21,14 @@ class _PlainLines:
         self._last = ""
 
     def write(self, text: str) -> None:
-        """Write what a bar shows, but for what moves a terminal's cursor."""
+        """Write what a bar shows, without the characters that move a terminal's cursor."""
         line = text.strip("\r\n ")
         if line and line != self._last:
             self._stream.write(line + "\n")
             self._last = line
 
     def flush(self) -> None:
-        """Let it be seen."""
+        """Flush the stream."""
         self._stream.flush()
 
 
@@ -45,22 +45,22 @@ def progress_bar(
     always: bool = False,
     show: bool = True,
 ) -> "tqdm[Any]":
-    """A bar on the standard error; where that is no terminal, a line every ten seconds.
+    """A bar on standard error; where that is not a terminal, a line every ten seconds.
 
-    A line says how far it is, how long it took, how long what is left will take, and whatever `set_postfix_str` was
-    given, such as the loss.
+    A line gives the progress, the time elapsed, the time left, and whatever `set_postfix_str` was given, such as the
+    loss.
 
     Args:
-        iterable: what is gone through; None where `update` is called.
-        desc: what it is.
-        unit: of what is counted, in the plural.
-        total: how many there are; None where it is not known or where the iterable says so.
+        iterable: what is iterated over; None where `update` is called instead.
+        desc: what is being done.
+        unit: what is counted, in the plural.
+        total: how many there are; None if that is not known or the iterable has a length.
         initial: how many were done before.
         unit_scale: write 1k for 1,000.
         leave: whether the bar stays when it is done.
         delay: seconds before a bar is shown.
-        always: write a first and a last line, however quick it is.
-        show: False for nothing at all.
+        always: write a first and a last line, however short the operation.
+        show: False to show nothing at all.
     """
     options: dict[str, Any] = {"total": total, "initial": initial, "desc": desc, "unit_scale": unit_scale}
     stream = sys.stderr

@@ -20,7 +20,7 @@ def plot_item(spec: DataSpec, index: int, ax: "Axes | None" = None) -> "Axes":
 def plot_difficulties(
     task: str, difficulties: Sequence[int], *, examples: int = 1, variant: str = "", split: str = "test", seed: int = 0
 ) -> "Figure":
-    """A grid of solved instances: a difficulty a column, mazes side by side, bit strings one below the other.
+    """Draw a grid of solved instances, with one column per difficulty; bit strings go one below the other.
 
     Args:
         task: name in `TASKS`.
@@ -29,7 +29,7 @@ def plot_difficulties(
         variant, split, seed: see `DataSpec`.
 
     Raises:
-        ValueError: no difficulty, no example, or an argument that `DataSpec` does not allow.
+        ValueError: there is no difficulty or no example, or `DataSpec` does not allow an argument.
     """
     if not difficulties or examples < 1:
         raise ValueError(f"at least one difficulty and one example are needed, not {list(difficulties)} and {examples}")

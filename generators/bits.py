@@ -1,6 +1,6 @@
-"""Machine instructions on the bits of a word that Numba has no name for.
+"""Machine instructions on the bits of a word that Numba does not expose.
 
-Counting and finding bits, mirroring the bytes, and spreading bits over bytes: one vector store where a loop over the
+They count and find bits, reverse the order of bytes, and spread bits over bytes: one vector store where a loop over the
 bits would take 64 steps.
 """
 
@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 def _bit_store(width: int) -> Callable[..., Any]:
     def store_bits(typing_context, out, place, word):  # type: ignore[no-untyped-def]
-        """Write the lowest bits of `word`, the first of them to out[place], as bytes 0 and 1 of a flat uint8 array."""
+        """Write the lowest bits of `word` as bytes 0 and 1 to a flat uint8 array, the first of them to out[place]."""
         signature = types.void(out, types.int64, types.uint64)
 
         def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -51,8 +51,8 @@ def _word_instruction(name: str, build: Callable[[Any, Any], Any]) -> Callable[.
 
 _FALSE = ir.Constant(ir.IntType(1), 0)
 
-# Of a uint64, as a uint64: how many bits are set; how many are clear below the lowest and above the highest one that
-# is set (64 where none is); the eight bytes in reverse order.
+# Functions from uint64 to uint64: how many bits are set; how many are clear below the lowest and above the highest bit
+# that is set (64 if none is); the eight bytes in reverse order.
 count_bits = _word_instruction("count_bits", lambda builder, word: builder.ctpop(word))
 trailing_zeros = _word_instruction("trailing_zeros", lambda builder, word: builder.cttz(word, _FALSE))
 leading_zeros = _word_instruction("leading_zeros", lambda builder, word: builder.ctlz(word, _FALSE))

@@ -1,4 +1,4 @@
-"""Values that users give, integers above all: checked where they come in, and shown where something is wrong."""
+"""Checks values from users, mostly integers, and formats them for error messages."""
 
 from dataclasses import fields
 from functools import cache
@@ -6,12 +6,12 @@ from typing import Annotated, Any, get_args, get_origin
 
 import numpy as np
 
-# Python writes no number of more than 4,300 digits, and nobody reads one of more than 20.
+# Python does not print numbers of more than 4,300 digits, and nobody reads one of more than 20.
 _LONGEST_SHOWN = 10**18
 
 
 def shown(number: int) -> str:
-    """An integer for a message: its digits, or "2^16384", or "more than 10^18"."""
+    """An integer as shown in a message: its digits, or "2^16384", or "more than 10^18"."""
     if abs(number) <= _LONGEST_SHOWN:
         return str(int(number))
     sign, size = "-" if number < 0 else "", abs(int(number))
@@ -21,13 +21,13 @@ def shown(number: int) -> str:
 
 
 def check_integer(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
-    """Return an integer, a NumPy one as Python's own, or raise ValueError that says what is allowed.
+    """Return the value as a Python int (it may be a NumPy one), or raise ValueError that says what is allowed.
 
     Args:
         name: of the value, for the message.
-        value: what was given; True and False are no integers.
-        least: the smallest that is allowed; None where there is none.
-        most: the largest that is allowed, together with `least`.
+        value: what was given; True and False do not count as integers.
+        least: the smallest value allowed; None for no limit.
+        most: the largest value allowed, together with `least`; None for no limit.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise ValueError(f"{name} must be an integer, not {value!r}")
@@ -42,13 +42,13 @@ def check_integer(name: str, value: Any, least: int | None = None, most: int | N
 
 
 def check_integer_fields(config: Any) -> None:
-    """Refuse a dataclass whose `integer_fields` hold a fraction, or anything else; of any size.
+    """Reject a dataclass whose `integer_fields` hold anything but integers, which may be of any size.
 
     Args:
         config: an instance, as its `__post_init__` gets it.
 
     Raises:
-        ValueError: naming the first such field and what it holds.
+        ValueError: a field holds something else; the message names the first one and what it holds.
     """
     for name in integer_fields(type(config)):  # type: ignore[arg-type]  # a class is hashable
         value = getattr(config, name)
@@ -58,16 +58,16 @@ def check_integer_fields(config: Any) -> None:
 
 
 def check_field(config: Any, name: str, holds: bool, allowed: str) -> None:
-    """Refuse a dataclass with a field that is out of its range.
+    """Reject a dataclass with a field that is out of range.
 
     Args:
         config: an instance, as its `__post_init__` gets it.
         name: of the field.
         holds: whether its value is allowed.
-        allowed: what is, in words that follow "must be": "at least 1", "above 0 and finite".
+        allowed: what is allowed, in words that follow "must be": "at least 1", "above 0 and finite".
 
     Raises:
-        ValueError: naming the field, what is allowed and what it holds.
+        ValueError: the value is not allowed; the message names the field, what is allowed, and what it holds.
     """
     if not holds:
         raise ValueError(f"{name} must be {allowed}, not {getattr(config, name)!r}")

@@ -1,8 +1,8 @@
-"""Compiled functions, and where they are kept.
+"""Compiled functions, and where they are cached.
 
-Compiling all of them takes about a minute, so Numba keeps them: beside the source, or in the home's cache, or in
-``NUMBA_CACHE_DIR``. Where it can do so nowhere, as in a container that is read-only, they are compiled anew by every
-process, and a warning says so, once. What is damaged is compiled and written again.
+Compiling all of them takes about a minute, so Numba caches them: beside the source, in the home folder's cache, or in
+``NUMBA_CACHE_DIR``. If none of these is possible, as in a read-only container, every process compiles them anew and
+says so in a single warning. Damaged cache files are compiled and written again.
 """
 
 import warnings
@@ -18,13 +18,13 @@ _WARNED: set[str] = set()
 
 
 class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """Numba's cache of one function, which never stops that function from being compiled."""
+    """Numba's cache of one function, whose errors never stop that function from being compiled."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
         except Exception as error:
-            # A damaged pickle fails in any way. Without the index all of the function's files count as absent.
+            # A damaged pickle can raise anything. Without the index, all of the function's files count as absent.
             self._forget(error)
             return None
 
@@ -32,7 +32,7 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            # A full disk, say. The index may be new and name a file that is old.
+            # For example, a full disk. The index may be new but name an old file.
             self._forget()
             _warn(f"{self.cache_path} cannot be written ({error.strerror or type(error).__name__})")
 
@@ -56,13 +56,13 @@ def _warn(reason: str) -> None:
 
 
 def kernel(function: Callable[..., Any] | None = None, *, signature: str = "", inline: str = "never") -> Any:
-    """Compile a function with Numba, without the interpreter's lock, and keep the result if it can be kept.
+    """Compile a function with Numba, without the interpreter's lock, and cache the result if possible.
 
     Args:
-        function: to be compiled; its arguments are arrays and numbers.
-        signature: types that it is compiled for at once, as a function that calls itself may need; else it is compiled
-            for those that it is called with.
-        inline: "always" makes the code part of each function that calls it.
+        function: the function to compile; its arguments are arrays and numbers.
+        signature: types to compile it for at once, as a recursive function may need; otherwise it is compiled for the
+            types that it is called with.
+        inline: "always" inlines the code in each function that calls it.
     """
     if function is None:
         return lambda decorated: kernel(decorated, signature=signature, inline=inline)

@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from easy_to_hard.generators.integers import check_integer
 
-# Many, so that no thread waits long for the last one.
+# Many chunks per thread, so that no thread waits long for the last one.
 _CHUNKS_PER_THREAD = 32
 # Starting a thread costs about 0.1 ms, so a thread is given at least this much to do.
 _LEAST_NANOSECONDS = 500_000
 
 
 def default_threads() -> int:
-    """How many cores this process may use."""
+    """The number of cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
@@ -25,13 +25,13 @@ def run_in_chunks(
     """Call ``kernel(start, stop)`` on ranges that cover [0, count).
 
     Args:
-        kernel: fills rows start..stop-1; must release the GIL to gain from threads.
+        kernel: fills rows start..stop-1; must release the GIL to benefit from threads.
         count: number of rows.
-        num_threads: at most so many, 1 or more; None for one a core.
-        nanoseconds: what a row takes, roughly: short work stays on one thread.
+        num_threads: the maximum number of threads, at least 1; None for one per core.
+        nanoseconds: rough time per row: short work stays on one thread.
 
     Raises:
-        ValueError: num_threads is below 1 or no integer.
+        ValueError: num_threads is below 1 or not an integer.
     """
     threads = default_threads() if num_threads is None else check_integer("num_threads", num_threads, 1)
     threads = min(threads, count, 1 + int(count * nanoseconds / _LEAST_NANOSECONDS))

@@ -1,13 +1,13 @@
 """Prefix sums modulo two: bit strings and the parity of every prefix (Schwarzschild et al. 2021, arXiv 2108.06011).
 
-Bit j of a string is position j. Two ways to draw item i of a split, chosen by the length alone:
+Bit j of a string is position j. There are two ways to draw item i of a split, chosen by the length alone:
 
-- up to 63 bits a string is a number below 2^L. A fixed bijection of [0, 2^L) gives each string its canonical
-  hash, so a split is a range of hashes; a second bijection, keyed by (seed, split), puts that range into a
-  random order. Item i is the i-th of that order: no string repeats, and every string of the split comes up. (Over
-  seeds, the orders of strings below 8 bits are not quite uniform: there are few to choose from.)
-- from 64 bits on, strings are read from the item's Philox stream until one's hash falls in the split. Two
-  items of a set of 10^6 agree with probability below 10^-7.
+- Up to 63 bits, a string is a number below 2^L. A fixed bijection of [0, 2^L) gives each string its canonical hash, so
+  a split is a range of hashes; a second bijection, keyed by (seed, split), puts that range into a random order. Item i
+  is the i-th in that order: no string repeats, and every string of the split occurs. (Over seeds, the orders of strings
+  below 8 bits are not quite uniform: there are few to choose from.)
+- From 64 bits on, strings are read from the item's Philox stream until the hash of one falls in the split. The
+  probability of two equal items in a set of 10^6 is below 10^-7.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ def check_num_bits(num_bits: int) -> int:
 
 
 def is_numbered(num_bits: int) -> bool:
-    """Whether strings of that length are numbered, so that a split's items end; else they go on for ever."""
+    """Whether strings of that length are numbered, so that a split has a finite number of items."""
     return check_num_bits(num_bits) <= _LONGEST_NUMBERED
 
 
@@ -51,7 +51,7 @@ def count_instances(num_bits: int, split: str, split_rule: str = "hash") -> int:
 
 @kernel(inline="always")
 def _permute(x, bits, keys):  # type: ignore[no-untyped-def]
-    """A bijection of [0, 2^bits): add, fold, multiply by an odd number, four times over."""
+    """A bijection of [0, 2^bits): add, fold, and multiply by an odd number, four times."""
     mask = (_ONE << bits) - _ONE
     half = (bits + _ONE) >> _ONE
     for r in range(_ROUNDS):
@@ -181,7 +181,7 @@ def sample_packed(
     split_rule: str = "hash",
     num_threads: int | None = None,
 ) -> NDArray[np.uint64]:
-    """Strings `indices` of a split, 64 positions a word.
+    """Draw the strings with the given indices in a split, packed 64 positions per word.
 
     Args:
         num_bits: length L of a string, 1 to 2^20.
@@ -189,14 +189,14 @@ def sample_packed(
         split: "train", "validation" or "test".
         seed: any integer; another seed gives another set of strings.
         split_rule: "hash" (splits share no string), or "original" (every split is drawn from all strings).
-        num_threads: None for one a core. The result does not depend on it.
+        num_threads: None for one per core. The result does not depend on it.
 
     Returns:
         (N, ceil(L / 64)) uint64; bit j of word w is position 64 w + j; unused bits are 0.
 
     Raises:
         NotEnoughInstancesError: an index is at or past the number of strings that the split holds.
-        ValueError: any other argument out of range.
+        ValueError: any other argument is out of range.
     """
     bits = check_num_bits(num_bits)
     rows = as_indices(indices)
@@ -234,14 +234,14 @@ def sample_packed(
 
 
 def solve_packed(words: NDArray[np.uint64], num_bits: int) -> NDArray[np.uint64]:
-    """The parities of all prefixes, for and in the layout of `sample_packed`."""
+    """The parities of all prefixes; input and output are in the layout of `sample_packed`."""
     out = np.empty_like(words)
     _pack_parities(words, out, check_num_bits(num_bits))
     return out
 
 
 def unpack(words: NDArray[np.uint64], num_bits: int, num_threads: int | None = None) -> NDArray[np.uint8]:
-    """(N, ceil(L / 64)) uint64 words to (N, L) uint8 in {0, 1}."""
+    """Unpack (N, ceil(L / 64)) uint64 words to (N, L) uint8 in {0, 1}."""
     out = np.empty((len(words), check_num_bits(num_bits)), dtype=np.uint8)
     run_in_chunks(
         lambda a, b: _unpack(words[a:b], out[a:b].reshape(-1), num_bits),
@@ -261,7 +261,7 @@ def sample(
     split_rule: str = "hash",
     num_threads: int | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Strings `indices` of a split and their solutions: arguments and errors as for `sample_packed`.
+    """Draw the strings with the given indices in a split, with solutions; arguments and errors as in `sample_packed`.
 
     Returns:
         ``(bits, parities)``, both (N, L) uint8 in {0, 1}; ``parities[n, j]`` is the sum of
@@ -273,12 +273,12 @@ def sample(
 
 
 def solve(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(..., L) strings in {0, 1} to the parities of all prefixes, same shape, by NumPy alone."""
+    """The parities of all prefixes of (..., L) strings in {0, 1}, in the same shape, by NumPy alone."""
     return np.bitwise_xor.accumulate(bits, axis=-1)
 
 
 def pack(bits: ArrayLike) -> NDArray[np.uint64]:
-    """(N, L) strings in {0, 1} to (N, ceil(L / 64)) uint64, the inverse of `unpack`."""
+    """Pack (N, L) strings in {0, 1} into (N, ceil(L / 64)) uint64, the inverse of `unpack`."""
     rows = np.asarray(bits, dtype=np.uint8)
     padded = np.zeros((len(rows), -(-rows.shape[1] // 64) * 64), dtype=np.uint8)
     padded[:, : rows.shape[1]] = rows
@@ -286,7 +286,7 @@ def pack(bits: ArrayLike) -> NDArray[np.uint64]:
 
 
 def canonical_hashes(bits: NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """The canonical hash of each string of (N, L) uint8, and the number of hashes there are (see `split_of`)."""
+    """The canonical hash of each of (N, L) uint8 strings, with the number of possible hashes (see `split_of`)."""
     length = bits.shape[1]
     words = pack(bits)
     if not is_numbered(length):

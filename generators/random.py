@@ -31,12 +31,12 @@ _32 = np.uint64(32)
 
 
 def check_seed(seed: int) -> int:
-    """Return `seed`, or raise ValueError: it is no integer, or has more digits than Python writes."""
+    """Return `seed`, or raise ValueError if it is not an integer, or not from -2^4096 to 2^4096."""
     return check_integer("seed", seed, -MAX_SEED, MAX_SEED)
 
 
 def stream_key(task: str, variant: str, difficulty: int, split: str, seed: int) -> int:
-    """Key of the streams of one dataset: the first 64 bits of the BLAKE2b hash of its name.
+    """The key of the streams of one dataset: the first 64 bits of the BLAKE2b hash of its name.
 
     Args:
         task: name in `TASKS`.
@@ -49,7 +49,7 @@ def stream_key(task: str, variant: str, difficulty: int, split: str, seed: int) 
         An integer in [0, 2^64).
 
     Raises:
-        ValueError: the seed is no such integer.
+        ValueError: the seed is not such an integer.
     """
     name = "\x1f".join(["easy-to-hard", task, variant, str(int(difficulty)), split, str(check_seed(seed))])
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
@@ -79,7 +79,7 @@ def philox4x32(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 @kernel
 def fill_words(words, key, index, block):  # type: ignore[no-untyped-def]
-    """Write len(words) // 4 Philox blocks of the stream (key, index), from number `block` on, to uint32 `words`."""
+    """Write len(words) // 4 Philox blocks of the stream (key, index), starting at `block`, to uint32 `words`."""
     k0, k1 = key & _MASK32, key >> _32
     c2, c3 = index & _MASK32, index >> _32
     for i in range(words.shape[0] // 4):
@@ -102,7 +102,7 @@ def open_stream(buffer, cursor, key, index):  # type: ignore[no-untyped-def]
 
 @kernel
 def refill(buffer, cursor):  # type: ignore[no-untyped-def]
-    """Write the next blocks of the stream over the whole buffer."""
+    """Fill the whole buffer with the next blocks of the stream."""
     words = buffer.view(np.uint32)
     fill_words(words, cursor[_KEY], cursor[_INDEX], cursor[_BLOCK])
     cursor[_BLOCK] += np.uint64(words.shape[0] // 4)
@@ -169,7 +169,7 @@ def philox_block(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tu
 
 
 def random_words(key: int, index: int, count: int, *, block: int = 0) -> NDArray[np.uint32]:
-    """The first `count` 32-bit words of the stream (key, index), from Philox block `block` on."""
+    """The first `count` 32-bit words of the stream (key, index), starting at Philox block `block`."""
     words = np.empty(-(-count // 4) * 4, dtype=np.uint32)
     fill_words(words, np.uint64(key), np.uint64(index), np.uint64(block))
     return words[:count]

@@ -1,7 +1,7 @@
 """Hash-partitioned splits: which split an instance belongs to is a function of the instance alone.
 
-The canonical hash of an instance, a number in [0, 2^64), is cut at 80 % and 90 %: train, validation, test.
-So two splits never share an instance, whatever their sizes and seeds, and no table has to be kept.
+The range [0, 2^64) of canonical hashes is divided at 80 % and 90 % into train, validation and test. So two splits never
+share an instance, whatever their sizes and seeds, and no table has to be kept.
 """
 
 from collections.abc import Sequence
@@ -43,14 +43,14 @@ def split_range(split: str, split_rule: str, total: int = 2**64) -> tuple[int, i
 
     Args:
         split: "train" (80 %), "validation" (10 %) or "test" (10 %).
-        split_rule: "hash", or "original" where every split is drawn from everything, as in Schwarzschild et al.
-        total: how many hashes there are.
+        split_rule: "hash", or "original", where every split is drawn from everything, as in Schwarzschild et al.
+        total: the number of possible hashes.
 
     Returns:
         ``(low, high)`` with 0 <= low <= high <= total.
 
     Raises:
-        ValueError: unknown split or rule.
+        ValueError: the split or rule is unknown.
     """
     low, high = _SHARES[check_split(split)]
     if check_split_rule(split_rule) == "original":
@@ -59,7 +59,7 @@ def split_range(split: str, split_rule: str, total: int = 2**64) -> tuple[int, i
 
 
 def split_of(canonical_hash: int, total: int = 2**64) -> Split:
-    """The split that a canonical hash in [0, total) names."""
+    """The split that a canonical hash in [0, total) belongs to."""
     for split in SPLITS:
         low, high = split_range(split, "hash", total)
         if low <= canonical_hash < high:
@@ -68,7 +68,7 @@ def split_of(canonical_hash: int, total: int = 2**64) -> Split:
 
 
 def as_indices(indices: ArrayLike) -> NDArray[np.uint64]:
-    """Item numbers below 2^64 as a contiguous (N,) uint64 array, or ValueError."""
+    """Return item numbers below 2^64 as a contiguous (N,) uint64 array, or raise ValueError."""
     rows = np.atleast_1d(np.asarray(indices))
     if rows.size == 0:
         return np.empty(0, dtype=np.uint64)

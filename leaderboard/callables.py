@@ -1,4 +1,4 @@
-"""Python functions as submissions: how they are found, asked, and what they may answer."""
+"""Python functions as submissions: how they are found and called, and what they may return."""
 
 import importlib
 import sys
@@ -20,10 +20,10 @@ Solver = Callable[[Tensor, int], Any]
 
 
 def load_callable(name: str) -> Solver:
-    """The function "module:function".
+    """Load the function named "module:function".
 
     Raises:
-        ValueError: there is none, or it cannot be called.
+        ValueError: there is no such function, or it cannot be called.
         ImportError: its module cannot be imported; the message says why.
     """
     module, colon, function = name.partition(":")
@@ -36,7 +36,7 @@ def load_callable(name: str) -> Solver:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        # Among them SystemExit: to end before anything is scored is no success.
+        # This includes SystemExit: exiting before anything is scored is not a success.
         raise ImportError(f"module {module!r} cannot be imported: {_one_line(error)}") from error
     if not callable(found):
         raise ValueError(f"module {module!r} has no function {function!r}")
@@ -45,14 +45,14 @@ def load_callable(name: str) -> Solver:
 
 @dataclass(frozen=True)
 class Asked:
-    """A batch that a callable is asked."""
+    """A batch of items to give to a callable."""
 
     items: Items
     part: slice
     iterations: int
 
     def ask(self, function: Solver, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """Predictions (B, *size) and iterations (B,)."""
+        """Call the function; returns predictions (B, *size) and iterations (B,)."""
         inputs, targets = self.items[self.part]
         where = f"{name}, items {self.part.start} to {self.part.stop - 1} of {self.items.spec.config}"
         try:
@@ -76,7 +76,7 @@ class Asked:
                 f"{where}: the answer must be of shape {size} or, as logits, {logits}, not {tuple(values.shape)}"
             )
         if values.is_floating_point() and bool(values.isnan().any()):
-            raise ValueError(f"{where}: the answer has NaN in it")
+            raise ValueError(f"{where}: the answer contains NaN")
         if tuple(values.shape) == logits:
             decoded = get_task(self.items.spec.task).answers.decode(values.float(), inputs)
             return decoded.to(torch.uint8).numpy()
@@ -100,12 +100,12 @@ class Asked:
 
 
 def _as_tensor(answer: Any, where: str) -> Tensor:
-    """An array or tensor of real numbers as a tensor of bool, int64 or float64, on the CPU."""
+    """Convert an array or tensor of real numbers to a tensor of bool, int64 or float64, on the CPU."""
     dense = isinstance(answer, Tensor) and answer.layout == torch.strided and not answer.is_nested
     if (dense and not answer.is_complex()) or (isinstance(answer, np.ndarray) and answer.dtype.kind in "biuf"):
         try:
             if isinstance(answer, np.ndarray):
-                # Neither long doubles nor numbers in another byte order are for PyTorch.
+                # PyTorch supports neither long doubles nor other byte orders.
                 answer = torch.from_numpy(answer.astype({"b": bool, "f": np.float64}.get(answer.dtype.kind, np.int64)))
             values: Tensor = answer.detach().to("cpu")
             if values.dtype == torch.bool:

@@ -10,7 +10,7 @@ from easy_to_hard.storage.files import file_sha256
 from easy_to_hard.storage.json_files import read_json
 
 _HERE = Path(__file__).parent
-# SHA-256 of result files that were scored again, to what came out: `rescored.enter` writes it.
+# SHA-256 of each result file that was scored again -> the outcome; `rescored.enter` writes it.
 LEDGER: Final = _HERE / "rescored.json"
 
 
@@ -20,18 +20,18 @@ def shipped_results() -> Path:
 
 
 def shipped_predictions() -> Path:
-    """The folder of small prediction files that came with results."""
+    """The folder of small prediction files that were submitted with results."""
     return _HERE / "predictions"
 
 
 def read_results(places: Sequence[Path]) -> list[dict[str, Any]]:
-    """The results in files and folders (their *.json, not deeper), in order of their paths.
+    """Read the results in files and folders (*.json directly in them), in order of their paths.
 
-    A result that says "re-scored" without being in the ledger of those that were, byte for byte, is self-reported.
+    A result that says "re-scored" counts as self-reported unless its file, byte for byte, is in the ledger.
 
     Raises:
-        FileNotFoundError: no such file or folder, or a folder without result files.
-        ValueError: a file that is no result; the message names it.
+        FileNotFoundError: there is no such file or folder, or a folder has no result files.
+        ValueError: a file is not a result; the message names it.
     """
     paths: dict[Path, None] = {}
     for place in places:
@@ -46,13 +46,13 @@ def read_results(places: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 def _believe(path: Path, result: dict[str, Any], ledger: Mapping[str, Any]) -> dict[str, Any]:
-    """A result as it is shown: "re-scored" only if its file, byte for byte, is in the ledger."""
+    """The result as shown on the page: "re-scored" only if its file, byte for byte, is in the ledger."""
     if result.get("provenance") != "re-scored" or file_sha256(path) in ledger:
         return result
     return result | {"provenance": "self-reported"}
 
 
 def read_published() -> list[dict[str, Any]]:
-    """Figures of papers: `published.schema.json` says what each entry holds."""
+    """Read the figures from papers; `published.schema.json` says what each entry holds."""
     entries: list[dict[str, Any]] = json.loads((_HERE / "published.json").read_text(encoding="utf-8"))
     return entries

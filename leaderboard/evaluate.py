@@ -1,7 +1,7 @@
 """The evaluation script: scores a net, a file of predictions or a Python function on the benchmark's test instances.
 
-``python leaderboard/evaluate.py --help``, which is ``easy-to-hard score --help``. A submission is scored whole or not
-at all: what is wrong with it is said in one line, and no result is written.
+See ``python leaderboard/evaluate.py --help``, the same as ``easy-to-hard score --help``. A submission is scored whole
+or not at all: if anything is wrong with it, one line says what, and no result is written.
 """
 
 import hashlib
@@ -34,18 +34,18 @@ from easy_to_hard.tasks import DataSpec, get_task, parse_config
 if TYPE_CHECKING:
     from easy_to_hard.baselines.deep_thinking.scoring import Examination
 
-# Items whose positions are held at a time: inputs of some 50 MB.
+# Positions of items held at a time: about 50 MB of inputs.
 _CHUNK_POSITIONS: Final = 2**22
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """How a submission is shown, and who stands behind it.
+    """How a submission is shown, and who made it.
 
     Attributes:
-        method, preset: its name; the preset tells several of one method apart, and may be empty.
-        trained_on: config of the training data; "" for what was not trained.
-        authors, link: for people; may be empty.
+        method, preset: its name; the preset distinguishes entries with the same method, and may be empty.
+        trained_on: config of the training data; "" if it was not trained.
+        authors, link: free text and a URL for display; may be empty.
         provenance: who scored it.
     """
 
@@ -63,29 +63,29 @@ class Entry:
             raise ValueError(f"--provenance must be {' or '.join(get_args(Provenance))}, not {self.provenance!r}")
 
     def sign(self, result: Result) -> Result:
-        """The result under this entry's name, where it gives one."""
+        """The result with the fields that this entry gives."""
         given = {name: value for name, value in vars(self).items() if value}
         return replace(result, **given)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Questions:
-    """Which instances are asked, of a callable.
+    """Which instances a callable is scored on.
 
     Attributes:
         task: name in `TASKS`.
-        difficulties: none for the ladder of the benchmark.
+        difficulties: empty for the ladder of the benchmark.
         variant: "" for the task's default.
-        items: the first so many of each difficulty, one number for all or one for each; none for all that the
-            benchmark has.
-        iterations: likewise; none for as many as an instance has positions.
+        items: how many items to take from the start of each test split, one number for all difficulties or one for
+            each; empty for all that the benchmark has.
+        iterations: likewise, the most iterations; empty for as many as an instance has positions.
         seed: 0 is the frozen benchmark; another seed gives fresh instances (see `easy_to_hard.leaderboard.fresh`).
-        root: the folder of a task that is read and not made.
-        place: a built folder or a Hub repo that the instances are read from; "" to make them.
+        root: the folder of a task that is read from files rather than generated.
+        place: a built folder or a Hub repo that the instances are read from; "" to generate them.
         batch_size: instances at a time.
 
     Raises:
-        ValueError: a value that is not allowed.
+        ValueError: a value is not allowed.
     """
 
     task: str
@@ -117,7 +117,7 @@ class Questions:
             self.spec(difficulty)
 
     def spec(self, difficulty: int) -> DataSpec:
-        """The instances of one difficulty."""
+        """The specification of the instances of one difficulty."""
         return DataSpec(
             task=self.task,
             difficulty=difficulty,
@@ -128,14 +128,14 @@ class Questions:
         )
 
     def load(self, difficulty: int) -> Items:
-        """Those that are asked."""
+        """The items of one difficulty to score on."""
         spec = self.spec(difficulty)
         frozen = benchmark_tests().get(spec.config)
         held = get_task(self.task).sample_count(spec, frozen.rows if frozen else None)
         return Items(spec, min(held, self._at(self.items, difficulty) or held), self.place)
 
     def most_iterations(self, difficulty: int) -> int:
-        """How long a callable may think."""
+        """The most iterations that a callable may use."""
         return self._at(self.iterations, difficulty) or prod(get_task(self.task).shapes(difficulty)[1])
 
     def _at(self, numbers: tuple[int, ...], difficulty: int) -> int | None:
@@ -143,18 +143,18 @@ class Questions:
 
 
 def score_model(name: str, examination: "Examination", entry: Entry, *, progress: bool = True) -> Result:
-    """Score a net of the package: a folder, a net that comes with it, or a Hub repo.
+    """Score a net: a run folder, a net that comes with the package, or a Hub repo.
 
     Args:
-        name: as `load_model` takes it.
+        name: as in `load_model`.
         examination: which instances, and how.
         entry: how it is shown.
         progress: whether to show bars.
 
     Raises:
-        FileNotFoundError, ValueError, NotEnoughInstancesError: as `load_model` and `examine`.
+        FileNotFoundError, ValueError, NotEnoughInstancesError: as in `load_model` and `examine`.
     """
-    # Of all that is scored, only a net needs the baselines.
+    # Only scoring a net needs the baselines.
     from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
     from easy_to_hard.baselines.deep_thinking.scoring import examine
 
@@ -168,25 +168,25 @@ def score_model(name: str, examination: "Examination", entry: Entry, *, progress
 
 
 def score_predictions(path: Path, entry: Entry, *, task: str = "", place: str = "", progress: bool = True) -> Result:
-    """Score a file of predictions (`easy_to_hard.leaderboard.submissions` says what is in it) on the frozen benchmark.
+    """Score a file of predictions (`easy_to_hard.leaderboard.submissions` describes it) on the frozen benchmark.
 
     Args:
-        path: a .parquet or .npz.
-        entry: how it is shown; without a method, the file's name is it.
-        task: refuse a file of another; "" for whatever it is of.
-        place: a built folder or a Hub repo that the instances are read from; "" to make them, which takes minutes for
-            mates in 4 and 5.
+        path: a .parquet or .npz file.
+        entry: how it is shown; if it names no method, the file's name is used.
+        task: reject files for other tasks; "" to accept any.
+        place: a built folder or a Hub repo that the instances are read from; "" to generate them, which takes minutes
+            for mates in 4 and 5.
         progress: whether to show a bar.
 
     Raises:
-        ValueError: what is wrong with the file; it names the config and the item.
-        OSError: it cannot be read.
+        ValueError: something is wrong with the file; the message names the config and the item.
+        OSError: the file cannot be read.
     """
     started = time.perf_counter()
     kinds = {parse_config(config)[:2] for config in configs_in(path)}
     if len(kinds) > 1:
         known = ", ".join(sorted(" ".join(kind).rstrip() for kind in kinds))
-        raise ValueError(f"{path.name}: a result is of one task and variant, not of {known}: split the file")
+        raise ValueError(f"{path.name}: a result is for one task and variant, not for {known}: split the file")
     scores, manifest = [], []
     with progress_bar(desc=path.name, unit="items", delay=2, leave=False, show=progress) as bar:
         for answered in read_submission(path, task=task):
@@ -219,18 +219,18 @@ def score_callable(name: str, questions: Questions, entry: Entry, *, progress: b
     """Score any function of (inputs, iterations).
 
     It gets inputs (B, channels, *size) float32 as the PyTorch classes give them, and returns integers or booleans
-    (B, *size) in {0, 1}, or logits (B, 2, *size), tensor or array; or a pair of that and the iterations used, (B,).
-    It is called in this process, without gradients, with batches in the order of the test split.
+    (B, *size) in {0, 1}, or logits (B, 2, *size), as a tensor or array; or a pair of these and the iterations used,
+    (B,). It is called in this process, without gradients, with batches in the order of the test split.
 
     Args:
         name: "module:function".
         questions: which instances.
-        entry: how it is shown; without a method, the function's name is it.
+        entry: how it is shown; if it names no method, the function's name is used.
         progress: whether to show bars.
 
     Raises:
-        ValueError: no such function, or an answer of another shape or type, NaN, or outside {0, 1}.
-        RuntimeError: the function raised something; the message names the items.
+        ValueError: there is no such function, or an answer has a wrong shape or type, is NaN, or is outside {0, 1}.
+        RuntimeError: the function raised an exception; the message names the items.
     """
     function = load_callable(name)
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Fresh instances, those of another seed: how many of them the frozen benchmark holds all the same."""
+"""How many fresh instances (those of another seed) the frozen benchmark contains anyway."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -14,11 +14,11 @@ from easy_to_hard.tasks import DataSpec, Instances, generate, get_task, parse_co
 
 @lru_cache(maxsize=64)
 def seen_shares(spec: DataSpec, num_items: int) -> tuple[float, float]:
-    """What share of the first `num_items` instances of a test spec the frozen test set of its config holds too.
+    """The share of a test spec's first `num_items` instances that are also in the frozen test set of its config.
 
     Returns:
-        ``(same_layout, same_instance)``, shares from 0 to 1: equal up to symmetry to one of them (where the files have
-        a hash that says so), and equal to one.
+        ``(same_layout, same_instance)``, shares from 0 to 1: those equal to a frozen instance up to symmetry (where the
+        files have a hash for that), and those exactly equal to one.
     """
     known = generate(replace(spec, seed=0), benchmark_tests()[spec.config].rows)[1]
     asked = generate(spec, num_items)[1]
@@ -30,7 +30,7 @@ def _share(asked: NDArray[Any], known: NDArray[Any]) -> float:
 
 
 def _rows(instances: Instances) -> NDArray[Any]:
-    """Each instance as one value."""
+    """Each instance as a single comparable value."""
     return np.array([row.tobytes().hex() for row in instances.data])
 
 
@@ -40,7 +40,7 @@ def _layouts(instances: Instances) -> NDArray[Any]:
 
 
 def seen_lines(result: Mapping[str, Any]) -> Iterator[str]:
-    """What is to be said of a result on fresh instances of the test split: a line for each config that has few.
+    """Remarks on a result on fresh test instances: a line for each config in which many are not new.
 
     Args:
         result: in the form of a result file.
@@ -56,7 +56,7 @@ def seen_lines(result: Mapping[str, Any]) -> Iterator[str]:
         if difficulty >= task.new_from or score["config"] not in benchmark_tests():
             continue
         spec = DataSpec(task=task.name, difficulty=difficulty, variant=variant, split="test", seed=result["data_seed"])
-        # As many as the frozen set has tell as much as more, whatever a file claims.
+        # No more items than the frozen set has, whatever a file claims: more would not be more informative.
         layout, instance = seen_shares(spec, min(score["num_items"], benchmark_tests()[score["config"]].rows))
         yield (
             f"{score['config']}: of these fresh instances {100 * layout:.1f} % are in the frozen test set up to "

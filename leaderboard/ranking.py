@@ -1,6 +1,6 @@
-"""How results are ranked: one score for each net, how far it reaches, and whether fresh instances bear it out.
+"""How results are ranked: one score for each net, how far it reaches, and whether fresh instances confirm it.
 
-Everything here is a function of results as `easy_to_hard.scores.results.read_result` gives them; nothing is read or
+Everything here is a function of results as returned by `easy_to_hard.scores.results.read_result`; no files are read or
 written.
 """
 
@@ -19,25 +19,25 @@ ResultDict: TypeAlias = Mapping[str, Any]
 Mark: TypeAlias = Literal["self-reported", "re-scored", "re-scored on a fresh seed"]
 
 REACH_BOUND: Final = 0.90
-# With fewer items at a rung, chance says more than the net: the rung counts as not measured.
+# With fewer items at a rung, chance matters more than the net: the rung counts as not measured.
 FEWEST_ITEMS: Final = 10
-# A page shows many nets: of those that do not know the frozen set at most one in a thousand is flagged.
+# A page shows many nets: of those that do not know the frozen set, at most one in a thousand is flagged.
 FLAG_LEVEL: Final = 0.001
 
 
 def ladder(task: str, variant: str) -> tuple[int, ...]:
-    """The difficulties that a score is made of.
+    """The difficulties that a score is computed from.
 
     Args:
         task: name in `TASKS`.
         variant: one of its variants; "" for the default.
 
     Returns:
-        the task's rungs that the frozen benchmark tests, from the one trained on upwards, ascending; for Lichess
+        The task's rungs that the frozen benchmark tests, starting with the one trained on, ascending; for Lichess
         puzzles, of which nothing is frozen, the lower edges of the default bands.
 
     Raises:
-        ValueError: an unknown task or variant, or one of which the benchmark tests fewer than two difficulties.
+        ValueError: the task or variant is unknown, or the benchmark tests fewer than two of its difficulties.
     """
     facts = get_task(task)
     wanted = facts.check_variant(variant)
@@ -54,41 +54,42 @@ def ladder(task: str, variant: str) -> tuple[int, ...]:
 
 
 def ranked_tasks() -> tuple[str, ...]:
-    """The tasks that a method's mean is over: those whose instances are made."""
+    """The tasks that a method's mean is taken over: those whose instances are generated."""
     return tuple(name for name, task in TASKS.items() if not task.imported)
 
 
 def area_score(accuracies: Mapping[int, float], task: str, variant: str) -> float:
-    """The overall score: the area under accuracy over log-difficulty, in per cent of the largest there can be.
+    """The overall score: the area under accuracy over log-difficulty, in percent of the largest possible area.
 
     With rungs d_0 < ... < d_n of the `ladder`, accuracies a_i in [0, 1] and x_i = log2(d_i)::
 
         score = 100 * sum_i (a_i + a_(i+1)) / 2 * (x_(i+1) - x_i)  /  (x_n - x_0)
 
-    It is the mean exact-match accuracy of a difficulty drawn log-uniformly between what is trained on and the top:
+    It is the mean exact-match accuracy at a difficulty drawn log-uniformly between what is trained on and the top:
     100 for a solver of everything, and about 100 k/n for one that is perfect up to k doublings of n and then fails.
 
-    - Logarithm: what is asked is how often a net may be asked to double its reach. Each doubling counts alike, however
-      many rungs lie in it. Over plain size the two largest rungs, of a ladder of two decades, would be all that counts;
-      in a mean over rungs it would be wherever the ladder is dense, which is near the training size. Ratings of chess
-      puzzles are logarithms already (Elo: 400 points are ten times the odds), and ranks are shares of all puzzles, so
-      both are taken as they are.
+    - Logarithm: the question is how many times a net can double its reach. Each doubling counts the same, however many
+      rungs lie in it. Over plain size, only the two largest rungs of a ladder of two decades would matter; in a mean
+      over rungs, the part where the ladder is dense would, which is near the training size. Ratings of chess puzzles
+      are logarithms already (Elo: 400 points are ten times the odds), and ranks are shares of all puzzles, so both are
+      taken as they are.
     - Exact match: an answer that is right at 99 % of its positions is a maze with no way through, or a wrong move.
-    - A rung that was not measured counts 0. If it were left out, or filled in from an easier one, not to test where a
-      net fails would raise its score. Difficulties that are no rungs do not count, so that all are measured alike.
-    - Not weighted by iterations: to think for longer on harder instances is what is wanted, and what an iteration
-      costs differs from net to net. Iterations and multiply-accumulates stand beside the score.
+    - A rung that was not measured counts 0. If it were left out, or filled in from an easier one, not testing where a
+      net fails would raise its score. Difficulties that are not rungs do not count, so that all nets are measured in
+      the same way.
+    - Not weighted by iterations: thinking for longer on harder instances is the goal, and what an iteration costs
+      differs from net to net. Iterations and multiply-accumulates are shown beside the score.
 
     Args:
-        accuracies: difficulty -> exact-match accuracy in [0, 1]; those that are no rungs are ignored.
+        accuracies: difficulty -> exact-match accuracy in [0, 1]; those that are not rungs are ignored.
         task: name in `TASKS`.
         variant: one of its variants; "" for the default.
 
     Returns:
-        from 0 to 100.
+        The score, from 0 to 100.
 
     Raises:
-        ValueError: an accuracy outside its range, or no such ladder.
+        ValueError: an accuracy is out of range, or there is no such ladder.
     """
     for difficulty, accuracy in accuracies.items():
         if not 0 <= accuracy <= 1:
@@ -116,12 +117,12 @@ def score_of(result: ResultDict) -> float:
 
 
 def reach(result: ResultDict) -> int | None:
-    """The hardest difficulty that is solved for certain: the 95 % Wilson interval's lower bound is at least 90 %.
+    """The hardest difficulty that is reliably solved: the 95 % Wilson interval's lower bound is at least 90 %.
 
-    Only rungs of the `ladder`, and what is harder than all of them, count. With 35 items all must be right.
+    Only rungs of the `ladder`, and difficulties above all of them, count. With 35 items, all must be right.
 
     Returns:
-        the difficulty; None where there is none.
+        The difficulty; None if there is none.
 
     Raises:
         ValueError: see `variant_of`.
@@ -137,17 +138,17 @@ def reach(result: ResultDict) -> int | None:
 
 
 def overthinking_gap(result: ResultDict) -> float | None:
-    """How much accuracy a net throws away by thinking on: peak minus last recorded accuracy, at its worst difficulty.
+    """How much accuracy a net loses by thinking on: peak minus last recorded accuracy, at its worst difficulty.
 
     Returns:
-        in [0, 1]; None where no score has a curve.
+        The loss, in [0, 1]; None where no score has a curve.
     """
     curves = [score["recorded_accuracy"] for score in result["scores"] if score["recorded_accuracy"]]
     return max((float(max(curve) - curve[-1]) for curve in curves), default=None)
 
 
 def chance_of_drop(frozen: tuple[int, int], fresh: tuple[int, int]) -> float:
-    """Fisher's exact test, one-sided: is accuracy on the frozen set higher than on fresh instances by chance?
+    """Fisher's exact test, one-sided: is accuracy higher on the frozen set than on fresh instances only by chance?
 
     Fisher 1935, J. Royal Statistical Society 98, 39-54: given all right answers, those on the frozen set follow a
     hypergeometric distribution if both accuracies are the same.
@@ -157,10 +158,10 @@ def chance_of_drop(frozen: tuple[int, int], fresh: tuple[int, int]) -> float:
         fresh: right answers and items of the fresh one.
 
     Returns:
-        the probability of as many right answers on the frozen set or more, in [0, 1].
+        The probability, in [0, 1], of at least as many right answers on the frozen set.
 
     Raises:
-        ValueError: counts that do not fit one another.
+        ValueError: the counts contradict one another.
     """
     for correct, total in (frozen, fresh):
         if not 0 <= correct <= total or total < 1:
@@ -189,7 +190,7 @@ def flagged_configs(frozen: ResultDict, fresh: ResultDict) -> tuple[str, ...]:
         fresh: result of the same net on fresh instances.
 
     Returns:
-        names of configs, in the order of the frozen result.
+        Names of configs, in the order of the frozen result.
     """
     counts = {score["config"]: (score["num_correct"], score["num_items"]) for score in fresh["scores"]}
     both = [score for score in frozen["scores"] if score["config"] in counts]
@@ -205,18 +206,18 @@ class Standing:
     """A net's place in the ranking of a task and variant.
 
     Attributes:
-        result: the one that counts; of the frozen benchmark, where there is one.
+        result: the one that counts; on the frozen benchmark, if there is one.
         task: name in `TASKS`.
-        variant: of the task, the default by its name; "" where the task has none.
+        variant: of the task; the default has its name here, and "" means that the task has none.
         score: `area_score`, from 0 to 100.
         reach: see `reach`.
         gap: see `overthinking_gap`.
         ranked: whether it competes with the others.
-        remark: why it is not ranked, or what a reader must know of one that is; may be empty.
-        provenance: "re-scored on a fresh seed" where a fresh result is re-scored, or else what the result says.
+        remark: why it is not ranked, or a caveat for one that is; may be empty.
+        provenance: "re-scored on a fresh seed" if a fresh result is re-scored, otherwise what the result says.
         fresh: the same net's result on fresh instances; None where there is none.
         flags: see `flagged_configs`; empty without a fresh result.
-        also: the same net's other results, of the frozen benchmark or (data_seed is not 0) on fresh instances.
+        also: the same net's other results, on the frozen benchmark or (if data_seed is not 0) on fresh instances.
     """
 
     result: ResultDict
@@ -237,11 +238,12 @@ def standings(results: Sequence[ResultDict]) -> list[Standing]:
     """One standing for each net on each task and variant, where a net is method, preset, training data and seed.
 
     Args:
-        results: in any order. Of a net's several the one with the most rungs of the ladder counts, and of those the
-            one with the most items; the others are in `Standing.also`.
+        results: in any order. If a net has several, the one with the most rungs of the ladder counts, and among those
+            the one with the most items; the others are in `Standing.also`.
 
     Returns:
-        tasks and variants in the order of `TASKS`; in each the ranked ones first, best score first.
+        The standings, with tasks and variants in the order of `TASKS`; in each, the ranked ones first, best score
+        first.
 
     Raises:
         ValueError: see `variant_of`.
@@ -297,7 +299,7 @@ def _mark(result: ResultDict, fresh: ResultDict | None) -> Mark:
 
 
 def _weight(result: ResultDict, rungs: Sequence[int]) -> tuple[Any, ...]:
-    """Which of a net's results counts: the largest."""
+    """Sort key by which the largest of a net's results is the one that counts."""
     difficulties = [score["difficulty"] for score in result["scores"]]
     return (
         result["split"] == "test",
@@ -309,7 +311,7 @@ def _weight(result: ResultDict, rungs: Sequence[int]) -> tuple[Any, ...]:
 
 
 def _remark(result: ResultDict, task: str, variant: str) -> tuple[str, bool]:
-    """What is to be said of a result, and whether it is ranked."""
+    """A remark on a result, and whether the result is ranked."""
     if result["data_seed"]:
         return f"not scored on the frozen benchmark, only on data seed {result['data_seed']}", False
     if result["split"] != "test":
@@ -320,7 +322,7 @@ def _remark(result: ResultDict, task: str, variant: str) -> tuple[str, bool]:
     try:
         its_task, its_variant, difficulty = parse_config(trained_on)
     except ValueError:
-        return f"trained on {trained_on!r}, which is no config of the benchmark", False
+        return f"trained on {trained_on!r}, which is not a config of the benchmark", False
     if its_task != task:
         return f"trained on {trained_on}, another task", True
     easiest = ladder(task, variant)[0]
@@ -334,11 +336,11 @@ class Entry:
     """A method across the benchmark's tasks.
 
     Attributes:
-        method: name in `BASELINES`, or of a submission.
+        method: name in `BASELINES`, or the name of a submission.
         family: its presets' name without the task: "prefix-sums-cpu" and "mazes-cpu" are both of family "cpu".
         scores: task -> median of `Standing.score` over the seeds; None where nothing is ranked.
-        seeds: task -> number of standings that the median is of.
-        mean: of the scores over all tasks, from 0 to 100; one that is missing counts 0.
+        seeds: task -> number of standings behind the median.
+        mean: mean of the scores over all tasks, from 0 to 100; a missing score counts 0.
     """
 
     method: str
@@ -349,15 +351,15 @@ class Entry:
 
 
 def overview(ranking: Sequence[Standing]) -> list[Entry]:
-    """One row for each method and family, over the tasks that the package makes, default variants only.
+    """One row for each method and family, over the tasks that the package generates, default variants only.
 
-    The median over seeds, not the best: else whoever trains most often wins.
+    It uses the median over seeds, not the best: otherwise, whoever trains most often would win.
 
     Args:
-        ranking: what `standings` gives; those that are not ranked do not count.
+        ranking: what `standings` returns; those that are not ranked do not count.
 
     Returns:
-        the best mean first.
+        The rows, best mean first.
     """
     tasks = ranked_tasks()
     scores: dict[tuple[str, str], dict[str, list[float]]] = {}

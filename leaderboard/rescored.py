@@ -1,7 +1,7 @@
-"""The ledger of results that were scored again: "re-scored" is shown of the result files in it, and of no others.
+"""The ledger of results that were scored again: only the result files in it are shown as "re-scored".
 
-``python leaderboard/rescored.py RESULT ...`` scores result files of leaderboard/results again and enters those that
-hold. It is for those who keep the leaderboard; the tests score again whatever is in the ledger.
+``python leaderboard/rescored.py RESULT ...`` scores result files in leaderboard/results again and enters those that are
+confirmed. It is for the leaderboard's maintainers; the tests score again whatever is in the ledger.
 """
 
 import sys
@@ -17,25 +17,25 @@ from easy_to_hard.storage.files import file_sha256
 from easy_to_hard.storage.json_files import read_json
 from easy_to_hard.storage.writing import write_json
 
-# So many items of the easiest difficulty: some seconds each. Of predictions all are scored.
+# Number of items of the easiest difficulty: a few seconds per result. Predictions are all scored.
 ITEMS: Final = {"callable": 1000, "model": 30}
 
 
 def score_easiest_again(path: Path) -> dict[str, Any]:
-    """Score a result again, as far as some seconds go, and say what came out.
+    """Score a result again, as far as a few seconds allow, and return the outcome.
 
     Args:
-        path: a result file of a solver of the package, a net or predictions.
+        path: a result file for one of the package's solvers, a net or predictions.
 
     Returns:
-        JSON-able: the file's name, the data's hash, and items and right answers of each config.
+        JSON-serializable: the file's name, the data's hash, and the number of items and right answers for each config.
 
     Raises:
-        ValueError: it does not hold, or is of a function that is none of the package's.
+        ValueError: the result is not confirmed, or is for a function that is not one of the package's.
     """
     result = read_result(path)
     submission = result.get("submission") or {}
-    # Whoever sends a result must not have the keepers run what it names.
+    # A submitted result must not make the maintainers run arbitrary code.
     own = {solver.source for solver in SOLVERS.values()} & {submission.get("source")}
     kind = submission.get("kind")
     easiest = min(score["difficulty"] for score in result["scores"])
@@ -53,10 +53,10 @@ def score_easiest_again(path: Path) -> dict[str, Any]:
 
 
 def enter(paths: Sequence[Path]) -> None:
-    """Score results again, and enter them in the ledger, each as soon as it is found to hold.
+    """Score results again, and enter each in the ledger as soon as it is confirmed.
 
     Raises:
-        ValueError: one does not hold.
+        ValueError: one is not confirmed.
     """
     for path in paths:
         entry = score_easiest_again(path)

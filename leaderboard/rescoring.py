@@ -1,4 +1,4 @@
-"""Results scored again: do they hold, on the same instances and on fresh ones?"""
+"""Scores results again: are they confirmed on the same instances, and on fresh ones?"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,21 +25,21 @@ def score_again(
         path: a result file with a submission. A file of predictions is looked for in the current folder, beside the
             result, and in `leaderboard/predictions`.
         seed: of fresh instances; None for those of the result.
-        difficulties: of a net or a callable, only these of the result's; none for all.
-        most_items: at each difficulty; None for as many as the result has.
-        iterations: the most for a net or a callable; none for the default.
-        callable_name: the "module:function" that the result is of, where it is of one; a file does not say by itself
-            what is imported and run.
+        difficulties: for a net or a callable, which of the result's difficulties to score; empty for all.
+        most_items: the most items at each difficulty; None for as many as the result has.
+        iterations: the most iterations for a net or a callable; empty for the default.
+        callable_name: the result's "module:function", if it is for one; a file alone does not decide what is imported
+            and run.
         progress: whether to show bars.
 
     Returns:
-        The result, "re-scored" and otherwise as signed, and where it does not agree with the file, a line each: counts
-        that are not the same, or of a net (which rounds differently on other hardware) and of fewer items, intervals
-        that do not meet. On fresh instances there is nothing to agree with.
+        The result, "re-scored" and otherwise signed as before, and a line for each disagreement with the file: counts
+        that differ or, for a net (which rounds differently on other hardware) or for fewer items, intervals that do not
+        overlap. On fresh instances, there is nothing to disagree with.
 
     Raises:
-        ValueError: the result has no submission, or its file is another one, or it has none of the difficulties, or it
-            is of another callable; or as the functions of `evaluate`.
+        ValueError: the result has no submission, its file is a different one, it has none of the difficulties, or it is
+            for another callable; or as in the functions of `evaluate`.
     """
     old = _only(read_result(path), difficulties, path)
     source = old.get("submission") or {}
@@ -96,7 +96,7 @@ def _only(result: dict[str, Any], difficulties: Sequence[int], path: Path) -> di
 def _differences(old: Mapping[str, Any], new: Result, *, exact: bool) -> list[str]:
     before = {score["config"]: score for score in old["scores"]}
     after = {score.config: score for score in new.scores}
-    lines = [f"{config} is in one of the two only" for config in sorted(before.keys() ^ after.keys())]
+    lines = [f"{config} is in only one of the two" for config in sorted(before.keys() ^ after.keys())]
     for config in sorted(before.keys() & after.keys()):
         was, now = before[config], after[config]
         apart = was["interval_95"][0] > now.interval[1] or now.interval[0] > was["interval_95"][1]

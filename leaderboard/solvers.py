@@ -1,14 +1,14 @@
-"""Solvers that were not trained: the scores that a rule, a search or chance gets.
+"""Solvers that were not trained: a rule, a search, or chance.
 
 Each is a submission of kind callable, such as ``easy_to_hard.leaderboard.solvers:dead_end_filling``:
 ``solver(inputs, iterations)`` returns ``(predictions, iterations_used)``.
 
-- inputs: a network's, an array or a tensor: (B, 1, L) in {-0.5, 0.5}, (B, 3, H, W) or (B, 12, 8, 8) in {0, 1}
+- inputs: as for a network, an array or a tensor: (B, 1, L) in {-0.5, 0.5}, (B, 3, H, W) or (B, 12, 8, 8) in {0, 1}
 - iterations: the most it may use, at least 1
 - predictions: (B, *size) uint8 in {0, 1}; iterations_used: (B,) int64, from 1 to `iterations`
 
-What is answered to an item depends on that item and on `iterations` alone. Inputs of another shape and
-iterations below 1 raise ValueError.
+The answer to an item depends only on that item and on `iterations`. Inputs of any other shape and iterations below 1
+raise ValueError.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ from easy_to_hard.tasks import TASKS
 Inputs: TypeAlias = NDArray[Any] | Tensor
 Answer: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
-# A mate one move longer takes ten times as long to find.
+# A mate that is one move longer takes ten times as long to find.
 DEEPEST_MATE: Final = 5
 _LICHESS_MATE: Final = 3
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -37,7 +37,7 @@ _STRINGS, _MAZES, _BOARDS = ("B", 1, "L"), ("B", 3, "H", "W"), ("B", 12, 8, 8)
 
 
 def _lit(inputs: Inputs, iterations: int, *shapes: tuple[str | int, ...]) -> NDArray[np.bool_]:
-    """Which inputs are positive; ValueError where they have none of the shapes, whose letters stand for any number."""
+    """Which inputs are positive; ValueError if they have none of the shapes, in which letters stand for any number."""
     values = inputs.detach().cpu().numpy() if isinstance(inputs, Tensor) else np.asarray(inputs)
     if not any(_fits(values.shape, shape) for shape in shapes):
         wanted = " or ".join(f"({', '.join(map(str, shape))})" for shape in shapes)
@@ -53,7 +53,7 @@ def _fits(found: tuple[int, ...], shape: tuple[str | int, ...]) -> bool:
 
 
 def _all_shapes() -> list[tuple[str | int, ...]]:
-    """The shapes of the inputs of all tasks, with letters for what grows with the difficulty."""
+    """The input shapes of all tasks, with letters for dimensions that grow with the difficulty."""
     shapes: dict[tuple[str | int, ...], None] = {}
     for task in TASKS.values():
         first, second = (task.shapes(difficulty)[1] for difficulty in task.difficulties[:2])
@@ -67,18 +67,18 @@ def _once(predictions: NDArray[np.uint8]) -> Answer:
 
 
 def zeros(inputs: Inputs, iterations: int) -> Answer:
-    """Nothing: no position is 1."""
+    """Answer 0 at every position."""
     lit = _lit(inputs, iterations, *_all_shapes())
     return _once(np.zeros((len(lit), *lit.shape[2:]), dtype=np.uint8))
 
 
 def random(inputs: Inputs, iterations: int) -> Answer:
-    """A fair coin for each position, from a generator whose seed is a hash of the item."""
+    """Flip a fair coin for each position, from a generator whose seed is a hash of the item."""
     lit = _lit(inputs, iterations, *_all_shapes())
     number, size = len(lit), lit.shape[2:]
     content = np.packbits(lit.reshape(number, prod(lit.shape[1:])), axis=1)
     content = np.pad(content, ((0, 0), (0, -content.shape[1] % 8))).view("<u8")
-    # Each word is scattered with its place, so that words that change places make another seed.
+    # Each word is mixed with its place, so that swapping words gives another seed.
     seeds = np.add.reduce(mix64(content ^ (_GOLDEN * np.arange(1, content.shape[1] + 1, dtype=np.uint64))), axis=1)
     words = mix64(mix64(seeds)[:, None] + _GOLDEN * np.arange(1, prod(size) // 64 + 2, dtype=np.uint64))
     coins = np.unpackbits(words.astype("<u8").view(np.uint8), axis=1, count=prod(size))
@@ -86,7 +86,7 @@ def random(inputs: Inputs, iterations: int) -> Answer:
 
 
 def prefix_parity(inputs: Inputs, iterations: int) -> Answer:
-    """Prefix sums by doubling: each iteration adds to every position the one 1, 2, 4, ... places before it.
+    """Solve prefix sums by doubling: iterations add to every position the one 1, 2, 4, ... places before it.
 
     The parallel scan of Hillis and Steele (1986, CACM 29, 1170-1183), modulo 2. After t iterations a position holds the
     sum of the last 2^t bits, so ceil(log2 L) are enough.
@@ -99,19 +99,19 @@ def prefix_parity(inputs: Inputs, iterations: int) -> Answer:
 
 
 def dead_end_filling(inputs: Inputs, iterations: int) -> Answer:
-    """Mazes by filling dead ends: one iteration makes walls of all that there are, and the answer is what is left.
+    """Solve mazes by filling dead ends: each iteration turns all of them into walls, and the answer is what is left.
 
-    Exact without loops. A loop has no dead end, so it stays, and no answer to a `looped` maze is ever right, or a path:
-    the path is in it, but of what it marks 69 % is off the path at size 9, 96 % at size 59 (measured on the frozen test
-    items). The last iteration used is the one that changed nothing.
+    Exact without loops. A loop has no dead end, so it stays, and no answer to a `looped` maze is ever right, or even a
+    path: it contains the path, but 69 % of what it marks is off the path at size 9, and 96 % at size 59 (measured on
+    the frozen test items). The last iteration used is the one that changed nothing.
     """
     return fill_dead_ends(_lit(inputs, iterations, _MAZES), iterations)
 
 
 def breadth_first(inputs: Inputs, iterations: int) -> Answer:
-    """Mazes by breadth-first search: one iteration goes one position further; nothing where the end is not met.
+    """Solve mazes by breadth-first search, one position further per iteration; all 0 if the end is not reached.
 
-    Exact for all mazes, loops or not; where there are several shortest paths, one of them.
+    Exact for all mazes, with or without loops; if there are several shortest paths, the answer is one of them.
     """
     predictions, lengths, _ = mazes.solve(_lit(inputs, iterations, _MAZES))
     met = (lengths >= 0) & (lengths <= iterations)
@@ -120,10 +120,10 @@ def breadth_first(inputs: Inputs, iterations: int) -> Answer:
 
 
 def mate_search(inputs: Inputs, iterations: int) -> Answer:
-    """Chess by looking for mates in 1, 2, ... moves, at most `iterations` and 5: a move that forces the shortest.
+    """Solve chess by looking for mates in 1, 2, ... moves, at most `iterations` and 5: a move that forces the shortest.
 
-    Nothing where there is none. All moves of both sides are searched, but planes show neither castling rights nor the
-    en-passant square: no castling and no such capture is known of.
+    All 0 if there is none. All moves of both sides are searched, but planes show neither castling rights nor the
+    en-passant square, so neither castling nor capturing on that square is considered.
     """
     lit = _lit(inputs, iterations, _BOARDS)
     positions = chess.from_planes(lit.astype(np.uint8))
@@ -143,10 +143,10 @@ class Solver:
 
     Attributes:
         name: of the function here, and of the method in results.
-        title: a line for people.
-        tasks: names in `TASKS` of what it is for.
+        title: a one-line title for display.
+        tasks: names in `TASKS` of the tasks it solves.
         iterations_rule: how many iterations it gets, in words.
-        enough: (task, difficulty) to that number.
+        enough: maps (task, difficulty) to that number.
         solve: the function.
     """
 
@@ -159,12 +159,12 @@ class Solver:
 
     @property
     def source(self) -> str:
-        """``module:function``, as a submission names it."""
+        """The name ``module:function``, as in a submission."""
         return f"{__name__}:{self.name}"
 
 
 def _number_of_positions(task: str, size: int) -> int:
-    # Of m x m cells a path visits each once at most; a maze without loops has 2 m^2 - 1 free positions.
+    # A path visits each of the m x m cells at most once; a maze without loops has 2 m^2 - 1 free positions.
     return 2 * ((size + 1) // 2) ** 2
 
 

@@ -29,14 +29,14 @@ def test_lines_have_step_loss_and_what_is_left(impatient: None, capsys: pytest.C
             bar.set_postfix_str(f"loss {step}", refresh=False)
             bar.update()
     lines = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"training: 50%, 2 of 4 steps, \d\d:\d\d gone, \S+ left, loss 0", lines[-3])
-    assert re.fullmatch(r"training: 100%, 4 of 4 steps, \d\d:\d\d gone, 00:00 left, loss 2", lines[-1])
+    assert re.fullmatch(r"training: 50%, 2 of 4 steps, \d\d:\d\d elapsed, \S+ left, loss 0", lines[-3])
+    assert re.fullmatch(r"training: 100%, 4 of 4 steps, \d\d:\d\d elapsed, 00:00 left, loss 2", lines[-1])
     assert not any("\r" in line or "|" in line for line in lines)
 
 
 def test_a_line_without_an_end_says_no_more_than_it_knows(impatient: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress_bar((number for number in range(2)), desc="rows", unit="rows")) == [0, 1]
-    assert re.fullmatch(r"rows: 2 rows, \d\d:\d\d gone", capsys.readouterr().err.splitlines()[-1])
+    assert re.fullmatch(r"rows: 2 rows, \d\d:\d\d elapsed", capsys.readouterr().err.splitlines()[-1])
 
 
 def test_what_is_quick_writes_no_line_unless_always(capsys: pytest.CaptureFixture[str]) -> None:

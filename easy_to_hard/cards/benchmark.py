@@ -1,6 +1,6 @@
-"""What eval.yaml may be: with it, the Hub's owners can make a dataset repo a benchmark with a leaderboard on its page.
+"""A draft of eval.yaml, with which the Hub's owners can make a dataset repo a benchmark with a leaderboard on its page.
 
-The Hub checks a file of that name when it is pushed, so the draft has another one.
+The Hub checks any file of that name when it is pushed, so the draft has a different name.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ _DESCRIPTION: Final = (
 
 
 def benchmark_draft(header: dict[str, Any], files: Sequence[dict[str, Any]]) -> str:
-    """The text of the draft: a task for every config with a test split, named as the config.
+    """The text of the draft: a task for every config with a test split, named after the config.
 
     Args:
         header: package_version, preset, seed and split_rule of the build.
-        files: entries of the manifest.
+        files: the manifest's entries.
     """
     tested = [config for config, splits in split_counts(files).items() if "test" in splits]
     draft = {

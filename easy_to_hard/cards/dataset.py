@@ -13,7 +13,7 @@ from easy_to_hard.storage.presets import PRESETS
 from easy_to_hard.tasks import Task, TaskText, get_task
 
 _TAGS: Final = ("easy-to-hard", "extrapolation", "reasoning", "algorithmic", "synthetic")
-# Stands in the examples for the id that the folder will have on the Hub, which nobody knows yet.
+# Placeholder in the examples for the folder's id on the Hub, which is not known yet.
 _REPO: Final = "owner/name"
 
 _HEAD: Final = """\
@@ -194,12 +194,12 @@ PAPERS: Final = (
 
 
 def dataset_card(header: dict[str, Any], files: Sequence[dict[str, Any]], statistics: FolderStatistics) -> str:
-    """The text of README.md: the same for the same arguments, whatever the versions of libraries.
+    """The text of README.md: the same for the same arguments, whatever the library versions.
 
     Args:
         header: package_version, preset, seed and split_rule of the build.
         files: entries of the manifest, with num_bytes.
-        statistics: of these files.
+        statistics: the statistics of these files.
     """
     counts = split_counts(files)
     tasks = [get_task(name) for name in dict.fromkeys(entry["task"] for entry in files)]
@@ -232,8 +232,8 @@ def dataset_card(header: dict[str, Any], files: Sequence[dict[str, Any]], statis
 def _examples(files: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two files of a task for the examples: one to train on, and one of a harder config to test on.
 
-    The first is of the difficulty where training is done, if there is one, and the second at least twice as hard. Where
-    there is no such file, another stands in for it, so both may be the same.
+    The first is at the difficulty used for training, if there is one, and the second is at least twice as hard. Where
+    there is no such file, another takes its place, so both may be the same.
     """
     train = [entry for entry in files if entry["split"] == "train"] or list(files)
     task = get_task(train[0]["task"])
@@ -247,7 +247,7 @@ def _examples(files: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str
 
 
 def _options(header: dict[str, Any], entry: dict[str, Any]) -> str:
-    """Arguments that make the package give the instances of a file, those left out that are the defaults."""
+    """Arguments with which the package gives the instances of a file; those equal to the defaults are left out."""
     given = {"split": entry["split"]}
     variants = get_task(entry["task"]).variants
     if entry["variant"] not in ("", *variants[:1]):
@@ -285,7 +285,7 @@ def _loading(header: dict[str, Any], tasks: Sequence[Task], files: Sequence[dict
 
 
 def _call(header: dict[str, Any], task: Task, files: Sequence[dict[str, Any]]) -> str:
-    """What loads a hard config of a task from the Hub: its own class, or `load`."""
+    """The call that loads a hard config of a task from the Hub: by the task's own class, or by `load`."""
     _, entry = _examples(files)
     given = f'{_options(header, entry)}, source="hub", repo_id="{_REPO}"'
     if (own := _text(task).dataset) is None:
@@ -299,7 +299,7 @@ def _text(task: Task) -> TaskText:
 
 
 def _size(number: int) -> str:
-    """Bytes in the unit that gives a number from 1 to 999."""
+    """A number of bytes, in the unit that makes it a number from 1 to 999."""
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if number >= factor:
             return f"{number / factor:.3g} {unit}"
@@ -340,7 +340,7 @@ def _type(feature: Any) -> str:
 
 
 def _difficulties(task: Task, files: Sequence[dict[str, Any]], statistics: FolderStatistics) -> list[str]:
-    """Tables of rows, one for each variant, and of statistics; from easy to hard."""
+    """Tables of row counts, one for each variant, and of statistics; from easy to hard."""
     variants = dict.fromkeys(entry["variant"] for entry in files)
     graded = sorted(files, key=lambda entry: (list(variants).index(entry["variant"]), entry["difficulty"]))
     tables = []
@@ -354,14 +354,14 @@ def _difficulties(task: Task, files: Sequence[dict[str, Any]], statistics: Folde
 
 
 def _statistics(configs: Mapping[str, Mapping[str, SplitStatistics]]) -> str:
-    """A table of the test split of each config, or of its first where it has none."""
+    """A table of statistics of each config's test split, or of its first split where it has no test split."""
     shown = {
         (config, split): splits[split]
         for config, splits in configs.items()
         for split in ["test" if "test" in splits else next(iter(splits))]
     }
     some = next(iter(shown.values()))
-    # A column with one value in each config, as the difficulty itself, says nothing.
+    # A column with a single value in each config, like the difficulty itself, says nothing.
     numbers = [
         name
         for name in some.numbers

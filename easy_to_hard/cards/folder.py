@@ -1,4 +1,4 @@
-"""All that stands beside the parquet files of a built folder, but for its manifest."""
+"""Everything beside the parquet files of a built folder, except its manifest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from easy_to_hard.storage.manifest import README
 
 
 def card_files(root: Path, header: dict[str, Any], files: Sequence[dict[str, Any]]) -> dict[str, bytes]:
-    """README.md, the draft of eval.yaml and the pictures, by their paths in the folder; nothing is written.
+    """README.md, the draft of eval.yaml, and the pictures, by their paths in the folder; nothing is written.
 
     Args:
         root: the folder, with all its parquet files.

@@ -8,7 +8,7 @@ import yaml
 
 from easy_to_hard.cards.tables import split_counts
 
-# (the first number of rows that is too many, name), the names being the Hub's.
+# (upper limit on the number of rows, exclusive; the Hub's name for the size).
 _SIZES: Final = (
     (10**3, "n<1K"),
     (10**4, "1K<n<10K"),
@@ -24,12 +24,12 @@ _MORE: Final = "1B<n<10B"
 def front_matter(
     files: Sequence[dict[str, Any]], features_of: Callable[[dict[str, Any]], Any], described: Mapping[str, Any]
 ) -> str:
-    """The YAML with its rules.
+    """The YAML, between its two lines of dashes.
 
     Args:
         files: entries of the manifest.
-        features_of: an entry to the `datasets.Features` of its columns.
-        described: license, pretty_name, tags and what else there is to say of the whole.
+        features_of: maps an entry to the `datasets.Features` of its columns.
+        described: license, pretty_name, tags, and anything else about the dataset as a whole.
     """
     counts = split_counts(files)
     total = sum(sum(splits.values()) for splits in counts.values())
@@ -53,8 +53,8 @@ def front_matter(
 
 
 def _fingerprint(entries: Sequence[dict[str, Any]]) -> str:
-    """A hash of a config's files. `load_dataset` tells folders apart by this YAML alone, so without it a folder
-    that was built anew would be read from the cache of the old one."""
+    """A hash of a config's files. `load_dataset` tells folders apart by this YAML alone, so without it a rebuilt
+    folder would be read from the cache of the old one."""
     hashes = "".join(entry["sha256"] for entry in entries)
     return hashlib.sha256(hashes.encode()).hexdigest()[:16]
 
@@ -62,7 +62,7 @@ def _fingerprint(entries: Sequence[dict[str, Any]]) -> str:
 def _dataset_info(
     config: str, entries: Sequence[dict[str, Any]], features_of: Callable[[dict[str, Any]], Any]
 ) -> dict[str, Any]:
-    """The columns and sizes of a config; sizes are in bytes, of rows in memory and of files."""
+    """The columns and sizes of a config; sizes are in bytes, both of the rows in memory and of the files."""
     sizes: dict[str, int] = {}
     for entry in entries:
         sizes[entry["split"]] = sizes.get(entry["split"], 0) + entry["num_bytes"]

@@ -14,7 +14,7 @@ _DOTS_AN_INCH: Final = 80
 
 
 def card_images(tasks: Iterable[str]) -> dict[str, bytes]:
-    """The pictures, PNG, of those tasks that have one, by their paths in a built folder.
+    """The pictures (PNG) of the tasks that have one, by their paths in a built folder.
 
     Args:
         tasks: names in `TASKS`.
@@ -29,7 +29,7 @@ def has_image(task: str) -> bool:
 
 
 def image_path(task: str) -> str:
-    """Where a task's picture is in a built folder."""
+    """The path of a task's picture in a built folder."""
     return f"images/{task}.png"
 
 

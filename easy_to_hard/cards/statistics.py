@@ -1,6 +1,6 @@
-"""What is in the columns of a built folder: numbers, shares, and how many instances its splits have in common.
+"""Statistics of a built folder: its columns of numbers, shares, and how many instances its splits have in common.
 
-All of it is a function of the rows alone, however they are cut into files.
+They depend on the rows alone, not on how the rows are divided into files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class NumberStatistics:
 
     Attributes:
         least, median, mean, most: of the values.
-        counts: values in each of at most 16 equally wide bins, the first of which begins at `least`.
+        counts: number of values in each of at most 16 equally wide bins, the first of which begins at `least`.
     """
 
     least: int
@@ -41,21 +41,21 @@ class NumberStatistics:
     counts: tuple[int, ...]
 
     def sparkline(self) -> str:
-        """The counts as blocks, as high as they are large; a dot for a bin that is empty."""
+        """The counts as blocks whose heights are proportional to them; a dot for an empty bin."""
         highest = max(self.counts)
         return "".join(_BLOCKS[-(-8 * count // highest) - 1] if count else _EMPTY for count in self.counts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitStatistics:
-    """A split of a config.
+    """Statistics of one split of a config.
 
     Attributes:
-        rows: how many.
+        rows: number of rows.
         target_ones: share, in [0, 1], of the targets' positions that are 1; None where the manifest does not say.
-        numbers: each column of integers but `index`.
-        shares: each column of truth values to the share, in [0, 1], of rows where it is true.
-        distinct: each column of hashes to how many different ones there are.
+        numbers: the statistics of each column of integers except `index`.
+        shares: maps each column of booleans to the share, in [0, 1], of rows where it is true.
+        distinct: maps each column of hashes to the number of distinct ones.
     """
 
     rows: int
@@ -69,15 +69,15 @@ class SplitStatistics:
 class Overlap:
     """What two splits of a task have in common, over all its configs.
 
-    An instance is told by its hash where the files have one (mazes: the walls up to symmetry), so one may be in many
-    rows and configs. Otherwise (bit strings) it is told by itself, within each config.
+    An instance is identified by its hash where the files have one (mazes: the walls up to symmetry), so one may be in
+    many rows and configs. Otherwise (bit strings) it is identified by its content, within each config.
 
     Attributes:
         task: name in `TASKS`.
-        split: the split that is looked at.
-        other: the split that it is compared with.
-        distinct: instances in `split`.
-        shared: how many of these are in `other` too.
+        split: the split examined.
+        other: the split it is compared with.
+        distinct: number of distinct instances in `split`.
+        shared: how many of these are also in `other`.
     """
 
     task: str
@@ -89,11 +89,11 @@ class Overlap:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderStatistics:
-    """All that a card says of the rows.
+    """Everything a card says about the rows.
 
     Attributes:
-        splits: config to split to its statistics, in the order of the manifest.
-        overlaps: for each task and each pair of its splits.
+        splits: config -> split -> its statistics, in the order of the manifest.
+        overlaps: one for each task and each pair of its splits.
     """
 
     splits: Mapping[str, Mapping[str, SplitStatistics]]
@@ -101,7 +101,9 @@ class FolderStatistics:
 
 
 def folder_statistics(root: Path, files: Sequence[dict[str, Any]]) -> FolderStatistics:
-    """Read the small columns of all files, and of tasks without a hash the instances of configs with many splits.
+    """Compute statistics from the small columns of all files.
+
+    For tasks without a hash, the instances of configs with several splits are read too.
 
     Args:
         root: the folder.
@@ -137,7 +139,7 @@ def _split_statistics(root: Path, entries: Sequence[dict[str, Any]]) -> SplitSta
 def _read(root: Path, entries: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     if not names:
         return {}
-    # Arrow takes a relative "run:1" for an address.
+    # Arrow mistakes a relative path such as "run:1" for an address.
     paths = [root.absolute() / entry["path"] for entry in entries]
     table = pa.concat_tables([pq.read_table(path, columns=list(names)) for path in paths])
     return {name: table[name] for name in names}
@@ -153,7 +155,7 @@ def _target_ones(task: Task, entries: Sequence[dict[str, Any]], rows: int) -> fl
 def describe(values: NDArray[np.int64]) -> NumberStatistics:
     """Statistics of (N,) integers, N at least 1.
 
-    Where values have a step, as the lengths of paths, which are even, a bin holds a whole number of steps, or the bins
+    Where the values have a step (lengths of paths are even), each bin spans a whole number of steps; otherwise the bins
     would look like a comb.
     """
     least, most = int(values.min()), int(values.max())
@@ -169,7 +171,7 @@ def describe(values: NDArray[np.int64]) -> NumberStatistics:
 
 
 def _overlaps(root: Path, task: Task, parts: Mapping[tuple[str, str], Sequence[dict[str, Any]]]) -> list[Overlap]:
-    """For each pair of splits, the later one against the earlier one."""
+    """The overlap of each pair of splits, the later one compared with the earlier one."""
     domains = _instances(root, task, parts)
     held = [split for split in SPLITS if any(split in splits for splits in domains)]
     overlaps = []
@@ -186,7 +188,7 @@ def _overlaps(root: Path, task: Task, parts: Mapping[tuple[str, str], Sequence[d
 def _instances(
     root: Path, task: Task, parts: Mapping[tuple[str, str], Sequence[dict[str, Any]]]
 ) -> list[dict[str, pa.Array]]:
-    """The distinct instances of each split; a dictionary for each set of configs that can share any."""
+    """The distinct instances of each split; one dictionary for each set of configs that can share instances."""
     column = next((name for name in task.columns if name.endswith(_HASH)), None)
     of_task = {key: entries for key, entries in parts.items() if entries[0]["task"] == task.name}
     configs = dict.fromkeys(config for config, _ in of_task)

@@ -1,4 +1,4 @@
-"""Markdown tables of a card."""
+"""Markdown tables for a card."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,7 +10,7 @@ _SHOWN_ROWS: Final = 12
 
 
 def split_counts(files: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    """Config to split to rows, summed over the files of a split; all in the order of the manifest."""
+    """Config -> split -> number of rows, summed over the split's files; all in the order of the manifest."""
     counts: dict[str, dict[str, int]] = {}
     for entry in files:
         splits = counts.setdefault(entry["config"], {})
@@ -19,26 +19,26 @@ def split_counts(files: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 
 def markdown_table(names: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int = 1) -> str:
-    """A table.
+    """A Markdown table.
 
     Args:
-        names: its heading.
-        rows: the cells, as many a row as there are names.
-        texts: how many columns, from the left, hold texts; the others are set to the right.
+        names: the column headings.
+        rows: the cells, as many per row as there are names.
+        texts: how many columns, from the left, hold text; the others are right-aligned.
     """
     rules = ["---" if place < texts else "---:" for place in range(len(names))]
     return "\n".join(f"| {' | '.join(row)} |" for row in [names, rules, *rows])
 
 
 def folded(title: str, table: str) -> str:
-    """The table, behind its title if it is long."""
+    """The table, folded behind its title if it is long."""
     if table.count("\n") - 1 <= _SHOWN_ROWS:
         return f"{title}:\n\n{table}"
     return f"<details>\n<summary>{title}</summary>\n\n{table}\n\n</details>"
 
 
 def counts_table(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """Configs with the rows of each split; splits that no config has are left out."""
+    """A table of each config's number of rows per split; splits that no config has are left out."""
     names = [split for split in SPLITS if any(split in splits for splits in counts.values())]
     rows = [
         [f"`{config}`", *(f"{splits[name]:,}" if name in splits else "" for name in names)]

@@ -1,4 +1,4 @@
-"""Columns of FENs and moves in Arrow memory to rows of a position and its move, without a Python object a row."""
+"""Convert Arrow columns of FENs and moves to rows of a position and its move, without a Python object per row."""
 
 from typing import Any, Final
 
@@ -13,14 +13,14 @@ from easy_to_hard.generators.chess.uci import read_uci
 from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.parallel import run_in_chunks
 
-# What is wrong with a row: a place in the list of `fen`, or one of these.
+# What is wrong with a row: an index into the list of reasons in `fen`, or one of these.
 _NOT_UCI: Final = len(REASONS)
 _NOT_LEGAL: Final = len(REASONS) + 1
 
 
 @kernel
 def _read_rows(fens, fen_offsets, moves, move_offsets, rows, reasons):  # type: ignore[no-untyped-def]
-    """Read the FEN from fen_offsets[i] on, and its move, to rows[i]; reasons[i] becomes 0 or what is wrong."""
+    """Read the FEN that starts at fen_offsets[i], and its move, into rows[i]; reasons[i] becomes 0 or what is wrong."""
     legal = np.empty(MAX_MOVES, dtype=np.int64)
     for i in range(rows.shape[0]):
         position = rows[i, :POSITION_WORDS]
@@ -36,7 +36,7 @@ def _read_rows(fens, fen_offsets, moves, move_offsets, rows, reasons):  # type: 
 
 
 def _text(column: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """The bytes of a column's texts and the N + 1 places where they begin and end; nothing is copied."""
+    """The bytes of a column's strings and the N + 1 offsets where they begin and end; nothing is copied."""
     if not pa.types.is_string(column.type):
         column = column.cast(pa.string())
     if column.null_count:
@@ -49,18 +49,18 @@ def _text(column: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
 
 
 def read_rows(fens: pa.Array, moves: pa.Array, num_threads: int | None = None) -> NDArray[np.uint64]:
-    """Puzzles as text to rows, see `easy_to_hard.generators.chess.board`.
+    """Convert puzzles from text to rows, see `easy_to_hard.generators.chess.board`.
 
     Args:
-        fens: (N,) strings, positions.
-        moves: (N,) strings, a legal move of each in UCI.
-        num_threads: None for one a core.
+        fens: (N,) strings, the positions.
+        moves: (N,) strings, a legal move in each position, in UCI.
+        num_threads: None for one per core.
 
     Returns:
         (N, 9) uint64: the eight words of the position, then the move.
 
     Raises:
-        ValueError: a FEN or a move that is none, or a move that is not legal; the message names the first.
+        ValueError: a FEN or move is malformed, or a move is not legal; the message names the first such row.
     """
     if len(fens) != len(moves):
         raise ValueError(f"{len(fens)} FENs cannot have {len(moves)} moves")

@@ -1,14 +1,14 @@
-"""PyTorch datasets of chess: Lichess puzzles, drop-in for `easy_to_hard_data` 1.0.0, and mates made here.
+"""PyTorch datasets of chess: Lichess puzzles, drop-in for `easy_to_hard_data` 1.0.0, and mates generated here.
 
-Rows and columns of an input and a target are ranks and files: [row, column] is rank row + 1 and file a + column where
-White moves. Where Black moves it depends on the perspective:
+Rows and columns of an input and a target are ranks and files: [row, column] is rank row + 1 and file a + column when
+White is to move. When Black is to move, it depends on the perspective:
 
-- "white": row 0 is rank 1 whoever moves, as in the original
+- "white": row 0 is rank 1, whoever is to move, as in the original
 - "mover": row 0 is the mover's own back rank, so for Black it is rank 8 and the mover's pawns always go to higher rows
 
 Columns are files a to h in both. An input's channels are the king, queens, bishops, knights, rooks and pawns of the
-side to move, then those of the other side. A target is 1 on the square that the moving piece leaves and on the one it
-arrives at: what it promotes to is not shown, and castling is a move of the king.
+side to move, then those of the other side. A target is 1 on the move's origin square and on its destination: what a
+pawn promotes to is not shown, and castling is a move of the king.
 """
 
 import pickle
@@ -52,17 +52,17 @@ def _moves(rows: NDArray[np.uint64]) -> list[str]:
 
 
 class ChessMateDataset(GradedDataset):
-    """Positions with a forced mate in exactly so many moves, and the only move that forces it.
+    """Positions with a forced mate in exactly `mate_in` moves, and the only move that forces it.
 
     An item is ``(planes, target)``: (12, 8, 8) float32 in {0, 1} and (8, 8) int64 in {0, 1}, see
     `easy_to_hard.chess.datasets`.
 
     Args:
         root: where files are looked for; not used with "generate" and "hub".
-        mate_in: moves of the mover to the mate, the key move included.
+        mate_in: the mover's moves to mate, including the key move.
         train: True is split "train", False split "test".
-        split: "train", "validation" or "test", in place of `train`; they share no placement, not even with the colors
-            exchanged or mirrored.
+        split: "train", "validation" or "test", in place of `train`; they share no placement of pieces, not even with
+            the colors exchanged or mirrored.
         seed: another seed gives other positions.
         num_samples: how many; None for the task's default.
         transform: applied to each input.
@@ -70,15 +70,15 @@ class ChessMateDataset(GradedDataset):
         split_rule: "original" draws every split from all positions.
         source: "generate"; "folder" reads what `easy-to-hard build` wrote to `root`; "hub" reads the same files from a
             Hub repo.
-        repo_id: of source "hub", "owner/name".
+        repo_id: "owner/name", for source "hub".
         revision: tag, branch or commit of that repo; None for its newest.
         perspective: "mover" or "white".
 
     Raises:
         NotEnoughInstancesError: there are fewer positions than num_samples in the split.
-        ValueError: an argument that is not allowed.
-        StorageError: files that are damaged, or a folder or repo that does not hold these positions.
-        HubError, FileNotFoundError: files that are not there or cannot be had.
+        ValueError: an argument is not allowed.
+        StorageError: files are damaged, or the folder or repo does not hold these positions.
+        HubError, FileNotFoundError: files are missing or cannot be fetched.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class ChessMateDataset(GradedDataset):
 
 
 class _FolderPuzzles:
-    """Puzzles of a converted folder: 72 bytes each, and their ratings and ranks."""
+    """Puzzles of a converted folder: 72 bytes each, plus their ratings and ranks."""
 
     def __init__(self, root: Path, selection: Selection) -> None:
         self._folder = PuzzleFolder(root)
@@ -163,7 +163,7 @@ class _FolderPuzzles:
         return self._ratings
 
     def texts(self, column: str) -> list[str]:
-        """A column of strings, read when asked for; "" where there is none."""
+        """A column of strings, read on each call; "" where a puzzle has none."""
         if not self._folder.has(column):
             raise AttributeError(f"the puzzles in {self._folder.root} have no {column}")
         table = self._folder.read(self._selection, [column])
@@ -173,7 +173,7 @@ class _FolderPuzzles:
 
 
 class _OriginalPuzzles:
-    """Puzzles of the authors' files, mapped into memory: what is not asked for is not read."""
+    """Puzzles of the authors' files, mapped into memory, so that only what is accessed is read."""
 
     def __init__(self, root: Path, ranks: tuple[int, int], download: bool) -> None:
         self._ranks = ranks
@@ -199,7 +199,7 @@ class _OriginalPuzzles:
         return len(self._inputs)
 
     def tensors(self, rows: Any, perspective: str) -> Tensors:
-        # A copy, or changes of an item would come back with the item.
+        # A copy; otherwise changes made to an item would show up the next time it is read.
         return (
             self._inputs[rows].to(torch.float32, copy=True),
             self._targets[rows].to(torch.int64, copy=True),
@@ -210,7 +210,7 @@ class _OriginalPuzzles:
         return self._who_moves.to(torch.float32, copy=True)
 
     def __getstate__(self) -> tuple[Path, tuple[int, int]]:
-        # A worker that is not forked maps the files itself; sent to it, they would be copied whole.
+        # A worker that is not forked maps the files itself; pickling them would copy them whole.
         return self._path, self._ranks
 
     def __setstate__(self, state: tuple[Path, tuple[int, int]]) -> None:
@@ -222,7 +222,7 @@ def _load(stem: Path) -> Tensor:
     """A tensor of the authors' files, or of what `easy-to-hard convert-lichess --planes` writes."""
     path, array = stem.with_suffix(".pth"), stem.with_suffix(".npy")
     if array.is_file() and not path.is_file():
-        # Mapped for copying on write: torch wants no memory that cannot be written.
+        # Mapped copy-on-write: torch does not accept memory that cannot be written to.
         return torch.from_numpy(np.load(array, mmap_mode="c", allow_pickle=False))
     if not path.is_file():
         raise original.OriginalDataError(f"neither {path.name} nor {array.name} is in {path.parent}")
@@ -242,8 +242,8 @@ class ChessPuzzleDataset(BatchedDataset):
     An item is ``(planes, target, who_moves)``: (12, 8, 8) float32 in {0, 1}, (8, 8) int64 in {0, 1}, see
     `easy_to_hard.chess.datasets`, and (1,) float32, 1 where Black moves; without the third if `who_moves` is False.
 
-    Puzzles are in the order of their rating, and a puzzle's rank is its place in it. Without any choice they are the
-    original's: ranks 0 to 599,999 to train and 600,000 to 699,999 to test.
+    Puzzles are sorted by rating, and a puzzle's rank is its place in that order. By default, the ranks are the
+    original's: 0 to 599,999 for training and 600,000 to 699,999 for testing.
 
     **Which way the target lies.** Say White's move is e2e4. Row r is rank r + 1 and column c is file c, so e2 is
     [1, 4] and e4 is [3, 4]: White's pawn is at planes[5, 1, 4], and target[1, 4] and target[3, 4] are 1. With
@@ -252,42 +252,43 @@ class ChessPuzzleDataset(BatchedDataset):
     (``targets.flip(1)``). Black's reply e7e5 is at [6, 4] and [4, 4] in the perspective "white", and at [1, 4] and
     [3, 4], as the mirror image of e2e4, in the perspective "mover".
 
-    With source "original", ``flip_target=True`` gives what the peer gives from the same files, and
-    ``flip_target=False`` the targets as they lie in the file. We could not see the authors' file, so whether its
-    targets lie as its planes do is not known to us.
+    With source "original", ``flip_target=True`` gives what `easy_to_hard_data` gives from the same files, and
+    ``flip_target=False`` the targets as they are stored. We have not had access to the authors' file, so we do not know
+    whether its targets are stored in the same orientation as its planes.
 
     Args:
         root: where `easy-to-hard convert-lichess` wrote its files, or where the authors' files are, or will be.
         train: True for the ranks [0, 600000), False for [600000, 700000). Where `rating` or `split` is given instead of
             ranks, True is split "train" and False split "test".
-        idx_start: first rank; counts only together with `idx_end`, as in the peer.
-        idx_end: the rank after the last.
+        idx_start: first rank; has an effect only together with `idx_end`, as in `easy_to_hard_data`.
+        idx_end: one past the last rank.
         who_moves: whether items say who moves.
         download: with source "original", fetch the files when they are absent.
-        rating: (low, high): puzzles rated low or more and less than high.
+        rating: (low, high): puzzles rated at least low and less than high.
         themes: puzzles with at least one of these Lichess themes, such as "fork" or "mateIn2".
-        split: "train", "validation" or "test", in place of `train`; they share no placement, not even with the colors
-            exchanged or mirrored. Ranges of ranks go through all splits unless it is given.
+        split: "train", "validation" or "test", in place of `train`; they share no placement of pieces, not even with
+            the colors exchanged or mirrored. Ranges of ranks include puzzles of all splits unless it is given.
         perspective: "white" or "mover"; source "original" has "white" only.
-        flip_target: reverse the order of the target's rows, as the peer does.
+        flip_target: reverse the order of the target's rows, as `easy_to_hard_data` does.
         transform: applied to each input.
         target_transform: applied to each target.
         source: "folder" reads what `easy-to-hard convert-lichess` wrote to `root`; "hub" reads the same files from a
-            Hub repo, those of the split and of the bands that the ratings or ranks meet; "original" reads the authors'
-            files, ``chess_data/{data,targets,who_moves}.pth``, or what ``convert-lichess --planes`` wrote in their
-            place (``.npy``); no ratings or themes are known of either.
-        repo_id: of source "hub", "owner/name".
+            Hub repo, limited to the split and to the bands that overlap the ratings or ranks; "original" reads the
+            authors' files, ``chess_data/{data,targets,who_moves}.pth``, or what ``convert-lichess --planes`` wrote in
+            their place (``.npy``); neither has ratings or themes.
+        repo_id: "owner/name", for source "hub".
         revision: tag, branch or commit of that repo; None for its newest.
 
     Raises:
-        ValueError: an argument that is not allowed, no puzzle that fits, or ranks that the files do not have.
-        FileNotFoundError: no converted files; the message says how to make them.
-        OriginalDataError: the authors' files are absent, cannot be had, or are not what they should be.
+        ValueError: an argument is not allowed, no puzzle fits, or the files do not have these ranks.
+        FileNotFoundError: there are no converted files; the message says how to make them.
+        OriginalDataError: the authors' files are absent, cannot be fetched, or are not what they should be.
 
     Deviates:
         From `easy_to_hard_data`: puzzles come from a converted folder by default and nothing is downloaded unless
-        source is "hub" or "original"; the target is not flipped by default; a range beyond the last puzzle is an error,
-        and is not cut short. Ranges of ranks are no splits: a placement may be in both, unless `split` is given.
+        source is "hub" or "original"; the target is not flipped by default; a range beyond the last puzzle is an error
+        and is not cut short. Ranges of ranks are not splits: a placement of pieces may be in both, unless `split` is
+        given.
     """
 
     def __init__(
@@ -356,7 +357,7 @@ class ChessPuzzleDataset(BatchedDataset):
 
     @property
     def puzzles(self) -> Tensor:
-        """The peer's name of `inputs`."""
+        """The inputs, under the name that `easy_to_hard_data` has for them."""
         return self.inputs
 
     @property
@@ -376,7 +377,7 @@ class ChessPuzzleDataset(BatchedDataset):
 
     @property
     def ranks(self) -> NDArray[np.int64]:
-        """(N,) the place of each in the order of ratings, ascending."""
+        """(N,) ranks, ascending: each puzzle's place in the order of ratings."""
         return self._converted("ranks").ranks
 
     @property
@@ -386,7 +387,7 @@ class ChessPuzzleDataset(BatchedDataset):
 
     @property
     def themes(self) -> list[list[str]]:
-        """Lichess themes of each; read from the files at every call."""
+        """The Lichess themes of each puzzle; read from the files at every call."""
         return [text.split() for text in self._converted("themes").texts("themes")]
 
     @property
@@ -401,7 +402,7 @@ class ChessPuzzleDataset(BatchedDataset):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the puzzles take in memory; with source "original", of the mapped part of the files."""
+        """Bytes that the puzzles take in memory; with source "original", the size of the mapped part of the files."""
         return self._puzzles.nbytes
 
     def __repr__(self) -> str:

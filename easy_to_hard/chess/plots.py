@@ -1,7 +1,7 @@
 """Pictures of chess puzzles: with matplotlib, or with python-chess where it is installed.
 
-matplotlib is imported when a picture is made, python-chess (``pip install "easy-to-hard[chess]"``) when `board_svg` is
-called, and not before.
+matplotlib is imported only when a picture is made, and python-chess (``pip install "easy-to-hard[chess]"``) only when
+`board_svg` is called.
 """
 
 from functools import lru_cache
@@ -29,7 +29,7 @@ _BLACK: Final = (0.13, 0.13, 0.15)
 _GRAY: Final = (0.62, 0.62, 0.64)
 # The glyphs of chess pieces in the order of `KINDS`: outlines for White's, solid ones for Black's.
 _GLYPHS: Final = {"white": "\u2654\u2655\u2657\u2658\u2656\u2659", "black": "\u265a\u265b\u265d\u265e\u265c\u265f"}
-# Of a square's side: what the tallest piece takes, lines, the light rim of Black's pieces, the letters at the edge.
+# As shares of a square's side: the tallest piece, lines, the light rim of Black's pieces, the letters at the edge.
 _PIECE_HEIGHT: Final = 0.80
 _LINE: Final = 0.035
 _THIN: Final = 0.025
@@ -40,7 +40,7 @@ _LEAST_POINTS: Final = 5
 
 @lru_cache(maxsize=2)
 def _piece_paths(color: str) -> tuple[tuple["Path", "Path"], ...]:
-    """(silhouette, glyph) of each kind around (0, 0), where a square's side is 1; all stand on one line."""
+    """(silhouette, glyph) of each kind around (0, 0), where a square's side is 1; all have the same baseline."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
     from matplotlib.transforms import Affine2D
@@ -57,7 +57,7 @@ def _piece_paths(color: str) -> tuple[tuple["Path", "Path"], ...]:
 
 
 def _filled(glyph: "Path") -> "Path":
-    """A glyph without its holes: the contours that lie in no other."""
+    """A glyph without its holes: only the contours that lie inside no other."""
     from matplotlib.path import Path
 
     contours = [np.asarray(polygon) for polygon in glyph.to_polygons()]
@@ -78,20 +78,20 @@ def plot_chess_puzzle(
     who_moves: Any = None,
     perspective: str = "white",
 ) -> "Axes":
-    """Draw a puzzle, White below; with a target its origin yellow, its destination green, and an arrow.
+    """Draw a puzzle with White at the bottom; a target's origin is yellow, its destination green, joined by an arrow.
 
-    A disc on the right says who moves, where that is known. The picture is the same for both perspectives.
+    A disc on the right shows who moves, where that is known. The picture is the same for both perspectives.
 
     Args:
         planes: (12, 8, 8) array or tensor in {0, 1}, as `ChessPuzzleDataset` and `ChessMateDataset` give it.
-        target: (8, 8), above 0 on origin and destination, not flipped; None to leave the puzzle unsolved. Other
-            squares than the two of a move are marked too, as a network may give them, but without an arrow.
-        ax: where to draw; None for a figure of its own.
+        target: (8, 8), above 0 on origin and destination, not flipped; None to leave the puzzle unsolved. Squares that
+            do not form a move, which a network may give, are marked too, but without an arrow.
+        ax: where to draw; None for a new figure.
         who_moves: 1 or [1] where Black moves, 0 where White does; None to draw the mover's pieces as White's.
-        perspective: of planes and target, "white" or "mover"; it matters where Black moves.
+        perspective: of planes and target, "white" or "mover"; it matters only where Black moves.
 
     Raises:
-        ValueError: a shape, or a perspective, that is not allowed.
+        ValueError: a shape or the perspective is not allowed.
         ImportError: matplotlib is not installed; the message says how to get it.
     """
     board = read_board(planes, target, who_moves, perspective)
@@ -196,14 +196,14 @@ def board_svg(fen: str, move: str | None = None, *, size: int = 400) -> str:
 
     Raises:
         ImportError: python-chess is not installed; the message says how to get it.
-        ValueError: not a FEN, or a move that is not legal; the message names it.
+        ValueError: `fen` is not a FEN, or `move` is not legal; the message names it.
     """
     try:
         import chess
         import chess.svg
     except ImportError as error:
         raise ImportError('boards as SVG need python-chess: pip install "easy-to-hard[chess]"') from error
-    # python-chess takes any board for a position.
+    # python-chess accepts any board as a position.
     parse_fens([fen])
     board = chess.Board(fen)
     arrows, fill = [], {}

@@ -1,7 +1,7 @@
-"""A folder of Lichess puzzles, as `easy-to-hard convert-lichess` writes it: the puzzles that are wanted, by rank.
+"""Reads the selected puzzles from a folder that `easy-to-hard convert-lichess` wrote, by rank.
 
 It holds ``chess_puzzles_<rating>/<split>-00000-of-00001.parquet``, or ``chess_puzzles_rank_<rank>/...`` where the bands
-are of ranks. A puzzle's rank is its place, from 0, among all of them in the order of their rating.
+are ranges of ranks. A puzzle's rank is its place, from 0, among all puzzles sorted by rating.
 """
 
 import math
@@ -27,7 +27,7 @@ from easy_to_hard.generators.splits import check_split
 from easy_to_hard.storage.manifest import StorageError
 
 _FILE: Final = re.compile(r"(?P<split>[a-z]+)-\d+-of-\d+\.parquet")
-# Bands by rating and bands by rank hold the same puzzles, so one kind is read, the first that is there.
+# Bands by rating and bands by rank hold the same puzzles, so only the first kind found is read.
 _BANDS: Final = (re.compile(r"chess_puzzles_\d+"), re.compile(r"chess_puzzles_rank_\d+"))
 _TASK: Final = "chess_puzzles"
 _NEEDED: Final = ("fen", "move", "rank")
@@ -35,16 +35,16 @@ _NEEDED: Final = ("fen", "move", "rank")
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which puzzles of a folder: those that fit all of it.
+    """Which puzzles of a folder are wanted: those that meet every condition.
 
     Attributes:
-        ranks: first rank and the one after the last; None for all.
-        rating: lowest rating and the one above the highest; None for all.
+        ranks: first rank and one past the last; None for all.
+        rating: lowest rating and one past the highest; None for all.
         themes: puzzles with at least one of them; empty for all.
         split: "train", "validation" or "test"; None for all.
 
     Raises:
-        ValueError: a value that is not allowed; the message says which and what is.
+        ValueError: a value is not allowed; the message says which, and what is allowed.
     """
 
     ranks: tuple[int, int] | None = None
@@ -78,7 +78,7 @@ class Selection:
         return ", ".join(parts) or "all puzzles"
 
     def expression(self) -> Any:
-        """The condition on a row, split aside, as Arrow takes it; None where there is none."""
+        """The condition on a row, apart from its split, as an Arrow expression; None where there is none."""
         conditions = []
         for name, bounds in (("rank", self.ranks), ("rating", self.rating)):
             if bounds is not None:
@@ -94,7 +94,7 @@ class PuzzleFolder:
 
     Raises:
         FileNotFoundError: there are none; the message says how to make them.
-        ValueError: a file that is not readable or lacks a column.
+        ValueError: a file is not readable or lacks a column.
     """
 
     def __init__(self, root: Path) -> None:
@@ -117,7 +117,7 @@ class PuzzleFolder:
         return pads.dataset([str(path.absolute()) for path in self._files], format="parquet")
 
     def __getstate__(self) -> dict[str, Any]:
-        # A worker that wants the files opens them itself; sent to it, their footers would weigh more than the puzzles.
+        # A worker that needs the files opens them itself: pickled, their footers would take more than the puzzles.
         return {name: value for name, value in self.__dict__.items() if name != "_data"}
 
     def __len__(self) -> int:
@@ -134,10 +134,10 @@ class PuzzleFolder:
                 raise ValueError(f"{path} has no column {missing[0]!r}, only {', '.join(sorted(names))}")
 
     def check(self, selection: Selection) -> None:
-        """See that the ranks are all there, each once.
+        """Check that all of the ranks are there, each once.
 
         Raises:
-            ValueError: they are not, or the files lack the column that is selected by.
+            ValueError: they are not, or the files lack a column that the selection needs.
         """
         self._require([*(["rating"] if selection.rating else []), *(["themes"] if selection.themes else [])])
         if selection.ranks is None:
@@ -151,9 +151,9 @@ class PuzzleFolder:
             )
 
     def read(self, selection: Selection, columns: Sequence[str]) -> pa.Table:
-        """Columns of the puzzles that are selected, and their rank, in the order of ranks.
+        """Columns of the selected puzzles, and their ranks, in the order of ranks.
 
-        Row groups that hold none of them are not read.
+        Row groups without any selected puzzle are not read.
 
         Raises:
             ValueError: no puzzle is selected, or a file cannot be read.
@@ -170,10 +170,10 @@ class PuzzleFolder:
         return table.take(pa.array(np.argsort(table["rank"].to_numpy(), kind="stable")))
 
     def rows(self, table: pa.Table) -> NDArray[np.uint64]:
-        """The columns fen and move to (N, 9) uint64 rows, see `easy_to_hard.generators.chess.board`.
+        """Convert the columns fen and move to (N, 9) uint64 rows, see `easy_to_hard.generators.chess.board`.
 
         Raises:
-            ValueError: a FEN or a move that is none, or a move that is not legal.
+            ValueError: a FEN or move is malformed, or a move is not legal.
         """
         rows, start = np.empty((len(table), ROW_WORDS), dtype=np.uint64), 0
         try:
@@ -186,7 +186,7 @@ class PuzzleFolder:
 
 
 def needed_files(manifest: dict[str, Any], selection: Selection, where: str) -> list[dict[str, Any]]:
-    """The entries of a manifest that may hold selected puzzles, by split and by the bands of rating or rank.
+    """The entries of a manifest that may hold selected puzzles, judging by split and by band of rating or rank.
 
     Raises:
         StorageError: there are none.

@@ -1,4 +1,4 @@
-"""A puzzle's planes as a board again, and as a drawing for a terminal."""
+"""Turns a puzzle's planes back into a board, and into a drawing for a terminal."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,16 +31,16 @@ class PuzzleBoard:
         return self.pieces < 0 if self.black_moves else self.pieces > 0
 
     def origins(self) -> list[tuple[int, int]]:
-        """(rank, file) of the marked squares with a piece of the mover: one, if the target is a move."""
+        """(rank, file) of the marked squares with a piece of the mover: exactly one, if the target is a move."""
         return [(int(rank), int(file)) for rank, file in np.argwhere(self.marked & self._of_mover())]
 
     def destinations(self) -> list[tuple[int, int]]:
-        """(rank, file) of the other marked squares: one, if the target is a move."""
+        """(rank, file) of the other marked squares: exactly one, if the target is a move."""
         return [(int(rank), int(file)) for rank, file in np.argwhere(self.marked & ~self._of_mover())]
 
 
 def square_name(rank: int, file: int) -> str:
-    """Such as e4, of two numbers from 0 to 7."""
+    """The name of a square, such as e4, from two numbers from 0 to 7."""
     return f"{'abcdefgh'[file]}{rank + 1}"
 
 
@@ -51,10 +51,10 @@ def read_board(planes: Any, target: Any = None, who_moves: Any = None, perspecti
         planes: (12, 8, 8) array or tensor in {0, 1}, as `ChessPuzzleDataset` and `ChessMateDataset` give it.
         target: (8, 8), above 0 on the squares to mark, not flipped; None for none.
         who_moves: 1 or [1] where Black moves, 0 where White does; None to show the mover as White.
-        perspective: of planes and target, "white" or "mover"; it matters where Black moves.
+        perspective: of planes and target, "white" or "mover"; it matters only where Black moves.
 
     Raises:
-        ValueError: a shape, or a perspective, that is not allowed.
+        ValueError: a shape or the perspective is not allowed.
     """
     check_perspective(perspective)
     held = np.asarray(planes) > 0
@@ -74,7 +74,7 @@ def read_board(planes: Any, target: Any = None, who_moves: Any = None, perspecti
 def text_of_puzzle(planes: Any, target: Any = None, who_moves: Any = None, perspective: str = "white") -> str:
     """A drawing for a terminal: White's pieces are capitals, (K) marks an origin, [.] a destination.
 
-    For the arguments and errors see `read_board`.
+    For the arguments and errors, see `read_board`.
     """
     board = read_board(planes, target, who_moves, perspective)
     cells = np.array([[f" {_LETTERS[piece]} " for piece in row] for row in board.pieces.tolist()])

@@ -9,7 +9,7 @@ __all__ = ["MazeDataset", "PrefixSumDataset"]
 
 
 def __getattr__(name: str) -> Any:
-    # Only when they are touched: the modules of this package are imported by others that need no dataset.
+    # Imported only on first use: other modules import from this package without needing a dataset.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from easy_to_hard.datasets import puzzles

@@ -1,4 +1,4 @@
-"""Datasets that hold instances in a compact form and draw them when asked for, whole batches at a time."""
+"""Datasets that hold instances in a compact form and expand them on access, whole batches at a time."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, SupportsIndex, TypeAlias
@@ -20,7 +20,7 @@ class _BatchItem(tuple[Tensor, ...]):
 
 
 class _Batch(Sequence[Tensors]):
-    """Items that lie in a few tensors already, so that collating them costs nothing."""
+    """Items that are already stacked in a few tensors, so that collating them costs nothing."""
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         self.tensors = list(tensors)
@@ -58,7 +58,7 @@ class BatchedDataset(Dataset[Tensors]):
         raise NotImplementedError
 
     def _tensors(self, rows: Any) -> Tensors:
-        """Inputs, targets, ... of the rows that a slice or an array of integers names, stacked."""
+        """The stacked inputs, targets, ... of the rows that a slice or an array of integers selects."""
         raise NotImplementedError
 
     def _transformed(self, inputs: Tensor, targets: Tensor, *others: Tensor) -> Tensors:
@@ -72,7 +72,7 @@ class BatchedDataset(Dataset[Tensors]):
         return transform(inputs), targets
 
     def __getitem__(self, index: Any) -> Tensors:
-        """One item for an integer; for a slice, a list or a tensor of integers all of them, stacked, as in the peer."""
+        """One item for an integer; for a slice, list or tensor of integers, all of them, stacked."""
         if isinstance(index, SupportsIndex) and not (isinstance(index, (Tensor, np.ndarray)) and index.ndim):
             row = range(len(self))[index]
             return self._transformed(*(tensor[0] for tensor in self._tensors(slice(row, row + 1))))
@@ -87,10 +87,10 @@ class BatchedDataset(Dataset[Tensors]):
 
     @property
     def inputs(self) -> Tensor:
-        """All inputs as one float tensor: made anew at every call, so use it for small sets."""
+        """All inputs as one float tensor: computed anew at every call, so use it for small sets."""
         return self._tensors(slice(None))[0]
 
     @property
     def targets(self) -> Tensor:
-        """All targets as one int64 tensor: made anew at every call, so use it for small sets."""
+        """All targets as one int64 tensor: computed anew at every call, so use it for small sets."""
         return self._tensors(slice(None))[1]

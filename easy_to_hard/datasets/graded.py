@@ -1,16 +1,16 @@
-"""Instances of one difficulty as a PyTorch dataset, wherever they come from.
+"""Instances of one difficulty as a PyTorch dataset, from any source.
 
 The sources:
 
-- "generate": made here and now
+- "generate": generated on the spot
 - "folder": read from what ``easy-to-hard build`` wrote
 - "hub": the same files from a Hub repo, at one commit; only those of the config and split are downloaded, and they stay
-  in the Hub's cache (``HF_HOME``), from where they are read when there is no network
+  in the Hub's cache (``HF_HOME``), from which they are read when there is no network
 - "original": the authors' files of 2021
 
-All but the last give the same tensors. Files are checked against the SHA-256 in their manifest, and those that are said
-to be the benchmark's against the frozen one (`easy_to_hard.frozen`). Instances are held in a compact form (a byte a
-maze cell, a bit a position) and drawn when asked for, whole batches at a time.
+All but the last give the same tensors. Files are checked against the SHA-256 in their manifest, and those that claim to
+be the benchmark's against the frozen one (`easy_to_hard.frozen`). Instances are held in a compact form (a byte per maze
+cell, a bit per position) and expanded on access, whole batches at a time.
 """
 
 from collections.abc import Sequence
@@ -35,10 +35,10 @@ SOURCES: Final = ("generate", "folder", "hub", "original")
 
 
 def to_tensors(task: Task, inputs: NDArray[np.uint8], targets: NDArray[np.uint8]) -> Item:
-    """Inputs and targets of the files to those of a network.
+    """Convert inputs and targets as stored in files to those that a network takes.
 
     Args:
-        task: whose.
+        task: the task they belong to.
         inputs: (N, ...) uint8 in {0, 1}.
         targets: (N, ...) uint8 in {0, 1}.
 
@@ -59,21 +59,21 @@ class GradedDataset(BatchedDataset):
     Args:
         root: the folder of source "folder", or where source "original" keeps its files.
         spec: which instances.
-        num_samples: how many, the first of the set; None for the task's default, or all that the files hold.
+        num_samples: how many, counted from the start of the set; None for the task's default, or all in the files.
         source: "generate", "folder", "hub" or "original".
-        repo_id: of source "hub", "owner/name".
+        repo_id: "owner/name", for source "hub".
         revision: tag, branch or commit of the repo; None for its newest.
         transform: applied to each input.
         target_transform: applied to each target.
         download: with source "original", fetch the files when they are absent.
 
     Attributes:
-        commit: of the repo, where source is "hub"; else None.
+        commit: the repo's commit, where source is "hub"; else None.
 
     Raises:
         NotEnoughInstancesError: there are fewer distinct instances than num_samples in the split.
-        ValueError: an argument that is not allowed.
-        StorageError: a file that is damaged, or a folder or repo that does not hold these instances.
+        ValueError: an argument is not allowed.
+        StorageError: a file is damaged, or the folder or repo does not hold these instances.
         HubError: the Hub cannot be reached, or has no such repo, revision or file.
         OriginalDataError: the authors' files are not there.
     """
@@ -118,7 +118,7 @@ class GradedDataset(BatchedDataset):
         return self._decode(data.manifest, entries, data.fetch(entries))
 
     def _decode(self, manifest: dict[str, Any], entries: Sequence[dict[str, Any]], paths: Sequence[Path]) -> Array:
-        """The instances of files whose bytes are checked."""
+        """The instances in files whose bytes have been checked."""
         instances = []
         for entry, path in zip(entries, paths, strict=True):
             hashed = not is_proven_by_its_bytes(manifest, entry)
@@ -155,7 +155,7 @@ class GradedDataset(BatchedDataset):
 
 
 def check_source(source: str, repo_id: str | None, revision: str | None) -> str:
-    """The source, or ValueError where there is no such source, or repo or revision are missing or of no use."""
+    """Return the source; ValueError where there is no such source, or repo or revision is missing or does not apply."""
     if revision is not None and (not isinstance(revision, str) or not revision):
         raise ValueError(f"revision must be a tag, branch or commit, or None for the newest, not {revision!r}")
     if source not in SOURCES:
@@ -169,11 +169,11 @@ def check_source(source: str, repo_id: str | None, revision: str | None) -> str:
 
 
 def folder_files(root: Path, spec: DataSpec) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The manifest of a built folder, and the entries in it of a config and split, whose files' bytes are checked.
+    """The manifest of a built folder, and its entries for a config and split, after checking the bytes of their files.
 
     Raises:
-        FileNotFoundError: no dataset is there, or a file is missing.
-        StorageError: a file is not the one of the manifest, or the folder is not what it says it is.
+        FileNotFoundError: there is no dataset, or a file is missing.
+        StorageError: a file does not match the manifest, or the folder is not what it claims to be.
     """
     if not (root / MANIFEST).is_file():
         raise FileNotFoundError(
@@ -204,7 +204,7 @@ def _first(data: Array, num_samples: int | None, where: str) -> Array:
 
 
 def open_graded(place: str, spec: DataSpec) -> GradedDataset:
-    """A config and split of a dataset that has been built.
+    """Open a config and split of a dataset that has been built.
 
     Args:
         place: a folder, or a Hub repo: "owner/name" or "owner/name@revision".
@@ -222,7 +222,7 @@ def open_graded(place: str, spec: DataSpec) -> GradedDataset:
 
 
 def is_hub_repo(place: str) -> bool:
-    """Whether "owner/name" or "owner/name@revision" names a Hub repo, and no folder that is here or might be."""
+    """Whether "owner/name" or "owner/name@revision" names a Hub repo rather than a folder that exists or might."""
     folder = Path(place).expanduser()
     return place.count("/") == 1 and not folder.exists() and not folder.parent.is_dir()
 
@@ -243,10 +243,10 @@ def load(
     transform: Transform | None = None,
     target_transform: Transform | None = None,
 ) -> GradedDataset:
-    """A task's instances at one difficulty, from whatever source, as a PyTorch dataset.
+    """Load a task's instances at one difficulty, from any source, as a PyTorch dataset.
 
-    ``load("mazes", 13, split="test")`` makes them; with ``source="hub", repo_id="owner/name", revision="v1"`` they are
-    downloaded, and are the same.
+    ``load("mazes", 13, split="test")`` generates them; with ``source="hub", repo_id="owner/name", revision="v1"`` the
+    same instances are downloaded.
 
     Args:
         task: name in `TASKS`.
@@ -264,7 +264,7 @@ def load(
         target_transform: applied to each target.
 
     Returns:
-        items ``(input, target)``, float32 and int64, with shapes and values as in the task's own class.
+        A dataset of items ``(input, target)``, float32 and int64, with shapes and values as in the task's own class.
 
     Raises:
         NotEnoughInstancesError, ValueError, StorageError, HubError, FileNotFoundError: see `GradedDataset`.

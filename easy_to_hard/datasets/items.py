@@ -1,4 +1,4 @@
-"""The instances that something is tested on, and their hash, which a result file holds."""
+"""The instances that a method is tested on, and their hash, which a result file holds."""
 
 import hashlib
 import json
@@ -18,16 +18,16 @@ _HASHED_AT_A_TIME: Final = 64
 
 
 def instance_tensors(spec: DataSpec, data: Array) -> tuple[Tensor, Tensor]:
-    """Inputs (N, channels, *size) float32 and targets (N, *size) int64 of instances in their compact form, (N, ...)."""
+    """Inputs (N, channels, *size) float32 and targets (N, *size) int64 from instances in compact form, (N, ...)."""
     task = get_task(spec.task)
     return to_tensors(task, *task.encode(data, spec.difficulty, None))
 
 
 def one_item(spec: DataSpec, index: int) -> tuple[Tensor, Tensor]:
-    """inputs (1, channels, *size) float32 and targets (1, *size) int64 of the instance of that number.
+    """Inputs (1, channels, *size) float32 and targets (1, *size) int64 of the instance with that number.
 
     Raises:
-        ValueError: a number below 0 or of 64 bits and more.
+        ValueError: the number is below 0, or 2^63 or more.
     """
     if not 0 <= check_integer("--index", index) < 2**63:
         raise ValueError(f"--index must be at least 0 and below 2^63, not {shown(index)}")
@@ -35,12 +35,12 @@ def one_item(spec: DataSpec, index: int) -> tuple[Tensor, Tensor]:
 
 
 class Items:
-    """The first distinct instances of a spec; a slice of them is made into tensors when it is asked for.
+    """The first distinct instances of a spec; slicing makes tensors of them.
 
     Args:
         spec: which instances.
-        num_items: how many; fewer where the split, or the place, does not hold as many.
-        place: a built folder or a Hub repo (`open_graded`) to read them from; "" to make them.
+        num_items: how many; fewer where the split, or the place, does not hold that many.
+        place: a built folder or a Hub repo (`open_graded`) to read them from; "" to generate them.
 
     Raises:
         NotEnoughInstancesError: the split holds none.
@@ -59,7 +59,7 @@ class Items:
         return len(self._instances)
 
     def manifest_entry(self) -> dict[str, Any]:
-        """What the items are, and the SHA-256 of their inputs and targets as the files of a built folder hold them."""
+        """What the items are, and the SHA-256 of their inputs and targets as stored in the files of a built folder."""
         digest = TensorHash()
         task = get_task(self.spec.task)
         for first in range(0, len(self), _HASHED_AT_A_TIME):
@@ -79,7 +79,7 @@ class Items:
         }
 
     def __getitem__(self, part: slice) -> tuple[Tensor, Tensor]:
-        """inputs (items, channels, *size) float32 and targets (items, *size) int64."""
+        """Inputs (items, channels, *size) float32 and targets (items, *size) int64."""
         return instance_tensors(self.spec, self._instances.data[part])
 
     def instances(self, part: slice) -> Instances:
@@ -94,11 +94,11 @@ def manifest_sha256(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def validation_items(items: Items, num_items: int) -> Items:
-    """The first items of the same difficulty and variant in the validation split, none of which is in test."""
+    """The first items of the same difficulty and variant in the validation split; none is in the test split."""
     return Items(replace(items.spec, split="validation"), num_items)
 
 
 def slices(num_items: int, batch_size: int) -> Iterator[slice]:
-    """The places of batches among items; the last may be smaller."""
+    """The slices that divide the items into batches; the last may be smaller."""
     for start in range(0, num_items, batch_size):
         yield slice(start, min(start + batch_size, num_items))

@@ -1,8 +1,8 @@
-"""The authors' files of 2021: found, or downloaded, checked and read without unpickling anything.
+"""The authors' files of 2021: found or downloaded, checked, and read without unpickling anything.
 
-Layout, as `easy_to_hard_data` 1.0.0 has it: ``prefix_sums_data/<bits>_data.pth`` and ``_targets.pth``,
-``maze_data_<train|test>_<size>/inputs.npy`` and ``solutions.npy``. The authors publish no checksums, so what was
-downloaded is checked by its length, and by decoding every instance and encoding it again.
+The layout is that of `easy_to_hard_data` 1.0.0: ``prefix_sums_data/<bits>_data.pth`` and ``_targets.pth``,
+``maze_data_<train|test>_<size>/inputs.npy`` and ``solutions.npy``. The authors publish no checksums, so a download is
+checked by its length, and by decoding every instance and encoding it again.
 """
 
 import pickle
@@ -23,23 +23,23 @@ ORIGINAL_URL: Final = "https://cs.umd.edu/~tomg/download/Easy_to_Hard_Datav2"
 
 
 class OriginalDataError(RuntimeError):
-    """The authors' files are absent, cannot be had, or are not what they should be."""
+    """The authors' files are absent, cannot be fetched, or are not what they should be."""
 
 
 def fetch(root: Path, folder: str, *, download: bool, base_url: str = ORIGINAL_URL) -> Path:
     """The folder with the authors' files, downloaded and extracted when it is absent.
 
-    A download that was cut off is taken up where it stopped; the archive is extracted under another name with
-    the `data` filter, then renamed.
+    An interrupted download resumes where it stopped; the archive is extracted under a temporary name with the `data`
+    filter, then renamed.
 
     Args:
         root: where the folder is, or will be.
-        folder: its name, which is the archive's too.
+        folder: its name, which is also the archive's.
         download: False raises instead of downloading.
         base_url: where the archives are.
 
     Raises:
-        OriginalDataError: absent and not to be downloaded, or the download failed.
+        OriginalDataError: the folder is absent and `download` is False, or the download failed.
     """
     target = root / folder
     if target.is_dir():
@@ -88,7 +88,7 @@ def read_prefix_sums(folder: Path, num_bits: int) -> Array:
 
 
 def read_mazes(folder: Path, size: int) -> Array:
-    """All mazes of a folder, in the compact form of the task, read a piece at a time."""
+    """All mazes of a folder, in the compact form of the task, read in pieces."""
     arrays = []
     for name in ("inputs.npy", "solutions.npy"):
         path = folder / name

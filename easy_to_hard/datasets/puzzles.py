@@ -1,4 +1,4 @@
-"""PyTorch datasets: drop-in for `easy_to_hard_data` 1.0.0, generated in place of downloaded.
+"""PyTorch datasets of bit strings and mazes: drop-in for `easy_to_hard_data` 1.0.0, generated instead of downloaded.
 
 Positional arguments, items, dtypes, shapes and value ranges are those of that package.
 `easy_to_hard.datasets.graded` says where instances come from.
@@ -31,15 +31,15 @@ class PrefixSumDataset(GradedDataset):
         target_transform: applied to each target.
         split_rule: "original" draws every split from all strings.
         source: "generate"; "folder" reads what `easy-to-hard build` wrote to `root`; "hub" reads the same files from a
-            Hub repo; "original" reads the authors' files, which have one set a length, whatever the split.
-        repo_id: of source "hub", "owner/name".
+            Hub repo; "original" reads the authors' files, which have one set per length, whatever the split.
+        repo_id: "owner/name", for source "hub".
         revision: tag, branch or commit of that repo; None for its newest.
 
     Raises:
         NotEnoughInstancesError: there are fewer distinct strings than num_samples in the split.
-        ValueError: an argument that is not allowed.
-        StorageError: files that are damaged, or a folder or repo that does not hold these instances.
-        HubError, OriginalDataError, FileNotFoundError: files that are not there or cannot be had.
+        ValueError: an argument is not allowed.
+        StorageError: files are damaged, or the folder or repo does not hold these instances.
+        HubError, OriginalDataError, FileNotFoundError: files are missing or cannot be fetched.
     """
 
     def __init__(
@@ -79,31 +79,31 @@ class MazeDataset(GradedDataset):
     """Mazes and their shortest paths (arXiv 2108.06011).
 
     An item is ``(image, path)``: (3, H, W) float32 in {0, 1}, free positions white, start green, goal red, and
-    (H, W) int64, 1 on the path with both its ends; H = W = 2 size + 6.
+    (H, W) int64, 1 on the path, including both ends; H = W = 2 size + 6.
 
     Args:
         root: where files are looked for, and the authors' are downloaded to; not used with "generate" and "hub".
         train: True is split "train", False split "test".
         size: odd, 3 to 1601.
-        transform: applied to image and path together, a (4, H, W) float tensor, as in the peer.
+        transform: applied to image and path together, a (4, H, W) float tensor, as in `easy_to_hard_data`.
         download: with source "original", fetch the files when they are absent.
         split: "train", "validation" or "test", in place of `train`; they share no wall layout.
         seed: another seed gives other mazes.
-        num_samples: how many. By default 50,000 to train and 10,000 else for sizes 9 to 59; 1,000 up to 201;
-            100 beyond.
+        num_samples: how many. By default 50,000 for training and 10,000 for the other splits at sizes 9 to 59; 1,000
+            up to 201; 100 beyond.
         variant: "depth_first", "wilson", "kruskal", "open_start" or "looped".
         target_transform: applied to each path, after `transform`.
         split_rule: "original" draws every split from all mazes.
         source: "generate"; "folder" reads what `easy-to-hard build` wrote to `root`; "hub" reads the same files from a
             Hub repo; "original" reads the authors' files.
-        repo_id: of source "hub", "owner/name".
+        repo_id: "owner/name", for source "hub".
         revision: tag, branch or commit of that repo; None for its newest.
 
     Raises:
         NotEnoughInstancesError: there are fewer distinct mazes than num_samples in the split.
-        ValueError: an argument that is not allowed.
-        StorageError: files that are damaged, or a folder or repo that does not hold these instances.
-        HubError, OriginalDataError, FileNotFoundError: files that are not there or cannot be had.
+        ValueError: an argument is not allowed.
+        StorageError: files are damaged, or the folder or repo does not hold these instances.
+        HubError, OriginalDataError, FileNotFoundError: files are missing or cannot be fetched.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Fresh instances without end, for training."""
+"""An endless stream of fresh instances for training."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,33 +16,33 @@ from easy_to_hard.tasks import DataSpec, get_task
 
 
 class StreamingDataset(IterableDataset[Item]):
-    """Fresh instances without end, in batches, for training: nothing is stored and no batch comes twice in a loop.
+    """An endless stream of fresh batches for training: nothing is stored, and no batch comes twice in a loop.
 
-    Batch b holds items b B to (b + 1) B - 1 of the stream, so training resumes anywhere (`start`), and any batch
-    can be had by its number (`batch`). The workers of a `DataLoader` and the ranks of a distributed run take
-    turns: with S of them in all, the k-th yields batches start + k, start + k + S, ... Use it as
+    Batch b holds items b B to (b + 1) B - 1 of the stream, where B is `batch_size`, so training resumes anywhere
+    (`start`), and any batch can be made from its number (`batch`). The workers of a `DataLoader` and the ranks of a
+    distributed run take turns: with S of them in all, the k-th yields batches start + k, start + k + S, ... Use it as
     ``DataLoader(StreamingDataset("mazes", 9, batch_size=50), batch_size=None)``.
 
-    Every loop over it begins at `start` again and so gives the same batches: a loop is no epoch of fresh ones. To go on
-    where an earlier loop stopped, begin another stream behind it::
+    Every loop over it begins at `start` again and so gives the same batches, not a new epoch of fresh ones. To continue
+    where an earlier loop stopped, start another stream there::
 
         for epoch in range(epochs):
             stream = StreamingDataset("mazes", 9, batch_size=50, start=epoch * batches_an_epoch)
             for images, paths in itertools.islice(DataLoader(stream, batch_size=None), batches_an_epoch):
                 ...
 
-    Strings of fewer than 64 bits come to an end, and so do puzzles from a folder; the stream then goes through them
-    again in another order.
+    Strings of fewer than 64 bits run out, and so do puzzles from a folder; the stream then goes through them again in
+    another order.
 
     Args:
         task: name in `TASKS`.
         difficulty: number of bits, size of the maze, ...
-        batch_size: items a batch.
+        batch_size: items per batch.
         variant: "" for the task's default.
         split: "train", "validation" or "test".
         seed: another seed gives another stream.
         split_rule: "hash" or "original".
-        root: the folder of a task that is read and not made.
+        root: the folder of a task that is read from files rather than generated.
         start: number of the first batch.
         rank, world_size: place in a distributed run; by default those of `torch.distributed` where it is
             initialized, else 0 of 1.
@@ -51,7 +51,7 @@ class StreamingDataset(IterableDataset[Item]):
         ``(inputs, targets)`` as in the task's dataset, stacked.
 
     Raises:
-        ValueError: an argument that is not allowed.
+        ValueError: an argument is not allowed.
         NotEnoughInstancesError: the split holds no instance at all.
     """
 
@@ -87,7 +87,7 @@ class StreamingDataset(IterableDataset[Item]):
         self._length = self._task.stream_length(self.spec)
 
     def batch(self, number: int) -> Item:
-        """Batch `number`, whatever was asked for before."""
+        """Batch `number`, independent of earlier calls."""
         first = check_integer("batch number", number, 0) * self.batch_size
         if first + self.batch_size > 2**64:
             raise ValueError(f"batch number must be below {2**64 // self.batch_size}, not {shown(number)}")
@@ -105,7 +105,7 @@ class StreamingDataset(IterableDataset[Item]):
         return to_tensors(self._task, *self._task.encode(data, self.spec.difficulty, None))
 
     def _round(self, number: int) -> DataSpec:
-        """The spec of the stream's n-th time through all instances."""
+        """The spec of the stream's n-th pass through all instances."""
         if number == 0:
             return self.spec
         spec = self.spec

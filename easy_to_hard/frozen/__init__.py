@@ -1,7 +1,7 @@
 """The benchmark's frozen versions: the manifests of the builds that results are reported on.
 
-``v1.json`` is the manifest.json of ``easy-to-hard build --preset full``. Whatever is built or downloaded under that
-preset, seed and split rule must have the same decoded tensors, on any machine and with any later version.
+``v1.json`` is the manifest.json of ``easy-to-hard build --preset full``. Anything built or downloaded with that preset,
+seed, and split rule must have the same decoded tensors, on any machine and with any later version.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,17 +29,17 @@ def _frozen_entries() -> dict[str, dict[str, Any]]:
 
 
 def is_frozen(manifest: dict[str, Any]) -> bool:
-    """Whether a manifest says that it is the benchmark's."""
+    """Whether a manifest claims to be the benchmark's."""
     frozen = frozen_manifest()
     return all(manifest.get(name) == frozen[name] for name in _IDENTITY)
 
 
 def frozen_problems(manifest: dict[str, Any], entries: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """What is wrong with files that are said to be the benchmark's: a line each, with both hashes.
+    """What is wrong with files that claim to be the benchmark's: a line each, with both hashes.
 
     Args:
-        manifest: of the folder or repo; nothing is wrong where it does not say that it is the benchmark's.
-        entries: those of its files that are to be used.
+        manifest: of the folder or repo; nothing is wrong if it does not claim to be the benchmark's.
+        entries: those of the files that are to be used.
     """
     if not is_frozen(manifest):
         return
@@ -52,16 +52,16 @@ def frozen_problems(manifest: dict[str, Any], entries: Sequence[dict[str, Any]])
 
 
 def absent_files(manifest: dict[str, Any]) -> list[str]:
-    """The benchmark's files that a manifest lacks which says that it is the benchmark's."""
+    """The benchmark's files that are missing from a manifest that claims to be the benchmark's."""
     known = {entry["path"] for entry in manifest["files"]}
     return [path for path in _frozen_entries() if path not in known] if is_frozen(manifest) else []
 
 
 def is_proven_by_its_bytes(manifest: dict[str, Any], entry: dict[str, Any]) -> bool:
-    """Whether a file with the SHA-256 of its entry is what the manifest says that it is.
+    """Whether the SHA-256 in a file's entry is enough to prove that the file is what the manifest says.
 
-    It is not where the manifest says that it is the benchmark's, and another version of pyarrow wrote the file: then
-    the decoded tensors must be hashed.
+    It is not if the manifest claims to be the benchmark's and another version of pyarrow wrote the file: then the
+    decoded tensors must be hashed.
 
     Args:
         manifest: of the folder or repo.

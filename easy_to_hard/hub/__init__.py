@@ -1,1 +1,1 @@
-"""The Hugging Face Hub: datasets and nets are published there, and had from there at a pinned version."""
+"""The Hugging Face Hub: publishing datasets and nets there, and fetching them at a pinned version."""

@@ -1,4 +1,4 @@
-"""The content of files, by the hashes that the Hub knows it by."""
+"""The content of files, identified by the hashes that the Hub uses."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _PIECE_BYTES: Final = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class LocalFile:
-    """A file to be published, and the two hashes by which the Hub knows it: of large files and of small ones."""
+    """A file to be published, and the hashes by which the Hub identifies files: one for large files, one for small."""
 
     path: Path
     size: int
@@ -21,7 +21,7 @@ class LocalFile:
 
     @classmethod
     def read(cls, path: Path) -> "LocalFile":
-        """Read the file through."""
+        """Read the whole file and hash it."""
         size = path.stat().st_size
         sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
         with path.open("rb") as file:
@@ -37,18 +37,18 @@ class LocalFile:
         return bool(remote.blob_id == self.blob_id)
 
     def name_like(self, other: str) -> str:
-        """The one of the two hashes that is of the kind of `other`; "" if it is neither kind."""
+        """Whichever of the two hashes is of the same kind as `other`; "" if `other` is neither kind."""
         return next((own for own in (self.sha256, self.blob_id) if len(own) == len(other)), "")
 
 
 def check_cached(path: Path, where: str) -> Path:
-    """The file itself, if its content is what its name in the Hub's cache says.
+    """Return the path of a file in the Hub's cache if its content matches its name there.
 
-    huggingface_hub looks at the length alone. It names what it downloads by the hash that the Hub gave; where links
-    cannot be made there is no such name, and nothing is checked.
+    huggingface_hub itself checks only the length. It names what it downloads by the hash that the Hub gave; where
+    links cannot be made there is no such name, and nothing is checked.
 
     Raises:
-        HubError: the content has another hash; the file is removed from the cache.
+        HubError: the content has a different hash; the file is removed from the cache.
     """
     stored = path.resolve()
     found = LocalFile.read(stored).name_like(stored.name)
@@ -61,8 +61,8 @@ def check_cached(path: Path, where: str) -> Path:
 def forget_cached(path: Path) -> None:
     """Remove a file from the Hub's cache, so that it is downloaded again.
 
-    What its link points to is removed only where it is in the repo's own part of the cache: a link that somebody else
-    has put there may lead to a file of theirs.
+    The target of its link is removed only if it is in the repo's own part of the cache: a link that somebody else put
+    there may lead to one of their files.
     """
     stored = path.resolve()
     blobs = [folder.parent / "blobs" for folder in path.parents if folder.name == "snapshots"]

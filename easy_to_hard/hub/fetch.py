@@ -1,7 +1,7 @@
-"""Datasets from the Hub: the manifest at one commit, then the files that are wanted, each checked by its SHA-256.
+"""Datasets from the Hub: the manifest at one commit, then the wanted files, each checked by its SHA-256.
 
-What comes lies in the Hub's cache and is found there the next time, with or without a network. The commit is settled
-when the manifest is read, so all files are of one version even if the repo changes meanwhile.
+Downloads stay in the Hub's cache and are found there the next time, with or without a network. The commit is fixed when
+the manifest is read, so all files are of one version even if the repo changes in the meantime.
 """
 
 import sys
@@ -29,7 +29,7 @@ class HubDataset:
     Attributes:
         repo_id: "owner/name".
         commit: 40 hexadecimal digits.
-        root: the folder of the cache where the files of this commit appear as they are fetched.
+        root: the cache folder in which the files of this commit appear as they are fetched.
         manifest: see `easy_to_hard.storage.manifest`.
     """
 
@@ -44,14 +44,14 @@ class HubDataset:
         return f"{self.repo_id}@{self.commit[:12]}"
 
     def fetch(self, entries: Sequence[dict[str, Any]]) -> list[Path]:
-        """The files of these entries of the manifest, downloaded where the cache has none.
+        """The paths of the files of these manifest entries; those not in the cache are downloaded.
 
-        Where the manifest says that they are the benchmark's, their bytes may still be others: see
+        Even where the manifest claims that they are the benchmark's, their bytes may differ: see
         `easy_to_hard.frozen.is_proven_by_its_bytes`.
 
         Raises:
-            StorageError: a file is not the one of the manifest, even when it is downloaded again; it is not kept.
-            HubError: a file cannot be had.
+            StorageError: a file does not match the manifest, even after a second download; it is not kept.
+            HubError: a file cannot be fetched.
         """
         for problem in frozen_problems(self.manifest, entries):
             raise StorageError(f"{self.name}/{problem}")
@@ -78,10 +78,10 @@ class HubDataset:
         raise problem
 
     def fetch_all(self) -> Path:
-        """All files of the manifest, and README.md: a folder as `easy_to_hard.build` makes it.
+        """Fetch all files of the manifest, and README.md: a folder as `easy_to_hard.build` makes it.
 
         Raises:
-            StorageError, HubError: as `fetch`.
+            StorageError, HubError: as in `fetch`.
         """
         self.fetch(self.manifest["files"])
         _download(self.repo_id, README, self.commit)
@@ -89,16 +89,16 @@ class HubDataset:
 
 
 def open_dataset(repo_id: str, revision: str | None = None) -> HubDataset:
-    """Find out what a dataset repo holds.
+    """Open a dataset repo by reading its manifest.
 
     Args:
         repo_id: "owner/name".
-        revision: tag, branch or commit; None for the newest of the branch main.
+        revision: tag, branch or commit; None for the newest commit of the branch main.
 
     Raises:
-        ValueError: not the id of a repo.
-        HubError: there is no such repo or revision, or neither the Hub nor the cache can be asked.
-        StorageError: the repo is no dataset of this package.
+        ValueError: `repo_id` is not the id of a repo.
+        HubError: there is no such repo or revision, or the Hub cannot be reached and the cache has no copy.
+        StorageError: the repo is not a dataset of this package.
     """
     parse_repo_id(repo_id)
     for last in (False, True):
@@ -117,7 +117,7 @@ def open_dataset(repo_id: str, revision: str | None = None) -> HubDataset:
 
 
 def _download(repo_id: str, path: str, revision: str | None) -> Path:
-    """A file of a repo, from the Hub, or from the cache where the Hub cannot be asked or need not."""
+    """Fetch a file of a repo from the Hub, or from the cache if the Hub cannot be reached or need not be."""
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     at = f"{repo_id}@{revision[:12]}" if revision else repo_id
@@ -128,9 +128,9 @@ def _download(repo_id: str, path: str, revision: str | None) -> Path:
             patience=DOWNLOAD_PATIENCE,
         )
     except HubError as error:
-        # huggingface_hub looks into the cache by itself only where no connection is made at all.
+        # By itself, huggingface_hub turns to the cache only when no connection is made at all.
         cached = try_to_load_from_cache(repo_id, path, repo_type=_REPO_TYPE, revision=revision)
         if error.status not in (None, *PASSING_STATUSES) or not isinstance(cached, str):
             raise
-        tqdm.write(f"{error}; what is in the cache is used", file=sys.stderr)
+        tqdm.write(f"{error}; using what is in the cache", file=sys.stderr)
         return Path(cached)

@@ -1,4 +1,4 @@
-"""Publish a built folder as a dataset repo of the Hub: checked first, in one commit, under a version that stays."""
+"""Publish a built folder as a dataset repo on the Hub: checked first, in one commit, under a permanent version."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ class UnsoundFolderError(HubError):
     """A folder does not pass `verify`.
 
     Attributes:
-        problems: a line each.
+        problems: one line per problem.
     """
 
     def __init__(self, root: Path, problems: Sequence[str]) -> None:
@@ -48,32 +48,32 @@ def publish(
     patience: Patience = HUB_PATIENCE,
     show: Callable[[PublishReport], None] | None = None,
 ) -> PublishReport:
-    """Bring a dataset repo to what a built or converted folder holds.
+    """Make a dataset repo hold what a built or converted folder holds.
 
-    The repo is made when it is missing. Files that were published there before and that the folder does not hold are
-    removed, with `replace`; what others put there stays. Nothing is sent if the repo holds the same already.
+    The repo is created if it does not exist. Files that were published there earlier and that the folder does not hold
+    are removed, with `replace`; what others put there stays. Nothing is sent if the repo already holds the same.
 
     Args:
         folder: what `easy_to_hard.build` or `convert-lichess` made.
         repo_id: "owner/name".
         private: make a new repo private.
-        revision: name of the version, a tag such as "v1". A version never changes: one that exists with the same
-            files is fine, and with others refused.
-        dry_run: look, and send nothing; needs no token for a repo that is public or missing.
-        replace: allow that the repo holds another dataset (other preset, seed or split rule) or a README.md of somebody
-            else, which is written over, or files of an earlier version that this folder lacks, which are deleted.
+        revision: name of the version, a tag such as "v1". A version never changes: if it exists, it must have the same
+            files, or publishing is refused.
+        dry_run: compare, and send nothing; needs no token for a repo that is public or does not exist.
+        replace: allow overwriting another dataset (other preset, seed or split rule) or somebody else's README.md, and
+            deleting files of an earlier version that this folder lacks.
         token: None for HF_TOKEN, or what `hf auth login` stored.
-        message: of the commit; by default what the folder is.
-        progress: show bars, and what is tried again.
+        message: of the commit; by default, a description of the folder.
+        progress: show bars and retries.
         patience: how often each call is tried; its timeout is not used.
-        show: called with what will be sent, before it is.
+        show: called with the plan of what will be sent, before it is sent.
 
     Raises:
         UnsoundFolderError: `verify` finds problems, or a file is a symbolic link, and nothing is contacted; or a file
-            changes meanwhile, and nothing is sent.
-        HubError: no token, a version or dataset that must not be overwritten, or the Hub does not take it.
+            changes in the meantime, and nothing is sent.
+        HubError: there is no token, a version or dataset must not be overwritten, or the Hub rejects the commit.
         StorageError: the folder holds no manifest.
-        ValueError: repo_id or revision cannot be such names.
+        ValueError: repo_id or revision is not a valid name.
     """
     root = Path(folder).expanduser()
     repo = Repo(repo_id, "dataset", token=token, writes=not dry_run, patience=patience, progress=progress)
@@ -110,16 +110,16 @@ def _optional() -> tuple[str, ...]:
 
 
 def published_files(root: Path, manifest: dict[str, Any]) -> dict[str, Path]:
-    """Path in the repo to the file, of all that is published of a folder.
+    """Everything in a folder that is published: path in the repo -> file.
 
     Raises:
-        UnsoundFolderError: a file is missing, or leads elsewhere.
+        UnsoundFolderError: a file is missing, or is a symbolic link.
     """
     shards = [str(entry["path"]) for entry in manifest["files"]]
     optional = [path for path in _optional() if (root / path).is_file()]
     files = {path: root / path for path in (*_NEEDED, *optional, *shards)}
     problems = [f"{path}: missing" for path, file in files.items() if not file.is_file()]
-    # What a link leads to was perhaps never meant for others.
+    # The target of a link may never have been meant for publication.
     links = [path for path, file in files.items() if file.is_symlink() or file.parent.resolve() != _within(root, path)]
     problems += [f"{path}: a symbolic link, which is not published; put a copy in its place" for path in links]
     if not shards:
@@ -130,14 +130,14 @@ def published_files(root: Path, manifest: dict[str, Any]) -> dict[str, Path]:
 
 
 def _within(root: Path, path: str) -> Path:
-    """The folder that a path is in if no link is on its way."""
+    """The folder that a path would be in if no links were followed."""
     return root.resolve() / Path(path).parent
 
 
 def _check_unchanged(root: Path, local: Mapping[str, LocalFile], expected: Mapping[str, str]) -> None:
-    """UnsoundFolderError if a file is not what it was before the folder was verified."""
+    """Raise UnsoundFolderError if a file has changed since before the folder was verified."""
     problems = [
-        f"{path}: changed meanwhile, its SHA-256 is {file.sha256} and was {expected[path]}"
+        f"{path}: changed in the meantime, its SHA-256 is {file.sha256} and was {expected[path]}"
         for path, file in local.items()
         if file.sha256 != expected[path]
     ]
@@ -146,7 +146,7 @@ def _check_unchanged(root: Path, local: Mapping[str, LocalFile], expected: Mappi
 
 
 def _strangers(root: Path, files: dict[str, Path]) -> tuple[str, ...]:
-    """What else lies in the folder; hidden files and folders (locks, unfinished builds) go without saying."""
+    """What else is in the folder, apart from hidden files and folders (locks, unfinished builds)."""
     paths = (path.relative_to(root) for path in sorted(root.rglob("*")) if path.is_file())
     visible = (path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
     return tuple(path for path in visible if path not in files)

@@ -1,4 +1,4 @@
-"""What a dataset repo holds already: what of it was published there before, and may be written over."""
+"""What a dataset repo already holds, and how much of it was published by this package and may be overwritten."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -15,15 +15,15 @@ from easy_to_hard.storage.manifest import MANIFEST, README, SHARD
 from easy_to_hard.tasks import TASKS
 
 REJECTS: Final = "rejects.csv"
-# What makes one dataset another, rather than more or less of it.
+# Keys whose change makes a different dataset, rather than more or less of the same one.
 IDENTITY: Final = ("preset", "seed", "split_rule")
-# Among the tags in the head of each card.
+# One of the tags in the front matter of each card.
 _TAG: Final = "easy-to-hard"
 _SHOWN_PATHS: Final = 3
 
 
 def card_pictures() -> tuple[str, ...]:
-    """The paths of the pictures that stand in cards."""
+    """The paths of the pictures that cards show."""
     return tuple(image_path(task) for task in TASKS if has_image(task))
 
 
@@ -36,24 +36,24 @@ def published_before(repo: Repo, before: Snapshot) -> set[str]:
     entries = [entry for entry in files if isinstance(entry, dict)] if isinstance(files, list) else []
     shards = {str(entry.get("path")) for entry in entries if SHARD.fullmatch(str(entry.get("path")))}
     pictures = {image_path(task) for task in TASKS if has_image(task) and any(e.get("task") == task for e in entries)}
-    # Converted puzzles have a source, and no draft of a benchmark.
+    # Converted puzzles have a source, and no draft of a benchmark file.
     return {README, MANIFEST, REJECTS if "source" in there else EVAL, *pictures, *shards}
 
 
 def check_overwriting(
     repo: Repo, before: Snapshot, plan: PublishReport, manifest: Mapping[str, Any], replace: bool
 ) -> None:
-    """See that publishing takes nothing from anybody.
+    """Check that publishing overwrites nobody else's work.
 
     Args:
-        repo: where to.
+        repo: where to publish.
         before: what it holds.
         plan: what is to be done.
-        manifest: what is published.
-        replace: whether another dataset, or what others made, may be written over.
+        manifest: what is to be published.
+        replace: whether another dataset, or what others made, may be overwritten.
 
     Raises:
-        HubError: it would; the message says what, and what to do.
+        HubError: it would; the message says what would be overwritten, and what to do.
     """
     stray = _stray(before, plan, manifest["files"])
     if stray:
@@ -72,11 +72,11 @@ def check_overwriting(
             "delete them, or choose another repo"
         )
     if README in plan.changed and not _is_our_card(_read(repo, README, before)):
-        raise HubError(f"{repo.repo_id} has a {README} of somebody else: give --replace to write over it")
+        raise HubError(f"{repo.repo_id} has a {README} by somebody else: give --replace to overwrite it")
 
 
 def _stray(before: Snapshot, plan: PublishReport, files: Collection[Mapping[str, Any]]) -> str:
-    """A file that is no part of the data and that `load_dataset` would take for one; "" where there is none."""
+    """A file that is not part of the data but that `load_dataset` would read as if it were; "" where there is none."""
     splits = {(entry["config"], entry["split"]) for entry in files}
     kept = {*(entry["path"] for entry in files), *plan.deleted}
     for path in before.files:
@@ -87,15 +87,15 @@ def _stray(before: Snapshot, plan: PublishReport, files: Collection[Mapping[str,
 
 
 def _check_same_dataset(repo: Repo, before: Snapshot, manifest: Mapping[str, Any]) -> None:
-    """HubError if the repo holds another dataset than the manifest's."""
+    """Raise HubError if the repo holds a dataset other than the manifest's."""
     if MANIFEST not in before.files:
         others = [path for path in before.files if path in (EVAL, REJECTS, *card_pictures()) or SHARD.fullmatch(path)]
         if others:
-            raise HubError(f"{repo.repo_id} holds data of somebody else ({others[0]}): give --replace to write over it")
+            raise HubError(f"{repo.repo_id} holds somebody else's data ({others[0]}): give --replace to overwrite it")
         return
     there = _manifest_of(repo, before)
     if there is None or any(name not in there for name in IDENTITY):
-        raise HubError(f"{repo.repo_id} holds a {MANIFEST} that is not readable: give --replace to write over it")
+        raise HubError(f"{repo.repo_id} holds a {MANIFEST} that is not readable: give --replace to overwrite it")
     told = ", ".join(
         f"{name} {there[name]!r}, not {manifest[name]!r}" for name in IDENTITY if there[name] != manifest[name]
     )
@@ -104,7 +104,7 @@ def _check_same_dataset(repo: Repo, before: Snapshot, manifest: Mapping[str, Any
 
 
 def _manifest_of(repo: Repo, before: Snapshot) -> dict[str, Any] | None:
-    """The repo's manifest, which may be of another version or a stranger's; None where there is no readable one."""
+    """The repo's manifest, which may be of another version or somebody else's; None where there is no readable one."""
     if MANIFEST not in before.files:
         return None
     try:
@@ -120,7 +120,7 @@ def _read(repo: Repo, path: str, before: Snapshot) -> str:
 
 
 def _is_our_card(text: str) -> bool:
-    """Whether a README.md was made by this package, or says nothing: the Hub makes one that has a license alone."""
+    """Whether a README.md was made by this package or has no text: the Hub creates one with only a license."""
     head, _, rest = f"{text}\n".partition("---\n")
     front, end, body = rest.partition("\n---\n")
     if head.strip() or not end:

@@ -1,4 +1,4 @@
-"""A repo of the Hub that is written to: what it holds, its versions, and commits."""
+"""A Hub repo to write to: what it holds, its versions, and commits."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,8 +20,8 @@ class Snapshot:
 
     Attributes:
         commit: 40 hexadecimal digits; None where there is no commit yet.
-        private: whether only some can read it.
-        files: path to what huggingface_hub says of the file.
+        private: whether access is restricted.
+        files: path -> what huggingface_hub says about the file.
     """
 
     commit: str | None
@@ -30,18 +30,18 @@ class Snapshot:
 
 
 class Repo:
-    """A repo of the Hub; every call is tried again where that may help.
+    """A Hub repo; every call is retried where that may help.
 
     Args:
         repo_id: "owner/name".
         repo_type: "dataset" or "model".
         token: None for the one that huggingface_hub finds.
-        writes: whether it will be written, which needs a token.
+        writes: whether it will be written to, which needs a token.
         patience: how often calls are tried.
-        progress: show bars, and what is tried again.
+        progress: show bars and retries.
 
     Raises:
-        ValueError: not an id.
+        ValueError: `repo_id` is not an id.
         HubError: there is no token, or HF_HUB_OFFLINE is set.
     """
 
@@ -74,7 +74,7 @@ class Repo:
         return retrying(call, what=what, patience=self._patience, progress=self.progress)
 
     def snapshot(self, revision: str = _BRANCH) -> Snapshot | None:
-        """What the repo holds; None where there is none, or none that may be read without a token."""
+        """What the repo holds; None if it does not exist, or cannot be read without a token."""
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
         def read() -> Snapshot | None:
@@ -117,7 +117,7 @@ class Repo:
         return Path(local).read_text(encoding="utf-8", errors="replace")
 
     def create(self, private: bool) -> None:
-        """Make the repo; fine if it has come to be meanwhile."""
+        """Create the repo; no error if it has been created in the meantime."""
         self._retrying(
             f"create {self.repo_id}",
             lambda: self._api.create_repo(self.repo_id, repo_type=self.repo_type, private=private, exist_ok=True),
@@ -127,8 +127,8 @@ class Repo:
         """Send files and commit them; returns the commit.
 
         Raises:
-            HubError: with status 412 if the branch is not at `parent` any more; or a file has changed since it was
-                read, and nothing is committed.
+            HubError: with status 412 if the branch is no longer at `parent`; or a file has changed since it was read,
+                and nothing is committed.
         """
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
@@ -143,7 +143,7 @@ class Repo:
                 lambda: self._api.preupload_lfs_files(self.repo_id, additions, free_memory=False, **where),
             )
             for addition in additions:
-                # What huggingface_hub has sent, or is about to, is what was compared.
+                # What huggingface_hub has sent, or is about to send, must be what was compared.
                 local = added[addition.path_in_repo]
                 if addition.upload_info.sha256.hex() != local.sha256:
                     raise HubError(f"{local.path} changed while it was being published: give the same command again")
@@ -160,10 +160,10 @@ class Repo:
         return str(info.oid)
 
     def add_tag(self, tag: str, commit: str) -> None:
-        """Name a commit.
+        """Tag a commit.
 
         Raises:
-            HubError: with status 409 if there is such a tag.
+            HubError: with status 409 if the tag exists.
         """
         self._retrying(
             f"name the version {tag} of {self.repo_id}",
@@ -173,7 +173,7 @@ class Repo:
 
 @contextmanager
 def _bars(shown: bool) -> Iterator[None]:
-    """The bars of huggingface_hub, as this package's are."""
+    """Show or hide huggingface_hub's progress bars, in line with this package's."""
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     if shown or are_progress_bars_disabled():

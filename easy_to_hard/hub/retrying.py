@@ -1,4 +1,4 @@
-"""Calls of huggingface_hub that are tried again, and end in one line when they fail; ids of repos."""
+"""Retries calls to huggingface_hub, with a one-line error when they fail; checks ids of repos."""
 
 import logging
 import re
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 # huggingface_hub tries some requests 6 times by itself, which takes 23 s.
 HUB_PATIENCE: Final = Patience(attempts=5)
-# For downloads, of which huggingface_hub tries each request up to six times by itself, for 23 s.
+# For downloads, in which huggingface_hub tries each request up to 6 times by itself, over 23 s.
 DOWNLOAD_PATIENCE: Final = Patience(attempts=2)
 _REPO_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 _LONGEST_REPO_ID: Final = 96
 _REVISION: Final = re.compile(r"[\w.][\w./-]*", re.ASCII)
 _TAG: Final = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _COMMIT: Final = re.compile("[0-9a-f]{40}")
-# The HTTP client of huggingface_hub was requests and is httpx now: what both call errors of the connection.
+# The HTTP client of huggingface_hub used to be requests and is now httpx: the connection errors of both.
 _CONNECTION_ERRORS: Final = frozenset(
     {
         "ChunkedEncodingError",
@@ -44,10 +44,10 @@ _LONGEST_REASON: Final = 300
 
 
 class HubError(RuntimeError):
-    """The Hub does not give or take something; one line.
+    """A request to the Hub failed; the message is one line.
 
     Attributes:
-        status: of the HTTP answer; None where there was none.
+        status: status code of the HTTP response; None where there was none.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -56,7 +56,7 @@ class HubError(RuntimeError):
 
 
 def parse_repo_id(repo_id: str) -> str:
-    """The id itself, checked.
+    """Return the id, or raise.
 
     Raises:
         ValueError: it is not of the form owner/name.
@@ -83,7 +83,7 @@ def split_revision(name: str) -> tuple[str, str | None]:
 
 
 def parse_tag(tag: str) -> str:
-    """The name of a version itself, checked.
+    """Return the name of a version, or raise.
 
     Raises:
         ValueError: it cannot be a tag, or would hide a branch or a commit.
@@ -95,19 +95,19 @@ def parse_tag(tag: str) -> str:
 
 
 def retrying(call: Callable[[], T], *, what: str, patience: Patience = HUB_PATIENCE, progress: bool = True) -> T:
-    """Call, and call again where the failure may pass: see `PASSING_STATUSES`, lost connections, half files.
+    """Make a call, and retry it if the failure may be temporary: `PASSING_STATUSES`, lost connections, partial files.
 
     huggingface_hub tries some requests up to 6 times by itself, which takes 23 s; that time counts as waited.
 
     Args:
         call: calls huggingface_hub; may be called several times.
-        what: what it does, after "cannot", such as "read owner/name at v1".
-        patience: how often it is called, and the waits between; its timeout is not used here.
-        progress: say on the standard error what failed and is tried again.
+        what: what it does, in words that follow "cannot", such as "read owner/name at v1".
+        patience: how often it is called, and the waits in between; its timeout is not used here.
+        progress: report failures and retries on standard error.
 
     Raises:
-        HubError: it cannot be done; the message says what, why, and what to do.
-        Exception: what the call raises that is neither the Hub's nor the network's.
+        HubError: the call failed; the message says what failed, why, and what to do.
+        Exception: any error of the call that is neither the Hub's nor the network's.
     """
     for attempt in range(1, patience.attempts + 1):
         began = time.monotonic()
@@ -132,7 +132,7 @@ def retrying(call: Callable[[], T], *, what: str, patience: Patience = HUB_PATIE
 
 @contextmanager
 def _told_here_alone() -> Iterator[None]:
-    """Keep huggingface_hub from telling of each of its own attempts."""
+    """Keep huggingface_hub from reporting each of its own attempts."""
     logger = logging.getLogger("huggingface_hub.utils._http")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -143,7 +143,7 @@ def _told_here_alone() -> Iterator[None]:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what caused it: huggingface_hub wraps errors of uploads and of look-ups in others."""
+    """The error and its causes: huggingface_hub wraps errors of uploads and look-ups in others."""
     seen: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in seen:
@@ -153,7 +153,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _response(error: BaseException) -> Any:
-    """The HTTP answer behind an error, the innermost one; None where there was none."""
+    """The innermost HTTP response behind an error; None where there was none."""
     answers = (getattr(link, "response", None) for link in _chain(error))
     return next((answer for answer in reversed(list(answers)) if answer is not None), None)
 
@@ -164,7 +164,7 @@ def _asked_wait(error: BaseException) -> float | None:
 
 
 def _is_offline(error: BaseException) -> bool:
-    """Whether it failed because huggingface_hub was told not to use the network."""
+    """Whether the call failed because huggingface_hub was told not to use the network."""
     from huggingface_hub import constants
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -174,7 +174,7 @@ def _is_offline(error: BaseException) -> bool:
 
 
 def _has_no_network(error: BaseException) -> bool:
-    """Whether not even the server's address was found, which does not pass while one waits."""
+    """Whether not even the server's address was found, in which case waiting does not help."""
     links = list(_chain(error))
     # The HTTP clients' own libraries raise without naming the cause.
     while (context := links[-1].__context__) is not None and context not in links:
@@ -183,7 +183,7 @@ def _has_no_network(error: BaseException) -> bool:
 
 
 def _passing_reason(error: BaseException) -> str | None:
-    """Why the call failed, in words, if it may do better the next time; else None."""
+    """Why the call failed, in words, if it may succeed on another try; else None."""
     response = _response(error)
     if response is not None:
         return _status_text(response.status_code) if response.status_code in PASSING_STATUSES else None
@@ -193,7 +193,7 @@ def _passing_reason(error: BaseException) -> str | None:
         if _CONNECTION_ERRORS & {kind.__name__ for kind in type(link).__mro__}:
             return _first_line(link)
         if str(link).startswith("Consistency check failed"):
-            return "a part of the file came"
+            return "only part of the file was received"
     return None
 
 
@@ -211,7 +211,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _give_up(error: Exception, what: str, attempts: int) -> None:
-    """Raise HubError for what is the Hub's or the network's, or return."""
+    """Raise HubError if the error is the Hub's or the network's; otherwise return."""
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     tried = f" after {attempts} attempts" if attempts > 1 else ""
@@ -230,7 +230,7 @@ def _give_up(error: Exception, what: str, attempts: int) -> None:
     root = _first_line(list(_chain(error))[-1])
     if isinstance(error, LocalEntryNotFoundError):
         raise HubError(f"cannot {what}: it is not in the cache, and the Hub did not tell ({root})") from error
-    # What huggingface_hub raises bare: an upload that failed, an answer or a README.md that is not well formed.
+    # What huggingface_hub raises unwrapped: a failed upload, a malformed response, or a malformed README.md.
     if type(error) in (RuntimeError, ValueError):
         raise HubError(f"cannot {what} ({root})") from error
 
@@ -243,7 +243,7 @@ def _server_words(error: BaseException) -> str:
 
 
 def _advice(error: BaseException, status: int) -> str:
-    """What to do about an answer, to go on a line."""
+    """What to do about a response, as the end of the error line."""
     from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
     links = list(_chain(error))
@@ -257,9 +257,9 @@ def _advice(error: BaseException, status: int) -> str:
     if status == HTTPStatus.UNAUTHORIZED:
         return f": the token is missing or not valid, {token}"
     if status == HTTPStatus.FORBIDDEN:
-        return f": the token lacks the right, {token} with one that has it"
+        return f": the token lacks the permission, {token} with one that has it"
     if status == HTTPStatus.PRECONDITION_FAILED:
-        return ": somebody else has changed the repo meanwhile, try again"
+        return ": somebody else has changed the repo in the meantime, try again"
     if status in PASSING_STATUSES:
         asked = _asked_wait(error)
         return ": try again later" if asked is None else f": the server asks to wait {asked:.0f} s"

@@ -1,7 +1,7 @@
-"""Bring a repo of the Hub to what a set of files is, in one commit, and name the version.
+"""Make a Hub repo match a set of files, in one commit, and tag the version.
 
-What is there is compared first, so only files that differ are sent, and a run that was stopped goes on: objects that
-had arrived are not sent again, and a commit without its tag gets it.
+What is there is compared first, so only files that differ are sent, and an interrupted run resumes: objects that had
+arrived are not sent again, and a commit that lacks its tag gets it.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -14,7 +14,7 @@ from easy_to_hard.hub.content import LocalFile
 from easy_to_hard.hub.repo import Repo, Snapshot
 from easy_to_hard.hub.retrying import HubError, parse_tag
 
-# What a new repo holds.
+# Files of a new repo.
 _OF_THE_HUB: Final = ".gitattributes"
 
 
@@ -24,14 +24,14 @@ class PublishReport:
 
     Attributes:
         repo_id: "owner/name".
-        url: of its page.
+        url: URL of its page.
         created: whether the repo is new.
         added, changed, deleted, unchanged: paths in the repo.
         strangers: paths in the folder that are not published.
         size: bytes of the files that are sent.
-        commit: where the files are; None before the first one of a repo.
+        commit: the commit that holds the files; None before a repo's first commit.
         tag: name of the version; None for none.
-        dry_run: whether nothing was sent.
+        dry_run: whether this was a dry run, in which nothing is sent.
     """
 
     repo_id: str
@@ -49,24 +49,24 @@ class PublishReport:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the repo holds these files already."""
+        """Whether the repo already holds these files."""
         return not (self.added or self.changed or self.deleted)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """What a repo should become.
+    """The state that a repo should be brought to.
 
     Attributes:
-        files: path in the repo to the file.
-        owned: whether a path in the repo is of this layout: only such are removed, where `files` has none of that name.
-        published: of a repo as it is, the paths that were published there before: only such are removed.
+        files: path in the repo -> file.
+        owned: whether a path in the repo is of this layout; of the paths not in `files`, only such are removed.
+        published: given the repo as it is, the paths that were published there earlier; only such are removed.
         message: of the commit.
         tag: name of the version; None for none.
-        private: whether a new repo is.
+        private: whether to make a new repo private.
         check_files: raises HubError for files that are not what they should be.
         check: raises HubError for a repo that must not be overwritten as planned.
-        strangers: for the report.
+        strangers: paths in the folder that are not published, for the report.
         dry_run: send nothing.
     """
 
@@ -87,16 +87,16 @@ class Upload:
 
 
 def upload(repo: Repo, wanted: Upload, show: Callable[[PublishReport], None] | None = None) -> PublishReport:
-    """Compare, send what differs in one commit, name the version.
+    """Compare, send what differs in one commit, and tag the version.
 
     Args:
-        repo: where to.
-        wanted: what.
+        repo: where to upload.
+        wanted: what to upload.
         show: called with the plan before anything is sent.
 
     Raises:
         HubError: the version exists with other files, the repo must not be overwritten, somebody else is publishing
-            there at the same time, a file changes meanwhile, or the Hub does not take it.
+            there at the same time, a file changes in the meantime, or the Hub rejects the commit.
     """
     local = {path: LocalFile.read(file) for path, file in wanted.files.items()}
     wanted.check_files(local)
@@ -113,7 +113,7 @@ def upload(repo: Repo, wanted: Upload, show: Callable[[PublishReport], None] | N
         try:
             commit = _send(repo, wanted, local, plan)
         except HubError as error:
-            # Somebody else has committed, or our own commit did arrive and its answer did not.
+            # Somebody else has committed, or our own commit arrived but the response to it was lost.
             if error.status != HTTPStatus.PRECONDITION_FAILED or last:
                 raise
             continue
@@ -148,10 +148,10 @@ def _plan(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], before: Sn
 
 
 def _tagged(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], before: Snapshot | None) -> Snapshot | None:
-    """The version, if it is published already with these files.
+    """The version, if it is already published with these files.
 
     Raises:
-        HubError: it is, with others.
+        HubError: it is published with other files.
     """
     if wanted.tag is None or before is None or wanted.tag not in repo.tags():
         return None
@@ -166,7 +166,7 @@ def _tagged(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], before: 
 
 
 def _difference(local: Mapping[str, LocalFile], there: Snapshot | None, deleted: Collection[str] = ()) -> str:
-    """The first file that is not the same, in words; "" where there is none."""
+    """The first file that differs, in words; "" where there is none."""
     files = {} if there is None else there.files
     for path, file in local.items():
         if path not in files:
@@ -186,28 +186,28 @@ def _check(repo: Repo, wanted: Upload, before: Snapshot, plan: PublishReport) ->
 
 
 def _check_new(repo: Repo, wanted: Upload, made: Snapshot | None) -> None:
-    """HubError if somebody else has made the repo, just before."""
+    """Raise HubError if somebody else has just created the repo."""
     others = [] if made is None else [path for path in made.files if path != _OF_THE_HUB]
     if others or (wanted.private and made is not None and not made.private):
         told = f"holds {others[0]}" if others else "is public"
-        raise HubError(f"{repo.repo_id} was made by somebody else just now and {told}: look at {repo.url}")
+        raise HubError(f"{repo.repo_id} was just created by somebody else and {told}: look at {repo.url}")
 
 
 def _send(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], plan: PublishReport) -> str:
-    """Send what differs, and see that it arrived; returns the commit."""
+    """Send what differs, and check that it arrived; returns the commit."""
     if plan.created:
         repo.create(wanted.private)
     if plan.is_empty and plan.commit is not None:
         return plan.commit
     parent = plan.commit
     if plan.created:
-        # The Hub makes a first commit of its own in a new repo.
+        # The Hub makes its own first commit in a new repo.
         made = repo.snapshot()
         _check_new(repo, wanted, made)
         parent = None if made is None else made.commit
     sent = {path: local[path] for path in (*plan.added, *plan.changed)}
     commit = repo.commit(sent, plan.deleted, wanted.message, parent)
-    # The Hub leaves out, without a word, what a .gitignore in the repo names.
+    # The Hub silently leaves out files that a .gitignore in the repo names.
     difference = _difference(local, repo.snapshot(commit), plan.deleted)
     if difference:
         raise HubError(f"{repo.repo_id} does not hold at {commit[:12]} what was sent to it: {difference}")
@@ -215,7 +215,7 @@ def _send(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], plan: Publ
 
 
 def _name(repo: Repo, wanted: Upload, local: Mapping[str, LocalFile], commit: str) -> None:
-    """Name the version; fine if it has that name, as when the answer to the first attempt was lost."""
+    """Tag the version; no error if the tag is already there, as when the response to the first attempt was lost."""
     assert wanted.tag is not None
     try:
         repo.add_tag(wanted.tag, commit)

@@ -35,21 +35,21 @@ COLUMNS: Final = (
     "opening_tags",
 )
 FILE_SCHEMA: Final = pa.schema([*(SCHEMA.field(name) for name in COLUMNS), ("rank", pa.int64()), ("index", pa.int64())])
-# Columns in which values come again and again.
+# Columns with many repeated values.
 _REPETITIVE: Final = ["rating", "rating_deviation", "popularity", "themes", "opening_tags"]
 _GROUP_ROWS: Final = 2**16
 # Planes take 832 bytes a row.
 _HASHED_ROWS: Final = 2**13
-# Level 9, as `files` has it, makes these texts 3 % smaller and the whole conversion a fifth slower.
+# Level 9, as in `files`, makes these texts 3 % smaller and the whole conversion a fifth slower.
 _ZSTD_LEVEL: Final = 6
 _SPLIT_ENDS: Final = np.array([split_range(split, "hash")[1] for split in SPLITS[:-1]], dtype=np.uint64)
 
 
 def check_edges(bands: str, edges: Sequence[int] | None) -> tuple[int, ...]:
-    """The edges of the bands, the default ones for None.
+    """The edges of the bands; None stands for the default ones.
 
     Raises:
-        ValueError: unknown kind of band, or edges that do not begin with 0 and ascend.
+        ValueError: the kind of band is unknown, or the edges do not begin with 0 and ascend.
     """
     if bands not in BANDS:
         raise ValueError(f"unknown bands {bands!r}: choose one of {', '.join(BANDS)}")
@@ -67,7 +67,7 @@ def check_edges(bands: str, edges: Sequence[int] | None) -> tuple[int, ...]:
 
 
 class BandWriter:
-    """Takes the puzzles in the order of their ratings."""
+    """Writes puzzles that come in the order of their ratings, band by band."""
 
     def __init__(self, folder: Path, bands: str, edges: tuple[int, ...]) -> None:
         self._folder, self._bands, self._edges = folder, bands, edges
@@ -77,7 +77,7 @@ class BandWriter:
         self.files: list[dict[str, Any]] = []
 
     def add(self, table: pa.Table) -> None:
-        """Write the rows that come next, columns as in `SCHEMA`."""
+        """Write the next rows, with columns as in `SCHEMA`."""
         ranks = np.arange(self._rank, self._rank + len(table))
         self._rank += len(table)
         table = table.append_column("rank", pa.array(ranks))
@@ -149,7 +149,7 @@ class _SplitWriter:
         rows = self._held - self._held % _GROUP_ROWS if whole_groups else self._held
         with telling(self._path):
             self._writer.write_table(held.slice(0, rows).cast(FILE_SCHEMA), row_group_size=_GROUP_ROWS)
-        # A copy, or the slice would keep all that was written.
+        # A copy; a slice would keep everything already written in memory.
         self._tables = [held.slice(rows).combine_chunks()]
         self._held -= rows
 
@@ -170,6 +170,6 @@ class _SplitWriter:
 
 
 def row_pieces(table: pa.Table, rows: int) -> Iterator[pa.Table]:
-    """A table in pieces of at most so many rows."""
+    """A table in pieces of at most `rows` rows."""
     for start in range(0, len(table), rows):
         yield table.slice(start, rows)

@@ -37,7 +37,7 @@ class RejectCount:
     Attributes:
         reason: why.
         count: how many.
-        lines: numbers of the first three lines; none where the folder was complete already.
+        lines: numbers of the first three lines; empty if the folder was already complete.
     """
 
     reason: str
@@ -47,17 +47,17 @@ class RejectCount:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertReport:
-    """What a conversion did: rows_in is rows_out and the counts of the rejects together.
+    """What a conversion did: rows_in is the sum of rows_out and the counts of the rejects.
 
     Attributes:
         root: the folder.
-        rows_in: lines of the file without the header.
-        rows_out: puzzles written.
-        rejects: the reasons, most frequent first.
-        ignored_columns: columns of the header that are not known.
-        seconds: from beginning to end.
-        peak_memory: bytes, of the process so far; None where the system does not tell.
-        was_whole: the folder held all of it before, of this very source, and nothing was written.
+        rows_in: number of lines in the file, without the header.
+        rows_out: number of puzzles written.
+        rejects: one for each reason, most frequent first.
+        ignored_columns: unknown columns of the header.
+        seconds: from start to finish.
+        peak_memory: bytes, of the process so far; None where the system does not report it.
+        was_whole: the folder already held the complete result from this same source, and nothing was written.
     """
 
     root: Path
@@ -70,15 +70,15 @@ class ConvertReport:
     was_whole: bool = False
 
     def lines(self) -> Iterator[str]:
-        """The report for people."""
+        """The report as lines of text."""
         rejected = self.rows_in - self.rows_out
-        whole = "was complete already, " if self.was_whole else ""
+        whole = "was already complete, " if self.was_whole else ""
         yield f"{self.root}: {whole}{self.rows_in:,} rows in, {self.rows_out:,} out, {rejected:,} rejected"
         for reject in self.rejects:
             shown = ", ".join(str(line) for line in reject.lines) + (", ..." if reject.count > _SHOWN_LINES else "")
             yield f"  {reject.count:>9,}  {reject.reason}" + (f" (line {shown})" if shown else "")
         if self.ignored_columns:
-            yield f"columns not known, left out: {', '.join(self.ignored_columns)}"
+            yield f"unknown columns, left out: {', '.join(self.ignored_columns)}"
         memory = "" if self.peak_memory is None else f", peak memory {self.peak_memory / 2**20:,.0f} MiB"
         yield f"{self.seconds:.1f} s, {self.rows_in / self.seconds:,.0f} rows/s{memory}"
 
@@ -93,33 +93,34 @@ def convert(
     planes: bool = False,
     progress: bool = True,
 ) -> ConvertReport:
-    """Convert Lichess puzzles to a folder that `load_dataset` reads, a config for each band.
+    """Convert Lichess puzzles to a folder that `load_dataset` reads, with one config per band.
 
-    The first move of a row is the opponent's: the puzzle is the position after it, its solution the moves from the
-    second on. Puzzles are sorted by rating, ties in the order of the file; within a band the hash of the position
-    says in which split a puzzle is. Every move of every row is checked. A row that is no puzzle is counted and
-    written to ``rejects.csv`` with its line number and the reason. Of two rows with one PuzzleId the later one is
-    rejected; hashes tell, so a wrong one among 10^7 ids has a probability below 10^-5. Memory does not depend on the
-    number of rows but for these hashes, 16 to 32 bytes a row; the disk holds the rows unpacked while it runs.
+    The first move of a row is the opponent's: the puzzle is the position after it, and its solution is the moves from
+    the second on. Puzzles are sorted by rating, ties in the order of the file; within a band, the hash of the position
+    decides which split a puzzle is in. Every move of every row is checked. A row that is not a puzzle is counted and
+    written to ``rejects.csv`` with its line number and the reason. Of two rows with the same PuzzleId, the later one is
+    rejected. Ids are compared by hash, so the probability of any wrong rejection among 10^7 ids is below 10^-5. Apart
+    from these hashes, 16 to 32 bytes per row, memory does not depend on the number of rows; during the conversion, the
+    disk holds the rows uncompressed.
 
     Args:
-        source: a .csv.zst or .csv file (what it is says its content, not its name), "-" for the standard input;
-            with today's header, without OpeningTags, or without a header as in 2021.
+        source: a .csv.zst or .csv file (recognized by its content, not its name), or "-" for standard input; with
+            today's header, without OpeningTags, or without a header as in 2021.
         root: the folder, new or empty; ``~`` is expanded.
         bands: what a band is a range of, "rating" or "rank" (the place in the sorted order, from 0).
-        edges: the lower edge of each band, the first 0; the last band is open. None for those of `DEFAULT_EDGES`.
-        strict: stop at the first row that is no puzzle.
-        planes: write the arrays of the original's files instead, see `plane_files`; not in bands and splits.
+        edges: the lower edge of each band, the first 0; the last band is open-ended. None for `DEFAULT_EDGES`.
+        strict: stop at the first row that is not a puzzle.
+        planes: write the arrays of the original's files instead, see `plane_files`; without bands and splits.
         progress: show bars.
 
     Raises:
-        ConvertError: the source cannot be read or holds no puzzle, a row is no puzzle and `strict` is set, or the
-            folder holds something else. Nothing is left behind. A folder that holds all of this already is no error.
-        ValueError: unknown bands, or edges that are not allowed.
+        ConvertError: the source cannot be read or holds no puzzle, a row is not a puzzle and `strict` is set, or the
+            folder holds something else. Nothing is left behind. A folder that already holds the result is fine.
+        ValueError: the bands are unknown, or the edges are not allowed.
     """
     lower_edges = check_edges(bands, edges)
     if planes and (bands != BANDS[0] or edges is not None):
-        raise ValueError("planes are not cut into bands: leave out bands and edges")
+        raise ValueError("planes are not divided into bands: leave out bands and edges")
     begun = time.perf_counter()
     root = Path(root).expanduser()
     whole = None if unfinished(root) else _read_whole(root, planes)
@@ -159,7 +160,7 @@ def convert(
 
 
 def _read_whole(root: Path, planes: bool) -> dict[str, Any] | None:
-    """What a folder says of the conversion that it holds all of; None where it holds none."""
+    """What a folder's manifest says about the completed conversion in it; None where there is none."""
     path = root / PLANES_FOLDER / SOURCE if planes else root / MANIFEST
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -170,7 +171,7 @@ def _read_whole(root: Path, planes: bool) -> dict[str, Any] | None:
 
 
 def _check_same(root: Path, found: dict[str, Any], opened: Input, bands: str, edges: tuple[int, ...]) -> None:
-    """ConvertError where what a folder holds is not what this conversion would make."""
+    """Raise ConvertError if a folder holds something other than what this conversion would make."""
     wanted = {"package_version": __version__, "SHA-256": opened.sha256(), "edges": list(edges)}
     there = {
         "package_version": found["package_version"],
@@ -257,7 +258,7 @@ def _write_planes(made: Path, sort: RatingSort, rows: int, told: dict[str, Any],
 
 
 class _RejectFile:
-    """The rejects: in a file, and counted by reason."""
+    """Writes the rejects to a file, and counts them by reason."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -266,7 +267,7 @@ class _RejectFile:
         self._writer.writerow(["line", "reason", "row"])
         self._counts: dict[str, int] = {}
         self._lines: dict[str, list[int]] = {}
-        # For the message where nothing else is found.
+        # For the message if no puzzle is found.
         self.first = ""
 
     def __enter__(self) -> "_RejectFile":
@@ -297,7 +298,7 @@ class _RejectFile:
 def _peak_memory() -> int | None:
     """The most memory that this process has held so far, in bytes."""
     with contextlib.suppress(OSError):
-        # Linux: what `getrusage` says there begins with the memory of the process that started this one.
+        # Linux, where the figure from `getrusage` starts from the memory of the parent process.
         found = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
         if found:
             return 1024 * int(found[1])

@@ -1,6 +1,6 @@
-"""Kernels that read lines of the Lichess puzzle file: fields, checks, the puzzle itself. No Python object for a row.
+"""Kernels that read lines of the Lichess puzzle file: fields, checks, the puzzle itself. No Python objects per row.
 
-A line is one row: a quoted field cannot hold a line end, so that a quote that is never closed costs one row and not
+A line is one row: a quoted field cannot contain a line break, so a quote that is never closed costs one row rather than
 the rest of the file.
 """
 
@@ -29,20 +29,20 @@ COLUMNS: Final = (
     "OpeningTags",
 )
 (_ID, _FEN, _MOVES, _RATING, _DEVIATION, _POPULARITY, _PLAYS, _THEMES, _URL, _TAGS) = range(len(COLUMNS))
-# What the kernel wants to know of a file: the place of each column (-1 for an absent one), then how many fields a
-# row has at least and at most.
+# What the kernel needs to know about a file: the index of each column (-1 if absent), then the least and the most
+# fields that a row has.
 FEWEST, MOST = len(COLUMNS), len(COLUMNS) + 1
 LAYOUT: Final = len(COLUMNS) + 2
 MAX_FIELDS: Final = 64
 
-# Rows of the kernel's output: texts, then numbers.
+# The kernel's output for each row: texts, then numbers.
 TEXTS: Final = ("fen", "move", "line", "themes", "puzzle_id", "game_url", "opening_tags")
 NUMBERS: Final = ("rating", "rating_deviation", "popularity", "plays")
 NO_NUMBER: Final = -(2**31)
 MAX_RATING: Final = 5000
 MAX_LINE: Final = 8192
 
-# Why a row is rejected: the place in this list. {} is the detail: a number, a column or the reason of `fen`.
+# Why a row is rejected, as an index into this list. {} is the detail: a number, a column or the reason from `fen`.
 REASONS: Final = (
     "",
     "empty line",
@@ -57,7 +57,7 @@ REASONS: Final = (
     "{} is out of range",
     "FEN: {}",
     "fewer than two moves",
-    "move not of UCI form",
+    "move not in UCI form",
     "illegal move",
     "PuzzleId occurred before",
 )
@@ -134,7 +134,7 @@ def _check_bytes(text, start, stop):  # type: ignore[no-untyped-def]
 
 @kernel
 def _split(text, start, stop, spans):  # type: ignore[no-untyped-def]
-    """Note where each field of a line without quotes begins and ends; returns how many there are."""
+    """Record where each field of a line without quotes begins and ends; returns the number of fields."""
     count, first = 0, start
     for place in range(start, stop + 1):
         if place == stop or text[place] == _COMMA:
@@ -147,7 +147,7 @@ def _split(text, start, stop, spans):  # type: ignore[no-untyped-def]
 
 @kernel
 def _unquote(text, start, stop, out, spans):  # type: ignore[no-untyped-def]
-    """Write the fields to `out` without their quotes; returns how many there are, -1 where a quote is misplaced."""
+    """Write the fields to `out` without their quotes; returns the number of fields, -1 if a quote is misplaced."""
     count, place, end = 0, start, 0
     while True:
         first = end
@@ -180,7 +180,7 @@ def _unquote(text, start, stop, out, spans):  # type: ignore[no-untyped-def]
 
 @kernel
 def _read_integer(text, start, stop, low, high):  # type: ignore[no-untyped-def]
-    """(value, reason): digits, perhaps after a minus sign."""
+    """Read digits, optionally after a minus sign; returns (value, reason)."""
     first = start + 1 if start < stop and text[start] == _DASH else start
     if first == stop:
         return np.int64(0), NOT_INTEGER
@@ -198,7 +198,7 @@ def _read_integer(text, start, stop, low, high):  # type: ignore[no-untyped-def]
 
 @kernel
 def _read_numbers(text, spans, numbers):  # type: ignore[no-untyped-def]
-    """(reason, column): the rating, and what may be absent."""
+    """Read the rating and the optional numbers; returns (reason, column)."""
     for i in range(len(NUMBERS)):
         column = _RATING + i
         start, stop = spans[column, 0], spans[column, 1]
@@ -215,9 +215,9 @@ def _read_numbers(text, spans, numbers):  # type: ignore[no-untyped-def]
 
 @kernel
 def _play(text, start, stop, boards, moves, second):  # type: ignore[no-untyped-def]
-    """(reason, which move, the second move): play all moves from boards[0].
+    """Play all moves from boards[0]; returns (reason, which move, the second move).
 
-    boards[1] is the position after the first one; `second` is where the second one begins and ends.
+    boards[1] becomes the position after the first move; `second` becomes where the second move begins and ends.
     """
     current, number, place, chosen = 0, 0, start, np.int64(0)
     while True:
@@ -243,7 +243,7 @@ def _play(text, start, stop, boards, moves, second):  # type: ignore[no-untyped-
 
 @kernel
 def _remember(text, start, stop, seen):  # type: ignore[no-untyped-def]
-    """Put the hash of an id into the table `seen` (0 is a free place); returns whether it is new."""
+    """Put the hash of an id into the table `seen` (0 marks a free slot); returns whether it is new."""
     total, word = np.uint64(stop - start), np.uint64(0)
     for place in range(start, stop):
         word = word << _8 | np.uint64(text[place])
@@ -298,7 +298,7 @@ def _write_row(text, spans, boards, chosen, second, texts, ends, words, row):  #
 
 @kernel
 def _read_row(text, spans, boards, moves, second, numbers):  # type: ignore[no-untyped-def]
-    """(reason, detail, the second move) of a row whose fields are in the order of `COLUMNS`."""
+    """Read a row whose fields are in the order of `COLUMNS`; returns (reason, detail, the second move)."""
     if spans[_ID, 0] == spans[_ID, 1]:
         return _NO_ID, 0, np.int64(0)
     reason, detail = _read_numbers(text, spans, numbers)
@@ -315,10 +315,10 @@ def _read_row(text, spans, boards, moves, second, numbers):  # type: ignore[no-u
 
 @kernel
 def read_lines(text, start, stop, line, layout, texts, ends, numbers, words, seen, rejects):  # type: ignore[no-untyped-def]
-    """Read the lines of text[start:stop], as many as fit the output.
+    """Read as many lines of text[start:stop] as fit the output.
 
     Args:
-        text: (B,) uint8; the last line may lack its line end, all others are whole.
+        text: (B,) uint8; only the last line may lack its line break.
         start, stop: what to read.
         line: number of the first line.
         layout: (LAYOUT,) int64, see there.
@@ -326,11 +326,11 @@ def read_lines(text, start, stop, line, layout, texts, ends, numbers, words, see
         ends: (len(TEXTS), R + 1) int32: text i of row r is texts[i, ends[i, r] : ends[i, r + 1]].
         numbers: (R, len(NUMBERS)) int64, `NO_NUMBER` for an absent one.
         words: (R, ROW_WORDS) uint64, position and move as in `generators.chess.board`.
-        seen: (a power of two,) uint64 hashes of the ids so far; at least twice as long as they and R are.
+        seen: (a power of two,) uint64 hashes of the ids so far; at least twice as long as their number plus R.
         rejects: (R, 5) int64: line, reason, detail, where the line begins and ends.
 
     Returns:
-        ``(place, lines, rows, rejected)``: where to go on, and how many of each there were.
+        ``(place, lines, rows, rejected)``: where to continue, and how many there were of each.
     """
     fields, spans = np.empty((MAX_FIELDS, 2), dtype=np.int64), np.empty((len(COLUMNS), 2), dtype=np.int64)
     boards = np.empty((3, POSITION_WORDS), dtype=np.uint64)
@@ -357,7 +357,7 @@ def read_lines(text, start, stop, line, layout, texts, ends, numbers, words, see
                 reason, detail = BAD_COUNT, count
         if reason == _FINE:
             for i in range(len(COLUMNS)):
-                # An absent column is an empty field.
+                # An absent column counts as an empty field.
                 there = 0 <= layout[i] < count
                 spans[i, 0] = fields[layout[i], 0] if there else 0
                 spans[i, 1] = fields[layout[i], 1] if there else 0

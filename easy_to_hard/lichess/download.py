@@ -1,6 +1,6 @@
-"""Get the puzzle file of the Lichess database, and keep on record which one it is.
+"""Download the puzzle file of the Lichess database, and keep a record of which one it is.
 
-Lichess replaces the file each month and keeps no earlier ones, so a snapshot is pinned by what is beside the file:
+Lichess replaces the file each month and keeps no earlier ones, so a snapshot is pinned by a record beside the file:
 ``<name>.json`` holds its name, URL, ETag, Last-Modified, length, SHA-256 and date.
 """
 
@@ -38,7 +38,7 @@ class LichessFile:
         snapshot: its name.
         size: bytes.
         sha256: hexadecimal.
-        downloaded: False where it was there already.
+        downloaded: False if the file was already there.
     """
 
     path: Path
@@ -59,20 +59,19 @@ def download_lichess(
 ) -> LichessFile:
     """Download the puzzle file, or check the one that is there.
 
-    Where a record of the file exists, the bytes must be those of the record, so that a snapshot's name always means
-    the same bytes here.
+    Where a record of the file exists, the bytes must match it, so that a snapshot's name always means the same bytes.
 
     Args:
         out: the file; ``~`` is expanded.
         snapshot: its name, such as "2026-11"; None for the recorded one, or the month in which the file was made.
-        url: where it is; None for the recorded one, or `LICHESS_URL`.
-        sha256: what it must have, in hexadecimal; None for the recorded one, or any.
+        url: where to download it from; None for the recorded URL, or `LICHESS_URL`.
+        sha256: the expected hash, in hexadecimal; None for the recorded one, or any.
         patience: how often to try.
         progress: show a bar.
 
     Raises:
-        DownloadError: it cannot be had, or is not the file that was asked for (then it is not kept).
-        ValueError: a snapshot name or a hash that is not one.
+        DownloadError: it cannot be downloaded, or is not the file that was asked for (then it is not kept).
+        ValueError: the snapshot name or the hash is not valid.
     """
     out = Path(out).expanduser()
     if out.is_dir():
@@ -93,7 +92,7 @@ def download_lichess(
         return _check_present(out, record_path, record, snapshot, url, expected)
 
     def note(got: Downloaded) -> None:
-        # Before the file has its name: without a record nothing would say which file it is.
+        # Before the file gets its name: without a record, nothing would say which file it is.
         if record is None:
             new = _new_record(snapshot or _month(got.last_modified), url, got.size, got.sha256)
             write_json(record_path, new | {"etag": got.etag, "last_modified": got.last_modified})
@@ -112,7 +111,7 @@ def _check_present(
     out: Path, record_path: Path, record: dict[str, Any] | None, snapshot: str | None, url: str, expected: str | None
 ) -> LichessFile:
     if expected is None:
-        raise DownloadError(f"{out} exists and nothing says which file it is: give --sha256, or remove it")
+        raise DownloadError(f"{out} exists, but there is no record of which file it is: give --sha256, or remove it")
     found = file_sha256(out)
     if found != expected:
         raise DownloadError(f"{out}: SHA-256 is {found}, not {expected}: remove it to download it again")
@@ -138,7 +137,7 @@ def _new_record(snapshot: str, url: str, size: int, sha256: str) -> dict[str, An
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
-    """What stands beside the file; None where nothing does."""
+    """The record beside the file; None where there is none."""
     if not path.exists():
         return None
     try:
@@ -151,7 +150,7 @@ def _read_record(path: Path) -> dict[str, Any] | None:
 
 
 def _month(last_modified: str | None) -> str:
-    """Year and month of the header, or of today."""
+    """Year and month from the header, or else today's."""
     day = datetime.datetime.now(datetime.UTC)
     if last_modified is not None:
         with contextlib.suppress(ValueError):

@@ -1,7 +1,7 @@
 """A folder that is either written whole or left as it was.
 
-All is made in ``.convert`` inside it and moved at the end. A run that was killed leaves ``.convert`` only, or, killed
-while moving, the list of what it was moving; the next run removes both and starts anew.
+Everything is made in ``.convert`` inside it and moved at the end. A killed run leaves only ``.convert`` or, if it was
+killed while moving, also the list of what it was moving; the next run removes both and starts over.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _MADE: Final = "made"
 
 @contextlib.contextmanager
 def written_whole(root: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield ``(made, scratch)``: what is in `made` at the end is moved to `root`; nothing is if an error leaves.
+    """Yield ``(made, scratch)``: what is in `made` at the end is moved to `root`, or nothing is if an error is raised.
 
     Raises:
         ConvertError: the folder holds something else, or another process is writing it.
@@ -49,7 +49,7 @@ def written_whole(root: Path) -> Iterator[tuple[Path, Path]]:
 
 @contextlib.contextmanager
 def _removed_at_the_end(root: Path, new: bool) -> Iterator[None]:
-    """Remove what is not for keeping; with the folder, if it is new and nothing came of it."""
+    """Remove the temporary files at the end, and the folder too if it is new and nothing was written to it."""
     try:
         yield
     finally:
@@ -72,21 +72,21 @@ def _clean(root: Path) -> None:
 
 
 def clear_state(root: Path) -> None:
-    """Remove what a run that was stopped after its last move left in a folder that is whole."""
+    """Remove what a run that was stopped after its last move left in a complete folder."""
     with contextlib.suppress(Timeout), FileLock(root / _LOCK, timeout=0):
         shutil.rmtree(root / _STATE, ignore_errors=True)
         (root / _LOCK).unlink(missing_ok=True)
 
 
 def unfinished(root: Path) -> list[str]:
-    """What a move was to move, where it did not come to its end: its list is there, and what comes last is not."""
+    """The names that an interrupted move was to move: its list is there, but the file that is moved last is not."""
     moving = root / _STATE / _MOVING
     names: list[str] = json.loads(moving.read_text(encoding="utf-8")) if moving.exists() else []
     return [] if names and (root / names[-1]).exists() else names
 
 
 def _undo(root: Path) -> None:
-    """Take back a move that did not come to its end."""
+    """Undo an interrupted move."""
     for name in unfinished(root):
         path = root / name
         if path.is_dir():
@@ -96,7 +96,7 @@ def _undo(root: Path) -> None:
 
 
 def _move(state: Path, root: Path) -> None:
-    # The manifest last: where it stands, all else does.
+    # The manifest is moved last: if it is there, everything else is.
     names = sorted((path.name for path in (state / _MADE).iterdir()), key=lambda name: (name == MANIFEST, name))
     for path in (state / _MADE).rglob("*"):
         sync(path)

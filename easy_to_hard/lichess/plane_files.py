@@ -1,9 +1,9 @@
 """Writes sorted puzzles as the arrays that the original's files held (Schwarzschild et al. 2021, arXiv 2108.06011).
 
-``chess_data/`` then holds, in the order of the ratings, N the number of puzzles:
+``chess_data/`` then holds, in the order of the ratings, with N the number of puzzles:
 
 - ``data.npy``      (N, 12, 8, 8) uint8 in {0, 1}: the mover's K Q B N R P, then the other side's; rank 1 first,
-  whoever moves, files a to h
+  whichever side moves, files a to h
 - ``targets.npy``   (N, 8, 8) uint8 in {0, 1}: 1 on the origin and the destination of the move, same orientation
 - ``who_moves.npy`` (N, 1) uint8: 0 White, 1 Black
 - ``rating.npy``    (N, 1) int32
@@ -33,7 +33,7 @@ _ARRAYS: Final[dict[str, tuple[str, tuple[int, ...]]]] = {
 
 
 class PlaneWriter:
-    """Writes the four files, some thousand rows at a time: memory does not grow with them."""
+    """Writes the four files, a few thousand rows at a time, so that memory does not grow with them."""
 
     def __init__(self, folder: Path, rows: int) -> None:
         self._folder, self._rows = folder / FOLDER, rows
@@ -45,7 +45,7 @@ class PlaneWriter:
             np.lib.format.write_array_header_1_0(self._files[name], header)
 
     def add(self, table: pa.Table) -> None:
-        """Write the rows that come next, columns as in `rows.SCHEMA`."""
+        """Write the next rows, with columns as in `rows.SCHEMA`."""
         for piece in row_pieces(table, _ROWS):
             words = words_of(piece)
             inputs, targets = to_planes(words, "white", num_threads=1)
@@ -56,7 +56,7 @@ class PlaneWriter:
                     self._files[name].write(np.ascontiguousarray(values).data)
 
     def close(self) -> list[dict[str, Any]]:
-        """Finish the files; returns what each is."""
+        """Finish the files; returns a description of each."""
         entries = []
         for name, file in self._files.items():
             file.close()

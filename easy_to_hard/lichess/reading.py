@@ -1,4 +1,4 @@
-"""From a file, compressed or not, or the standard input, to blocks of whole lines; memory does not grow with it."""
+"""Reads a file, compressed or not, or standard input as blocks of whole lines, in constant memory."""
 
 import hashlib
 import sys
@@ -14,10 +14,10 @@ from easy_to_hard.lichess.csv_rows import MAX_LINE
 
 STANDARD_INPUT: Final = "-"
 BLOCK_BYTES: Final = 2**21
-# Zstandard can unpack a few bytes to a great many, so it is given little at a time.
+# Zstandard can expand a few bytes to a great many, so it is fed little at a time.
 _PIECE_BYTES: Final = 2**14
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
-# Skippable frames, which may come before the first one.
+# Skippable frames, which may come before the first frame of data.
 _ZSTD_SKIPPABLE: Final = b"\x2a\x4d\x18"
 _OTHER_FORMATS: Final = {
     b"\x1f\x8b": "gzip",
@@ -40,8 +40,8 @@ class Input:
 
     Attributes:
         name: the file's name without its folder, or "-".
-        size: bytes of the file, None where that is not known.
-        read: bytes read so far, as they are stored.
+        size: bytes in the file; None where that is not known.
+        read: bytes read so far, before decompression.
     """
 
     def __init__(self, source: str | Path) -> None:
@@ -52,21 +52,21 @@ class Input:
         self._hash = hashlib.sha256()
         if self._path is None:
             if sys.stdin is None or sys.stdin.closed:
-                raise ConvertError("the standard input is closed: give a file in place of -, or what to read")
+                raise ConvertError("standard input is closed: give a file instead of -, or pipe data into it")
             self._file: IO[bytes] = sys.stdin.buffer
             return
         if not self._path.is_file():
-            raise ConvertError(f"{self._path} is no file: give a .csv.zst or .csv file, or - for the standard input")
+            raise ConvertError(f"{self._path} is not a file: give a .csv.zst or .csv file, or - for the standard input")
         self._file = self._path.open("rb")
         self.size = self._path.stat().st_size
 
     def close(self) -> None:
-        """Close the file; the standard input stays open."""
+        """Close the file; standard input stays open."""
         if self._path is not None:
             self._file.close()
 
     def skip(self) -> None:
-        """Read what is left, for its hash."""
+        """Read the rest, so that it is hashed."""
         while self._take():
             pass
 
@@ -81,10 +81,10 @@ class Input:
         return piece
 
     def pieces(self) -> Iterator[bytes]:
-        """The text, unpacked where its first bytes are those of Zstandard.
+        """The text, decompressed if its first bytes are those of Zstandard.
 
         Raises:
-            ConvertError: another kind of file, or packed data that are damaged or end early.
+            ConvertError: it is another kind of file, or its compressed data are damaged or end early.
         """
         first = self._take()
         for magic, name in _OTHER_FORMATS.items():
@@ -98,7 +98,7 @@ class Input:
             first = self._take()
 
     def _unpack(self, packed: bytes) -> Iterator[bytes]:
-        # `stream_reader` takes the end of the file for the end of the data, so each frame is followed to its end.
+        # `stream_reader` mistakes the end of the file for the end of the data, so each frame is read to its end.
         frame = None
         try:
             while packed:
@@ -112,13 +112,13 @@ class Input:
                     yield text
                 packed = packed or self._take()
         except zstandard.ZstdError as error:
-            raise ConvertError(f"{self.name}: the packed data are damaged ({error})") from error
+            raise ConvertError(f"{self.name}: the compressed data are damaged ({error})") from error
         if frame is not None:
-            raise ConvertError(f"{self.name}: the packed data end early: was the download cut off?")
+            raise ConvertError(f"{self.name}: the compressed data end early: was the download cut off?")
 
 
 def without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes without the byte order mark that some programs put first."""
+    """The same bytes without the byte order mark that some programs write first."""
     head = b""
     for piece in pieces:
         head += piece
@@ -129,10 +129,10 @@ def without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def line_blocks(pieces: Iterator[bytes]) -> Iterator[NDArray[np.uint8]]:
-    """Blocks of whole lines, (B,) uint8 with B at most `BLOCK_BYTES`, each valid until the next one is asked for.
+    """Blocks of whole lines, (B,) uint8 with B at most `BLOCK_BYTES`, each valid until the next one is requested.
 
-    Only the very last line may lack its line end. Of a line longer than a block the beginning is kept, enough to
-    see that it is longer than `MAX_LINE`.
+    Only the very last line may lack its line break. Of a line longer than a block, only the beginning is kept, enough
+    to see that it is longer than `MAX_LINE`.
     """
     buffer = bytearray(BLOCK_BYTES)
     text: NDArray[np.uint8] = np.frombuffer(buffer, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""From blocks of lines to Arrow batches of puzzles and to rejected rows."""
+"""Converts blocks of lines to Arrow batches of puzzles and to rejected rows."""
 
 import csv
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ from easy_to_hard.lichess.csv_rows import BAD_COUNT, BAD_FEN, COLUMNS, FEWEST, L
 from easy_to_hard.lichess.reading import BLOCK_BYTES, ConvertError
 
 _NEEDED: Final = ("PuzzleId", "FEN", "Moves", "Rating")
-# In files without a header OpeningTags, the last column, may be absent.
+# In files without a header, OpeningTags, the last column, may be absent.
 _FEWEST_UNNAMED: Final = len(COLUMNS) - 1
 _ROWS_AT_A_TIME: Final = 2**14
 _SHOWN_BYTES: Final = 200
 
-# The puzzle's nine words, as bytes: what planes and splits are made from.
+# The puzzle's nine words, as bytes; planes and splits are computed from them.
 WORDS: Final = "words"
 SCHEMA: Final = pa.schema(
     [
@@ -35,13 +35,13 @@ SCHEMA: Final = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class Reject:
-    """A row that is no puzzle.
+    """A row that is not a puzzle.
 
     Attributes:
         line: its number in the file, from 1.
-        kind: the reason without its particulars, to count by.
-        reason: the reason, in full.
-        text: the row; what is not UTF-8 or not printable stands there as ``\\xNN``.
+        kind: the reason without details, for counting.
+        reason: the full reason.
+        text: the row; bytes that are not UTF-8 or not printable appear as ``\\xNN``.
     """
 
     line: int
@@ -53,12 +53,12 @@ class Reject:
 class RowReader:
     """Reads blocks of lines, in order.
 
-    It remembers a hash of each PuzzleId to find repeated ones: 16 to 32 bytes of memory a row. That any of 10^7
-    different ids is taken for a repetition has a probability below 10^-5.
+    It remembers a hash of each PuzzleId to find repeated ones: 16 to 32 bytes of memory per row. The probability that
+    any of 10^7 different ids is mistaken for a repeated one is below 10^-5.
 
     Attributes:
         rows_in: lines read so far, without the header.
-        ignored: columns of the header that are not known.
+        ignored: unknown columns of the header.
     """
 
     def __init__(self, name: str) -> None:
@@ -77,10 +77,10 @@ class RowReader:
         self.ignored: tuple[str, ...] = ()
 
     def read(self, text: NDArray[np.uint8]) -> Iterator[tuple[pa.RecordBatch, list[Reject]]]:
-        """The puzzles of a block in batches of `SCHEMA`, in the order of the file, each with the rejects among them.
+        """Yield the puzzles of a block in batches of `SCHEMA`, in the order of the file, each with its rejects.
 
         Raises:
-            ConvertError: the header lacks a column that is needed, or names one twice.
+            ConvertError: the header lacks a required column, or names one twice.
         """
         start = 0
         if self._layout is None:
@@ -113,7 +113,7 @@ class RowReader:
             self._seen = larger
 
     def _read_header(self, text: NDArray[np.uint8]) -> tuple[NDArray[np.int64], int]:
-        """The layout, and where the rows begin. A first line without any known name is a row."""
+        """The layout, and where the rows begin. A first line without any known column name is a row."""
         first = text[: csv_rows.MAX_LINE].tobytes().split(b"\n", 1)[0]
         line = first.decode("utf-8", "replace").replace("\0", "?").strip("\r").replace("\r", "?")
         names = next(csv.reader([line]), [])
@@ -156,7 +156,7 @@ class RowReader:
 
 
 def _describe(code: int, detail: int, layout: NDArray[np.int64] | None) -> tuple[str, str]:
-    """(reason without particulars, reason in full)."""
+    """(reason without details, full reason)."""
     kind = REASONS[code]
     if code in (csv_rows.NOT_INTEGER, csv_rows.OUT_OF_RANGE):
         kind = kind.format(COLUMNS[detail])

@@ -1,7 +1,7 @@
 """A stable sort by rating of more rows than memory holds: sorted runs on disk, merged.
 
-Ratings are small whole numbers, so the merge needs no comparisons: how many rows of each rating a run has says where
-every row goes. Runs are read from files, not mapped, so that what was read does not stay in memory.
+Ratings are small whole numbers, so the merge needs no comparisons: the number of rows of each rating in each run says
+where every row goes. Runs are read from files, not mapped, so that what was read does not stay in memory.
 """
 
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from easy_to_hard.storage.writing import telling
 
 _RUN_ROWS: Final = 2**17
 _BATCH_ROWS: Final = 2**10
-# The merge gives tables of about so many rows.
+# About how many rows each table from the merge has.
 TABLE_ROWS: Final = 2**15
 
 
 def _by_rating(table: pa.Table) -> pa.Table:
-    """Sorted, ties in the order they had."""
+    """The table sorted by rating, with ties in their original order."""
     table = table.combine_chunks()
     return table.take(pa.array(np.argsort(table["rating"].to_numpy(), kind="stable"))).combine_chunks()
 
 
 class RatingSort:
-    """Takes batches with a column `rating` from 0 to `MAX_RATING`; gives them back sorted."""
+    """Takes batches with a column `rating` from 0 to `MAX_RATING` and returns their rows sorted."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         self._folder, self._schema = folder, schema
@@ -37,7 +37,7 @@ class RatingSort:
         self._counts: list[NDArray[np.int64]] = []
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add the rows that come next in the file."""
+        """Add the next rows of the file."""
         self._batches.append(batch)
         self._held += len(batch)
         if self._held >= _RUN_ROWS:
@@ -55,7 +55,7 @@ class RatingSort:
         self._counts.append(np.bincount(table["rating"].to_numpy(), minlength=MAX_RATING + 1))
 
     def tables(self) -> Iterator[pa.Table]:
-        """All rows, sorted, ties in the order of the file, in tables of about `TABLE_ROWS` rows. Once only."""
+        """All rows, sorted, ties in the order of the file, in tables of about `TABLE_ROWS` rows. Can be called once."""
         if self._held:
             self._spill()
         counts = np.array(self._counts, dtype=np.int64).reshape(-1, MAX_RATING + 1)
@@ -64,7 +64,7 @@ class RatingSort:
             for low, high in _windows(counts.sum(axis=0)):
                 rows = counts[:, low:high].sum(axis=1).tolist()
                 if high - low == 1:
-                    # Nothing to sort: the runs one after the other, however many rows have this rating.
+                    # Nothing to sort: the runs follow one another, however many rows have this rating.
                     yield from (table for run, number in zip(runs, rows, strict=True) for table in run.pieces(number))
                 else:
                     yield _by_rating(pa.concat_tables([run.read(n) for run, n in zip(runs, rows, strict=True) if n]))
@@ -74,7 +74,7 @@ class RatingSort:
 
 
 def _windows(totals: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Ranges of ratings that cover all rows, each of at most `TABLE_ROWS` rows or of one rating alone."""
+    """Ranges of ratings that cover all rows, each with at most `TABLE_ROWS` rows or a single rating."""
     low, held = 0, 0
     for rating, number in enumerate(totals.tolist()):
         if held and held + number > TABLE_ROWS:
@@ -88,7 +88,7 @@ def _windows(totals: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 
 class _Run:
-    """A sorted run, read from its beginning to its end."""
+    """A sorted run, read from beginning to end."""
 
     def __init__(self, path: Path) -> None:
         self._file = pa.OSFile(str(path))

@@ -1,1 +1,1 @@
-"""What comes out of an evaluation: result files and the statistics of their figures."""
+"""Results of an evaluation: result files and the statistics in them."""

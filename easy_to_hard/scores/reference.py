@@ -1,8 +1,8 @@
 """The file that holds a reference evaluation: what was measured of a paper's method, and which of its claims held.
 
-Methods of other papers answer questions of their own (how good a restoration is, how much a net gives away), so their
-files are no rows of the ranking: they stand in leaderboard/results/reference. `leaderboard/reference.schema.json`
-describes them key by key.
+The methods of other papers answer their own questions (how good a restoration is, how much information a net leaks), so
+their files are not rows of the ranking: they are kept in leaderboard/results/reference.
+`leaderboard/reference.schema.json` describes them key by key.
 """
 
 import json
@@ -21,7 +21,8 @@ REFERENCE_FORMAT: Final = 1
 Condition: TypeAlias = Mapping[str, str | int | float]
 
 Verdict = Literal["held", "did not hold", "not decided", "not tested"]
-# What `held`, which files had before there were verdicts, is for each of them; the first of two is what it stands for.
+# The value of `held`, which files had before there were verdicts, for each verdict. Where two verdicts have the same
+# value, it stands for the first.
 _HELD: Final[Mapping[Verdict, bool | None]] = MappingProxyType(
     {"held": True, "did not hold": False, "not decided": None, "not tested": None}
 )
@@ -29,20 +30,20 @@ _HELD: Final[Mapping[Verdict, bool | None]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One figure, under one condition.
+    """One measured value, under one condition.
 
     Attributes:
         name: of the quantity, such as "RMSE" or "solve rate".
-        value: of all seeds together: their mean, or for a share that of all items.
+        value: over all seeds together: their mean or, for a share, the share of all items.
         low, high: its 95 % interval: over seeds by Student's t, for counted items by Wilson. None where there is none,
             as with a single seed.
         unit: such as "share", "difference of shares", "pixel value" or "distance"; "" for a pure number.
         condition: what it was measured under, such as {"sampler": "direct", "steps": 20}.
-        num_items: items that each seed's value is of, at least 1; for a share, those of all seeds.
+        num_items: number of items behind each seed's value, at least 1; for a share, the items of all seeds.
         num_seeds: at least 1.
 
     Raises:
-        ValueError: a value that is not finite or not inside its interval, or a count below 1.
+        ValueError: the value is not finite or is outside its interval, or a count is below 1.
     """
 
     name: str
@@ -70,18 +71,18 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What a paper says, and whether it was so here.
+    """What a paper claims, and whether it held here.
 
     Attributes:
         text: the claim, in a sentence.
         source: where it is made, such as "arXiv 2208.09392, table 1".
-        held: True, False, or None where there is no such verdict; goes by the verdict where that is given.
+        held: True or False, or None for any other verdict; derived from the verdict if that is given.
         verdict: "held", "did not hold", "not decided" by the measurements, or "not tested" because the nets cannot do
-            what it needs; goes by `held` where it is not given, as in files from before there were verdicts.
-        evidence: the figures that say so.
+            what the test requires; derived from `held` if not given, as in files from before there were verdicts.
+        evidence: the figures that support the verdict.
 
     Raises:
-        ValueError: a text that is empty, an unknown verdict, or one that contradicts `held`.
+        ValueError: a text is empty, or the verdict is unknown or contradicts `held`.
     """
 
     text: str
@@ -111,20 +112,20 @@ class ReferenceResult:
 
     Attributes:
         method: name in `BASELINES`.
-        preset: which sizes and settings of it.
+        preset: the set of sizes and settings used.
         data: what it ran on, such as "mnist" or "mazes".
         question: what was asked, in a sentence.
-        commit: of the code that made the numbers; None where it is not known.
+        commit: of the code that produced the numbers; None where it is not known.
         package_version: of easy-to-hard.
-        seeds: of the runs, at least one and each once.
+        seeds: of the runs, at least one and no duplicates.
         device: what it ran on.
-        seconds: wall time of all runs; the only part that is not the same when a run is repeated.
-        settings: whatever decides the numbers; JSON-able.
-        measurements: at least one, each name once under a condition.
-        claims: of the paper, as far as they were tried.
+        seconds: wall time of all runs; the only part that differs when a run is repeated.
+        settings: everything that determines the numbers; JSON-serializable.
+        measurements: at least one, each name at most once per condition.
+        claims: those of the paper's claims that were tested.
 
     Raises:
-        ValueError: no seeds or measurements, or one of them twice.
+        ValueError: there are no seeds or measurements, or one occurs twice.
     """
 
     method: str
@@ -142,7 +143,7 @@ class ReferenceResult:
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds must be at least one, and each another, not {list(self.seeds)}")
+            raise ValueError(f"seeds must be at least one and all different, not {list(self.seeds)}")
         if not self.measurements:
             raise ValueError("there must be at least one measurement")
         seen = set()
@@ -170,7 +171,7 @@ def find_measurement(measurements: Sequence[Measurement], name: str, condition: 
 
 
 def look_up(measurements: Sequence[Measurement], name: str, condition: Condition) -> Measurement | None:
-    """The measurement of that name under exactly that condition; None where it was not made."""
+    """The measurement of that name under exactly that condition; None if there is none."""
     same = (one for one in measurements if one.name == name and dict(one.condition) == dict(condition))
     return next(same, None)
 

@@ -25,10 +25,10 @@ SubmissionKind = Literal["model", "predictions", "callable"]
 
 
 def thin_curve(counts: Sequence[int]) -> tuple[list[int], list[int]]:
-    """The iterations, from 1, and the counts there, that say all of a curve: first, last, and both sides of a change.
+    """The iterations, from 1, and counts that describe a whole curve: first, last, and both sides of each change.
 
     Args:
-        counts: counts[t - 1] items were right after iteration t; at least one.
+        counts: counts[t - 1] is the number of items right after iteration t; at least one count.
     """
     last = len(counts) - 1
     kept = [t for t in range(last + 1) if t in (0, last) or counts[t] != counts[t - 1] or counts[t] != counts[t + 1]]
@@ -37,27 +37,27 @@ def thin_curve(counts: Sequence[int]) -> tuple[list[int], list[int]]:
 
 @dataclass(frozen=True, kw_only=True)
 class DifficultyScore:
-    """How a method did at one difficulty.
+    """A method's score at one difficulty.
 
     Attributes:
         difficulty: number of bits, size of the maze, ...
         config: name of the data's config.
         num_items: items evaluated, at least 1.
-        num_correct: of them answered exactly.
-        mean_iterations: mean number of iterations whose answer counts; None for a method without iterations.
-        mean_first_solved: mean over the items ever right of their first right iteration; None where not known.
+        num_correct: items answered exactly.
+        mean_iterations: mean number of the iteration whose answer counts; None for a method without iterations.
+        mean_first_solved: mean first correct iteration, over the items that were ever correct; None where not known.
         num_settled: items whose features stopped changing; None where not known.
         recorded_iterations: the iterations, from 1 and ascending, at which `recorded_correct` was counted; may be
-            empty. Between two of them the count goes in a straight line.
-        recorded_correct: items right at each of them.
-        cell_accuracy: share of the positions answered right, in [0, 1]; of mazes, of those that are no wall. None where
-            not known.
-        checks: name -> number of items that pass it, of what else the task asks of an answer (`Task.judge`), such as
+            empty. Between two of them, the count is interpolated linearly.
+        recorded_correct: items correct at each of them.
+        cell_accuracy: share of the positions answered right, in [0, 1]; in mazes, of the positions that are not walls.
+            None where not known.
+        checks: name -> number of items that pass each of the task's other checks of an answer (`Task.judge`), such as
             a valid path or a legal move; empty where not known.
-        macs_per_item: mean multiply-accumulates an item took; None where not known.
+        macs_per_item: mean multiply-accumulates per item; None where not known.
 
     Raises:
-        ValueError: counts that do not fit one another.
+        ValueError: the counts contradict one another.
     """
 
     difficulty: int
@@ -99,13 +99,13 @@ class DifficultyScore:
 
     @property
     def peak_accuracy(self) -> float | None:
-        """The largest recorded accuracy, in [0, 1]; it looks at targets, so it is no score. None without a record."""
+        """The highest recorded accuracy, in [0, 1]; not a score, as it looks at targets. None without a record."""
         return max(self.recorded_correct) / self.num_items if self.recorded_correct else None
 
     def accuracy_at(self, iteration: int) -> float | None:
         """The recorded accuracy at an iteration, in [0, 1]; None where there is no record.
 
-        Beyond the last recorded iteration it is the last one's if every item had settled, and else None.
+        Beyond the last recorded iteration, it is the last one's if every item had settled, and otherwise None.
         """
         if not self.recorded_correct:
             return None
@@ -139,7 +139,7 @@ class Submission:
 
     Attributes:
         kind: "model" (weights that the package loads), "predictions" (a file) or "callable" (a Python function).
-        source: its name: of the net, the file or the function.
+        source: name of the net, the file or the function.
         sha256: of the file, or of the net's weights; None where there is none.
     """
 
@@ -157,28 +157,28 @@ class Result:
     """A method's scores on one task.
 
     Attributes:
-        method: name in `BASELINES`, or of a submission.
-        preset: which sizes and settings of it.
+        method: name in `BASELINES`, or the name of a submission.
+        preset: the set of sizes and settings used.
         task: name in `TASKS`.
         trained_on: config of the training data; "" for a method that was not trained.
-        commit: of the code that made the numbers; None where it is not known.
+        commit: of the code that produced the numbers; None where it is not known.
         package_version: of easy-to-hard.
-        data_manifest_sha256: of the data folder's manifest.json, or of the like for data that was made on the spot.
+        data_manifest_sha256: of the data folder's manifest.json, or of an equivalent for data generated on the spot.
         seed: of the whole run.
         split, data_seed: of the instances tested; the frozen benchmark has seed 0.
         parameters: number of weights; None where there are none.
         trained_iterations: the most iterations in training; None for a method without iterations.
         device: what it ran on.
         training_seconds, evaluation_seconds: wall time; None where it is not known.
-        iterations_rule: how the iterations whose answer counts were chosen, in words; targets may not be looked at.
+        iterations_rule: how the iterations whose answer counts were chosen, in words; it must not look at targets.
         scores: one for each difficulty, at least one.
-        provenance: "self-reported", or "re-scored" by those who keep the leaderboard.
+        provenance: "self-reported", or "re-scored" by the leaderboard's maintainers.
         submission: what was scored; None where it is not known.
-        authors: who made it, for people.
+        authors: who made it, as free text.
         link: URL of a paper or of code; may be empty.
 
     Raises:
-        ValueError: no scores, a difficulty twice, or a provenance that does not exist.
+        ValueError: there are no scores, a difficulty occurs twice, or the provenance is unknown.
     """
 
     method: str
@@ -206,12 +206,12 @@ class Result:
     def __post_init__(self) -> None:
         configs = [score.config for score in self.scores]
         if not configs or len(set(configs)) < len(configs):
-            raise ValueError(f"scores must be of at least one config, and each of another, not {configs}")
+            raise ValueError(f"scores must be for at least one config, each only once, not {configs}")
         if self.provenance not in get_args(Provenance):
             raise ValueError(f"provenance must be one of {', '.join(get_args(Provenance))}, not {self.provenance!r}")
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able, the scores in order of difficulty."""
+        """The result as a JSON-serializable dictionary, with the scores in order of difficulty."""
         plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "scores"}
         scores = sorted(self.scores, key=lambda score: score.difficulty)
         submission = None if self.submission is None else asdict(self.submission)
@@ -224,7 +224,7 @@ class Result:
 
 
 _INTERVAL: Final = ("interval_95[0]", "interval_95[1]")
-# By which shares in a file may differ from what its counts give.
+# How much the shares in a file may differ from those computed from its counts.
 _ROUNDING: Final = 1e-6
 _NUMBER_LIST: Final = re.compile(r"\[[\s\d.,e+-]+\]")
 
@@ -253,10 +253,11 @@ def read_result(path: Path) -> dict[str, Any]:
 
 
 def variant_of(result: Mapping[str, Any]) -> str:
-    """The variant that a result is of, by the names of its configs; "" where the task has none.
+    """The variant that a result belongs to, by the names of its configs; "" where the task has none.
 
     Raises:
-        ValueError: configs of several variants, of another task, of a difficulty that is not the score's, or unknown.
+        ValueError: a config is unknown, of another task or of a difficulty other than its score's, or the configs are
+            of several variants.
     """
     variants = set()
     for score in result["scores"]:
@@ -271,7 +272,7 @@ def variant_of(result: Mapping[str, Any]) -> str:
 
 
 def _check_sense(result: Mapping[str, Any]) -> None:
-    """ValueError names what no schema can see: counts and shares that do not fit one another."""
+    """Raise ValueError for what no schema can check: counts and shares that contradict one another."""
     for number, score in enumerate(result["scores"]):
         where = f"scores[{number}]"
         total, right = score["num_items"], score["num_correct"]
@@ -307,7 +308,7 @@ def curves_at(paths: Sequence[Path], config: str) -> dict[str, tuple[list[int], 
         label -> (iterations, accuracies).
 
     Raises:
-        ValueError: a file that is no result or has no record at that config; the message says what it has.
+        ValueError: a file is not a result or has no record for that config; the message says what it has.
     """
     if not paths:
         raise ValueError("give at least one result file")

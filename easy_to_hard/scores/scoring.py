@@ -1,4 +1,4 @@
-"""Scores: exact match, its confidence interval, and what else there is to say of answers."""
+"""Scores: exact match, its confidence interval, and the other checks of answers."""
 
 import math
 from collections import Counter
@@ -38,7 +38,7 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
     Args:
         correct: successes, from 0 to `total`.
         total: trials, at least 1.
-        confidence: between 0 and 1, both excluded.
+        confidence: between 0 and 1, exclusive.
 
     Returns:
         ``(low, high)`` with 0 <= low <= correct / total <= high <= 1.
@@ -62,15 +62,15 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
 
 
 class Tally:
-    """Counts what is right of a task's answers at one difficulty, batch by batch.
+    """Counts the correct answers to a task at one difficulty, batch by batch.
 
     Args:
-        task: whose answers.
+        task: the task whose answers are counted.
         difficulty: of the instances.
 
     Attributes:
         num_items: answers so far.
-        num_correct: of them right at every position.
+        num_correct: how many are right at every position.
         checks: name -> how many pass that check (`Task.judge`).
     """
 
@@ -91,7 +91,7 @@ class Tally:
             (N,) bool, which are right at every position.
 
         Raises:
-            ValueError: predictions of another shape.
+            ValueError: the predictions have a different shape.
         """
         inputs, targets = self._task.encode(instances.data, self._difficulty, None)
         exact = exact_match(predictions, targets)
@@ -107,5 +107,5 @@ class Tally:
 
     @property
     def cell_accuracy(self) -> float:
-        """Share of the positions that are not plain from the input that were answered right, in [0, 1]."""
+        """Share, in [0, 1], of positions answered right, not counting those whose answer is plain from the input."""
         return self._right_positions / self._positions

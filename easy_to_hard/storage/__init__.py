@@ -1,1 +1,1 @@
-"""Folders in the layout of a Hub dataset repo: built, described by a manifest, checked, and never half-written."""
+"""Folders in the layout of a Hub dataset repo: built, described by a manifest, verified, never left half-written."""

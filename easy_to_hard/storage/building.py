@@ -1,9 +1,9 @@
 """Build a folder in the layout of a Hub dataset repo: alone, or in shares on many machines.
 
 A folder holds ``<config>/<split>-00000-of-00001.parquet``, a README.md whose YAML names the configs, and
-manifest.json, which comes last. A build that was killed takes over what is whole (see
+manifest.json, which is written last. A build that resumes after being killed keeps the complete files (see
 `easy_to_hard.storage.journal`) and makes the rest. The result is the same, byte for byte, as that of a build that was
-never stopped, and of one that was made in shares.
+never stopped, or of one made in shares.
 """
 
 import threading
@@ -39,15 +39,15 @@ from easy_to_hard.storage.writing import put, telling
 from easy_to_hard.tasks import DataSpec, get_task
 
 _SHARD_BYTES: Final = 2**29
-# Their numbers have five digits in the names of files.
+# Shard numbers have five digits in file names.
 _MOST_SHARDS: Final = 99_999
-# Packing and hashing a byte once it is decoded takes about so long.
+# About how long it takes to pack and hash a decoded byte.
 _SECONDS_A_BYTE: Final = 2e-8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A file to be: rows [start, stop) of a part."""
+    """A planned file: rows [start, stop) of a part."""
 
     part: Part
     start: int
@@ -61,11 +61,11 @@ class BuildReport:
 
     Attributes:
         root: the folder.
-        made: files written by this call.
-        kept: files that were there already, whole.
-        rows: rows of these files.
-        size: bytes of these files.
-        missing: files of other shares that are not there yet; 0 where the folder is finished.
+        made: number of files written by this call.
+        kept: number of complete files that were already there.
+        rows: number of rows in these files.
+        size: bytes in these files.
+        missing: number of files of other shares that are not there yet; 0 if the folder is finished.
     """
 
     root: Path
@@ -77,7 +77,7 @@ class BuildReport:
 
 
 def plan_shards(parts: Sequence[Part]) -> list[Shard]:
-    """The files of a build: a part is cut into equal shards of at most 512 MiB once decoded."""
+    """The files of a build: a part is divided into equal shards of at most 512 MiB each when decoded."""
     shards = []
     for part in parts:
         size = part.rows * row_bytes(get_task(part.task), part.difficulty)
@@ -95,7 +95,7 @@ def plan_shards(parts: Sequence[Part]) -> list[Shard]:
 
 
 def share_out(shards: Sequence[Shard], number: int) -> list[list[Shard]]:
-    """The files in `number` shares that take about the same time; each in the order of the plan."""
+    """Divide the files into `number` shares that take about the same time; each is in the order of the plan."""
     loads, shares = [0.0] * number, [set[str]() for _ in range(number)]
     for shard in sorted(shards, key=_seconds, reverse=True):
         least = loads.index(min(loads))
@@ -105,7 +105,7 @@ def share_out(shards: Sequence[Shard], number: int) -> list[list[Shard]]:
 
 
 def _seconds(shard: Shard) -> float:
-    """About how long a file takes on one core. Its items are drawn from the first of the split on."""
+    """About how many seconds a file takes on one core. To make it, items are drawn from the start of the split."""
     task = get_task(shard.part.task)
     packing = _SECONDS_A_BYTE * row_bytes(task, shard.part.difficulty) * (shard.stop - shard.start)
     return packing + task.draw_seconds(shard.part.difficulty) * shard.stop
@@ -122,28 +122,28 @@ def build(
     num_threads: int | None = None,
     progress: bool = True,
 ) -> BuildReport:
-    """Make the datasets of a preset in a folder, or finish them where an earlier build was stopped.
+    """Build the datasets of a preset in a folder, or finish a build that was stopped.
 
-    On many machines, each makes its share of the files with ``shard=(i, n)``, in one folder that all see or in its own.
-    Where all lie in one folder (with their hidden ``.build``), a call without `shard` makes what is missing, and the
-    folder is the same, byte for byte, as that of one call. All need the same version of pyarrow: the tensors are
-    the same for any, the bytes of the files are not.
+    On many machines, each makes its share of the files with ``shard=(i, n)``, in a shared folder or in its own. Once
+    all the files are in one folder (with their hidden ``.build``), a call without `shard` makes what is missing, and
+    the folder is the same, byte for byte, as if one call had made it. All machines need the same version of pyarrow:
+    the tensors are the same for any version, but the bytes of the files are not.
 
     Args:
-        root: the folder, made when it is missing; ``~`` is expanded.
+        root: the folder, created if missing; ``~`` is expanded.
         preset: name in `PRESETS`; only a label when `parts` is given.
         seed: any integer.
         split_rule: "hash" or "original", see `easy_to_hard.generators.splits`.
         parts: what to make instead of the preset's.
-        shard: (i, n), i from 1 to n: make the i-th of n shares of the files, and no README.md and no manifest.
-        num_threads: files made at a time; None for one a core. The bytes do not depend on it.
+        shard: (i, n), i from 1 to n: make the i-th of n shares of the files, without README.md or manifest.
+        num_threads: files made at a time; None for one per core. The bytes do not depend on it.
         progress: show a bar.
 
     Raises:
         StorageError: the folder holds something else, or files by another version of pyarrow, or another process is
             building there.
         NotEnoughInstancesError: a split has fewer distinct instances than the preset asks for.
-        ValueError: unknown preset or split rule, no such share, or num_threads below 1.
+        ValueError: the preset or split rule is unknown, there is no such share, or num_threads is below 1.
     """
     root = Path(root).expanduser()
     _check_numbers(shard, num_threads)
@@ -179,7 +179,7 @@ def build(
 
 
 def _check_numbers(shard: object, num_threads: object) -> None:
-    """ValueError for what is no share or no number of threads."""
+    """Raise ValueError if `shard` is not a share or `num_threads` is not a number of threads."""
     if shard is not None:
         pair = isinstance(shard, tuple) and len(shard) == 2 and all(type(number) is int for number in shard)
         if not pair or not 1 <= shard[0] <= shard[1]:  # type: ignore[index]
@@ -210,7 +210,7 @@ def _make_missing(
     num_threads: int | None,
     progress: bool,
 ) -> tuple[list[dict[str, Any]], int]:
-    """Returns the manifest's entries of all the files, and how many of these were not there."""
+    """Make the missing files; returns the manifest's entries of all files, and how many were missing."""
     entries = journal.whole_files([shard.path for shard in shards])
     missing = [shard for shard in shards if shard.path not in entries]
     _check_writers(root, planned, {shard.path for shard in missing})
@@ -226,13 +226,13 @@ def _make_missing(
 
 
 def _check_writers(root: Path, planned: list[Shard], missing: set[str]) -> None:
-    """StorageError where files of a build are, or would be, of different versions of pyarrow: their bytes differ."""
+    """Raise StorageError if a build's files are, or would be, by different pyarrow versions, whose bytes differ."""
     writers = {this_writer(): "what is to be made"} if missing else {}
     for shard in planned:
         path = root / shard.path
         if shard.path in missing or not path.is_file():
             continue
-        # What cannot be read is not whole, and its own share makes it again.
+        # A file that cannot be read is not complete; its own share will make it again.
         with suppress(ValueError):
             writers.setdefault(writer_of(path), shard.path)
     if len(writers) > 1:
@@ -241,7 +241,7 @@ def _check_writers(root: Path, planned: list[Shard], missing: set[str]) -> None:
 
 
 def _finish(root: Path, header: dict[str, Any], files: list[dict[str, Any]]) -> None:
-    """What stands beside the files; the manifest last."""
+    """Write everything else in the folder; the manifest comes last."""
     for path, content in card_files(root, header, files).items():
         (root / path).parent.mkdir(exist_ok=True)
         write_atomically(root / path, content)
@@ -275,7 +275,7 @@ def _make_shards(
         final = root / shard.path
         final.parent.mkdir(exist_ok=True)
         entry = _entry(shard, specs[shard.part], temporary, facts)
-        # Where the build was stopped meanwhile, another one may have begun.
+        # If the build was stopped in the meantime, another one may have begun.
         report(0)
         with telling(final):
             put(temporary, final)
@@ -283,7 +283,7 @@ def _make_shards(
 
     pool = ThreadPoolExecutor(max_workers=default_threads() if num_threads is None else num_threads)
     try:
-        # The longest first, so that no thread is left alone with one at the end.
+        # The slowest files first, so that no thread is left working alone at the end.
         order = sorted(missing, key=_seconds, reverse=True)
         for done in as_completed([pool.submit(make, shard) for shard in order]):
             yield done.result()
@@ -291,12 +291,12 @@ def _make_shards(
         stopped.set()
         raise
     finally:
-        # A thread that looks for distinct mates cannot be broken off; when it has them, it writes nothing.
+        # A thread that is looking for distinct mates cannot be interrupted; once it has found them, it writes nothing.
         pool.shutdown(wait=not stopped.is_set(), cancel_futures=True)
 
 
 class _DistinctIndices:
-    """The indices of a part's distinct instances, worked out once, however many shards it has."""
+    """The indices of a part's distinct instances, computed once, however many shards the part has."""
 
     def __init__(self, specs: dict[Part, DataSpec]) -> None:
         self._specs = specs

@@ -1,7 +1,7 @@
-"""Downloads over HTTP: taken up where they stopped, tried again, checked, renamed when they are whole.
+"""Downloads over HTTP: resumed where they stopped, retried, checked, and renamed when complete.
 
-While a file comes it is ``<name>.part``, beside it ``<name>.part.json``, which tells which version of the server's
-file it is a part of: a file that has changed in the meantime is fetched from the start.
+While a file is being downloaded it is named ``<name>.part``. Beside it, ``<name>.part.json`` says which version of the
+server's file it is a part of: a file that has changed in the meantime is fetched from the start.
 """
 
 import contextlib
@@ -31,11 +31,11 @@ _SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
 class DownloadError(RuntimeError):
-    """A file cannot be had, or is not what it should be."""
+    """A file cannot be downloaded, or is not what it should be."""
 
 
 class WrongChecksumError(DownloadError):
-    """Another file came than the one that was asked for."""
+    """The downloaded file is not the one that was requested."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,9 @@ class Patience:
     """How often a download is tried.
 
     Attributes:
-        attempts: at most so many requests, 1 or more.
-        first_wait: seconds before the second one; twice as long before each further one.
-        longest_wait: never more seconds than this; a server that asks for more is given up.
+        attempts: the most requests to make, at least 1.
+        first_wait: seconds before the second request; the wait doubles before each further one.
+        longest_wait: the longest wait, in seconds; if the server asks for more, the download is given up.
         timeout: seconds without a byte after which a connection counts as lost.
     """
 
@@ -63,11 +63,11 @@ class Patience:
             raise ValueError(f"timeout must be more than 0, not {self.timeout}")
 
     def wait_after(self, attempt: int, asked: float | None = None) -> float | None:
-        """Seconds to wait after an attempt that failed; None to give up.
+        """Seconds to wait after a failed attempt; None to give up.
 
         Args:
             attempt: its number, from 1.
-            asked: seconds that the server wants, None where it did not say.
+            asked: seconds that the server asked for; None where it did not say.
         """
         wait = min(self.first_wait * 2 ** (attempt - 1), self.longest_wait) if asked is None else asked
         return None if attempt >= self.attempts or wait > self.longest_wait else wait
@@ -78,14 +78,14 @@ DEFAULT_PATIENCE: Final = Patience()
 
 @dataclass(frozen=True, kw_only=True)
 class Downloaded:
-    """A whole file, and what the server said of it.
+    """A completely downloaded file, and what the server said about it.
 
     Attributes:
         path: where it is.
         url: where it came from.
         size: bytes.
         sha256: hexadecimal.
-        etag, last_modified: the server's headers, None where it sent none.
+        etag, last_modified: the server's headers; None where it sent none.
     """
 
     path: Path
@@ -97,7 +97,7 @@ class Downloaded:
 
 
 def check_sha256(sha256: str) -> str:
-    """The hash in lower case, or ValueError where it is not 64 hexadecimal digits."""
+    """Return the hash in lower case, or raise ValueError if it is not 64 hexadecimal digits."""
     if not _SHA256.fullmatch(sha256.lower()):
         raise ValueError(f"sha256 must be 64 hexadecimal digits, not {sha256!r}")
     return sha256.lower()
@@ -112,23 +112,23 @@ def download(
     progress: bool = True,
     before_naming: Callable[[Downloaded], object] = lambda got: None,
 ) -> Downloaded:
-    """Get a file, from where an earlier download stopped if there was one.
+    """Download a file, resuming where an earlier download stopped if there was one.
 
-    Answers 408, 429, 500, 502, 503 and 504, lost connections and files that changed meanwhile are tried again, after
-    as long as Retry-After says where the server sends it.
+    Responses with status 408, 429, 500, 502, 503 and 504, lost connections, and files that changed in the meantime are
+    retried, after the time in Retry-After if the server sends it.
 
     Args:
         url: http or https.
-        path: the file to be; it appears when it is whole and checked. Its folder is made when it is missing.
-        sha256: what it must have, in hexadecimal; None checks the length alone.
+        path: where the file will be; it appears once it is complete and checked. Its folder is created if missing.
+        sha256: the expected hash, in hexadecimal; None checks only the length.
         patience: how often to try.
         progress: show a bar.
-        before_naming: called once the file is whole and checked, before it appears: what is written then is there
-            whenever the file is.
+        before_naming: called once the file is complete and checked, before it appears, so that whatever it writes is
+            there whenever the file is.
 
     Raises:
-        WrongChecksumError: the bytes are not those asked for; they are removed.
-        DownloadError: it cannot be had, or the disk is too small.
+        WrongChecksumError: the bytes are not those requested; they are removed.
+        DownloadError: the file cannot be downloaded, or the disk is too small.
         ValueError: `sha256` is not a hash.
     """
     expected = None if sha256 is None else check_sha256(sha256)
@@ -152,7 +152,7 @@ def download(
 
 
 def remove_part(path: Path) -> None:
-    """Remove what a download that was killed at its very end left beside the whole file."""
+    """Remove what a download that was killed at its very end left beside the complete file."""
     for name in (path.name + ".part", path.name + ".part.json"):
         path.with_name(name).unlink(missing_ok=True)
 
@@ -167,7 +167,7 @@ class _PassingError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class _Version:
-    """Which file of the server a part belongs to, as far as it told; `total` is its length in bytes."""
+    """Which of the server's files a part belongs to, as far as the server said; `total` is its length in bytes."""
 
     url: str
     etag: str | None = None
@@ -175,19 +175,19 @@ class _Version:
     total: int | None = None
 
     def validator(self) -> str | None:
-        """What If-Range can be asked with; weak tags cannot."""
+        """The value to send in If-Range, for which weak tags cannot be used."""
         if self.etag is not None and not self.etag.startswith("W/"):
             return self.etag
         return self.last_modified
 
     def differs(self, other: "_Version") -> bool:
-        """Whether something that both know is not the same."""
+        """Whether anything that both versions specify differs."""
         pairs = zip(asdict(self).values(), asdict(other).values(), strict=True)
         return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 class _Part:
-    """What has come so far, and of which version."""
+    """The bytes received so far, and the version they belong to."""
 
     def __init__(self, path: Path, url: str) -> None:
         self.path = path.with_name(path.name + ".part")
@@ -204,7 +204,7 @@ class _Part:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def begin(self, version: _Version) -> None:
-        """Note what is to come, before any of it is written."""
+        """Record which version is coming, before any of it is written."""
         self.path.unlink(missing_ok=True)
         write_json(self._notes, asdict(version))
         self.version = version
@@ -221,15 +221,15 @@ class _Part:
     def told(self) -> str:
         if not self.path.exists():
             return ""
-        return f"; what came is kept in {self.path} and the next try goes on from there"
+        return f"; what was downloaded is kept in {self.path} and the next try resumes there"
 
 
 def _fetch(part: _Part, timeout: float, progress: bool) -> None:
-    """One request: all bytes that are missing."""
+    """Make one request, for all missing bytes."""
     have = part.size()
     if part.version.total is not None and have == part.version.total:
         return
-    # Bytes as they are stored: a server must neither pack nor unpack them on the way.
+    # The bytes as they are stored: the server must neither compress nor decompress them in transit.
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
@@ -248,14 +248,14 @@ def _fetch(part: _Part, timeout: float, progress: bool) -> None:
     except requests.RequestException as error:
         raise DownloadError(f"cannot download {url} ({type(error).__name__}: {error})") from error
     if part.version.total is not None and part.size() != part.version.total:
-        raise _PassingError(f"{part.size()} of {part.version.total} bytes came")
+        raise _PassingError(f"{part.size()} of {part.version.total} bytes were received")
 
 
 def _check_status(answer: requests.Response, part: _Part) -> None:
     code = answer.status_code
     if code == requests.codes.requested_range_not_satisfiable:
         part.forget()
-        raise _PassingError("the part did not fit the server's file and was removed", wait=0)
+        raise _PassingError("the part did not match the server's file and was removed", wait=0)
     if code in PASSING_STATUSES:
         raise _PassingError(f"HTTP {code} {answer.reason}", retry_after(answer.headers.get("Retry-After")))
     if code not in (requests.codes.ok, requests.codes.partial_content):
@@ -275,14 +275,14 @@ def retry_after(value: str | None) -> float | None:
 
 
 def _take_up(answer: requests.Response, part: _Part, have: int) -> bool:
-    """Whether the answer goes on where the part ends; otherwise the part is emptied."""
+    """Whether the response continues where the part ends; otherwise the part is emptied."""
     length = answer.headers.get("Content-Length", "")
     total = int(length) if length.isdecimal() else None
     resumed = have > 0 and answer.status_code == requests.codes.partial_content
     first = have
     if resumed:
         total = None if total is None else total + have
-        # A server may send another range than the one asked for, or less of it.
+        # A server may send a different range from the one requested, or only some of it.
         stated = re.match(r"bytes (\d+)-\d+/(\d+)?", answer.headers.get("Content-Range", ""))
         if stated is not None:
             first = int(stated[1])
@@ -296,7 +296,7 @@ def _take_up(answer: requests.Response, part: _Part, have: int) -> bool:
     if not resumed:
         part.begin(version)
         return False
-    # Servers that do not know If-Range send a part of whatever file they have now.
+    # Servers that do not support If-Range send a part of whatever file they have now.
     if first != have or version.differs(part.version):
         part.forget()
         raise _PassingError("the server's file has changed", wait=0)

@@ -1,4 +1,4 @@
-"""Parquet shards: a split's instances in the columns that `datasets` reads with nothing but itself."""
+"""Parquet shards: a split's instances in columns that `datasets` can read on its own."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ from easy_to_hard.storage.writing import write_atomically as write_atomically
 from easy_to_hard.storage.writing import write_json as write_json
 from easy_to_hard.tasks import Array, DataSpec, Task, get_task
 
-# Rows are generated, written and read so many bytes (decoded) at a time.
+# How many bytes of rows (decoded) are generated, written and read at a time.
 _CHUNK_BYTES: Final = 2**25
 _ZSTD_LEVEL: Final = 9
 _SAMPLED_ROWS: Final = 4
@@ -43,10 +43,10 @@ class Chunk:
 
 
 class TensorHash:
-    """SHA-256 of the decoded inputs and of the targets, row after row: it does not depend on the file format.
+    """SHA-256 of the decoded inputs and targets, row by row, which does not depend on the file format.
 
     Attributes:
-        target_ones: how many positions of the targets are 1.
+        target_ones: number of target positions that are 1.
     """
 
     def __init__(self) -> None:
@@ -65,12 +65,12 @@ class TensorHash:
 
 
 def sample_rows(rows: int) -> NDArray[np.int64]:
-    """Up to four rows of a file, from its first to its last, that stand for it where making all again takes long."""
+    """Up to four rows, from the first to the last, that represent a file where generating all rows again takes long."""
     return np.unique(np.linspace(0, rows - 1, min(rows, _SAMPLED_ROWS)).round().astype(np.int64))
 
 
 def sample_sha256(inputs: NDArray[np.uint8], targets: NDArray[np.uint8]) -> str:
-    """SHA-256 of decoded rows, in hexadecimal: the first one's input, its target, the next one's, and so on.
+    """SHA-256 of decoded rows, in hexadecimal: the first row's input, then its target, the next row's, and so on.
 
     Args:
         inputs: (N, ...) uint8 in {0, 1}.
@@ -84,10 +84,10 @@ def sample_sha256(inputs: NDArray[np.uint8], targets: NDArray[np.uint8]) -> str:
 
 
 class Sample:
-    """The rows of a file that stand for it (`sample_rows`), taken as its chunks go by.
+    """The rows that represent a file (`sample_rows`), collected chunk by chunk.
 
     Args:
-        rows: of the file.
+        rows: number of rows in the file.
     """
 
     def __init__(self, rows: int) -> None:
@@ -103,16 +103,16 @@ class Sample:
         self._seen += len(chunk)
 
     def facts(self) -> dict[str, Any]:
-        """Item numbers and hash, as the manifest has them; of no rows, an empty hash."""
+        """Item numbers and hash, as stored in the manifest; the hash is empty if there are no rows."""
         inputs, targets = (np.concatenate(values) for values in zip(*self._tensors, strict=True))
         return {"indices": self._indices, "sha256": sample_sha256(inputs, targets)}
 
 
 def writer_of(path: Path) -> str:
-    """What wrote a parquet file, such as "parquet-cpp-arrow version 21.0.0".
+    """The library that wrote a parquet file, such as "parquet-cpp-arrow version 21.0.0".
 
     Raises:
-        ValueError: it is no parquet file.
+        ValueError: it is not a parquet file.
     """
     try:
         return str(pq.read_metadata(path.absolute()).created_by)
@@ -121,15 +121,15 @@ def writer_of(path: Path) -> str:
 
 
 def this_writer() -> str:
-    """What writes parquet files here, as `writer_of` says it."""
+    """The library that writes parquet files here, in the form that `writer_of` returns."""
     content = pa.BufferOutputStream()
     pq.write_table(pa.table({}), content)
     return str(pq.read_metadata(pa.BufferReader(content.getvalue())).created_by)
 
 
 def arrow_bytes(path: Path) -> int:
-    """Bytes of a parquet file's rows in memory, as `load_dataset` counts them: a row group at a time."""
-    # Column by column and without reading ahead takes less memory.
+    """Bytes of a parquet file's rows in memory, counted as `load_dataset` does: one row group at a time."""
+    # Reading column by column, without prefetching, takes less memory.
     with pq.ParquetFile(path.absolute(), pre_buffer=False) as file:
         return sum(
             int(file.read_row_group(group, columns=[name]).combine_chunks().nbytes)
@@ -139,7 +139,7 @@ def arrow_bytes(path: Path) -> int:
 
 
 def row_bytes(task: Task, difficulty: int) -> int:
-    """Bytes of one row once decoded."""
+    """Bytes of one decoded row."""
     return sum(int(np.prod(shape)) for shape in task.shapes(difficulty))
 
 
@@ -172,7 +172,7 @@ def features(task: Task, difficulty: int) -> Any:
 
 
 def _nested(values: NDArray[np.uint8], kind: pa.DataType) -> pa.Array:
-    """(N, ...) values to an array of lists (of lists ...) of the given Arrow type."""
+    """Convert (N, ...) values to an array of lists (of lists ...) of the given Arrow type."""
     if pa.types.is_fixed_size_list(kind):
         return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), type=kind)
     array = pa.array(values.reshape(-1))
@@ -205,8 +205,8 @@ def write_shard(
         progress: called with the number of rows just written.
 
     Returns:
-        What the manifest says of its content: `num_bytes` in memory, the hashes of the decoded tensors, how many
-        positions of the targets are 1, and item numbers and hash of a sample of the rows.
+        What the manifest says about its content: `num_bytes` in memory, the hashes of the decoded tensors, how many
+        target positions are 1, and the item numbers and hash of a sample of rows.
     """
     task = get_task(spec.task)
     schema = features(task, spec.difficulty).arrow_schema
@@ -248,10 +248,10 @@ def _flat(column: pa.ChunkedArray, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def read_shard(path: Path, task: Task, difficulty: int) -> Iterator[Chunk]:
-    """Read a shard back, a row group at a time.
+    """Read a shard back, one row group at a time.
 
     Raises:
-        ValueError: the file is not a parquet file, lacks a column or holds rows of another shape.
+        ValueError: the file is not a parquet file, lacks a column, or holds rows of a different shape.
     """
     try:
         with pq.ParquetFile(path.absolute()) as file:
@@ -274,17 +274,18 @@ def _read_group(table: pa.Table, task: Task, difficulty: int) -> Chunk:
 
 
 def read_whole(path: Path, entry: Mapping[str, Any], task: Task, *, hashed: bool) -> Iterator[Chunk]:
-    """As `read_shard`, and see at the end that it was what the manifest says.
+    """Read a shard like `read_shard`, and check at the end that it matched the manifest.
 
     Args:
         path: of the file.
-        entry: of the manifest.
-        task: whose.
-        hashed: hash the tensors too, which the file's own hash makes superfluous where the manifest is trusted.
+        entry: the file's entry in the manifest.
+        task: the task of the file.
+        hashed: hash the tensors too, which is unnecessary if the file's own hash was checked and the manifest is
+            trusted.
 
     Raises:
-        StorageError: there are more or fewer rows, or other tensors.
-        ValueError: as `read_shard`.
+        StorageError: the number of rows or the tensors differ.
+        ValueError: as in `read_shard`.
     """
     tensors, rows = TensorHash(), 0
     for chunk in read_shard(path, task, entry["difficulty"]):
@@ -300,7 +301,7 @@ def read_whole(path: Path, entry: Mapping[str, Any], task: Task, *, hashed: bool
 
 
 def instances_of(task: Task, chunk: Chunk, rows: Any = slice(None)) -> Array:
-    """The compact form of rows of a chunk."""
+    """Rows of a chunk in the task's compact form."""
     if task.stores_tensors:
         return task.decode(chunk.inputs[rows], chunk.targets[rows])
     return task.from_columns({name: values[rows] for name, values in chunk.columns.items()})

@@ -1,7 +1,7 @@
-"""Which files of an unfinished build are whole.
+"""Records which files of an unfinished build are complete.
 
-A build notes each finished file in ``.build/<name>.jsonl``, where the name is that of its share of the work. A file
-that a journal names is taken over if it still has the hash it had when it was written.
+A build records each finished file in ``.build/<name>.jsonl``, where the name is that of its share of the work. A file
+listed in a journal is kept if it still has the hash it had when it was written.
 """
 
 import json
@@ -20,19 +20,19 @@ from easy_to_hard.storage.writing import clear_leftovers, is_temporary, telling
 
 _STATE: Final = ".build"
 _LOCK: Final = ".lock"
-# What builds leave, and nothing else is ever removed: locks of shares; journals, shards, and journals being written.
+# What builds leave behind (nothing else is ever removed): locks of shares, journals, shards, and unfinished journals.
 _SHARE_LOCK: Final = re.compile(r"\.lock-\d+-of-\d+")
 _LEFT: Final = re.compile(r"(all|\d+-of-\d+)\.(jsonl|\S+\.parquet)|\.(all|\d+-of-\d+)\.jsonl\.\d+\.tmp")
-# How long the builds of other shares may take to begin.
+# How long to wait for the builds of other shares to begin.
 _BEGIN_SECONDS: Final = 30
 
 
 @contextmanager
 def lock_folder(root: Path, name: str) -> Iterator[None]:
-    """Keep others out of a folder: all of them, or, for a share, those that make the same one or the whole.
+    """Lock a folder against all other builds or, for a share, against builds of the same share or of the whole.
 
     Args:
-        root: the folder, which is there.
+        root: an existing folder.
         name: of the share; "all" for the whole.
 
     Raises:
@@ -46,7 +46,7 @@ def lock_folder(root: Path, name: str) -> Iterator[None]:
                 for path in others:
                     held.enter_context(FileLock(path, timeout=0))
                 if name == "all":
-                    # The whole folder stays locked; shares let each other in.
+                    # A build of the whole keeps the folder locked; builds of shares let one another in.
                     held.push(beginning.pop_all())
         except Timeout as error:
             raise StorageError(
@@ -60,12 +60,12 @@ def _share_locks(root: Path) -> list[Path]:
 
 
 class Journal:
-    """The journal of one share, and what is known from the others' and from the manifest.
+    """The journal of one share, plus what the other journals and the manifest say.
 
     Args:
         root: the folder.
-        header: of the manifest to be.
-        paths: all files of the build, those of other shares included.
+        header: of the planned manifest.
+        paths: all files of the build, including those of other shares.
         name: of the share; "all" for the whole.
 
     Raises:
@@ -80,7 +80,7 @@ class Journal:
         self._plan = {**header, "paths": paths}
         self._check_state()
         if name == "all":
-            # Shares write side by side, and each clears what it writes itself.
+            # Shares write at the same time, and each clears only what it writes itself.
             clear_leftovers(root)
         known = self._read()
         self._state.mkdir(exist_ok=True)
@@ -91,23 +91,23 @@ class Journal:
         write_atomically(self._file, "".join(json.dumps(line) + "\n" for line in [self._plan, *mine]))
 
     def _check_state(self) -> None:
-        """StorageError if what is called as our state is not."""
-        told = "it is not of a build; choose another folder, or remove it"
+        """Raise StorageError if something that is not ours has the name of our state folder."""
+        told = "it does not belong to a build; choose another folder, or remove it"
         if self._state.is_symlink() or (self._state.exists() and not self._state.is_dir()):
-            raise StorageError(f"{self._state} is no folder: {told}")
+            raise StorageError(f"{self._state} is not a folder: {told}")
         strangers = sorted(path.name for path in self._left() if not _is_ours(path))
         if strangers:
             raise StorageError(f"{self._state} holds {strangers[0]}: {told}")
 
     def _left(self) -> list[Path]:
-        """What lies in the state."""
+        """The files in the state folder."""
         return list(self._state.iterdir()) if self._state.is_dir() else []
 
     def _read(self) -> list[tuple[Path, list[dict[str, Any]]]]:
-        """What the journals and the manifest know."""
+        """The entries in the journals and the manifest."""
         known = []
         for path in sorted(self._state.glob("*.jsonl")):
-            # Damaged lines are passed over: the files that they are of are made again.
+            # Damaged lines are skipped: their files are made again.
             plan, *entries = [_parse(line) for line in path.read_bytes().splitlines()] or [None]
             known.append((path, [entry for entry in entries if entry is not None and _is_entry(entry)]))
             if plan is not None:
@@ -133,7 +133,7 @@ class Journal:
                 raise StorageError(f"{self._root} holds another dataset ({told}): choose another folder")
 
     def whole_files(self, paths: list[str]) -> dict[str, dict[str, Any]]:
-        """The entries of those files that are there and have the hash they had when they were written."""
+        """The entries of the files that exist and still have the hash they had when they were written."""
         hashes: dict[str, str] = {}
         whole = {}
         for entry in self._known:
@@ -145,31 +145,31 @@ class Journal:
         return whole
 
     def temporary(self, path: str) -> Path:
-        """Where a file is written before it is renamed; another name each time, as an earlier build may still write."""
+        """Where a file is written before it is renamed; a new name each time, as an earlier build may still write."""
         return self._state / f"{self._name}.{uuid4().hex}.{path.replace('/', '-')}"
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Note a file that is whole."""
+        """Record a complete file."""
         with telling(self._file), self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     def close(self) -> None:
-        """All is in the manifest now."""
+        """Remove the state, now that everything is in the manifest."""
         for path in (*self._left(), *_share_locks(self._root)):
             if path.parent == self._root or _is_ours(path):
                 path.unlink(missing_ok=True)
-        # A thread of a build that was stopped may have left its file just now.
+        # A thread of a stopped build may have written its file just now.
         with suppress(OSError):
             self._state.rmdir()
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file in the state is of a build."""
+    """Whether a file in the state folder belongs to a build."""
     return _LEFT.fullmatch(path.name) is not None and not path.is_symlink() and not path.is_dir()
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    """A line of a journal; None if it is damaged, as the last one of a build that was killed while writing it."""
+    """Parse a line of a journal; None if it is damaged, like the last line of a build killed while writing it."""
     try:
         entry = json.loads(line.decode())
     except (ValueError, RecursionError):
@@ -178,7 +178,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_entry(entry: dict[str, Any]) -> bool:
-    """Whether a line is the entry of a file, and all of it."""
+    """Whether a line is the complete entry of a file."""
     try:
         check_entry(entry, "")
     except StorageError:

@@ -1,6 +1,6 @@
-"""JSON files that others wrote, read with suspicion: what is wrong with one is told in a line with file and field.
+"""Reads JSON files from untrusted sources; errors are a single line that names the file and the field.
 
-The schemas stand in `easy_to_hard/leaderboard`; a file is what they say, or is not read.
+The schemas are in `easy_to_hard/leaderboard`; a file that does not match its schema is rejected.
 """
 
 import json
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _MOST_BYTES: Final = 2**22
 _LARGEST: Final = 2**64
 _SHOWN: Final = 60
-# Keywords of JSON Schema, and what they ask for, in words.
+# Keywords of JSON Schema, and what they require, in words.
 _WANTED: Final = {
     "type": "of type {}",
     "const": "{}",
@@ -36,14 +36,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Args:
-        path: of a file in UTF-8, of at most 4 MB.
+        path: of a UTF-8 file of at most 4 MB.
 
     Returns:
-        its keys and values; all numbers are finite, and integers from -2^64 to 2^64.
+        Its keys and values; all numbers are finite, and integers are from -2^64 to 2^64.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not such a file; the message names it.
+        ValueError: the file is not valid; the message names it.
     """
     with path.open("rb") as file:
         content = file.read(_MOST_BYTES + 1)
@@ -51,11 +51,11 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is larger than {_MOST_BYTES:,} bytes")
     try:
         value = json.loads(content.decode("utf-8"), parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
-        # A half of a surrogate pair can be written as JSON, and then nowhere else.
+        # Half of a surrogate pair can be written in JSON, but nowhere else afterward.
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{path} is not valid JSON: it holds a character that is none, half a surrogate pair"
+            f"{path} is not valid JSON: it contains half a surrogate pair, which is not a character"
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not valid JSON: it is not UTF-8, from byte {error.start} on") from error
@@ -69,15 +69,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def check_schema(path: Path, value: dict[str, Any], schema: str) -> None:
-    """ValueError names the file and the first field that is not as the schema says.
+    """Raise ValueError that names the file and the first field that does not match the schema.
 
     Args:
-        path: where the value was read.
+        path: the file that the value was read from.
         value: an object.
         schema: name of a schema, such as "result" for result.schema.json.
     """
     try:
-        # The first one: to look for all takes long where there are many.
+        # Only the first error: finding all of them takes long if there are many.
         error = next(_validator(schema).iter_errors(value), None)
     except RecursionError:
         raise ValueError(f"{path}: lists and objects are nested too deeply") from None
@@ -91,7 +91,7 @@ def _validator(schema: str) -> "Validator":
     from jsonschema.validators import extend
 
     def whole(checker: TypeChecker, value: object) -> bool:
-        # To JSON Schema, 1.0 is an integer; to a range it is none.
+        # JSON Schema takes 1.0 for an integer; `range` does not.
         return isinstance(value, int) and not isinstance(value, bool)
 
     strict = extend(Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", whole))
@@ -100,9 +100,9 @@ def _validator(schema: str) -> "Validator":
 
 
 def _told(error: "ValidationError") -> str:
-    """Field, value and what is wanted."""
+    """Describe an error by field, value, and what is wanted."""
     while error.context:
-        # Of the alternatives, the one that goes deepest.
+        # Of the alternatives, the error that lies deepest.
         error = max(error.context, key=lambda one: (len(one.absolute_path), one.validator != "type"))
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{str(part)[:_SHOWN]}" for part in error.absolute_path)
     where = where.removeprefix(".")
@@ -112,7 +112,7 @@ def _told(error: "ValidationError") -> str:
     if error.validator == "required":
         missing = sorted(set(error.validator_value) - set(error.instance))
         return f"{where or 'it'} lacks {', '.join(missing)}"
-    # A key that is one too many, or is named wrongly.
+    # An extra key, or a key with a wrong name.
     return f"{where}{': ' if where else ''}{error.message[:200]}"
 
 
@@ -128,13 +128,13 @@ def _shown(value: object) -> str:
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if value - value != 0:
-        raise ValueError(f"{text[:_SHOWN]} is beyond all numbers")
+        raise ValueError(f"{text[:_SHOWN]} is too large")
     return value
 
 

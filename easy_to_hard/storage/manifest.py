@@ -12,7 +12,7 @@ from easy_to_hard.tasks import TASKS, DataSpec, config_name, get_task
 MANIFEST: Final = "manifest.json"
 README: Final = "README.md"
 FORMAT: Final = 2
-# The paths that shards have: nothing else is read, downloaded, removed or published as one.
+# The form of a shard's path: nothing else is read, downloaded, removed or published as a shard.
 SHARD: Final = re.compile(
     rf"(?P<config>\w[\w.-]*)/(?P<split>{'|'.join(SPLITS)})-(?P<number>\d{{5}})-of-(?P<total>\d{{5}})\.parquet", re.ASCII
 )
@@ -26,7 +26,7 @@ _ENTRY: Final = {
 
 
 class StorageError(RuntimeError):
-    """A folder cannot be built, or is not what it says it is."""
+    """A folder cannot be built, or is not what it claims to be."""
 
 
 def read_manifest(root: str | Path) -> dict[str, Any]:
@@ -42,12 +42,12 @@ def read_manifest(root: str | Path) -> dict[str, Any]:
 
 
 def parse_manifest(content: bytes, where: str) -> dict[str, Any]:
-    """The manifest in the bytes of a file; `where` it is from, for the message.
+    """Parse the bytes of a manifest; `where` says in messages where it is from.
 
-    It may be a stranger's, so all of it is checked: no path in it leads out of the folder.
+    It may come from an untrusted source, so all of it is checked: no path in it leads out of the folder.
 
     Raises:
-        StorageError: it is none, is of a format that this version does not know, or names files that cannot be.
+        StorageError: it is not a manifest, is in a format that this version does not know, or names invalid files.
     """
     try:
         manifest = json.loads(content.decode())
@@ -71,16 +71,16 @@ def parse_manifest(content: bytes, where: str) -> dict[str, Any]:
 
 
 def check_entry(entry: Any, where: str) -> None:
-    """See that an entry of a manifest, or of a journal, is well formed.
+    """Check that an entry of a manifest, or of a journal, is well formed.
 
     Raises:
-        StorageError: it is not; the message says what of it, and what it must be.
+        StorageError: it is not; the message says which part, and what it must be.
     """
     _check_types(entry, _ENTRY, where)
     path = entry["path"]
     found = SHARD.fullmatch(path)
     if found is None or int(found["number"]) >= int(found["total"]):
-        raise StorageError(f"{where}: {path!r} is no path of a shard, such as mazes_9/test-00000-of-00001.parquet")
+        raise StorageError(f"{where}: {path!r} is not the path of a shard, such as mazes_9/test-00000-of-00001.parquet")
     for name in ("config", "split"):
         if entry[name] != found[name]:
             raise StorageError(f"{where}: {name} is {entry[name]!r}, and the path is {path}")
@@ -102,11 +102,11 @@ def _check_types(found: Any, wanted: Mapping[str, type], where: str) -> None:
         # True and False are integers in Python.
         if type(found.get(name)) is not kind:
             told = repr(found[name]) if name in found else "missing"
-            raise StorageError(f"{where}: {name} is {told}, and must be of type {kind.__name__}")
+            raise StorageError(f"{where}: {name} is {told}, but must be of type {kind.__name__}")
 
 
 def _check_paths(entries: Sequence[dict[str, Any]], where: str) -> None:
-    """See that no file is named twice, and that those of a split agree on how many they are."""
+    """Check that no file is named twice, and that the files of a split agree on how many there are."""
     known: set[str] = set()
     totals: dict[tuple[str, str], str] = {}
     for entry in entries:
@@ -128,7 +128,7 @@ def _parts(path: str) -> tuple[str, str, str, str]:
 
 
 def absent_shards(entries: Sequence[dict[str, Any]]) -> list[str]:
-    """The paths of shards that entries lack: ``.../train-00001-of-00002.parquet`` where they have the first alone."""
+    """The paths of missing shards: ``.../train-00001-of-00002.parquet`` if the entries have only the first of two."""
     known = {entry["path"] for entry in entries}
     wanted = (
         f"{config}/{split}-{number:05d}-of-{total}.parquet"
@@ -142,8 +142,8 @@ def files_of(manifest: dict[str, Any], spec: DataSpec, where: str) -> list[dict[
     """The entries of a spec's config and split, in the order of their rows.
 
     Raises:
-        StorageError: there are none or not all, or they were made with another seed or split rule; the message says
-            what there is.
+        StorageError: some or all are missing, or they were made with another seed or split rule; the message says what
+            there is.
     """
     if not get_task(spec.task).imported:
         for name, wanted in (("seed", spec.seed), ("split_rule", spec.split_rule)):

@@ -1,4 +1,4 @@
-"""What a build holds: for each preset the configs, splits and numbers of rows."""
+"""What a build holds: for each preset, the configs, splits and numbers of rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Part:
 
 
 class _Presets(Mapping[str, tuple[Part, ...]]):
-    """What the tasks say of the presets, task after task; asked anew each time, so that it holds all tasks."""
+    """The parts of each preset, task by task; looked up each time, so that they cover all registered tasks."""
 
     _names = ("tiny", "demo", "small", "full")
 
@@ -67,14 +67,14 @@ PRESETS: Final[Mapping[str, tuple[Part, ...]]] = _Presets()
 
 
 def get_preset(name: str) -> tuple[Part, ...]:
-    """The parts of a preset, or ValueError that lists the presets."""
+    """Return the parts of a preset, or raise ValueError that lists the presets."""
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
 def benchmark_tests() -> Mapping[str, Part]:
-    """The test splits of the benchmark, which is the preset "full", by config."""
+    """The test splits of the benchmark (the preset "full"), by config."""
     return _tested(PRESETS["full"])
 
 

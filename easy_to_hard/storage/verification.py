@@ -1,4 +1,4 @@
-"""Check a built folder: every byte, and a sample of the rows made and solved again."""
+"""Check a built folder: every byte, plus a sample of rows that are generated and solved again."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class VerifyReport:
     Attributes:
         root: the folder.
         files, rows: how many were read.
-        problems: a line each, naming the file; empty where all is well.
+        problems: a line each, naming the file; empty if there are none.
     """
 
     root: Path
@@ -48,13 +48,12 @@ class VerifyReport:
 def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
     """Read a folder again and check it against its manifest.
 
-    For every file: SHA-256 of the file and of the decoded tensors, number of rows, size on the disk and in memory, the
-    manifest's own sample, and another sample of rows generated
-    again from their item numbers (16 a row group), solved from what a network would see, and hashed to see that they
-    belong to their split. For every config: no item twice, and under the "hash" rule no layout in two splits.
-    For the folder: no file that the manifest does not know, a manifest that knows all files of a split, and a README.md
-    that names all configs. For a build of the benchmark (preset "full", seed 0): all files of `easy_to_hard.frozen`,
-    and their hashes.
+    For every file: SHA-256 of the file and of the decoded tensors, number of rows, size on disk and in memory, the
+    manifest's own sample, and another sample of rows (16 per row group) that are generated again from their item
+    numbers, solved from what a network would see, and hashed to check that they belong to their split. For every
+    config: no item twice, and under the "hash" rule no layout in two splits. For the folder: no file that is not in the
+    manifest, a manifest that lists all files of each split, and a README.md that names all configs. For a build of the
+    benchmark (preset "full", seed 0): all files of `easy_to_hard.frozen`, and their hashes.
 
     Raises:
         StorageError: there is no readable manifest.
@@ -101,7 +100,7 @@ class _Seen:
         self._parts: dict[str, dict[str, list[tuple[str, Chunk]]]] = {}
 
     def add(self, entry: dict[str, Any], chunk: Chunk) -> None:
-        """Note a chunk, without its tensors."""
+        """Record a chunk, without its tensors."""
         bare = Chunk(indices=chunk.indices, inputs=_NOTHING, targets=_NOTHING, columns=chunk.columns)
         part = self._parts.setdefault(entry["config"], {}).setdefault(entry["split"], [])
         part.append((entry["path"], bare))
@@ -179,7 +178,7 @@ def _check_rows(
 
 
 def _check_sample(spec: DataSpec, chunk: Chunk) -> Iterator[str]:
-    """Make some rows of a chunk again, solve them, and hash them."""
+    """Generate some rows of a chunk again, solve them, and hash them."""
     task = get_task(spec.task)
     number = min(len(chunk), _SAMPLED_ROWS, chunk_rows(task, spec.difficulty))
     rows = np.unique(np.linspace(0, len(chunk) - 1, number).astype(int))

@@ -1,7 +1,7 @@
-"""How files are written: whole or not at all, on the disk when it is said so, and with errors that name the file.
+"""Writes files whole or not at all, syncs them to disk, and raises errors that name the file.
 
-A file is written as ``.NAME.PID.tmp`` beside its place, synced, and renamed. A process that is killed leaves that
-behind; the next one that writes the same file, or takes the folder for its own, removes it.
+A file is written as ``.NAME.PID.tmp`` next to its final place, synced, and renamed. A process that is killed leaves the
+temporary file behind; the next one that writes the same file, or takes over the folder, removes it.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ LOCK: Final = ".lock"
 _TEMPORARY: Final = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)\.tmp")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _FULL_TEXT: Final = os.strerror(errno.ENOSPC)
-# What is written in pieces stops when less than a piece is left.
+# Writing in pieces stops when less than a piece of disk space is left.
 _FULL_BYTES: Final = 2**16
 
 
 class WriteError(OSError):
-    """A file that could not be written; the message names it, and says if the disk is full."""
+    """A file could not be written; the message names it, and says if the disk is full."""
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -46,11 +46,11 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path, *, needed: int | None = None) -> Iterator[Path]:
-    """Yield a temporary name to write; what is there at the end becomes `path`, and is on the disk.
+    """Yield a temporary name to write to; what is there at the end is synced to disk and becomes `path`.
 
     Args:
-        path: of the file to be.
-        needed: bytes it will have, for the message where the disk is full; None where that is not known.
+        path: the final path of the file.
+        needed: bytes it will have, for the message if the disk is full; None where that is not known.
 
     Raises:
         OSError: it cannot be written; the message names it, and nothing is left.
@@ -74,11 +74,11 @@ def put(source: Path, path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold a file's content, or a folder's names; where there is no such call for folders, not them."""
+    """Sync a file's content, or a folder's names, to disk; folders are skipped on systems that cannot sync them."""
     folder = path.is_dir()
     if folder and os.name != "posix":
         return
-    # Some network file systems know it for files alone, and a folder may be closed to reading.
+    # Some network file systems can sync only files, and a folder may not be readable.
     with contextlib.suppress(OSError) if folder else contextlib.nullcontext():
         handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
         try:
@@ -89,7 +89,7 @@ def sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def telling(path: Path, *, needed: int | None = None, written: Path | None = None) -> Iterator[None]:
-    """Say which file it was where writing fails, and that the disk is full where it is.
+    """Make write errors name the file, and say so if the disk is full.
 
     Args:
         path: of the file.
@@ -97,7 +97,7 @@ def telling(path: Path, *, needed: int | None = None, written: Path | None = Non
         written: where they are written; None for `path`.
 
     Raises:
-        WriteError: the disk is full, in whatever way the writer of the file put it, or the system named no file.
+        WriteError: the disk is full, however the writer of the file reported it, or the system's error named no file.
     """
     try:
         yield
@@ -112,7 +112,7 @@ def telling(path: Path, *, needed: int | None = None, written: Path | None = Non
 
 
 def _is_full(error: Exception, path: Path) -> bool:
-    """Whether an error is that of a full disk. Writers in other languages say so in a text, or that they failed."""
+    """Whether an error means a full disk. Writers in other languages say so in a message, or just say they failed."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _FULL
     if _FULL_TEXT in str(error):
@@ -133,7 +133,7 @@ def _missing(needed: int | None, written: Path) -> str:
     return f" ({needed:,} bytes are needed, {free:,} are free)"
 
 
-# ---- what killed processes leave
+# ---- what killed processes leave behind
 
 
 def temporary_of(path: Path) -> Path:
@@ -147,19 +147,19 @@ def is_temporary(path: Path) -> bool:
 
 
 def clear_leftovers(folder: Path, *, of: str = "") -> None:
-    """Remove what processes that are no more left half-written.
+    """Remove the temporary files that killed processes left behind.
 
     Args:
-        folder: where.
-        of: the name of a file, to look for its temporaries in the folder alone and spare those of processes that are
-            still there; "" for all in the folder and below it, which must then be this process's alone.
+        folder: where to look.
+        of: the name of a file, to look only for its temporary files, only in the folder itself, and spare those of
+            running processes; "" for all in the folder and below it, which must then belong to this process alone.
     """
     if not folder.is_dir():
         return
     try:
         held = list(folder.iterdir() if of else folder.rglob(".*.tmp"))
     except PermissionError:
-        # A folder that may be written to and not looked into.
+        # The folder may be writable but not readable.
         return
     for path in held:
         found = _TEMPORARY.fullmatch(path.name)
@@ -168,7 +168,7 @@ def clear_leftovers(folder: Path, *, of: str = "") -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all in it, if it is there."""
+    """Remove a file, or a folder with everything in it, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -176,7 +176,7 @@ def remove(path: Path) -> None:
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether there is such a process; True where that cannot be told."""
+    """Whether the process exists; True if that cannot be determined."""
     if os.name != "posix":
         return True
     try:
@@ -192,7 +192,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def holds_nothing(folder: Path) -> bool:
-    """Whether a folder is missing, or holds nothing but a lock and what killed processes left."""
+    """Whether a folder is missing, or holds nothing but a lock and what killed processes left behind."""
     return not folder.exists() or (
         folder.is_dir() and all(path.name == LOCK or is_temporary(path) for path in folder.iterdir())
     )
@@ -200,14 +200,14 @@ def holds_nothing(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def hold_folder(folder: Path, what: str) -> Iterator[None]:
-    """Make a folder this process's alone, and clear it of what killed ones left; a new one goes if nothing comes of it.
+    """Lock a folder for this process, and clear it of what killed ones left; a new one is removed if it stays empty.
 
     Args:
-        folder: made when missing.
-        what: is going on there where it is another's, such as "training".
+        folder: created if missing.
+        what: what another process that has the folder is doing there, for the message, such as "training".
 
     Raises:
-        ValueError: another process has it.
+        ValueError: another process has the folder.
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file, not a folder: choose another --out")

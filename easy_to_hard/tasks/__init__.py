@@ -1,6 +1,6 @@
-"""The tasks: what each is, how graded, how drawn, how stored. Everything else in the package reads it from here.
+"""The tasks: what each one is, and how it is graded, generated and stored. The rest of the package reads it from here.
 
-A new task is one generator, one file here with a subclass of `Task`, and one `register` below.
+A new task is one generator, one file here with a subclass of `Task`, and one call of `register` below.
 """
 
 import re
@@ -34,7 +34,7 @@ _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def parse_config(name: str) -> tuple[str, str, int]:
-    """Task, variant and difficulty of a config: the inverse of `config_name`.
+    """The task, variant and difficulty of a config: the inverse of `config_name`.
 
     Raises:
         ValueError: no task has such a config.
@@ -54,12 +54,12 @@ def _some_configs() -> str:
 def generate(
     spec: DataSpec, num_samples: int | None = None, *, num_threads: int | None = None
 ) -> tuple[NDArray[np.uint64], Instances]:
-    """The first distinct instances of a spec: what a dataset of that size holds.
+    """Generate the first distinct instances of a spec: what a dataset of that size holds.
 
     Args:
         spec: which instances.
         num_samples: how many; None for the task's default.
-        num_threads: None for one a core. The result does not depend on it.
+        num_threads: None for one per core. The result does not depend on it.
 
     Returns:
         ``(indices, instances)``: the item numbers, (N,) uint64 ascending, and the instances.

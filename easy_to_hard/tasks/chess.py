@@ -1,4 +1,4 @@
-"""What the chess tasks have in common: positions and moves, stored as text, seen as planes from the mover's side."""
+"""What the chess tasks share: positions and moves, stored as text and encoded as planes from the mover's side."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def two_likeliest_squares(logits: "Tensor", inputs: "Tensor") -> "Tensor":
-    """1 on the two squares with the largest logits of class 1, which is what a move is, else 0."""
+    """Predictions that mark a move: 1 on the two squares with the largest logits of class 1, else 0."""
     del inputs
     scores = logits[:, 1].flatten(1)
     predictions = scores.new_zeros(scores.shape).long().scatter_(1, scores.topk(2, dim=1).indices, 1)
@@ -30,18 +30,18 @@ def two_likeliest_squares(logits: "Tensor", inputs: "Tensor") -> "Tensor":
 
 
 class Chess(Task):
-    """The one right move of a position: rows (N, 9) of 64-bit words, the last the move."""
+    """The one right move in a position: rows (N, 9) of 64-bit words, of which the last is the move."""
 
     input_channels = chess.planes.PLANES
     stores_tensors = False
     answers = AnswerRules(decode=two_likeliest_squares)
 
     def shapes(self, difficulty: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Planes of a board, and a board."""
+        """The shape of a board's planes, and of a board."""
         return (chess.planes.PLANES, 8, 8), (8, 8)
 
     def encode(self, data: Array, difficulty: int, num_threads: int | None) -> tuple[Bits, Bits]:
-        """Planes and squares as the mover sees the board."""
+        """Planes and target squares, as the mover sees the board."""
         return chess.to_planes(data, "mover", num_threads)
 
     def from_columns(self, columns: Mapping[str, Array]) -> Array:
@@ -49,22 +49,22 @@ class Chess(Task):
         return read_rows(pa.array(columns["fen"], type=pa.string()), pa.array(columns["move"], type=pa.string()))
 
     def splits_of(self, data: Array, difficulty: int) -> list[str]:
-        """By the canonical hash of the board."""
+        """The split of each position, by the canonical hash of the board."""
         return [split_of(int(value)) for value in chess.canonical_hashes(data)]
 
     def judge_moves(
         self, instances: Instances, predictions: Array, mate_in: int | NDArray[np.int64]
     ) -> dict[str, NDArray[np.bool_]]:
-        """Whether an answer is a legal move, and whether it forces mate in so many moves, or is the solution's."""
+        """Whether an answer is a legal move, and whether it wins: forces mate in time, or is the solution's move."""
         legal, winning = judge_moves(instances.data, predictions, mate_in)
         return {"legal": legal, "winning_key": winning}
 
     def text(self, item: Array, target: Array, data: Array) -> str:
-        """The board, White below."""
+        """The board as text, White at the bottom."""
         return text_of_puzzle(item, target, _black_moves(data), "mover")
 
     def plot(self, item: Any, target: Any = None, data: Any = None, ax: "Axes | None" = None) -> "Axes":
-        """The board and the move."""
+        """Draw the board and the move."""
         from easy_to_hard.chess.plots import plot_chess_puzzle
 
         who_moves = None if data is None else _black_moves(data)
@@ -72,5 +72,5 @@ class Chess(Task):
 
 
 def _black_moves(data: Array) -> bool:
-    """Whether it is Black who moves in one row."""
+    """Whether Black is to move in a row."""
     return bool(data[STATE] & BLACK_TO_MOVE)

@@ -16,7 +16,7 @@ from easy_to_hard.tasks.pictures import FIGURE_INCHES, Picture, picture_of_figur
 from easy_to_hard.tasks.pieces import Array, Instances, PresetRows, TaskText
 from easy_to_hard.tasks.task import Bits, DataSpec
 
-# FEN and key of the first test item of each difficulty: a search for a mate in 5 takes seconds. A test makes them anew.
+# FEN and key of the first test item of each difficulty, as searching for a mate in 5 takes seconds. A test checks them.
 FIRST_MATES: Final = MappingProxyType(
     {
         1: ("rnbq1k1r/ppppp1b1/5pQp/4N1p1/3P4/PP3P2/2P1P1PP/RNB1KB1R w - - 0 1", "g6f7"),
@@ -58,7 +58,7 @@ faster, for many rows: `task.encode(task.from_columns(rows), mate_in, None)` wit
 
 
 class ChessMates(Chess):
-    """The one move that forces mate in exactly so many moves."""
+    """The one move that forces mate in exactly `difficulty` moves."""
 
     name = "chess_mates"
     title = "Chess: the one move that forces mate in exactly so many moves"
@@ -143,11 +143,11 @@ class ChessMates(Chess):
     )
 
     def check_difficulty(self, difficulty: int) -> int:
-        """A number of moves that can be searched."""
+        """Check that the difficulty is a number of moves that can be searched."""
         return chess.check_mate_in(difficulty)
 
     def default_samples(self, difficulty: int, split: str) -> int:
-        """Fewer of the deep ones, each of which takes ten times as long as one a move shallower."""
+        """Fewer for deeper mates, each of which takes ten times as long as one that is a move shallower."""
         train, other = {1: (50_000, 10_000), 2: (10_000, 10_000), 3: (2_000, 2_000)}.get(difficulty, (500, 500))
         if difficulty > 4:
             train, other = 100, 100
@@ -158,8 +158,8 @@ class ChessMates(Chess):
         return None
 
     def first_distinct(self, spec: DataSpec, count: int, num_threads: int | None) -> NDArray[np.uint64]:
-        """Found by drawing: a position may come twice."""
-        # Deep mates take long to draw: on a terminal a bar says how long.
+        """Found by drawing, since a position may come twice."""
+        # Deep mates take long to draw, so a terminal shows a bar.
         with progress_bar(
             total=count, desc=f"drawing {spec.config}, {spec.split}", unit="mates", delay=2, leave=False
         ) as bar:
@@ -174,11 +174,11 @@ class ChessMates(Chess):
             )
 
     def draw_seconds(self, difficulty: int) -> float:
-        """From a thousandth of a second to half a minute."""
+        """From a thousandth of a second to half a minute, by depth."""
         return (0.001, 0.002, 0.015, 0.2, 3.0, 30.0)[difficulty - 1]
 
     def generate(self, spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
-        """Positions with their keys, and what is known of both."""
+        """Positions with their key moves, and what is known about both."""
         batch = chess.sample(
             spec.difficulty,
             indices,
@@ -202,7 +202,7 @@ class ChessMates(Chess):
         return Instances(data=rows, columns=columns)
 
     def solve(self, inputs: Array, difficulty: int) -> Bits:
-        """The squares of a key move, by the full search, from the planes alone; none where there is no mate in time."""
+        """The squares of a key move, by full search from the planes alone; none if there is no mate in time."""
         positions = chess.from_planes(inputs)
         solution = chess.solve(positions, difficulty)
         moves = np.maximum(solution.keys[:, 0], 0).astype(np.uint64)
@@ -215,7 +215,7 @@ class ChessMates(Chess):
         return self.judge_moves(instances, predictions, difficulty)
 
     def picture(self, variant: str, difficulty: int) -> Picture | None:
-        """The board, drawn with matplotlib."""
+        """The board of the first test item, drawn with matplotlib."""
         from easy_to_hard.plotting import new_figure
 
         if difficulty not in FIRST_MATES:
@@ -231,7 +231,7 @@ class ChessMates(Chess):
 
 
 def _kinds_of_keys(rows: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(N,) whether the move of each row gives check, and whether it takes something."""
+    """Two (N,) arrays: whether each row's move gives check, and whether it captures."""
     checks, captures = np.zeros((2, len(rows)), dtype=np.bool_)
     scratch, after = np.empty(MAX_MOVES, dtype=np.int64), np.empty(POSITION_WORDS, dtype=np.uint64)
     for i, row in enumerate(rows):

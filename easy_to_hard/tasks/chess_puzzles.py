@@ -29,12 +29,12 @@ _COLUMNS: Final = MappingProxyType(
     {"fen": "string", "move": "string", "rating": "int32", "themes": "string", "puzzle_id": "string"}
 )
 _HIGHEST_EDGE: Final = 10**9
-# What Lichess calls puzzles with a mate. There may be another one as good: of mates in one Lichess itself takes any.
+# Lichess's themes for puzzles with a mate, in which other moves may be as good: Lichess accepts any mate in one.
 _MATE_THEMES: Final = {f"mateIn{number}": number for number in (1, 2, 3)}
 
 
 def _files(spec: DataSpec) -> list[Path]:
-    """The files of a band and split, or FileNotFoundError that lists the bands there are."""
+    """Return the files of a band and split, or raise FileNotFoundError that lists the bands there are."""
     root = Path(spec.root).expanduser().absolute()
     files = sorted((root / spec.config).glob(f"{spec.split}-*.parquet"))
     if not files:
@@ -46,7 +46,7 @@ def _files(spec: DataSpec) -> list[Path]:
 
 @lru_cache(maxsize=16)
 def _read(files: tuple[tuple[str, int, int], ...]) -> tuple[Array, pa.Table]:
-    """Rows and columns of files, named with size and time so that a file that changed is read again."""
+    """Rows and columns of files, which are identified by size and time too, so that a changed file is read again."""
     table = pa.concat_tables([pq.read_table(path, columns=list(_COLUMNS)) for path, _, _ in files]).combine_chunks()
     fens, moves = (table[name].combine_chunks() for name in ("fen", "move"))
     return read_rows(fens, moves), table
@@ -81,19 +81,19 @@ class ChessPuzzles(Chess):
     imported = True
 
     def check_difficulty(self, difficulty: int) -> int:
-        """The lower edge of a band."""
+        """Check that the difficulty can be the lower edge of a band."""
         return check_integer("the lowest rating of a band", difficulty, 0, _HIGHEST_EDGE)
 
     def default_samples(self, difficulty: int, split: str) -> int:
-        """All that there are."""
+        """All the puzzles there are."""
         return _HIGHEST_EDGE
 
     def count_instances(self, spec: DataSpec) -> int:
-        """The rows of the band's files."""
+        """The number of rows in the band's files."""
         return sum(pq.read_metadata(path).num_rows for path in _files(spec))
 
     def stream_length(self, spec: DataSpec) -> int:
-        """All that there are."""
+        """All the puzzles there are."""
         return self.count_instances(spec)
 
     def difficulties_in(self, root: str, variant: str, split: str) -> tuple[int, ...]:
@@ -108,7 +108,7 @@ class ChessPuzzles(Chess):
         return DEFAULT_EDGES[self.check_variant(variant)]
 
     def generate(self, spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
-        """Rows of the files, in an order that is the seed's."""
+        """Rows of the files, in an order that depends on the seed."""
         rows, table = _puzzles(spec)
         if len(indices) and int(max(indices)) >= len(rows):
             raise NotEnoughInstancesError(
@@ -125,7 +125,7 @@ class ChessPuzzles(Chess):
         return Instances(data=rows[chosen], columns=columns)
 
     def judge(self, instances: Instances, predictions: Array, difficulty: int) -> dict[str, NDArray[np.bool_]]:
-        """Of puzzles with no theme of a mate the solution alone is known to win."""
+        """As for all chess tasks; in puzzles without a mate theme, only the solution is known to win."""
         themes = instances.columns["themes"].tolist()
         mate_in = [
             min((_MATE_THEMES[name] for name in names.split() if name in _MATE_THEMES), default=0) for names in themes

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _SIZES: Final = (*range(9, 39, 2), 59, 71, 101, 201, 401, 801)
 _OTHERS: Final = mazes.VARIANTS[1:]
-# Of figures: red, green and blue.
+# Colors in figures: red, green and blue.
 _WALL: Final = (0.16, 0.17, 0.20)
 _FREE: Final = (1.0, 1.0, 1.0)
 _PATH: Final = (0.27, 0.52, 0.95)
 _START: Final = (0.13, 0.65, 0.35)
 _GOAL: Final = (0.86, 0.20, 0.18)
-# Of the leaderboard's pictures, for wall, free, path, start and goal: red, green, blue, opacity.
+# Colors in the leaderboard's pictures, of wall, free, path, start and goal: red, green, blue, opacity.
 _COLORS: Final[tuple[Color, ...]] = (
     (41, 44, 51, 255),
     (250, 250, 250, 255),
@@ -42,7 +42,7 @@ def corridor_mask(inputs: "Tensor") -> "Tensor":
 
 
 def most_likely_corridor_class(logits: "Tensor", inputs: "Tensor") -> "Tensor":
-    """As `most_likely_class`, and 0 on walls (inputs (batch, 3, H, W) all 0)."""
+    """Like `most_likely_class`, but 0 on walls (where inputs, (batch, 3, H, W), are all 0)."""
     return most_likely_class(logits, inputs) * corridor_mask(inputs)
 
 
@@ -136,11 +136,11 @@ class Mazes(Task):
     )
 
     def check_difficulty(self, difficulty: int) -> int:
-        """An odd size."""
+        """Check that the size is odd and in range."""
         return mazes.check_size(difficulty)
 
     def default_samples(self, difficulty: int, split: str) -> int:
-        """As many as arXiv 2108.06011 has; fewer of the large ones."""
+        """As many as in arXiv 2108.06011; fewer of the large ones."""
         if difficulty < 9:
             return 10_000 if split == "train" else 1_000
         if difficulty <= 59:
@@ -148,11 +148,11 @@ class Mazes(Task):
         return 1_000 if difficulty <= 201 else 100
 
     def count_instances(self, spec: DataSpec) -> int | None:
-        """All mazes of the small sizes."""
+        """The exact number for small sizes; None for the others."""
         return mazes.count_instances(spec.difficulty, spec.variant, spec.split, spec.split_rule)
 
     def first_distinct(self, spec: DataSpec, count: int, num_threads: int | None) -> NDArray[np.uint64]:
-        """Found by drawing: a maze may come twice."""
+        """Found by drawing, since a maze may come twice."""
         return mazes.first_distinct(
             count,
             size=spec.difficulty,
@@ -164,7 +164,7 @@ class Mazes(Task):
         )
 
     def generate(self, spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
-        """Cells, with the length of the path and the hash of the walls."""
+        """Cells, with the length of the path and the hash of the walls as further columns."""
         batch = mazes.sample(
             spec.difficulty,
             indices,
@@ -178,7 +178,7 @@ class Mazes(Task):
         return Instances(data=batch.cells, columns={"path_length": batch.path_lengths, "layout_hash": hashes})
 
     def shapes(self, difficulty: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """A picture in color, and one without."""
+        """The shapes of a color picture and of a path."""
         side = mazes.image_side(difficulty)
         return (3, side, side), (side, side)
 
@@ -191,24 +191,24 @@ class Mazes(Task):
         return mazes.from_images(inputs, targets)
 
     def splits_of(self, data: Array, difficulty: int) -> list[str]:
-        """By the hash of the walls."""
+        """The split of each maze, by the hash of its walls."""
         return [split_of(int(value)) for value in mazes.layout_hashes(data)]
 
     def solve(self, inputs: Array, difficulty: int) -> Bits:
-        """The path, by breadth-first search."""
+        """The shortest path, by breadth-first search."""
         return mazes.solve(inputs)[0]
 
     def open_positions(self, inputs: Array) -> NDArray[np.bool_]:
-        """Those that are no wall."""
+        """The positions that are not walls."""
         free: NDArray[np.bool_] = np.logical_or.reduce(inputs, axis=1, dtype=np.bool_)
         return free
 
     def judge(self, instances: Instances, predictions: Array, difficulty: int) -> dict[str, NDArray[np.bool_]]:
-        """Whether an answer is a path from start to goal at all: in `looped` mazes there may be longer ones."""
+        """Whether an answer is any path from start to goal: in `looped` mazes there may be longer ones."""
         return {"valid_path": valid_paths(instances.data, predictions)}
 
     def text(self, item: Array, target: Array, data: Array) -> str:
-        """Two characters a position."""
+        """The maze as text, two characters per position."""
         red, green, blue = (np.asarray(item) > 0)[:, 1:-1:2, 1:-1:2]
         on_path = np.asarray(target)[1:-1:2, 1:-1:2] > 0
         symbols = np.where(blue, np.where(on_path, "··", "  "), "██")
@@ -216,7 +216,7 @@ class Mazes(Task):
         return "\n".join("".join(row) for row in symbols)
 
     def plot(self, item: Any, target: Any = None, data: Any = None, ax: "Axes | None" = None) -> "Axes":
-        """The maze, (3, H, W), and its path in blue where one is given."""
+        """Draw the maze, (3, H, W), and its path in blue if one is given."""
         from easy_to_hard.plotting import new_figure
 
         pixels = np.asarray(item) > 0
@@ -236,10 +236,10 @@ class Mazes(Task):
         return axes
 
     def picture(self, variant: str, difficulty: int) -> Picture:
-        """One pixel a position."""
+        """The first test item, drawn with one pixel per position."""
         spec = DataSpec(task=self.name, difficulty=difficulty, variant=variant, split="test")
         image, path, _ = self.example(spec)
-        # A position is two by two pixels, and there is a pixel of padding all round.
+        # A position is two by two pixels, and there is one pixel of padding all around.
         red, green, blue = image[:, 1:-1:2, 1:-1:2] > 0
         pixels = np.zeros(blue.shape, dtype=np.uint8)
         pixels[blue] = 1

@@ -1,6 +1,6 @@
 """Small PNG pictures of instances for the leaderboard's page, and how large they are shown there.
 
-One made of pixels, such as a maze with one pixel a position, needs nothing but the standard library; one made of a
+A picture made of pixels, such as a maze with one pixel per position, needs only the standard library; one made from a
 figure needs matplotlib.
 """
 
@@ -21,7 +21,7 @@ Color: TypeAlias = tuple[int, int, int, int]
 
 # The page shows small pictures at a whole number of screen pixels for each of theirs, near this many across.
 _SHOWN_PIXELS: Final = 132
-# A figure of so many inches is one of them.
+# The side, in inches, of a figure that makes such a small picture.
 FIGURE_INCHES: Final = 1.5
 _DOTS_AN_INCH: Final = 190
 
@@ -32,9 +32,9 @@ class Picture:
 
     Attributes:
         name: of the file.
-        png: its bytes.
-        width, height: at which the page shows it, in CSS pixels.
-        sharp: whether it is to be enlarged without smoothing.
+        png: the file's bytes.
+        width, height: the size at which the page shows it, in CSS pixels.
+        sharp: whether to enlarge it without smoothing.
         label: what it shows, in words.
     """
 
@@ -47,17 +47,17 @@ class Picture:
 
 
 def picture_of_pixels(name: str, pixels: NDArray[np.uint8], colors: tuple[Color, ...], label: str) -> Picture:
-    """A picture as the page shows it, enlarged if it is small.
+    """Make a picture from pixels; the page shows it enlarged if it is small.
 
     Args:
-        name: of the file, without its ending.
-        pixels: (H, W) uint8, each the number of a color.
+        name: of the file, without its extension.
+        pixels: (H, W) uint8, each an index into `colors`.
         colors: at most 16.
         label: what it shows, in words.
     """
     height, width = pixels.shape
     scale = max(1, round(_SHOWN_PIXELS / width))
-    # What is larger than that both ways is made smaller.
+    # A picture larger than that in both directions is reduced.
     sharp = min(width, height) <= _SHOWN_PIXELS
     shown = scale * width if sharp else _SHOWN_PIXELS
     return Picture(
@@ -71,11 +71,11 @@ def picture_of_pixels(name: str, pixels: NDArray[np.uint8], colors: tuple[Color,
 
 
 def picture_of_figure(name: str, figure: "Figure", label: str) -> Picture:
-    """A square figure of `FIGURE_INCHES` as the page shows it.
+    """Make a picture from a square figure of `FIGURE_INCHES`.
 
     Args:
-        name: of the file, without its ending.
-        figure: of matplotlib.
+        name: of the file, without its extension.
+        figure: a matplotlib figure.
         label: what it shows, in words.
     """
     buffer = io.BytesIO()
@@ -91,10 +91,10 @@ def picture_of_figure(name: str, figure: "Figure", label: str) -> Picture:
 
 
 def png(pixels: NDArray[np.uint8], colors: tuple[Color, ...]) -> bytes:
-    """A picture as PNG, four bits a pixel.
+    """Encode a picture as PNG, with four bits per pixel.
 
     Args:
-        pixels: (H, W) uint8, each the number of a color.
+        pixels: (H, W) uint8, each an index into `colors`.
         colors: at most 16.
     """
     height, width = pixels.shape

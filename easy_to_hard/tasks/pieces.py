@@ -1,6 +1,6 @@
-"""What a task is put together from: its instances, its rows in presets, its answer rules and its words on a card.
+"""The parts that make up a task: its instances, its rows in presets, its answer rules and its texts on a card.
 
-Nothing here imports torch: answer rules work on the tensors that they are given.
+Nothing here imports torch: answer rules work on the tensors they are given.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,13 +20,13 @@ Mask: TypeAlias = Callable[["Tensor"], "Tensor"]
 def most_likely_class(logits: "Tensor", inputs: "Tensor") -> "Tensor":
     """Predictions (batch, *size) int64: the larger of the logits (batch, 2, *size) at each position."""
     del inputs
-    # As argmax over the two, and much faster on a CPU.
+    # Same as argmax over the two, but much faster on a CPU.
     return (logits[:, 1] > logits[:, 0]).long()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Instances:
-    """N instances in their compact form, and what is known of each.
+    """N instances in their compact form, and what is known about each.
 
     Attributes:
         data: (N, ...) array from which `Task.encode` makes inputs and targets.
@@ -42,7 +42,7 @@ class Instances:
 
 @dataclass(frozen=True, kw_only=True)
 class PresetRows:
-    """What a preset of `build` holds of a task: so many rows of each split, at each of some difficulties.
+    """What a preset of `build` holds of a task: a number of rows for each split, at each difficulty.
 
     Attributes:
         difficulties: at least one.
@@ -74,16 +74,17 @@ class AnswerRules:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskText:
-    """A task in the words of a card.
+    """A task's texts for a card.
 
     Attributes:
         question: what is given and what is asked.
         tags: for the Hub's search.
         columns: what each column of the files holds.
         generator: how instances are made.
-        limits: what is missing or one-sided, a paragraph each.
-        dataset: the PyTorch class, and its argument for the difficulty; none where `load` does.
-        decoder: Markdown on how to make tensors of columns that are none; empty where `input` and `target` are columns.
+        limits: limits and biases, a paragraph each.
+        dataset: the PyTorch class, and its argument for the difficulty; empty where `load` is used.
+        decoder: Markdown on how to make tensors from the columns; empty where the columns `input` and `target` hold
+            them.
     """
 
     question: str

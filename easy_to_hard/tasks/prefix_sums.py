@@ -14,7 +14,7 @@ from easy_to_hard.tasks.task import Bits, DataSpec, Task
 _LENGTHS: Final = (*range(16, 65), 72, 128, 256, 512, 1024, 2048, 4096, 8192)
 _TRAINED_ON: Final = (16, 24, 32)
 _TEXT_LINE: Final = 64
-# A place without a bit is see-through; then bits 0 and 1, parities 0 and 1. Red, green, blue, opacity.
+# Positions without a bit are transparent; then bits 0 and 1, parities 0 and 1. Red, green, blue, opacity.
 _COLORS: Final[tuple[Color, ...]] = (
     (0, 0, 0, 0),
     (205, 218, 236, 255),
@@ -23,7 +23,7 @@ _COLORS: Final[tuple[Color, ...]] = (
     (191, 92, 8, 255),
 )
 _BIT, _PARITY = 1, 3
-# Bits of the longest string that is wrapped to lines of so many in a picture; longer ones to `_LONGEST_LINE`.
+# Longest string -> bits per line that it is wrapped to in a picture; longer strings are wrapped to `_LONGEST_LINE`.
 _PICTURE_LINES: Final = {64: 16, 256: 32, 1024: 64, 2048: 128}
 _LONGEST_LINE: Final = 256
 
@@ -90,23 +90,23 @@ class PrefixSums(Task):
     )
 
     def check_difficulty(self, difficulty: int) -> int:
-        """A number of bits."""
+        """Check that the difficulty is a number of bits in range."""
         return prefix_sums.check_num_bits(difficulty)
 
     def default_samples(self, difficulty: int, split: str) -> int:
-        """Fewer of the long ones."""
+        """Fewer of the long strings."""
         return 10_000 if difficulty <= 2**13 else 1_000 if difficulty <= 2**16 else 100
 
     def count_instances(self, spec: DataSpec) -> int:
-        """A share of all strings, which may be a number of thousands of digits."""
+        """The split's share of all strings, which may be a number with thousands of digits."""
         return prefix_sums.count_instances(spec.difficulty, spec.split, spec.split_rule)
 
     def stream_length(self, spec: DataSpec) -> int | None:
-        """All strings where they are numbered."""
+        """The number of strings where they are numbered; None for longer ones."""
         return self.count_instances(spec) if prefix_sums.is_numbered(spec.difficulty) else None
 
     def generate(self, spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
-        """Bits packed to words."""
+        """Bits packed into words."""
         words = prefix_sums.sample_packed(
             spec.difficulty,
             indices,
@@ -122,7 +122,7 @@ class PrefixSums(Task):
         return (difficulty,), (difficulty,)
 
     def encode(self, data: Array, difficulty: int, num_threads: int | None) -> tuple[Bits, Bits]:
-        """Bits and parities, each in a byte of its own."""
+        """Bits and parities, one byte each."""
         parities = prefix_sums.solve_packed(data, difficulty)
         return prefix_sums.unpack(data, difficulty, num_threads), prefix_sums.unpack(parities, difficulty, num_threads)
 
@@ -131,7 +131,7 @@ class PrefixSums(Task):
         return prefix_sums.pack(inputs)
 
     def splits_of(self, data: Array, difficulty: int) -> list[str]:
-        """By the hash of the bits."""
+        """The split of each string, by the hash of its bits."""
         bits = prefix_sums.unpack(data, difficulty)
         return [split_of(value, total) for value, total in prefix_sums.canonical_hashes(bits)]
 
@@ -148,7 +148,7 @@ class PrefixSums(Task):
         return "\n".join(lines)
 
     def picture(self, variant: str, difficulty: int) -> Picture:
-        """One pixel a bit, in lines, the parities below each."""
+        """The first test item, drawn in lines with one pixel per bit, the parities below each line."""
         bits, parities, _ = self.example(DataSpec(task=self.name, difficulty=difficulty, split="test"))
         width = next((width for most, width in _PICTURE_LINES.items() if difficulty <= most), _LONGEST_LINE)
         lines = -(-difficulty // width)

@@ -1,4 +1,4 @@
-"""What a task is, what instances are, and which of them are meant."""
+"""The interface of a task, the registry of tasks, and the specification of which instances are meant."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -28,36 +28,37 @@ MAX_SAMPLES: Final = 10**15
 
 
 class Task(ABC):
-    """A family of instances at graded difficulties, and all that the package knows of it.
+    """A family of instances at graded difficulties, and everything the package knows about it.
 
-    A subclass says what its instances are, in a file of its own; `register` makes it known to everything else. What is
-    abstract here must be there, and what has a default may be left out.
+    A subclass in its own file defines the instances; `register` makes it known to the rest of the package. What is
+    abstract here must be defined, and what has a default may be left out.
 
     Attributes:
         name: as in file names and on the command line.
-        title: a line for people.
+        title: a one-line title for display.
         description: what input, target and the further columns of the files hold.
         reference: where it comes from.
         difficulty_name: what the difficulty counts.
         difficulties: the ladder of the benchmark.
-        train_difficulty: where training is done.
+        train_difficulty: the difficulty at which nets are trained.
         input_channels: channels of the network's input; a flat input gets one axis for it.
-        input_offset: what is added to the 0s and 1s of an input to make the network's.
-        variants: distributions of instances, the default first; empty where there is one only.
+        input_offset: what is added to the 0s and 1s of an input before a network sees it.
+        variants: distributions of instances, the default first; empty where there is only one.
         columns: name and type of the further columns of the files.
-        stores_tensors: whether the files have columns `input` and `target`, of which `decode` makes instances. Without
-            them the further columns hold all of an instance, for `from_columns`.
-        imported: whether instances are read from a folder (`DataSpec.root`), and not made.
-        rungs: those of the difficulties that the leaderboard scores, few enough to be tested all; empty for all.
+        stores_tensors: whether the files have columns `input` and `target`, from which `decode` makes instances.
+            Otherwise, the further columns hold everything that `from_columns` needs to make them.
+        imported: whether instances are read from a folder (`DataSpec.root`) rather than generated.
+        rungs: the difficulties that the leaderboard scores, few enough that all can be tested; empty for all.
         alike_from: the least difficulty at which each split holds a thousand instances, symmetric ones counted once.
-            Below it the splits, which are parts of few, differ by more than chance makes them; 0 for no such limit.
+            Below it, with so few instances, the splits differ by more than chance; 0 for no such limit.
         new_from: the least difficulty from which on hardly any test instance of another seed is, up to symmetry, in the
             frozen test set; 0 for no such limit.
-        presets: name of a preset of `build` to what it holds of the task.
+        presets: name of a preset of `build` -> what it holds of the task.
         answers: how a net's outputs become an answer.
-        ladder: difficulties that show how far a net goes, within minutes on a CPU; none where a folder has its own.
-        card: the task in the words of a card; None to make do with the description.
-        card_difficulties: those that are drawn side by side for the picture in its card; none for no such picture.
+        ladder: difficulties that show how far a net generalizes, within minutes on a CPU; empty where a folder has its
+            own.
+        card: the task's texts for a card; None to use only the description.
+        card_difficulties: the difficulties drawn side by side in the card's picture; empty for no such picture.
     """
 
     name: str
@@ -86,30 +87,30 @@ class Task(ABC):
 
     @abstractmethod
     def check_difficulty(self, difficulty: int) -> int:
-        """The difficulty; ValueError where there is none such."""
+        """Return the difficulty, or raise ValueError if there is no such difficulty."""
 
     @abstractmethod
     def default_samples(self, difficulty: int, split: str) -> int:
-        """The number of instances of a set when none is asked for."""
+        """The number of instances in a set if no number is given."""
 
     @abstractmethod
     def count_instances(self, spec: "DataSpec") -> int | None:
         """How many distinct instances there are; None where they are too many to count."""
 
     def stream_length(self, spec: "DataSpec") -> int | None:
-        """The number of items of the stream; None where it goes on for ever."""
+        """The number of items in the stream; None if it is endless."""
         return None
 
     def first_distinct(self, spec: "DataSpec", count: int, num_threads: int | None) -> NDArray[np.uint64]:
-        """The indices of the first `count` distinct instances, ascending; here no instance comes twice."""
+        """The indices of the first `count` distinct instances, ascending; by default, no instance comes twice."""
         return np.arange(count, dtype=np.uint64)
 
     def difficulties_in(self, root: str, variant: str, split: str) -> tuple[int, ...]:
-        """Of an imported task: the difficulties that a folder holds, ascending."""
+        """For an imported task, the difficulties that a folder holds, ascending."""
         return ()
 
     def rungs_of(self, variant: str) -> tuple[int, ...]:
-        """The difficulties that the leaderboard scores, where the benchmark tests them; ascending."""
+        """The difficulties that the leaderboard scores, as far as the benchmark tests them; ascending."""
         return self.rungs or self.difficulties
 
     # ---- what an instance is
@@ -127,11 +128,11 @@ class Task(ABC):
         """Inputs and targets, (N, *shape) uint8, as the files hold them."""
 
     def decode(self, inputs: Array, targets: Array) -> Array:
-        """The inverse of `encode`, where the tensors show everything."""
+        """The inverse of `encode`, for tasks whose tensors show everything."""
         raise NotImplementedError(f"{self.name} has no way from tensors to instances")
 
     def from_columns(self, columns: Mapping[str, Array]) -> Array:
-        """The compact form from the further columns of the files, where they hold all of it."""
+        """The compact form from the further columns of the files, for tasks where these hold all of it."""
         raise NotImplementedError(f"{self.name} has no way from columns to instances")
 
     @abstractmethod
@@ -139,13 +140,13 @@ class Task(ABC):
         """The split that each instance's canonical hash names."""
 
     def draw_seconds(self, difficulty: int) -> float:
-        """How long drawing an item takes on one core, very roughly, where packing it takes less: for sharing out."""
+        """Rough time to draw an item on one core, or 0 where packing it takes longer; used to divide work."""
         return 0.0
 
     # ---- what an answer is
 
     def solve(self, inputs: Array, difficulty: int) -> Bits | None:
-        """Targets from what a network would see alone; None where there is no such way."""
+        """Targets computed only from what a network would see; None if the task has no such solver."""
         return None
 
     def open_positions(self, inputs: Array) -> NDArray[np.bool_] | None:
@@ -153,9 +154,9 @@ class Task(ABC):
         return None
 
     def judge(self, instances: Instances, predictions: Array, difficulty: int) -> Mapping[str, NDArray[np.bool_]]:
-        """What else is true of answers (N, *target shape) uint8 than that they are the target: name -> (N,) bool.
+        """Checks of answers, (N, *target shape) uint8, other than equality with the target: name -> (N,) bool.
 
-        An answer with anything but 0 and 1 passes nothing.
+        An answer with values other than 0 and 1 passes no check.
         """
         return {}
 
@@ -166,13 +167,13 @@ class Task(ABC):
         """An instance with its solution as a drawing for a terminal."""
 
     def plot(self, item: Any, target: Any = None, data: Any = None, ax: "Axes | None" = None) -> "Axes":
-        """Draw an instance with matplotlib: here a string as lines of bits, an image as where any channel is lit.
+        """Draw an instance with matplotlib: by default, bits as lines, an image by where any channel is lit.
 
         Args:
             item: an input, array or tensor.
             target: its solution, or an answer to it; None to leave it out.
             data: its compact form; None where it is not known.
-            ax: where to draw; None for a figure of its own.
+            ax: where to draw; None for a new figure.
 
         Raises:
             ImportError: matplotlib is not installed; the message says how to get it.
@@ -192,12 +193,12 @@ class Task(ABC):
         """The first test instance, solved, for the leaderboard's page; None for no picture.
 
         Raises:
-            ImportError: matplotlib is wanted and not installed; the message says how to get it.
+            ImportError: matplotlib is needed but not installed; the message says how to get it.
         """
         return None
 
     def card_picture(self) -> bytes | None:
-        """The picture in the card, PNG: the one that comes with the package; None where there is none."""
+        """The picture for the card, PNG: the one that comes with the package; None where there is none."""
         file = files("easy_to_hard.cards") / "pictures" / f"{self.name}.png"
         return file.read_bytes() if self.card_difficulties and file.is_file() else None
 
@@ -210,13 +211,13 @@ class Task(ABC):
         return inputs[0], targets[0], data[0]
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
-        # By its name: a process that is sent a task has the tasks itself.
+        # Pickled by name: a process that receives a task has the tasks itself.
         if TASKS.get(self.name) is self:
             return get_task, (self.name,)
         return super().__reduce_ex__(protocol)
 
     def check_root(self, root: str) -> str:
-        """The folder; ValueError where an imported task has none, or another one has."""
+        """Return the folder; ValueError if an imported task has none, or any other task has one."""
         if self.imported and not root:
             raise ValueError(
                 f"{self.name} are read from a folder: give its root, made by 'easy-to-hard convert-lichess'"
@@ -229,7 +230,7 @@ class Task(ABC):
         """Difficulties to test a net on when none are asked for: the ladder, or the bands that a folder holds.
 
         Raises:
-            ValueError: the task is read from a folder, and no folder is given, or one without files of the task.
+            ValueError: the task is read from a folder, and no folder is given, or it has no files of the task.
         """
         if not self.imported:
             return self.ladder
@@ -239,7 +240,7 @@ class Task(ABC):
         return found
 
     def check_variant(self, variant: str) -> str:
-        """The variant, "" standing for the first; ValueError that lists them for any other name."""
+        """Return the variant, "" standing for the first, or raise ValueError that lists the variants."""
         if variant == "":
             return self.variants[0] if self.variants else ""
         if variant not in self.variants:
@@ -248,11 +249,11 @@ class Task(ABC):
         return variant
 
     def sample_count(self, spec: "DataSpec", num_samples: int | None) -> int:
-        """How many instances a set has: the number asked for, or the default, at most all there are.
+        """How many instances a set has: the number asked for, or the default, limited to how many there are.
 
         Raises:
-            NotEnoughInstancesError: more were asked for than there are, or there is none.
-            ValueError: num_samples is no integer, below 1 or above 10^15.
+            NotEnoughInstancesError: more were asked for than there are, or there are none.
+            ValueError: num_samples is not an integer, is below 1, or is above 10^15.
         """
         number = self._sample_count(spec, num_samples)
         if spec.difficulty < self.alike_from and spec.split_rule == "hash":
@@ -291,12 +292,12 @@ _NEEDED: Final = (
     "train_difficulty",
     "input_channels",
 )
-# All that there are, once `easy_to_hard.tasks` is imported, as it is before any module in it.
+# Holds all tasks once `easy_to_hard.tasks` is imported, which happens before any module in it.
 TASKS: Final[Mapping[str, Task]] = MappingProxyType(_REGISTERED)
 
 
 def register(task: Task) -> None:
-    """Enter a task in `TASKS`; ValueError where another one has its name, or it lacks an attribute."""
+    """Enter a task in `TASKS`; ValueError if the name is taken, or the task lacks an attribute."""
     if missing := [name for name in _NEEDED if not hasattr(task, name)]:
         raise ValueError(f"{type(task).__name__} has no {', '.join(missing)}")
     if task.name in TASKS:
@@ -305,14 +306,14 @@ def register(task: Task) -> None:
 
 
 def get_task(name: str) -> Task:
-    """The task of that name, or ValueError that lists them."""
+    """Return the task of that name, or raise ValueError that lists them."""
     if name not in TASKS:
         raise ValueError(f"unknown task {name!r}: choose one of {', '.join(TASKS)}")
     return TASKS[name]
 
 
 def config_name(task: str, difficulty: int, variant: str = "") -> str:
-    """The Hub config of a difficulty: the default variant has no part in the name."""
+    """The Hub config of a difficulty; the name leaves out the default variant."""
     return f"{task}_{difficulty}" if variant in ("", *get_task(task).variants[:1]) else f"{task}_{variant}_{difficulty}"
 
 
@@ -323,14 +324,14 @@ class DataSpec:
     Attributes:
         task: name in `TASKS`.
         difficulty: number of bits, size of the maze, moves to mate, lowest rating of the band.
-        variant: one of the task's variants; "" stands for the first (and is all that a task without any has).
+        variant: one of the task's variants; "" stands for the first (and is the only value for a task without any).
         split: "train", "validation" or "test".
         seed: any integer from -2^4096 to 2^4096; another seed gives other instances.
         split_rule: "hash" (splits share no instance) or "original" (each is drawn from everything).
         root: the folder that an imported task (`Task.imported`) is read from; "" for all others.
 
     Raises:
-        ValueError: a value that is not allowed; the message says which and what is.
+        ValueError: a value is not allowed; the message says which, and what is allowed.
     """
 
     task: str

@@ -1,15 +1,15 @@
 """Chess: positions, legal moves, forced mates, and puzzles made of them.
 
-- `board`: how a position and a move are held, and the tables of the board
+- `board`: how a position and a move are stored, and tables for the board
 - `attacks`: which squares a piece attacks
 - `moves`: legal moves, and making them
 - `perft`: how many sequences of legal moves there are
 - `fen`, `uci`, `text`: positions and moves as text: FEN, UCI, many at once
-- `hashes`: of positions, up to the symmetries of chess
-- `planes`: puzzles to a network's inputs and targets
+- `hashes`: hashes of positions, up to the symmetries of chess
+- `planes`: converts puzzles to a network's inputs and targets
 - `mates`: forced mates: in how many moves, by which key moves, by which line
 - `solving`: the solver for many positions at once
-- `games`: play that gives positions that look like chess
+- `games`: random play that leads to positions that look like chess
 - `sampling`: puzzles of a split, in any order
 """
 

@@ -1,4 +1,4 @@
-"""What answers to a puzzle are worth besides being the target: whether they are legal moves, and whether they win."""
+"""Judges answers to a puzzle beyond equality with the target: whether they are legal moves, and whether they win."""
 
 from typing import Final
 
@@ -18,13 +18,13 @@ _1 = np.uint64(1)
 
 @kernel
 def _squares_of(move):  # type: ignore[no-untyped-def]
-    """The word with origin and destination of a move."""
+    """The word with a move's origin and destination set."""
     return _1 << np.uint64(move & 63) | _1 << np.uint64((move >> DESTINATION_SHIFT) & 63)
 
 
 @kernel
 def _forces_mate(position, move, within, search, replies, after, child):  # type: ignore[no-untyped-def]
-    """Whether a legal move is the first of at most `within` with which the mover mates whatever the enemy does."""
+    """Whether a legal move starts a mate in at most `within` moves, whatever the enemy does."""
     make(position, move, after)
     if not has_legal_move(after):
         return in_check(after)
@@ -46,7 +46,7 @@ def _judge(rows, squares, within, legal, winning):  # type: ignore[no-untyped-de
         position = rows[i, :POSITION_WORDS]
         legal[i], winning[i] = False, squares[i] == _squares_of(np.int64(rows[i, POSITION_WORDS]))
         for j in range(legal_moves(position, moves)):
-            # Two squares are those of one move or of none, but for promotions, of which each may win.
+            # Two squares belong to at most one move, except for promotions, any of which may win.
             if _squares_of(moves[j]) == squares[i]:
                 legal[i] = True
                 if within[i] and not winning[i]:
@@ -56,23 +56,23 @@ def _judge(rows, squares, within, legal, winning):  # type: ignore[no-untyped-de
 def judge_moves(
     rows: NDArray[np.uint64], predictions: NDArray[np.uint8], mate_in: ArrayLike = 0, num_threads: int | None = None
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which answers are a legal move, and which a winning one.
+    """Find which answers are legal moves, and which are winning ones.
 
-    An answer is a move where it is 1 on its origin and its destination and 0 on all other squares; what a pawn is
-    promoted to it does not say, so it counts as every promotion. A move wins if it is on the squares of the row's own,
-    or if it forces mate within `mate_in` moves, found by a search of all moves.
+    An answer is a move if it is 1 on the move's origin and destination and 0 on all other squares; it does not say what
+    a pawn is promoted to, so it counts as every promotion. A move wins if its squares are those of the row's own move,
+    or if it forces mate within `mate_in` moves, as found by a search of all moves.
 
     Args:
         rows: (N, 9) uint64, positions and their moves, see `board`.
         predictions: (N, 8, 8) uint8, squares as the mover sees them; anything but 0 and 1 is wrong.
         mate_in: () or (N,) integers from 0 to 8; where it is 0, only the row's own move wins.
-        num_threads: None for one a core. The result does not depend on it.
+        num_threads: None for one per core. The result does not depend on it.
 
     Returns:
-        ``(legal, winning)``: (N,) bool each. What wins is legal.
+        ``(legal, winning)``: (N,) bool each. A winning answer is always legal.
 
     Raises:
-        ValueError: a shape that does not fit, predictions that are not uint8, or `mate_in` out of range.
+        ValueError: the shapes do not match, the predictions are not uint8, or `mate_in` is out of range.
     """
     number = len(rows)
     if rows.ndim != 2 or rows.shape[1] != ROW_WORDS or rows.dtype != np.uint64:

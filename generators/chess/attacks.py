@@ -1,7 +1,8 @@
 """Which squares a piece attacks.
 
-Sliding pieces by the subtraction of obstructions: of the pieces on a line, the nearest one below and the nearest one
-above bound what is attacked, and one subtraction marks all that lies between. It needs 4 kB of tables.
+Attacks of sliding pieces are found by the subtraction of obstructions: of the pieces on a line, the nearest one below
+and the nearest one above bound what is attacked, and one subtraction marks everything between them. It needs 4 kB of
+tables.
 """
 
 import numpy as np
@@ -33,7 +34,7 @@ _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 @kernel(inline="always")
 def _on_line(above, below, occupied):  # type: ignore[no-untyped-def]
-    """The squares of a line up to and with the nearest pieces, from the rays above and below a square."""
+    """The squares of a line up to and including the nearest pieces, from the rays above and below a square."""
     upper = occupied & above
     nearest_above = upper & (np.uint64(0) - upper)
     up_to_below = _ALL << (_63 - leading_zeros((occupied & below) | _1))
@@ -42,25 +43,25 @@ def _on_line(above, below, occupied):  # type: ignore[no-untyped-def]
 
 @kernel(inline="always")
 def straight_attacks(square, occupied):  # type: ignore[no-untyped-def]
-    """What a rook on `square` attacks."""
+    """The squares that a rook on `square` attacks."""
     return _on_line(RAYS[square, 0], RAYS[square, 1], occupied) | _on_line(RAYS[square, 2], RAYS[square, 3], occupied)
 
 
 @kernel(inline="always")
 def diagonal_attacks(square, occupied):  # type: ignore[no-untyped-def]
-    """What a bishop on `square` attacks."""
+    """The squares that a bishop on `square` attacks."""
     return _on_line(RAYS[square, 4], RAYS[square, 5], occupied) | _on_line(RAYS[square, 6], RAYS[square, 7], occupied)
 
 
 @kernel(inline="always")
 def attacks_down(pawns):  # type: ignore[no-untyped-def]
-    """What pawns that go down attack, all of them together."""
+    """The squares that any of the pawns attack, for pawns that move down the board."""
     return ((pawns & NOT_FILE_A) >> _9) | ((pawns & NOT_FILE_H) >> _7)
 
 
 @kernel(inline="always")
 def enemy_attackers(position, square, occupied):  # type: ignore[no-untyped-def]
-    """The enemy's pieces that attack `square`, the board being occupied as said."""
+    """The enemy's pieces that attack `square`, if the board is occupied as given."""
     enemy = position[ENEMY]
     return enemy & (
         (PAWN_ATTACKS_UP[square] & position[PAWNS])
@@ -73,7 +74,7 @@ def enemy_attackers(position, square, occupied):  # type: ignore[no-untyped-def]
 
 @kernel(inline="always")
 def enemy_attacks(position, occupied):  # type: ignore[no-untyped-def]
-    """All squares that the enemy attacks, the board being occupied as said."""
+    """All squares that the enemy attacks, if the board is occupied as given."""
     enemy = position[ENEMY]
     attacked = attacks_down(enemy & position[PAWNS]) | KING_STEPS[trailing_zeros(enemy & position[KINGS])]
     pieces = enemy & position[KNIGHTS]
@@ -105,7 +106,7 @@ def in_check(position):  # type: ignore[no-untyped-def]
 
 @kernel
 def turn_board(position, out):  # type: ignore[no-untyped-def]
-    """Write the same placement as the other side sees it: top and bottom mirrored, own and enemy exchanged."""
+    """Write the same placement as the other side sees it: mirrored top to bottom, own and enemy exchanged."""
     own = reverse_bytes(position[OWN])
     out[OWN] = reverse_bytes(position[ENEMY])
     out[ENEMY] = own

@@ -1,11 +1,12 @@
-"""How a position and a move are held, and the tables of the board.
+"""How a position and a move are stored, and tables for the board.
 
 A position is 8 words of 64 bits, SEEN BY THE MOVER: when Black is to move the board is mirrored top to bottom, so the
 mover's pawns always go up and one set of rules serves both colors. Square 8 * rank + file is bit 8 * rank + file;
 a1 is square 0 and the mover's own back rank is rank 0.
 
-A move is an integer: origin, destination << 6, promotion << 12 (0 none, 1 knight, 2 bishop, 3 rook, 4 queen), squares
-as the mover sees them. The kernels keep what they know of a move in the bits above (`MOVE_MASK` cuts them off).
+A move is an integer: origin, destination << 6, promotion << 12 (0 none, 1 knight, 2 bishop, 3 rook, 4 queen), with
+squares as the mover sees them. The kernels store what they know about a move in the bits above (`MOVE_MASK` removes
+them).
 """
 
 from typing import Final
@@ -31,12 +32,12 @@ HALFMOVES_SHIFT: Final = np.uint64(32)
 FULLMOVES_SHIFT: Final = np.uint64(48)
 CLOCK_MASK: Final = np.uint64(0xFFFF)
 
-# Kinds of pieces, as in promotions; a pawn is 0, a king is 5.
+# Kinds of pieces, numbered as in promotions; a pawn is 0, a king is 5.
 PAWN, KNIGHT, BISHOP, ROOK, QUEEN, KING = range(6)
 MOVE_MASK: Final = 0x7FFF
 DESTINATION_SHIFT, PROMOTION_SHIFT, PIECE_SHIFT = 6, 12, 15
 CAPTURE, EN_PASSANT_CAPTURE, CASTLE, DOUBLE_STEP = (1 << i for i in range(18, 22))
-# No position that a game can come to has more than 218 legal moves; `fen` lets in no material but a game's.
+# No position that a game can reach has more than 218 legal moves; `fen` accepts only material that a game can have.
 MAX_MOVES: Final = 256
 
 RANK_1: Final = np.uint64(0xFF)
@@ -49,7 +50,7 @@ _LINES: Final = (((0, 1), (0, -1)), ((1, 0), (-1, 0)), ((1, 1), (-1, -1)), ((1, 
 
 
 def _squares_from(square: int, step: tuple[int, int], most: int = 7) -> list[int]:
-    """The squares that a step (ranks, files) leads to, again and again, as long as it stays on the board."""
+    """The squares reached by repeating a step (ranks, files) as long as it stays on the board."""
     squares, (rank, file) = [], divmod(square, 8)
     for _ in range(most):
         rank, file = rank + step[0], file + step[1]
@@ -64,7 +65,7 @@ def _word(squares: list[int]) -> int:
 
 
 def _leaps(steps: list[tuple[int, int]]) -> NDArray[np.uint64]:
-    """(64,) the squares that a piece with these steps reaches from each square."""
+    """(64,): the squares that a piece with these steps reaches from each square."""
     words = [_word([to for step in steps for to in _squares_from(square, step, 1)]) for square in range(64)]
     return np.array(words, dtype=np.uint64)
 
@@ -107,7 +108,7 @@ _ONE = np.uint64(1)
 
 
 def as_positions(positions: NDArray[np.uint64], count: int | None = None) -> NDArray[np.uint64]:
-    """The first eight words of each row, contiguous: the kernels do not look whether there are as many as they read.
+    """The first eight words of each row, contiguous: the kernels do not check that there are as many as they read.
 
     Raises:
         ValueError: the rows are not uint64, too short, or not `count` of them.
@@ -129,7 +130,7 @@ def exchange_rights(rights):  # type: ignore[no-untyped-def]
 
 @kernel
 def kind_at(position, square):  # type: ignore[no-untyped-def]
-    """Kind of the piece on a square, 0 (pawn) to 5 (king), -1 where there is none."""
+    """Kind of the piece on a square, 0 (pawn) to 5 (king), or -1 if there is none."""
     shift = np.uint64(square)
     if (position[PAWNS] >> shift) & _ONE:
         return 0

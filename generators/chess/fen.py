@@ -35,10 +35,10 @@ from easy_to_hard.generators.chess.moves import legal_moves
 from easy_to_hard.generators.chess.uci import read_square, write_square
 from easy_to_hard.generators.kernels import kernel
 
-# What is wrong with a FEN: `read_fen` returns the place in this list.
+# What is wrong with a FEN: `read_fen` returns an index into this list.
 REASONS: Final = (
     "",
-    "the board has not eight ranks of eight squares, or numbers side by side, or a character that is no piece",
+    "the board does not have eight ranks of eight squares, or has adjacent numbers or a character that is no piece",
     "each side must have one king",
     "a pawn stands on the first or the last rank",
     "the side to move must be w or b",
@@ -83,7 +83,7 @@ _HOME_ROOKS = np.array([7, 0, 63, 56], dtype=np.uint64)
 
 
 def _kinds_of_letters() -> NDArray[np.int8]:
-    """(256,): kind of a piece's letter, 8 more for White's; -1 for any other byte."""
+    """(256,): the kind of piece that a letter stands for, plus 8 for White's; -1 for any other byte."""
     kinds = np.full(256, -1, dtype=np.int8)
     for kind, letter in enumerate("pnbrqk"):
         kinds[ord(letter)], kinds[ord(letter.upper())] = kind, kind + 8
@@ -140,8 +140,8 @@ def _read_board(text, start, stop, board):  # type: ignore[no-untyped-def]
 def _too_many(side, board):  # type: ignore[no-untyped-def]
     """Whether a side has more pawns and promoted pieces than eight.
 
-    More than `MAX_MOVES` legal moves would be written past the end; with material that a game can come to there are
-    no more than 218, with any sixteen pieces 241 have been seen.
+    More than `MAX_MOVES` legal moves would be written past the end of the array. With material that a game can have,
+    there are at most 218; with arbitrary sixteen pieces, 241 have been seen.
     """
     diagonals, straights = side & board[DIAGONALS], side & board[STRAIGHTS]
     total = np.int64(count_bits(side & board[PAWNS]))
@@ -169,7 +169,7 @@ def _check_board(board):  # type: ignore[no-untyped-def]
 
 @kernel
 def _read_castling(text, start, stop, board):  # type: ignore[no-untyped-def]
-    """The rights as (KQkq bits, reason)."""
+    """Read the castling rights; returns (KQkq bits, reason)."""
     rights = _0
     if stop - start == 1 and text[start] == _DASH:
         return rights, _FINE
@@ -193,7 +193,7 @@ def _read_castling(text, start, stop, board):  # type: ignore[no-untyped-def]
 
 @kernel
 def _read_clock(text, start, stop):  # type: ignore[no-untyped-def]
-    """A whole number of one to four digits, or -1."""
+    """Read a whole number of one to four digits; returns -1 if it is none."""
     if not 1 <= stop - start <= 4:
         return -1
     value = 0
@@ -207,7 +207,7 @@ def _read_clock(text, start, stop):  # type: ignore[no-untyped-def]
 
 @kernel
 def _set_en_passant(position, square):  # type: ignore[no-untyped-def]
-    """Note the square (the mover's view) if a pawn has just passed it; kept only where a pawn can take."""
+    """Store the square (the mover's view) if a pawn has just passed it; it is kept only if a pawn can capture there."""
     occupied = position[OWN] | position[ENEMY]
     if not 40 <= square < 48:
         return _BAD_EN_PASSANT
@@ -221,7 +221,7 @@ def _set_en_passant(position, square):  # type: ignore[no-untyped-def]
 
 @kernel
 def _field_ends(text, start, stop, ends):  # type: ignore[no-untyped-def]
-    """Where each field ends, a space between two; returns how many there are, -1 for an empty one or too many."""
+    """Find where each space-separated field ends; returns how many there are, -1 for an empty one or too many."""
     count, place = 0, start
     while True:
         first = place
@@ -238,9 +238,10 @@ def _field_ends(text, start, stop, ends):  # type: ignore[no-untyped-def]
 
 @kernel
 def read_fen(text, start, stop, position):  # type: ignore[no-untyped-def]
-    """Read text[start:stop] (uint8) into a position; returns the place in `REASONS`, 0 where all is well.
+    """Read text[start:stop] (uint8) into a position; returns an index into `REASONS`, 0 if all is well.
 
-    Four or six fields. An en-passant square that no pawn can take on is dropped; a move number of 0 is read as 1.
+    A FEN has four or six fields. An en-passant square on which no pawn can capture is dropped; a move number of 0 is
+    read as 1.
     """
     ends = np.empty(6, dtype=np.int64)
     count = _field_ends(text, start, stop, ends)
@@ -331,10 +332,10 @@ def _can_take_en_passant(position):  # type: ignore[no-untyped-def]
 
 @kernel
 def write_fen(position, text):  # type: ignore[no-untyped-def]
-    """Write a position's FEN, six fields, to `text` (uint8, at least 100 long); returns its length.
+    """Write a position's FEN, with six fields, to `text` (uint8, at least 100 long); returns its length.
 
-    The en-passant square stands there only where a capture on it is legal; no clock is written above 9999, so that
-    what is written can be read.
+    The en-passant square is written only if a capture on it is legal; clocks are capped at 9999, so that what is
+    written can be read back.
     """
     state = position[STATE]
     black = state & BLACK_TO_MOVE != 0

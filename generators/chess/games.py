@@ -1,8 +1,7 @@
-"""Play that gives positions that look like chess: random moves, weighted by a simple sense of material.
+"""Random play that leads to positions that look like chess: moves are weighted by a simple sense of material.
 
-Captures that win material, pieces brought out of danger, checks, castling and promotions are likelier; moves that
-give a piece away are rarer, but they come, so that kings are mated in the end. No opening is known and nothing is
-searched.
+Captures that win material, moves out of danger, checks, castling and promotions are likelier; moves that give a piece
+away are rarer, but they do occur, so that kings get mated in the end. There is no opening book and no search.
 """
 
 from typing import Final
@@ -33,11 +32,11 @@ from easy_to_hard.generators.chess.mates import SPECIAL, find_checks, gives_chec
 from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.random import next_below
 
-# Pawn, knight, bishop, rook, queen, king: in pawns; a king is not given away.
+# Values of pawn, knight, bishop, rook, queen and king, in pawns; a king is never given away.
 _VALUES: Final = np.array([1, 3, 3, 5, 9, 0], dtype=np.int64)
 # Weights of a move, see `move_weight`.
 _ANY, _RARE, _VICTIM, _RESCUE, _CHECK, _CASTLE, _PROMOTION = 4, 1, 8, 4, 12, 20, 40
-# A game ends after so many half-moves, or so many without capture and pawn move.
+# A game ends after this many half-moves, or this many without a capture or a pawn move.
 MAX_PLIES: Final = 200
 _MAX_QUIET_PLIES: Final = np.uint64(60)
 
@@ -49,11 +48,11 @@ _1 = np.uint64(1)
 
 @kernel
 def move_weight(position, move, attacked, attacked_by_pawns):  # type: ignore[no-untyped-def]
-    """How likely a legal move is, in proportion.
+    """The weight of a legal move, to which its probability is proportional.
 
     Args:
         position: the mover's.
-        move: legal, with `GIVES_CHECK` set where it gives check.
+        move: legal, with `GIVES_CHECK` set if it gives check.
         attacked, attacked_by_pawns: squares that the enemy, and the enemy's pawns, attack.
     """
     kind = (move >> PIECE_SHIFT) & 7
@@ -82,7 +81,7 @@ def move_weight(position, move, attacked, attacked_by_pawns):  # type: ignore[no
 
 @kernel
 def mark_checks(position, moves, count, checks, after):  # type: ignore[no-untyped-def]
-    """Set the bit `GIVES_CHECK` of those of the first `count` moves that give check; returns how many do."""
+    """Set the bit `GIVES_CHECK` in each of the first `count` moves that gives check; returns how many do."""
     find_checks(position, checks)
     number = np.int64(0)
     for i in range(count):
@@ -100,7 +99,7 @@ def mark_checks(position, moves, count, checks, after):  # type: ignore[no-untyp
 
 @kernel
 def choose_move(position, moves, count, weights, buffer, cursor):  # type: ignore[no-untyped-def]
-    """One of the first `count` of `moves`, which `mark_checks` has seen, drawn by weight from the stream."""
+    """Draw one of the first `count` of `moves`, which `mark_checks` has marked, by weight from the stream."""
     attacked = enemy_attacks(position, position[OWN] | position[ENEMY])
     attacked_by_pawns = attacks_down(position[ENEMY] & position[PAWNS])
     total = 0
@@ -115,6 +114,6 @@ def choose_move(position, moves, count, weights, buffer, cursor):  # type: ignor
 
 @kernel
 def is_over(position):  # type: ignore[no-untyped-def]
-    """Whether only the kings are left, or nothing has happened for long."""
+    """Whether only the kings are left, or nothing has happened for a long time."""
     quiet = (position[STATE] >> HALFMOVES_SHIFT) & CLOCK_MASK
     return quiet >= _MAX_QUIET_PLIES or count_bits(position[OWN] | position[ENEMY]) <= np.uint64(2)

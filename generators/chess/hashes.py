@@ -1,4 +1,4 @@
-"""Hashes of positions: one for the table of the mate solver, one that names the split of a puzzle."""
+"""Hashes of positions: one for the table of the mate solver, one that decides the split of a puzzle."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.random import mix64
 
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
-# Every word is scattered with its own addend, so that the same bits on two words do not cancel.
+# Every word is mixed with its own addend, so that the same bits in two words do not cancel.
 _ADDENDS: Final = np.array([(i + 1) * 0xD1342543DE82EF95 % 2**64 for i in range(POSITION_WORDS)], dtype=np.uint64)
 
 
@@ -28,7 +28,7 @@ def _mirror_files(word):  # type: ignore[no-untyped-def]
 
 @kernel
 def board_hash(position):  # type: ignore[no-untyped-def]
-    """A hash of the placement as the mover sees it: without castling, en passant, clocks and color."""
+    """A hash of the placement of pieces as the mover sees it: without castling, en passant, clocks and color."""
     total = np.uint64(0)
     for word in range(KINGS + 1):
         total = mix64(total ^ position[word] ^ _ADDENDS[word]) + _GOLDEN
@@ -37,14 +37,14 @@ def board_hash(position):  # type: ignore[no-untyped-def]
 
 @kernel
 def canonical_hash(position):  # type: ignore[no-untyped-def]
-    """A hash in [0, 2^64) that is the same for the placement with the colors exchanged, or left and right, or both.
+    """A hash in [0, 2^64) of the placement that is the same with colors exchanged, or left and right, or both.
 
-    A puzzle's canonical hash says which split it belongs to.
+    A puzzle's canonical hash decides which split it belongs to.
     """
     mirrored = np.uint64(0)
     for word in range(KINGS + 1):
         mirrored = mix64(mirrored ^ _mirror_files(position[word]) ^ _ADDENDS[word]) + _GOLDEN
-    # Scattered again, since the smaller of two is not uniform and the splits are ranges.
+    # Mixed again, since the smaller of two is not uniform and the splits are ranges.
     return mix64(min(board_hash(position), mirrored))
 
 

@@ -1,9 +1,9 @@
 """Forced mates: within how many moves, by which key moves, along which line.
 
-An and-or search over all moves of both sides, so that what it says is exact: the attacker's moves are tried with the
-checks that leave the fewest replies first, the defender's with the replies that refuted the moves before. A table
-remembers of each position within how many moves mate is proved, and within how many it is ruled out; both are facts,
-so an answer never depends on what was searched before.
+An and-or search over all moves of both sides, so that its result is exact. Of the attacker's moves, the checks that
+leave the fewest replies are tried first; of the defender's, the replies that refuted earlier moves. A table remembers
+for each position within how many moves mate is proved, and within how many it is ruled out; both are facts, so an
+answer never depends on what was searched before.
 """
 
 from typing import Final
@@ -47,7 +47,7 @@ from easy_to_hard.generators.random import mix64
 
 MAX_MATE_IN: Final = 8
 
-# Two positions a move, and the one after the last.
+# Two positions per move, and the one after the last.
 _PLIES: Final = 2 * MAX_MATE_IN + 2
 _0 = np.uint64(0)
 _1 = np.uint64(1)
@@ -58,10 +58,10 @@ SPECIAL: Final = CASTLE | EN_PASSANT_CAPTURE | 7 << PROMOTION_SHIFT
 
 @kernel
 def find_checks(position, checks):  # type: ignore[no-untyped-def]
-    """Write to `checks` (uint64, 8) from which squares each kind gives check, and which pieces uncover one.
+    """Write to `checks` (uint64, 8) the squares from which each kind gives check, and the pieces that can uncover one.
 
-    checks[kind] for pawn to king, checks[6] the mover's pieces that stand alone between one of theirs and the enemy
-    king, checks[7] the square of that king.
+    checks[kind] is for pawn to king, checks[6] holds the mover's pieces that stand alone between one of the mover's
+    sliders and the enemy king, and checks[7] the square of that king.
     """
     own = position[OWN]
     occupied = own | position[ENEMY]
@@ -72,7 +72,7 @@ def find_checks(position, checks):  # type: ignore[no-untyped-def]
     checks[BISHOP], checks[ROOK] = diagonal, straight
     checks[QUEEN] = diagonal | straight
     checks[KING] = _0
-    # Sliders that would see the king if the mover's pieces beside it were gone.
+    # Sliders that would attack the king if the mover's pieces nearest to it were gone.
     without = occupied & ~(own & (diagonal | straight))
     sliders = own & (
         (diagonal_attacks(king, without) & position[DIAGONALS])
@@ -101,7 +101,7 @@ def gives_check(position, move, checks, after):  # type: ignore[no-untyped-def]
 
 @kernel
 def mates_in_one(position, moves, checks, after, most):  # type: ignore[no-untyped-def]
-    """Write the moves that mate to the front of `moves` (overwritten); returns how many, and stops at `most`."""
+    """Write the mating moves to the front of `moves` (overwritten); returns how many there are, stopping at `most`."""
     find_checks(position, checks)
     count, found = legal_moves(position, moves), 0
     for i in range(count):
@@ -118,13 +118,13 @@ def mates_in_one(position, moves, checks, after, most):  # type: ignore[no-untyp
 
 @kernel
 def _table_key(position, kind):  # type: ignore[no-untyped-def]
-    """The key of a position in the table of searches of one kind; kind 0 is where all moves are allowed."""
+    """The key of a position in the table, for searches of one kind; in kind 0, all moves are allowed."""
     return mix64(board_hash(position) ^ (position[STATE] & (CASTLING | EN_PASSANT)) ^ np.uint64(kind) << np.uint64(32))
 
 
 @kernel
 def _remember(table, key, proved, ruled_out):  # type: ignore[no-untyped-def]
-    """Note that mate is proved within so many moves (0: not), and ruled out within so many."""
+    """Store within how many moves mate is proved (0: not proved), and within how many it is ruled out."""
     place = np.int64(key) & (table.shape[0] - 1)
     if table[place, 0] == key:
         known = table[place, 1]
@@ -137,9 +137,9 @@ def _remember(table, key, proved, ruled_out):  # type: ignore[no-untyped-def]
 
 @kernel
 def _order_moves(position, moves, count, checks, after, replies):  # type: ignore[no-untyped-def]
-    """Bring the checks to the front, those with the fewest replies first; returns how many, -1 where one mates.
+    """Move the checks to the front, those with the fewest replies first; returns how many, or -1 if one mates.
 
-    One that mates is then the first of all moves.
+    A move that mates is then the first of all moves.
     """
     find_checks(position, checks)
     front = 0
@@ -167,7 +167,7 @@ def _order_moves(position, moves, count, checks, after, replies):  # type: ignor
 
 @kernel
 def _try_refutations_first(moves, count, refutations):  # type: ignore[no-untyped-def]
-    """Bring the two replies that last refuted something at this ply to the front."""
+    """Move the two replies that last refuted a move at this ply to the front."""
     front = 0
     for refutation in refutations:
         for i in range(front, count):
@@ -179,8 +179,8 @@ def _try_refutations_first(moves, count, refutations):  # type: ignore[no-untype
 
 @kernel(signature="boolean(uint64[:,::1], int64[:,::1], uint64[:,::1], int64[:,::1], int64, int64, int64)")
 def _search(positions, moves, table, refutations, ply, within, quiet):  # type: ignore[no-untyped-def]
-    """At an even ply, whether the mover can force mate within so many moves (at least 1), at most `quiet` of which
-    give no check; at an odd one, whether the mover cannot escape being mated so (0: is mated now)."""
+    """At an even ply, whether the mover can force mate within `within` moves (at least 1), at most `quiet` of which do
+    not give check; at an odd ply, whether the mover cannot escape being mated in this way (0: is mated now)."""
     position, own_moves, child = positions[ply], moves[ply], positions[ply + 1]
     checks, after = positions[-1], positions[-2]
     if ply & 1:
@@ -199,7 +199,7 @@ def _search(positions, moves, table, refutations, ply, within, quiet):  # type: 
         return True
     if within == 1:
         return mates_in_one(position, own_moves, checks, after, 1) > 0
-    # The last move gives check in any case.
+    # The last move always gives check.
     quiet = min(quiet, within - 1)
     key = _table_key(position, 0 if quiet == within - 1 else 1 + quiet)
     place = np.int64(key) & (table.shape[0] - 1)
@@ -225,7 +225,7 @@ def _search(positions, moves, table, refutations, ply, within, quiet):  # type: 
 
 @kernel
 def new_search(entries):  # type: ignore[no-untyped-def]
-    """The room a search needs: positions, moves, table (a power of two of entries), refutations."""
+    """Allocate what a search needs: positions, moves, table (`entries` is a power of two), refutations."""
     return (
         np.empty((_PLIES + 2, POSITION_WORDS), dtype=np.uint64),
         np.empty((_PLIES, MAX_MOVES), dtype=np.int64),
@@ -236,9 +236,9 @@ def new_search(entries):  # type: ignore[no-untyped-def]
 
 @kernel
 def mate_within(position, most, search, quiet):  # type: ignore[no-untyped-def]
-    """In how many moves the mover can force mate, at most `most`; 0 where not.
+    """In how many moves, at most `most`, the mover can force mate; 0 if it cannot.
 
-    At most `quiet` of the moves give no check; `MAX_MATE_IN` allows all, so that the answer is exact.
+    At most `quiet` of the moves may be without check; `MAX_MATE_IN` allows all, so that the answer is exact.
     """
     positions, moves, table, refutations = search
     for within in range(1, most + 1):
@@ -250,7 +250,7 @@ def mate_within(position, most, search, quiet):  # type: ignore[no-untyped-def]
 
 @kernel
 def find_keys(position, within, search, keys, most):  # type: ignore[no-untyped-def]
-    """Write the moves that force mate within so many moves to `keys`; returns how many, and stops at `most`."""
+    """Write the moves that force mate within `within` moves to `keys`; returns how many, stopping at `most`."""
     positions, moves, table, refutations = search
     if within == 1:
         found = mates_in_one(position, moves[0], positions[-1], positions[-2], most)
@@ -270,7 +270,7 @@ def find_keys(position, within, search, keys, most):  # type: ignore[no-untyped-
 
 @kernel
 def only_key(position, mate_in, search):  # type: ignore[no-untyped-def]
-    """The one move that forces mate in exactly `mate_in` moves, or -1 where mate is sooner or later or not unique."""
+    """The one move that forces mate in exactly `mate_in` moves, or -1 if mate takes fewer or more or is not unique."""
     keys = np.empty(MAX_MOVES, dtype=np.int64)
     if mate_in > 1 and mate_within(position, mate_in - 1, search, MAX_MATE_IN):
         return np.int64(-1)
@@ -281,13 +281,13 @@ def only_key(position, mate_in, search):  # type: ignore[no-untyped-def]
 def solution_line(position, mate_in, search, line):  # type: ignore[no-untyped-def]
     """Write the 2 mate_in - 1 moves of the longest defense to `line`, each as its own mover sees it.
 
-    The attacker plays a move that mates soonest, the first in the order of the search; the defender the first legal
-    move that puts the mate off longest.
+    The attacker plays the move that mates soonest, the first of these in search order; the defender plays the first
+    legal move that delays the mate longest.
 
     Args:
-        position: mate in exactly `mate_in` is there.
+        position: one with mate in exactly `mate_in`.
         mate_in: 1 to `MAX_MATE_IN`.
-        search: of `new_search`.
+        search: from `new_search`.
         line: int64, at least 2 mate_in - 1 long.
     """
     current, after = np.empty(POSITION_WORDS, dtype=np.uint64), np.empty(POSITION_WORDS, dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Legal moves: found without trying them, from checks and pins; made by writing the position after them."""
+"""Legal moves: found from checks and pins, without trying them, and made by writing the position that follows."""
 
 import numpy as np
 
@@ -65,7 +65,7 @@ _LONG_EMPTY, _LONG_SAFE = np.uint64(0x0E), np.uint64(0x1C)
 
 
 def _rights_kept() -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """(64,) the bits of STATE that stay when something leaves or enters a square."""
+    """(64,): the bits of STATE that are kept when a piece leaves or enters a square."""
     kept = np.full(64, 2**64 - 1, dtype=np.uint64)
     for square, lost in ((0, 2), (4, 3), (7, 1), (56, 8), (60, 12), (63, 4)):
         kept[square] ^= np.uint64(lost)
@@ -73,7 +73,7 @@ def _rights_kept() -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
 
 
 def _words_of_kinds() -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
-    """(6, 5): all ones where a kind of piece stands on a word, PAWNS to KINGS."""
+    """(6, 5): all ones where a kind of piece is part of a word, PAWNS to KINGS."""
     words = np.zeros((6, 5), dtype=np.uint64)
     for kind, places in enumerate(((0,), (1,), (2,), (3,), (2, 3), (4,))):
         for place in places:
@@ -100,7 +100,7 @@ def _add(moves, count, origin, destinations, kind, enemy):  # type: ignore[no-un
 
 @kernel(inline="always")
 def _add_pawns(moves, count, destinations, step, pinned, king, flags):  # type: ignore[no-untyped-def]
-    """Write the moves of pawns that arrive on `destinations` from `step` squares below; returns the new count."""
+    """Write the moves of pawns that reach `destinations` from `step` squares below; returns the new count."""
     while destinations:
         to = trailing_zeros(destinations)
         destinations &= destinations - _1
@@ -136,7 +136,7 @@ def _pinned(position, king):  # type: ignore[no-untyped-def]
 
 @kernel
 def _add_en_passant(position, moves, count, king):  # type: ignore[no-untyped-def]
-    """En-passant captures, each tried on the board: two pawns leave a line at once, which no pin tells."""
+    """Write en-passant captures, each tried on the board: two pawns leave a line at once, which pins do not show."""
     to = (position[STATE] & EN_PASSANT) >> EN_PASSANT_SHIFT
     captured = _1 << (to - _8)
     arrival = _1 << to
@@ -264,7 +264,7 @@ def make(position, move, out):  # type: ignore[no-untyped-def]
     clocks = (clocks & ~_CLOCKS) if kind == PAWN or move & CAPTURE else clocks + _HALFMOVE
     state = clocks + black * _FULLMOVE | (_1 - black) << _16 | exchange_rights(rights)
     if move & DOUBLE_STEP:
-        # A square is kept only where a pawn stands ready to go there: 16..23 in the new mover's ranks is 40..47.
+        # The square is kept only if a pawn can capture there: 16..23 is 40..47 in the new mover's view.
         beside = ((arrival & NOT_FILE_A) >> _1) | ((arrival & NOT_FILE_H) << _1)
         if beside & enemy & position[PAWNS]:
             state |= ((to - _8) ^ np.uint64(56)) << EN_PASSANT_SHIFT
@@ -280,7 +280,7 @@ def make(position, move, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def find_legal(position, move, moves):  # type: ignore[no-untyped-def]
-    """The kernels' form of a move given by its lowest 15 bits, or -1 where it is not legal; `moves` is overwritten."""
+    """The kernels' form of a move given by its lowest 15 bits, or -1 if it is not legal; `moves` is overwritten."""
     for i in range(legal_moves(position, moves)):
         if moves[i] & MOVE_MASK == move:
             return moves[i]

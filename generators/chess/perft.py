@@ -1,4 +1,4 @@
-"""Perft: how many sequences of legal moves there are, the usual check of a move generator."""
+"""Perft: the number of sequences of legal moves, the usual check of a move generator."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from easy_to_hard.generators.kernels import kernel
 
 @kernel
 def perft(position, depth, bulk):  # type: ignore[no-untyped-def]
-    """How many sequences of `depth` legal moves there are.
+    """The number of sequences of `depth` legal moves.
 
     Args:
         position: (8,) uint64.
@@ -46,7 +46,7 @@ def perft(position, depth, bulk):  # type: ignore[no-untyped-def]
 
 
 def perft_by_move(position: NDArray[np.uint64], depth: int, bulk: bool = False) -> dict[str, int]:
-    """First move (UCI) to the number of sequences of `depth` legal moves, at least 1, that begin with it."""
+    """First move (UCI) -> number of sequences of `depth` (at least 1) legal moves that begin with it."""
     moves, after = np.empty(MAX_MOVES, dtype=np.int64), np.empty(POSITION_WORDS, dtype=np.uint64)
     counts = {}
     for move in moves[: legal_moves(position, moves)]:

@@ -65,20 +65,20 @@ def check_perspective(perspective: str) -> Perspective:
 def to_planes(
     rows: NDArray[np.uint64], perspective: str = "mover", num_threads: int | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Puzzles to inputs and targets.
+    """Convert puzzles to inputs and targets.
 
     Args:
         rows: (N, 9) uint64, positions and their moves, see `board`.
         perspective: "mover": row 0 is the back rank of the side to move, so its pawns go to higher rows; "white":
-            row 0 is rank 1 whoever moves, as in the original. Columns are files a to h in both.
-        num_threads: None for one a core.
+            row 0 is rank 1, whichever side moves, as in the original. Columns are files a to h in both.
+        num_threads: None for one per core.
 
     Returns:
         ``(inputs, targets)``: (N, 12, 8, 8) uint8 in {0, 1}, the mover's king, queens, bishops, knights, rooks and
         pawns, then the other side's; and (N, 8, 8) uint8, 1 on the origin and the destination of the move.
 
     Raises:
-        ValueError: unknown perspective, or rows of another shape.
+        ValueError: the perspective is unknown, or the rows have a different shape.
     """
     if rows.ndim != 2 or rows.shape[1] != ROW_WORDS:
         raise ValueError(f"rows must be of shape (N, {ROW_WORDS}), not {rows.shape}")
@@ -95,15 +95,15 @@ def to_planes(
 
 
 def _words(planes: NDArray[Any]) -> NDArray[np.uint64]:
-    """(..., 8, 8) planes to (...) words."""
+    """Convert (..., 8, 8) planes to (...) words."""
     flat = np.ascontiguousarray(planes).reshape(*planes.shape[:-2], 64)
     return np.packbits(flat, axis=-1, bitorder="little").view("<u8")[..., 0]
 
 
 def from_planes(inputs: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """(N, 12, 8, 8) planes in the mover's perspective to (N, 8) positions, White to move.
+    """Convert (N, 12, 8, 8) planes in the mover's perspective to (N, 8) positions with White to move.
 
-    What planes do not show is taken as absent: castling rights, the en-passant square, the clocks.
+    Planes do not show castling rights, the en-passant square or the clocks, so these are taken as absent.
     """
     words = _words(inputs).reshape(-1, 2, 6)
     positions = np.zeros((len(words), POSITION_WORDS), dtype=np.uint64)

@@ -1,13 +1,13 @@
-"""Draw puzzles: a forced mate in exactly so many moves, with one key move.
+"""Draw puzzles: a forced mate in exactly n moves, with one key move.
 
-Item i of a split plays games from its own stream until a position comes that the split's hash range holds and the
-solver accepts. A game gives its first puzzle only, and which one that is must not depend on the split, or the larger
-split would have the earlier ones, with more pieces on the board. So for mate in 1 the first puzzle of any split ends
-the game; for deeper mates, where asking the solver is what takes long, every split sees a tenth of all boards: of those
-of "train" one in eight.
+For item i of a split, games are played from the item's own stream until a position occurs that is in the split's hash
+range and that the solver accepts. A game gives only its first puzzle, and which one that is must not depend on the
+split; otherwise, the larger split would get earlier ones, with more pieces on the board. So for mate in 1 the first
+puzzle of any split ends the game; for deeper mates, where calling the solver is what takes long, every split considers
+a tenth of all boards: for "train", one in eight of its own.
 
-What a position loses on becoming a puzzle: castling rights and the en-passant square, so that the planes of a network
-show all there is to know. The colors are exchanged by the toss of a coin.
+On becoming a puzzle, a position loses its castling rights and en-passant square, so that a network's planes show all
+there is to know. Whether the colors are exchanged is decided by a coin flip.
 """
 
 from collections import OrderedDict
@@ -42,21 +42,21 @@ from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, 
 MIN_MATE_IN: Final = 1
 MAX_SAMPLED_MATE_IN: Final = 6
 
-# The first half-moves of a game give no puzzles.
+# This many half-moves at the start of a game give no puzzles.
 _FIRST_PLY: Final = 8
-# From mate in 2 on, only positions with two checks at hand are tried: they hold 19 of 20 puzzles.
+# From mate in 2 on, only positions in which two checks are possible are tried: they include 19 of 20 puzzles.
 _LEAST_CHECKS: Final = 2
 # The smallest split holds a tenth of all boards.
 _SMALLEST_SHARE: Final = 2**64 // 10
-# From mate in 3 on, a search that allows so many moves without check must find the mate before the full search is
-# asked whether there is a shorter one, or a second key.
+# From mate in 3 on, a search that allows this many moves without check must find the mate before the full search
+# checks whether there is a shorter one, or a second key.
 _QUIET_MOVES: Final = 1
 _MAX_GAMES: Final = 1_000_000
-# `first_distinct` draws at most so many times what is asked for.
+# `first_distinct` draws at most this many times the number asked for.
 _PATIENCE: Final = 20
 _TABLE_ENTRIES: Final = {1: 2**4, 2: 2**10, 3: 2**14}
 _LARGE_TABLE: Final = 2**18
-# What an item takes, roughly; from mate in 5 on seconds.
+# Rough time per item; from mate in 5 on, seconds.
 _NANOSECONDS: Final = {1: 5e5, 2: 2e6, 3: 2e7, 4: 1.5e8}
 
 
@@ -68,7 +68,7 @@ class MateBatch:
         rows: (N, 9) uint64, positions and their key moves, see `board`.
         lines: (N, 2 mate_in - 1) int16, the moves of the longest defense, each as its own mover sees it.
         legal_moves: (N,) int32, how many moves the mover has to choose from.
-        board_hashes: (N,) uint64, equal for the images of a board under exchange of colors or of left and right.
+        board_hashes: (N,) uint64, equal for boards that differ only by exchanging colors, left and right, or both.
     """
 
     rows: NDArray[np.uint64]
@@ -88,7 +88,7 @@ def _nanoseconds(mate_in: int) -> float:
 
 @kernel
 def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
-    """The one key move of a puzzle, or -1 where the position is none."""
+    """The one key move of a puzzle, or -1 if the position is not a puzzle."""
     if mate_in > 2 and mate_within(candidate, mate_in, search, _QUIET_MOVES) != mate_in:
         return np.int64(-1)
     return only_key(candidate, mate_in, search)
@@ -96,9 +96,9 @@ def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
 
 @kernel
 def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, cursor):  # type: ignore[no-untyped-def]
-    """Play from games[0] until a puzzle comes, then in games[2]; (its key, its hash), key -1 where none came.
+    """Play from games[0] until a puzzle occurs, which is then in games[2]; returns (its key, its hash), key -1 if none.
 
-    games: (4, 8): two positions that take turns, the candidate, room for checks.
+    games: (4, 8): two positions that take turns, the candidate, and scratch space for checks.
     """
     candidate, checks = games[2], games[3]
     for ply in range(MAX_PLIES):
@@ -157,22 +157,22 @@ def sample(
     split_rule: str = "hash",
     num_threads: int | None = None,
 ) -> MateBatch:
-    """Puzzles `indices` of a split.
+    """Draw the puzzles with the given indices in a split.
 
     In each, the mover can force mate in `mate_in` moves and not sooner, by exactly one first move. Both are proved by
     a search of all moves. From mate in 3 on, only positions are kept whose mate needs at most one move without check.
 
     Args:
-        mate_in: moves of the mover to mate, 1 to 6; each further one takes about ten times as long to draw.
+        mate_in: the mover's moves to mate, 1 to 6; each further move takes about ten times as long to draw.
         indices: (N,) non-negative integers, in any order.
         split: "train", "validation" or "test".
         seed: any integer; another seed gives other puzzles.
         split_rule: "hash" (splits share no board), or "original" (every split is drawn from all boards).
-        num_threads: None for one a core. The result does not depend on it.
+        num_threads: None for one per core. The result does not depend on it.
 
     Raises:
-        NotEnoughInstancesError: a million games brought no puzzle.
-        ValueError: any other argument out of range.
+        NotEnoughInstancesError: a million games gave no puzzle.
+        ValueError: any other argument is out of range.
     """
     mate_in, items = check_mate_in(mate_in), as_indices(indices)
     key = np.uint64(stream_key("chess_mates", "", mate_in, check_split(split), seed))
@@ -201,7 +201,7 @@ def sample(
     return MateBatch(rows=rows, lines=lines, legal_moves=legal, board_hashes=hashes)
 
 
-# The puzzles that `first_distinct` drew last, for `sample` to give again: drawing them is what takes long.
+# The puzzles that `first_distinct` drew last, for `sample` to return, since drawing them again would take long.
 _DRAWN: Final[OrderedDict[tuple[int, str, int, str], MateBatch]] = OrderedDict()
 _MOST_DRAWN: Final = 32
 
@@ -216,7 +216,7 @@ def first_distinct(
     num_threads: int | None = None,
     progress: Callable[[int], object] = lambda drawn: None,
 ) -> NDArray[np.uint64]:
-    """The indices of the first `count` puzzles whose boards differ, mirror images being the same: (count,) uint64.
+    """The indices of the first `count` puzzles whose boards differ, even up to mirroring: (count,) uint64.
 
     Args:
         count: at least 0.
@@ -224,8 +224,8 @@ def first_distinct(
         progress: called with the number of puzzles just drawn, every second or so.
 
     Raises:
-        NotEnoughInstancesError: the draws bring hardly anything new any more.
-        ValueError: a negative count, or as `sample`.
+        NotEnoughInstancesError: further draws give hardly any new puzzles.
+        ValueError: the count is negative, or as in `sample`.
     """
     count = check_integer("count", count, 0)
     batches: list[MateBatch] = []

@@ -16,12 +16,11 @@ _TABLE_ENTRIES = 2**18
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
-    """What is forced in N positions.
+    """The forced mates in N positions.
 
     Attributes:
-        mate_in: (N,) int32, moves of the mover to the mate if all play well, 0 where none is forced within what was
-            asked.
-        keys: (N, 256) int16, the moves that force it as soon, see `board`, then -1.
+        mate_in: (N,) int32, the mover's moves to mate with best play, 0 if none is forced within the limit.
+        keys: (N, 256) int16, the moves that force mate in that many, see `board`, then -1.
         lines: (N, 2 most - 1) int16, the longest defense, each move as its own mover sees it, then -1.
     """
 
@@ -46,22 +45,22 @@ def _solve(positions, most, mate_in, keys, lines):  # type: ignore[no-untyped-de
 
 
 def solve(positions: NDArray[np.uint64], most: int, num_threads: int | None = None) -> Solution:
-    """Find the forced mates of the movers, by a search of all moves: what it says is exact.
+    """Find the movers' forced mates by a search of all moves; the result is exact.
 
     Args:
         positions: (N, 8) uint64, or rows that begin with them, see `board`.
-        most: moves of the mover, 1 to 8. Each further one takes about thirty times as long.
-        num_threads: None for one a core.
+        most: limit on the mover's moves, 1 to 8. Each further move takes about thirty times as long.
+        num_threads: None for one per core.
 
     Raises:
-        ValueError: `most` out of range, or rows that are no positions.
+        ValueError: `most` is out of range, or a row is not a position.
     """
     most = check_integer("most", most, 1, MAX_MATE_IN)
     held = as_positions(positions)
     for side in (OWN, ENEMY):
         kings = held[:, side] & held[:, KINGS]
         for row in np.flatnonzero((kings == 0) | (kings & (kings - np.uint64(1)) != 0))[:1]:
-            raise ValueError(f"position {row} has not one king a side")
+            raise ValueError(f"position {row} does not have one king per side")
     mate_in = np.empty(len(held), dtype=np.int32)
     keys = np.empty((len(held), MAX_MOVES), dtype=np.int16)
     lines = np.empty((len(held), 2 * most - 1), dtype=np.int16)

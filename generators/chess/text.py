@@ -48,7 +48,7 @@ def _write_ucis(moves, positions, text, lengths):  # type: ignore[no-untyped-def
 
 
 def _joined(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """All texts as bytes, one after the other, and where each ends."""
+    """All texts as concatenated bytes, and where each one ends."""
     whole = "".join(texts)
     if whole.isascii():
         ends = np.cumsum(np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)))
@@ -65,10 +65,10 @@ def _listed(texts: Sequence[str], what: str) -> list[str]:
 
 
 def parse_fens(fens: Sequence[str]) -> NDArray[np.uint64]:
-    """FENs to (N, 8) uint64 positions, see `board`.
+    """Convert FENs to (N, 8) uint64 positions, see `board`.
 
     Raises:
-        ValueError: one is not a FEN, or no legal position; the message names it and says why.
+        ValueError: one is not a FEN, or not a legal position; the message names it and says why.
     """
     fens = _listed(fens, "FENs")
     positions = np.empty((len(fens), POSITION_WORDS), dtype=np.uint64)
@@ -80,7 +80,7 @@ def parse_fens(fens: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def to_fens(positions: NDArray[np.uint64]) -> list[str]:
-    """(N, 8) positions, or rows that begin with them, to FENs."""
+    """Convert (N, 8) positions, or rows that begin with them, to FENs."""
     text = np.empty((len(positions), MAX_FEN), dtype=np.uint8)
     lengths = np.empty(len(positions), dtype=np.int64)
     _write_fens(as_positions(positions), text, lengths)
@@ -88,10 +88,10 @@ def to_fens(positions: NDArray[np.uint64]) -> list[str]:
 
 
 def parse_ucis(ucis: Sequence[str], positions: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Moves such as ``e2e4`` or ``a7a8q`` to (N,) int64 of 15 bits, see `board`; whether they are legal is not asked.
+    """Convert moves such as ``e2e4`` or ``a7a8q`` to (N,) int64 of 15 bits, see `board`, without checking legality.
 
     Raises:
-        ValueError: one is not of this form, and the message names it; or there are not as many positions.
+        ValueError: one is not of this form, and the message names it; or the number of positions differs.
     """
     ucis = _listed(ucis, "moves")
     moves = np.empty(len(ucis), dtype=np.int64)
@@ -102,28 +102,28 @@ def parse_ucis(ucis: Sequence[str], positions: NDArray[np.uint64]) -> NDArray[np
 
 
 def to_ucis(moves: NDArray[np.int64], positions: NDArray[np.uint64]) -> list[str]:
-    """(N,) moves of the movers of (N, 8) positions to UCI.
+    """Convert (N,) moves in (N, 8) positions to UCI.
 
     Raises:
-        ValueError: there are not as many positions as moves, or one is no move.
+        ValueError: the numbers of positions and moves differ, or one is not a move.
     """
     text = np.empty((len(moves), MAX_UCI), dtype=np.uint8)
     lengths = np.empty(len(moves), dtype=np.int64)
     bare = np.asarray(moves).astype(np.int64)
     for row in np.flatnonzero((bare < 0) | ((bare >> PROMOTION_SHIFT & 7) > QUEEN))[:1]:
-        raise ValueError(f"{bare[row]} is no move")
+        raise ValueError(f"{bare[row]} is not a move")
     bare = np.ascontiguousarray(bare & MOVE_MASK)
     _write_ucis(bare, as_positions(positions, len(moves)), text, lengths)
     return [row[:length].tobytes().decode() for row, length in zip(text, lengths, strict=True)]
 
 
 def to_lines(lines: NDArray[np.int16], positions: NDArray[np.uint64]) -> list[str]:
-    """(N, P) moves of both sides in turn from (N, 8) positions on, each as its mover sees it, to UCI with spaces.
+    """Convert lines to space-separated UCI: (N, P) alternating moves from (N, 8) positions, each as its mover sees it.
 
     A line ends before its first -1.
 
     Raises:
-        ValueError: there are not as many positions as lines, or something else is no move.
+        ValueError: the numbers of positions and lines differ, or anything else in a line is not a move.
     """
     turns = as_positions(positions, len(lines)).copy()
     texts: list[list[str]] = [[] for _ in range(len(lines))]

@@ -18,14 +18,14 @@ _PIECES = np.frombuffer(b"pnbrqk", dtype=np.uint8)
 
 @kernel
 def read_square(text, start):  # type: ignore[no-untyped-def]
-    """The square of two characters such as e4, as White sees it, or -1."""
+    """Read the square named by two characters such as e4, as White sees it; returns -1 if it is none."""
     file, rank = np.int64(text[start]) - _SMALL_A, np.int64(text[start + 1]) - (_DIGIT_0 + 1)
     return 8 * rank + file if 0 <= file < 8 and 0 <= rank < 8 else np.int64(-1)
 
 
 @kernel
 def write_square(square, text, place):  # type: ignore[no-untyped-def]
-    """Write a square such as e4, as White sees it, from text[place] on; returns the place after it."""
+    """Write a square such as e4, as White sees it, starting at text[place]; returns the place after it."""
     text[place] = _SMALL_A + square % 8
     text[place + 1] = _DIGIT_0 + 1 + square // 8
     return place + 2
@@ -33,9 +33,9 @@ def write_square(square, text, place):  # type: ignore[no-untyped-def]
 
 @kernel
 def read_uci(text, start, stop, position):  # type: ignore[no-untyped-def]
-    """The move that text[start:stop] (uint8) names, 15 bits, as the mover sees it; -1 where it is not UCI.
+    """Read the move in text[start:stop] (uint8) as 15 bits, as the mover sees it; returns -1 if it is not UCI.
 
-    Castling may be written as the king's two steps (e1g1) or as the king taking its rook (e1h1), and is the former.
+    Castling may be written as the king moving two squares (e1g1) or taking its rook (e1h1); it is read as the former.
     """
     if stop - start != 4 and stop - start != 5:
         return np.int64(-1)
@@ -44,7 +44,7 @@ def read_uci(text, start, stop, position):  # type: ignore[no-untyped-def]
         return np.int64(-1)
     if position[STATE] & BLACK_TO_MOVE:
         origin, to = origin ^ 56, to ^ 56
-    # A king that takes its own rook, as in Chess960, castles; it can take no other piece of its own.
+    # A king that takes its own rook, as in Chess960, castles; it can take no other piece of its own side.
     own_king = position[OWN] & position[KINGS] & _E1_WORD
     if origin == _E1 and to in (_A1, _H1) and own_king and (position[OWN] >> np.uint64(to)) & _1:
         to = _G1 if to == _H1 else _C1

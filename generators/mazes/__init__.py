@@ -1,13 +1,13 @@
-"""Mazes: drawn, solved, hashed and turned into the original's pictures (arXiv 2108.06011).
+"""Mazes: generated, solved, hashed and converted to the original's pictures (arXiv 2108.06011).
 
-- `trees`: how the walls are drawn, one function a distribution
+- `trees`: how the walls are drawn, one function per distribution
 - `paths`: shortest paths on the board
 - `layouts`: hashes of wall layouts up to the symmetries of the square
-- `images`: mazes to pictures and back
-- `solver`: an independent solver of the pictures
+- `images`: converts mazes to pictures and back
+- `solver`: an independent solver that works on the pictures
 - `sampling`: items of a split, in any order
-- `counting`: how many there are of the smallest sizes, and the first distinct ones of a stream
-- `board`: how a maze is held, outside and inside the kernels
+- `counting`: how many mazes there are of the smallest sizes, and the first distinct ones of a stream
+- `board`: how a maze is stored, outside and inside the kernels
 """
 
 from easy_to_hard.generators.mazes.board import EAST as EAST

@@ -1,4 +1,4 @@
-"""What answers to a maze are worth besides being the target: whether they are paths at all."""
+"""Judges answers to a maze beyond equality with the target: whether they are paths at all."""
 
 from typing import Final
 
@@ -15,8 +15,8 @@ _NOWHERE: Final = -1
 
 @kernel
 def _sum_of(prediction):  # type: ignore[no-untyped-def]
-    """The sum of all pixels: how many are set, if none is more than 1."""
-    # 32 bits hold it up to 4,096 x 4,096 pixels, and are added twice as fast as 64.
+    """The sum of all pixels, which is the number of set pixels if none is more than 1."""
+    # 32 bits are enough for up to 4,096 x 4,096 pixels, and are added twice as fast as 64.
     total = np.uint32(0)
     for pixel in prediction:
         total += np.uint32(pixel)
@@ -25,7 +25,7 @@ def _sum_of(prediction):  # type: ignore[no-untyped-def]
 
 @kernel(inline="always")
 def _is_set(prediction, row, column, width):  # type: ignore[no-untyped-def]
-    """Whether all four pixels of a position are set, to 1 or to the same bits."""
+    """Whether all four pixels of a position are set, to 1 or at least to the same bits."""
     first = (2 * row + 1) * width + 2 * column + 1
     above = prediction[first] & prediction[first + 1]
     return above & prediction[first + width] & prediction[first + width + 1]
@@ -33,7 +33,7 @@ def _is_set(prediction, row, column, width):  # type: ignore[no-untyped-def]
 
 @kernel
 def _way_on(cells, here, side, came, prediction):  # type: ignore[no-untyped-def]
-    """The one direction, not the one of `came`, in which an open and set passage leads on; -1 for none or several."""
+    """The one direction, other than `came`, in which an open and set passage leads on; -1 for none or several."""
     y, x = here // side, here % side
     width = 4 * side + 4
     way, ways = _NOWHERE, 0
@@ -67,10 +67,11 @@ def _find(cells, mark):  # type: ignore[no-untyped-def]
 
 @kernel
 def _is_path(cells, side, prediction):  # type: ignore[no-untyped-def]
-    """Whether what is set is a path: walk from the start, and see whether all that is set was walked over.
+    """Whether the set pixels form a path: walk from the start, and check that the walk covers all of them.
 
-    Of two neighboring free positions one is a passage, which has two free neighbors, so a path never touches itself:
-    at every cell there is one way on, or it is no path. For that reason a walk comes nowhere twice, and ends.
+    Of two neighboring free positions, one is a passage, which has two free neighbors, so a path never touches itself:
+    at every cell there is exactly one way on, or it is not a path. Therefore a walk never visits a cell twice, and it
+    ends.
     """
     width = 4 * side + 4
     here, goal, came = _find(cells, START), _find(cells, GOAL), _NOWHERE
@@ -99,15 +100,15 @@ def _judge(cells, side, predictions, valid):  # type: ignore[no-untyped-def]
 def valid_paths(
     cells: NDArray[np.uint8], predictions: NDArray[np.uint8], num_threads: int | None = None
 ) -> NDArray[np.bool_]:
-    """Which answers are a path from the start to the goal, the shortest or not.
+    """Find which answers are a path from the start to the goal, whether it is the shortest or not.
 
-    Such an answer is 1 on free positions only, each of them whole (2 x 2 pixels), that make one simple path with the
-    start and the goal as its ends, and 0 on everything else.
+    Such an answer is 1 only on whole free positions (2 x 2 pixels) that make up one simple path with the start and the
+    goal as its ends, and 0 everywhere else.
 
     Args:
         cells: (N, m, m) uint8, the mazes, see `board`.
         predictions: (N, H, W) uint8, H = W = 4 m + 4, as the targets of `to_images`; anything but 0 and 1 is wrong.
-        num_threads: None for one a core. The result does not depend on it.
+        num_threads: None for one per core. The result does not depend on it.
 
     Returns:
         (N,) bool.

@@ -1,12 +1,12 @@
-"""How a maze is held: one byte a cell.
+"""How a maze is stored: one byte per cell.
 
-Outside the kernels a maze of size s is (m, m) uint8, m = (s + 1) / 2, the sum of `EAST` (no wall to the east),
+Outside the kernels, a maze of size s is (m, m) uint8, m = (s + 1) / 2, the sum of `EAST` (no wall to the east),
 `SOUTH` (no wall to the south), `PATH` (on the shortest path), `START` and `GOAL`.
 
-Inside them it is a board: rows of `stride` bytes, a multiple of 8 and more than m, with one row of border above
-and below; since the bytes right of a row are border too, they also are the border left of the next row. There
-bits 3 and 4 hold the direction of the parent in the tree and bit 5 says that a cell is visited. A direction is
-0 east, 1 south, 2 west, 3 north; ``d ^ 2`` is the opposite.
+Inside them, it is a board: rows of `stride` bytes, a multiple of 8 and more than m, with one row of border above and
+below; the bytes to the right of a row are border too, and serve as the left border of the next row. On a board, bits 3
+and 4 hold the direction of the parent in the tree, and bit 5 says that a cell is visited. A direction is 0 east,
+1 south, 2 west, 3 north; ``d ^ 2`` is the opposite.
 """
 
 import numpy as np
@@ -55,7 +55,7 @@ def neighbor(cell, direction, stride):  # type: ignore[no-untyped-def]
 
 @kernel(inline="always")
 def open_way(cells, cell, direction, stride):  # type: ignore[no-untyped-def]
-    """Take the wall on that side of the cell away; it belongs to the western or northern one of the two cells."""
+    """Remove the wall on that side of the cell; it is stored with the western or northern one of the two cells."""
     owner = neighbor(cell, direction, stride) if direction & 2 else cell
     cells[owner] |= np.uint8(1 << (direction & 1))
 
@@ -69,7 +69,7 @@ def is_open(cells, cell, direction, stride):  # type: ignore[no-untyped-def]
 
 @kernel(inline="always")
 def set_parent(cells, cell, direction):  # type: ignore[no-untyped-def]
-    """Note that the parent of the cell lies in that direction."""
+    """Record that the parent of the cell lies in that direction."""
     cells[cell] = (cells[cell] & ~_PARENT_BITS) | np.uint8(direction << _PARENT_SHIFT)
 
 
@@ -81,7 +81,7 @@ def parent_direction(cells, cell):  # type: ignore[no-untyped-def]
 
 @kernel
 def count_ways(cells, cell, stride):  # type: ignore[no-untyped-def]
-    """How many sides of the cell are open: 1 in a dead end."""
+    """The number of open sides of the cell: 1 in a dead end."""
     ways = np.int64(0)
     for direction in range(4):
         ways += np.int64(is_open(cells, cell, direction, stride))

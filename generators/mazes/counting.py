@@ -1,4 +1,4 @@
-"""The mazes of the smallest sizes, counted one by one, and the first distinct items of a stream."""
+"""Counts the mazes of the smallest sizes one by one, and finds the first distinct items of a stream."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -15,9 +15,9 @@ from easy_to_hard.generators.splits import NotEnoughInstancesError, split_range
 
 Layout = frozenset[tuple[int, int]]
 LARGEST_COUNTED = 5
-# From here on there are so many mazes that two of 10^6 items agree with probability below 10^-9.
+# From this size on, there are so many mazes that the probability of two equal items among 10^6 is below 10^-9.
 _ALWAYS_DISTINCT = 19
-# So many draws an item are made before the search for new ones is given up.
+# Number of draws per item before the search for new ones is given up.
 _PATIENCE = 32
 
 
@@ -44,7 +44,7 @@ def _neighbors(layout: Layout, cell: int) -> list[int]:
 
 
 def _is_depth_first_tree(tree: Layout, root: int, side: int) -> bool:
-    """Whether depth-first search from the root can give the tree: no wall parts two of its branches."""
+    """Whether depth-first search from the root can give the tree: no wall lies between two of its branches."""
     ancestors: dict[int, frozenset[int]] = {root: frozenset([root])}
     stack = [root]
     while stack:
@@ -70,7 +70,7 @@ def _has_unique_path(layout: Layout, start: int, goal: int) -> bool:
 
 
 def _layouts_with_ends(side: int, variant: str) -> dict[Layout, set[tuple[int, int]]]:
-    """Every layout that a variant can give, with the pairs of start and goal that it can have there."""
+    """Every layout that a variant can give, with the pairs of start and goal that it can have in that layout."""
     cells = range(side * side)
     pairs = {(a, b) for a in cells for b in cells if a != b}
     result: dict[Layout, set[tuple[int, int]]] = {}
@@ -117,8 +117,8 @@ def first_distinct(
     """The indices of the first `count` distinct mazes of a stream: (count,) uint64, ascending.
 
     Raises:
-        NotEnoughInstancesError: the split has fewer (exactly counted for sizes 3 and 5), or the draws bring
-            hardly anything new any more.
+        NotEnoughInstancesError: the split has fewer (exactly counted for sizes 3 and 5), or further draws give hardly
+            any new mazes.
     """
     count = check_integer("count", count, 0)
     held = count_instances(size, variant, split, split_rule)
@@ -129,7 +129,7 @@ def first_distinct(
         )
     if size >= _ALWAYS_DISTINCT or count == 0:
         return np.arange(count, dtype=np.uint64)
-    # Where the number is known to be held, go on until it is found; else until hardly anything new comes.
+    # If the split is known to hold that many, continue until they are found; otherwise, until hardly any are new.
     most = (_PATIENCE if held is None else 2**14) * count
     hashes = np.empty(0, dtype=np.uint64)
     drawn = count

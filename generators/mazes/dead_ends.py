@@ -1,4 +1,4 @@
-"""Dead ends filled until none is left: a rule of each position and its four neighbors, applied again and again."""
+"""Fills dead ends until none is left: a local rule on each position and its four neighbors, applied repeatedly."""
 
 from typing import Any
 
@@ -29,9 +29,9 @@ def _first_front(positions, width, ways, front):  # type: ignore[no-untyped-def]
 
 @kernel
 def _fill(positions, width, most, ways, front):  # type: ignore[no-untyped-def]
-    """Make walls of the dead ends of flat `positions`, all at once, up to `most` times; returns how often.
+    """Turn all dead ends of flat `positions` into walls at once, up to `most` times; returns how often.
 
-    Only where a neighbor was filled can a new dead end be, so that each position is looked at a few times in all.
+    A new dead end can appear only next to a filled one, so each position is visited only a few times in total.
     """
     first, last = 0, _first_front(positions, width, ways, front)
     for sweep in range(1, most + 1):
@@ -43,7 +43,7 @@ def _fill(positions, width, most, ways, front):  # type: ignore[no-untyped-def]
             for step in (1, width, -1, -width):
                 beside = front[k] + step
                 ways[beside] -= 1
-                # It has just become a dead end; with fewer ways it is in the list already, of this sweep or the next.
+                # It has just become a dead end; with fewer ways, it is already listed for this sweep or the next.
                 if positions[beside] == _FREE and ways[beside] == 1:
                     front[count] = beside
                     count += 1
@@ -64,23 +64,23 @@ def fill_dead_ends(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Fill the dead ends of mazes, sweep by sweep, and answer with what stays free.
 
-    In a sweep every free position with at most one free neighbor becomes a wall, all at once, but for the start and
-    the goal. In a maze without loops the path is left; loops have no dead ends and stay.
+    In a sweep, every free position with at most one free neighbor becomes a wall, all at once, except the start and the
+    goal. In a maze without loops, only the path is left; loops have no dead ends and stay.
 
     Args:
         inputs: (N, 3, H, W), positive where a channel is lit.
-        most: sweeps, at least 1.
-        num_threads: None for one a core. The result does not depend on it.
+        most: the maximum number of sweeps, at least 1.
+        num_threads: None for one per core. The result does not depend on it.
 
     Returns:
-        ``(predictions, sweeps)``: (N, H, W) uint8, 1 on what is left; (N,) int64, sweeps until one changed nothing,
-        that one included, at most `most`.
+        ``(predictions, sweeps)``: (N, H, W) uint8, 1 on what is left; (N,) int64, number of sweeps up to and including
+        the first that changed nothing, at most `most`.
 
     Raises:
-        ValueError: `most` below 1.
+        ValueError: `most` is below 1.
     """
     most = check_integer("most", most, 1)
-    # With a wall all round no neighbor is off the board.
+    # With a wall all around, no neighbor is off the board.
     positions = np.pad(read_positions(inputs), ((0, 0), (1, 1), (1, 1)))
     number, height, width = positions.shape
     flat, sweeps = positions.reshape(number, height * width), np.empty(number, dtype=np.int64)

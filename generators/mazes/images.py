@@ -1,7 +1,7 @@
-"""Mazes to the original's pictures and back.
+"""Converts mazes to the original's pictures and back.
 
 A maze is drawn on a grid of (2m + 1)^2 positions (cells, passages and walls, the outer wall included); each
-position is 2 x 2 pixels, with one pixel of padding all round: H = W = 4m + 4 = 2s + 6.
+position is 2 x 2 pixels, with one pixel of padding all around: H = W = 4m + 4 = 2s + 6.
 """
 
 from typing import Any
@@ -28,10 +28,10 @@ def _write_twice(words, place, row, word):  # type: ignore[no-untyped-def]
 
 @kernel
 def _draw_walls_and_path(cells, first, side, free, free_at, path, path_at):  # type: ignore[no-untyped-def]
-    """Draw the maze at cells[first] to the words from free[free_at] and path[path_at] on.
+    """Draw the maze at cells[first] to the words that start at free[free_at] and path[path_at].
 
-    Everything is flat and every index unsigned: with views, or indices that might be negative, this takes
-    three times as long.
+    Everything is flat and every index unsigned: with views, or with indices that might be negative, this takes three
+    times as long.
     """
     row = side + _1
     edge = np.uint32(0)
@@ -48,7 +48,7 @@ def _draw_walls_and_path(cells, first, side, free, free_at, path, path_at):  # t
             after = np.uint32(cells[first + x])
             on_after = (after >> np.uint32(2)) & _LEFT
             south_after = (after >> np.uint32(1)) & _LEFT
-            # An open way between two cells of the shortest path is on it: else there were a shorter one.
+            # An open way between two cells of the shortest path is on the path; otherwise there would be a shorter one.
             on_south_after = south_after & on_after & (np.uint32(cells[first + below + x]) >> np.uint32(2))
             on_east = on & on_after & here
             _write_twice(free, free_at + x, row, cell + (here & _LEFT) * _MIDDLE + _RIGHT)
@@ -98,15 +98,15 @@ def image_side(size: int) -> int:
 
 
 def to_images(cells: NDArray[np.uint8], num_threads: int | None = None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Mazes to pictures and solutions, as the original's files hold them.
+    """Convert mazes to pictures and solutions, as in the original's files.
 
     Args:
         cells: (N, m, m) uint8.
-        num_threads: None for one a core.
+        num_threads: None for one per core.
 
     Returns:
         ``(inputs, targets)``: (N, 3, H, W) uint8 in {0, 1}, free positions white, start green, goal red;
-        (N, H, W) uint8, 1 on the path with both its ends.
+        (N, H, W) uint8, 1 on the path, including both ends.
     """
     number, side = cells.shape[:2]
     inputs = np.empty((number, 3, 4 * side + 4, 4 * side + 4), dtype=np.uint8)
@@ -121,7 +121,7 @@ def to_images(cells: NDArray[np.uint8], num_threads: int | None = None) -> tuple
 
 
 def from_images(inputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.uint8]:
-    """Pictures and solutions back to mazes, the inverse of `to_images`.
+    """Convert pictures and solutions back to mazes, the inverse of `to_images`.
 
     Args:
         inputs: (N, 3, H, W), positive where a channel is lit.

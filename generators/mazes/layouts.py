@@ -1,10 +1,10 @@
 """Hashes of wall layouts.
 
-The layout hash is the same for the 8 images of a layout under the symmetries of the square, and differs for
-any two other layouts but for chance (64 bits). With random tables A and B, the hash of a set of open passages
-at positions (y, x) of the (2m + 1)^2 grid is the sum of A[y] B[x] modulo 2^64; turning or mirroring the maze
-turns the tables round or swaps them, so all eight hashes come from four sums a row. The canonical one is the
-least. The sums are looked up for four cells at a time.
+The layout hash is the same for the 8 images of a layout under the symmetries of the square, and differs for any two
+other layouts, barring chance (64 bits). With random tables A and B, the hash of a set of open passages at positions
+(y, x) of the (2m + 1)^2 grid is the sum of A[y] B[x] modulo 2^64; rotating or mirroring the maze reverses or swaps the
+tables, so all eight hashes come from four sums per row. The canonical hash is the least of them. The sums are looked up
+for four cells at a time.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ _GATHER = np.uint64(0x0102040810204080)
 
 
 def hash_tables(side: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """What the hashes of a size are made from: they depend on the size alone, not on any seed.
+    """The tables from which the hashes of a size are computed; they depend only on the size, not on any seed.
 
     Returns:
         ``(rows, sums)``: (2m + 1, 4) with A, A reversed, B, B reversed at each position, and
@@ -43,7 +43,7 @@ def hash_tables(side: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
 
 @kernel
 def hash_board(cells, side, rows, sums):  # type: ignore[no-untyped-def]
-    """(hash of the layout as it stands, hash up to symmetry), both uint64."""
+    """(hash of the layout as it is, hash up to symmetry), both uint64."""
     octets = cells.view(np.uint64)
     width = board_stride(side) // 8
     h0 = h1 = h2 = h3 = h4 = h5 = h6 = h7 = np.uint64(0)
@@ -72,7 +72,7 @@ def hash_board(cells, side, rows, sums):  # type: ignore[no-untyped-def]
         min(min(exact, mix64(h1)), min(mix64(h2), mix64(h3))),
         min(min(mix64(h4), mix64(h5)), min(mix64(h6), mix64(h7))),
     )
-    # The least of eight is not uniform; mixed once more it is.
+    # The least of eight is not uniform; mixing it once more makes it so.
     return exact, mix64(least)
 
 
@@ -88,7 +88,7 @@ def _hash_mazes(mazes, board, rows, sums, out):  # type: ignore[no-untyped-def]
 
 
 def layout_hashes(cells: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """(N, m, m) uint8 mazes to (N,) uint64 hashes of their walls, equal for mirrored and turned layouts."""
+    """Hash the walls of (N, m, m) uint8 mazes: (N,) uint64, equal for mirrored and rotated layouts."""
     side = cells.shape[1]
     out = np.empty(len(cells), dtype=np.uint64)
     board = np.zeros((side + 2) * board_stride(side), dtype=np.uint8)

@@ -17,9 +17,9 @@ from easy_to_hard.generators.mazes.board import (
 def search(cells, side, start, distances, routes, queue):  # type: ignore[no-untyped-def]
     """Breadth-first search from `start` that counts shortest paths.
 
-    Sets every cell's parent toward the start, its distance in cells, and `routes`: the number of shortest
-    paths to it, 2 standing for two or more. The three have a number for each place on the board: int32, uint8
-    for `routes`.
+    Sets every cell's parent toward the start, its distance in cells, and `routes`: the number of shortest paths to it,
+    with 2 standing for two or more. The three arrays have a number for each place on the board: int32, or uint8 for
+    `routes`.
     """
     stride = board_stride(side)
     distances[:] = -1
@@ -46,7 +46,7 @@ def search(cells, side, start, distances, routes, queue):  # type: ignore[no-unt
 
 @kernel
 def mark_path(cells, side, start, goal):  # type: ignore[no-untyped-def]
-    """Mark the way from the goal along the parents to the start; return its length in grid steps."""
+    """Mark the path from the goal along the parents to the start; return its length in grid steps."""
     stride = board_stride(side)
     steps = 0
     cell = goal

@@ -1,4 +1,4 @@
-"""Draw mazes: item i of a split is the first candidate of its own stream that the split's hash range holds."""
+"""Draw mazes: item i of a split is the first candidate in its own stream whose hash is in the split's range."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -43,18 +43,18 @@ Variant = Literal["depth_first", "wilson", "kruskal", "open_start", "looped"]
 VARIANTS: Final[tuple[Variant, ...]] = ("depth_first", "wilson", "kruskal", "open_start", "looped")
 _DEPTH_FIRST, _WILSON, _KRUSKAL, _OPEN_START, _LOOPED = range(5)
 
-# A split that holds a share p of the candidates is missed 20,000 times in a row with probability (1 - p)^20000:
+# A split that contains a share p of the candidates is missed 20,000 times in a row with probability (1 - p)^20000:
 # 10^-87 for p = 1 %.
 _MAX_CANDIDATES = 20_000
 
-# From 100 cells a side on, a depth-first candidate that misses the split is not thrown away whole: only its last
-# eighth of cells is drawn anew, up to 15 times. Each of these is a depth-first maze in its own right, and 1,250 cells
-# and more have so many endings that none comes twice. (With few endings this would not do: mazes whose beginning
+# From 100 cells per side on, a depth-first candidate that misses the split is not discarded entirely: only its last
+# eighth of cells is drawn anew, up to 15 times. Each of these is a proper depth-first maze, and with 1,250 cells or
+# more there are so many endings that none occurs twice. (With few endings this would not work: mazes whose beginning
 # leaves little choice would fail again and again, and be rare in the small splits.)
 _LEAST_SIDE_FOR_TAILS = 100
 _TAIL_SHARE = 8
 _TAILS = 16
-# A board of so many cells a side fits in a word.
+# A board with this many cells per side fits in a word.
 _LARGEST_SIDE_ON_WORD = 6
 
 
@@ -63,9 +63,9 @@ class MazeBatch:
     """N mazes of one size.
 
     Attributes:
-        cells: (N, m, m) uint8, one byte a cell, see `easy_to_hard.generators.mazes.board`.
+        cells: (N, m, m) uint8, one byte per cell, see `easy_to_hard.generators.mazes.board`.
         path_lengths: (N,) int32, steps between neighboring positions from start to goal (always even).
-        layout_hashes: (N,) uint64, equal for the mirrored and turned images of one wall layout.
+        layout_hashes: (N,) uint64, equal for the mirrored and rotated images of one wall layout.
         item_hashes: (N,) uint64, equal only for the same walls, start and goal.
         candidates: (N,) int32, how many candidates of the item's stream were drawn.
     """
@@ -93,10 +93,10 @@ def check_variant(variant: str) -> Variant:
 
 
 def walls_to_remove(size: int) -> int:
-    """How many walls a looped maze of that size has less than a tree.
+    """How many fewer walls a looped maze of that size has than a tree.
 
-    One in ten of the (m - 1)^2 inner walls that a tree leaves standing, at least one, and at most 3 m: with
-    more, mazes of the larger sizes hardly ever have a unique shortest path.
+    One in ten of the (m - 1)^2 inner walls that a tree leaves standing, at least one, and at most 3 m: with more,
+    larger mazes hardly ever have a unique shortest path.
     """
     side = (check_size(size) + 1) // 2
     return max(1, min(round(0.1 * (side - 1) ** 2), 3 * side))
@@ -104,7 +104,7 @@ def walls_to_remove(size: int) -> int:
 
 @kernel
 def _draw_ends(cells, side, variant, buffer, cursor):  # type: ignore[no-untyped-def]
-    """Two distinct cells, uniform; in `open_start` the first is uniform over those that are no dead end."""
+    """Two distinct cells, uniform; in `open_start`, the first is uniform over the cells that are not dead ends."""
     number = side * side
     start = next_below(buffer, cursor, number)
     if variant == _OPEN_START:
@@ -118,10 +118,10 @@ def _draw_ends(cells, side, variant, buffer, cursor):  # type: ignore[no-untyped
 
 @kernel
 def _draw_depth_first(cells, side, fresh, saved, stacks, state, buffer, cursor):  # type: ignore[no-untyped-def]
-    """A tree grown from the start, its path marked; with `fresh` false only the last cells are drawn anew.
+    """Grow a tree from the start and mark its path; if `fresh` is false, only the last cells are drawn anew.
 
-    `saved` and ``stacks[1]`` hold board and stack as they were before the last cells, `state` start, goal,
-    depth and steps. Return (start, goal, steps).
+    `saved` and ``stacks[1]`` hold the board and the stack as they were before the last cells; `state` holds start,
+    goal, depth and steps. Return (start, goal, steps).
     """
     stride = board_stride(side)
     number = side * side
@@ -146,7 +146,7 @@ def _draw_depth_first(cells, side, fresh, saved, stacks, state, buffer, cursor):
 
 @kernel
 def _draw_other(cells, side, variant, removed, work, routes, buffer, cursor):  # type: ignore[no-untyped-def]
-    """Walls and ends of any other variant; return (start, goal, steps of the marked path, -1 where not unique)."""
+    """Draw walls and ends of any other variant; return (start, goal, steps of the marked path, or -1 if not unique)."""
     if variant == _WILSON:
         start, goal = _draw_ends(cells, side, variant, buffer, cursor)
         grow_wilson(cells, side, start, buffer, cursor)
@@ -211,25 +211,25 @@ def sample(
     keep_cells: bool = True,
     num_threads: int | None = None,
 ) -> MazeBatch:
-    """Mazes `indices` of a split, solved.
+    """Draw and solve the mazes with the given indices in a split.
 
     Args:
         size: odd, 3 to 1601; the maze has m x m cells, m = (size + 1) / 2.
         indices: (N,) non-negative integers, in any order.
         variant: how walls and ends are drawn. "depth_first": a randomized depth-first tree grown from the
             start, as in arXiv 2108.06011; "wilson": a uniform spanning tree; "kruskal": walls opened in random
-            order; "open_start": a depth-first tree grown from a random cell, the start not in a dead end;
-            "looped": such a tree with `walls_to_remove` walls less, drawn again until the shortest path is
-            unique. Start and goal are two distinct cells, else uniform.
+            order; "open_start": a depth-first tree grown from a random cell, with the start not in a dead end;
+            "looped": such a tree with `walls_to_remove` fewer walls, drawn again until the shortest path is
+            unique. Start and goal are two distinct cells, otherwise uniform.
         split: "train", "validation" or "test".
         seed: any integer; another seed gives another set of mazes.
         split_rule: "hash" (splits share no layout), or "original" (every split is drawn from all mazes).
-        keep_cells: False leaves `cells` empty, for when only hashes and lengths are wanted.
-        num_threads: None for one a core. The result does not depend on it.
+        keep_cells: False leaves `cells` empty, for when only hashes and lengths are needed.
+        num_threads: None for one per core. The result does not depend on it.
 
     Raises:
         NotEnoughInstancesError: the split holds no maze of that size and variant.
-        ValueError: any other argument out of range.
+        ValueError: any other argument is out of range.
     """
     size, code = check_size(size), VARIANTS.index(check_variant(variant))
     side = (size + 1) // 2

@@ -11,7 +11,7 @@ _WALL, _FREE, _START, _GOAL = 0, 1, 2, 3
 
 
 def read_positions(inputs: NDArray[Any]) -> NDArray[np.uint8]:
-    """(N, 3, H, W) pictures to (N, H / 2 - 1, W / 2 - 1) uint8: 0 wall, 1 free, 2 start, 3 goal."""
+    """Convert (N, 3, H, W) pictures to (N, H / 2 - 1, W / 2 - 1) uint8: 0 wall, 1 free, 2 start, 3 goal."""
     lit = np.asarray(inputs)[:, :, 1:-1:2, 1:-1:2] > 0
     red, green, blue = lit[:, 0], lit[:, 1], lit[:, 2]
     positions = np.full(red.shape, _WALL, dtype=np.uint8)
@@ -42,7 +42,7 @@ def _flood(positions, goal, start, distances, queue):  # type: ignore[no-untyped
 
 @kernel
 def _descend(positions, goal, start, distances, solution):  # type: ignore[no-untyped-def]
-    """Walk down from the start; return whether there was one way down, and only one, at each step."""
+    """Walk from the start toward the goal; return whether there was exactly one way down at each step."""
     height, width = positions.shape
     unique = True
     here = start
@@ -69,9 +69,9 @@ def solve(inputs: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int32], N
         inputs: (N, 3, H, W), positive where a channel is lit.
 
     Returns:
-        ``(targets, lengths, unique)``: (N, H, W) uint8, 1 on the path with both its ends; (N,) int32, steps
-        between neighboring positions; (N,) bool, whether no other path is as short. A picture with no way, or
-        without exactly one start and one goal, gets length -1 and an empty path.
+        ``(targets, lengths, unique)``: (N, H, W) uint8, 1 on the path, including both ends; (N,) int32, steps between
+        neighboring positions; (N,) bool, whether no other path is as short. A picture without a path, or without
+        exactly one start and one goal, gets length -1 and an empty path.
     """
     positions = read_positions(inputs)
     number, height, width = positions.shape

@@ -1,4 +1,4 @@
-"""How the walls of a maze are drawn: one function a tree distribution, and the removal of walls for loops."""
+"""How the walls of a maze are drawn: one function per distribution of trees, and the removal of walls for loops."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ _SPREAD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorde
 
 
 def _choice_table() -> NDArray[np.uint8]:
-    """[mask, byte] -> one of the directions that are not in the mask, each equally likely, or redraw.
+    """[mask, byte] -> one of the directions that are not in the mask, all equally likely, or a request to redraw.
 
     252 = 21 * 12 of the 256 bytes are used, since 12 is a multiple of 1, 2, 3 and 4.
     """
@@ -45,12 +45,12 @@ _CHOICE = _choice_table()
 def grow_depth_first(cells, stride, stack, depth, remaining, goal, buffer, cursor):  # type: ignore[no-untyped-def]
     """Visit `remaining` further cells by randomized depth-first search from the top of the stack.
 
-    The procedure of the original mazes (arXiv 2108.06011): from the current cell go to a random unvisited
-    neighbor, or back where there is none. `stack` (uint32) holds the way from the root, ``stack[depth]`` being
-    the current cell, which is visited. When the goal is reached that way is the path, and is marked.
+    The procedure of the original mazes (arXiv 2108.06011): from the current cell, go to a random unvisited neighbor,
+    or back if there is none. `stack` (uint32) holds the way from the root; ``stack[depth]`` is the current cell, which
+    is visited. When the goal is reached, that way is the path, and is marked.
 
-    Indices are unsigned, which saves the check for negative ones on the critical path; and the draw of a direction
-    stands here and in `grow_depth_first_on_word`, since as a function of its own it costs an eighth of the time.
+    Indices are unsigned, which saves the check for negative ones on the critical path. The code that draws a direction
+    is repeated in `grow_depth_first_on_word`, since a separate function would cost an eighth of the time.
 
     Returns:
         ``(depth, steps)``: the new depth, and the depth at which the goal was met (-1 if it was not).
@@ -94,9 +94,10 @@ def grow_depth_first(cells, stride, stack, depth, remaining, goal, buffer, curso
 
 @kernel
 def grow_depth_first_on_word(cells, side, stack, goal, buffer, cursor):  # type: ignore[no-untyped-def]
-    """What `grow_depth_first` does to a board of at most 8 rows of 8 bytes, whose cells are the bits of a word.
+    """Like `grow_depth_first`, for a board of at most 8 rows of 8 bytes, whose cells are the bits of a word.
 
-    Same draws, same maze, in two thirds of the time; ``stack[0]`` is the root. Returns the depth of the goal.
+    It makes the same draws and the same maze in two thirds of the time; ``stack[0]`` is the root. Returns the depth of
+    the goal.
     """
     steps = np.int64(0)
     position, end = cursor[POSITION], np.uint64(buffer.shape[0])
@@ -148,7 +149,7 @@ def grow_depth_first_on_word(cells, side, stack, goal, buffer, cursor):  # type:
 
 @kernel
 def grow_wilson(cells, side, root, buffer, cursor):  # type: ignore[no-untyped-def]
-    """A uniform spanning tree by loop-erased random walks (Wilson, STOC 1996); parents point to the root."""
+    """Grow a uniform spanning tree by loop-erased random walks (Wilson, STOC 1996); parents point to the root."""
     stride = board_stride(side)
     cells[root] |= VISITED
     for number in range(side * side):
@@ -179,9 +180,9 @@ def _find(labels, cell):  # type: ignore[no-untyped-def]
 
 @kernel
 def grow_kruskal(cells, side, walls, labels, buffer, cursor):  # type: ignore[no-untyped-def]
-    """Take the walls in random order, open each that parts two components (Kruskal); sets no parents.
+    """Go through the walls in random order and open each that separates two components (Kruskal); sets no parents.
 
-    `walls` has room for two numbers a cell and `labels` for one a place on the board, int32.
+    `walls` has room for two numbers per cell, and `labels` for one per place on the board, int32.
     """
     stride = board_stride(side)
     count = _list_walls(cells, side, walls)
@@ -201,7 +202,7 @@ def grow_kruskal(cells, side, walls, labels, buffer, cursor):  # type: ignore[no
 
 @kernel
 def remove_walls(cells, side, number, walls, buffer, cursor):  # type: ignore[no-untyped-def]
-    """Open `number` of the standing inner walls, a uniformly random set of them."""
+    """Open a uniformly random set of `number` standing inner walls."""
     count = _list_walls(cells, side, walls)
     for _ in range(number):
         wall = _take_wall(walls, count, buffer, cursor)
@@ -226,7 +227,7 @@ def _list_walls(cells, side, walls):  # type: ignore[no-untyped-def]
 
 @kernel
 def _take_wall(walls, count, buffer, cursor):  # type: ignore[no-untyped-def]
-    """One step of a Fisher-Yates shuffle: take a random one of the first `count` out of the list."""
+    """One step of a Fisher-Yates shuffle: take a random one of the first `count` walls out of the list."""
     chosen = next_below(buffer, cursor, count)
     wall = np.int64(walls[chosen])
     walls[chosen] = walls[count - 1]

@@ -1,4 +1,4 @@
-"""The numbers that the page's script draws, as JSON within the page."""
+"""The numbers that the page's script plots, as JSON within the page."""
 
 import json
 import math
@@ -9,19 +9,19 @@ from easy_to_hard.leaderboard.page.markup import full_name
 from easy_to_hard.leaderboard.page.sections import Section, row_id
 from easy_to_hard.leaderboard.ranking import Standing
 
-# Of an accuracy; a chart has a few hundred pixels.
+# Decimals of an accuracy; a chart is only a few hundred pixels high.
 _DECIMALS: Final = 5
 _ESCAPES: Final[Mapping[int, str]] = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
 def chart_data(sections: Sequence[Section]) -> str:
-    """JSON of all charts; no name in it can end the element that it stands in.
+    """The data of all charts as JSON, escaped so that no name in it can end the element that holds it.
 
     Returns:
         ``{"sections": [{id, axis, linear, from, to, rows}]}``; a row is ``{id, name, label, trained, points, runs}``, a
-        point ``[difficulty, accuracy, low, high, right, items]``. A run, first the one that is ranked and then those of
-        `Standing.also`, is a list of curves ``[difficulty, iterations, accuracies]``. Accuracies and ends of intervals
-        are in [0, 1]. Rows are in the order of the ranking.
+        point ``[difficulty, accuracy, low, high, right, items]``. A run is a list of curves
+        ``[difficulty, iterations, accuracies]``; the ranked run comes first, then those of `Standing.also`. Accuracies
+        and ends of intervals are in [0, 1]. Rows are in the order of the ranking.
     """
     content = {"sections": [_section(section) for section in sections if section.standings]}
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False, allow_nan=False).translate(_ESCAPES)

@@ -1,4 +1,4 @@
-"""Everything there is to say of one result: each difficulty, fresh instances, other runs, where it comes from."""
+"""All details of one result: each difficulty, fresh instances, other runs, and where it comes from."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -24,7 +24,7 @@ from easy_to_hard.leaderboard.ranking import Standing, overthinking_gap
 from easy_to_hard.scores.scoring import wilson_interval
 
 _Score = Mapping[str, Any]
-# Heading, and a score to its cell.
+# Heading -> function from a score to its cell.
 _COLUMNS: Final[Mapping[str, Callable[[_Score], str]]] = {
     "items": lambda score: count(score["num_items"]),
     "exact match, %": lambda score: f"<b>{percent(score['accuracy'])}</b>",
@@ -38,17 +38,17 @@ _COLUMNS: Final[Mapping[str, Callable[[_Score], str]]] = {
     "peak − last": lambda score: _gap(overthinking_gap({"scores": [score]})),
 }
 _HELP: Final = (
-    "Positions: of mazes, those that are no wall. Iterations and multiply-adds: the mean of an item. First right at: "
-    "the mean first iteration with the right answer, of the items that ever had it. Settled: items whose features "
-    "stopped changing. Peak: the best iteration, chosen by looking at the answers, so it is no score; peak − last, in "
-    "points, is what thinking on loses."
+    "Positions: in mazes, those that are not walls. Iterations and multiply-adds: the mean per item. First right at: "
+    "the mean first iteration with the right answer, over the items that ever had it. Settled: items whose features "
+    "stopped changing. Peak: the best iteration, chosen by looking at the answers, so it is not a score; peak − last, "
+    "in points, is what is lost by thinking on."
 )
 
 
 def details(section: Section, standing: Standing) -> str:
-    """A result in full, folded up; the page's script shows it in a window of its own.
+    """A result in full, collapsed; the page's script shows it in a dialog.
 
-    The id that links lead to is within what is folded up, so that a browser unfolds it without any script.
+    The id that links lead to is inside the collapsed part, so that a browser expands it without any script.
     """
     result, name = standing.result, row_id(standing)
     parts = [
@@ -57,7 +57,7 @@ def details(section: Section, standing: Standing) -> str:
         f'<p class="lead">{_lead(section, standing)}</p>',
         *(f'<p class="note">{text(remark)}</p>' for remark in _remarks(standing)),
         _key_figures(standing),
-        _chart(name, 0, result) or '<p class="quiet">It has no record over iterations.</p>',
+        _chart(name, 0, result) or '<p class="quiet">There is no record over iterations.</p>',
         _difficulties(section, result, f"Every difficulty that was tested, by {section.facts.difficulty_name}"),
         f'<p class="quiet">{_HELP}</p>',
         _fresh(section, standing),
@@ -71,7 +71,7 @@ def details(section: Section, standing: Standing) -> str:
 
 
 def _chart(name: str, run: int, result: Mapping[str, Any]) -> str:
-    """Where the script draws the curves of a run; empty where it has none."""
+    """The element in which the script draws the curves of a run; empty if the run has none."""
     if not any(score["recorded_iterations"] for score in result["scores"]):
         return ""
     return (
@@ -127,7 +127,7 @@ def _settled(score: _Score) -> str:
 
 
 def _difficulties(section: Section, result: Mapping[str, Any], caption: str) -> str:
-    """The table of a result's scores; a column that says nothing of any of them is left out."""
+    """The table of a result's scores; a column that would be empty for all of them is left out."""
     scores = sorted(result["scores"], key=lambda score: score["difficulty"])
     checks = list(dict.fromkeys(name for score in scores for name in score.get("checks") or {}))
     columns = {
@@ -150,7 +150,7 @@ def _check(name: str) -> Callable[[_Score], str]:
 
 
 def _fresh(section: Section, standing: Standing) -> str:
-    """Frozen against fresh instances; empty where nothing was scored on fresh ones."""
+    """A table of frozen against fresh instances; empty if nothing was scored on fresh ones."""
     if standing.fresh is None:
         return ""
     frozen = {score["config"]: score for score in standing.result["scores"]}
@@ -183,7 +183,7 @@ def _other(section: Section, result: Mapping[str, Any], chart: str) -> str:
 
 
 def _origin(result: Mapping[str, Any]) -> dict[str, str]:
-    """What is needed to make a result again."""
+    """What is needed to reproduce a result."""
     submission = result.get("submission") or {}
     kind = {"model": "weights", "predictions": "a file of predictions", "callable": "a Python function"}
     told = {

@@ -1,4 +1,4 @@
-"""Results as the Hub's model repos hold them, in ``.eval_results/*.yaml``: a list of a dataset's task and a value."""
+"""Results in the Hub's format for model repos, ``.eval_results/*.yaml``: a list of a dataset's tasks with values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,13 @@ def eval_results(standing: Standing, dataset_id: str) -> str:
     """The file for the model repo of a net; each config is a task of the dataset, as in its `eval.yaml`.
 
     Args:
-        standing: its results on the frozen benchmark; fresh instances are in no dataset.
+        standing: the net's standing; only its results on the frozen benchmark are used, as fresh instances are in no
+            dataset.
         dataset_id: of the benchmark's dataset on the Hub, "owner/name".
 
     Returns:
-        YAML, or "" where there is nothing of the frozen benchmark's test split. A value is the exact-match accuracy,
-        in [0, 1]. A config that several results have is the ranked one's.
+        YAML, or "" if there is no result on the frozen benchmark's test split. A value is the exact-match accuracy, in
+        [0, 1]. For a config in several results, the ranked one's value is used.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 

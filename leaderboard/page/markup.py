@@ -1,4 +1,4 @@
-"""Numbers and names as the page writes them. Everything that came from a file is text, never markup."""
+"""Numbers and names as the page shows them. Everything that came from a file is text, never markup."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -17,22 +17,22 @@ _CLASSES: Final[Mapping[str, str]] = {
 
 
 def text(value: object) -> str:
-    """Any value as text of a page, in an attribute too."""
+    """Any value as escaped text for a page, safe in attributes too."""
     return escape(str(value))
 
 
 def words(name: str) -> str:
-    """A name of the package in words: "open_start" -> "open start"."""
+    """A name in the package as words: "open_start" -> "open start"."""
     return name.replace("_", " ")
 
 
 def slug(name: str) -> str:
-    """What of a name may stand in an id or a file's name: small letters, digits and dashes, at most 60."""
+    """The part of a name that ids and file names allow: lowercase letters, digits and dashes, at most 60."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60].strip("-")
 
 
 def percent(share: float | None) -> str:
-    """A share in [0, 1] in per cent with one decimal, without the sign; only all is 100.0, and only nothing is 0.0."""
+    """A share in [0, 1] in percent with one decimal, without the sign; only a share of 1 is 100.0, only 0 is 0.0."""
     if share is None:
         return NONE
     rounded = f"{100 * share:.1f}"
@@ -42,12 +42,12 @@ def percent(share: float | None) -> str:
 
 
 def interval(ends: Iterable[float]) -> str:
-    """An interval of shares in per cent, such as "89.8–96.5"."""
+    """An interval of shares in percent, such as "89.8–96.5"."""
     return "–".join(f"{100 * end:.1f}" for end in ends)
 
 
 def count(number: float | None) -> str:
-    """A number with a comma for the thousands and at most one decimal."""
+    """A number with commas between thousands and at most one decimal."""
     if number is None:
         return NONE
     return f"{number:,.0f}" if number >= 100 or number == int(number) else f"{number:,.1f}"
@@ -71,7 +71,7 @@ def engineering(number: float | None) -> str:
 
 
 def seconds(number: float | None) -> str:
-    """A time span in words; None is not known."""
+    """A time span in words; None means not known."""
     if number is None:
         return "–"
     if number < 120:
@@ -80,7 +80,7 @@ def seconds(number: float | None) -> str:
 
 
 def link(address: str, label: str) -> str:
-    """A link to the web, or plain text where the address is no http one: another kind could run a script."""
+    """A link to the web, or plain text if the address is not http(s), as other kinds could run a script."""
     if not _WEB_ADDRESS.fullmatch(address):
         return text(label)
     return f'<a href="{text(address)}" rel="noopener">{text(label)}</a>'
@@ -89,14 +89,14 @@ def link(address: str, label: str) -> str:
 def heading(
     label: str, *, kind: str = "", first: str = "descending", hint: str = "", sorted_at_first: bool = False
 ) -> str:
-    """A heading of a sortable column.
+    """The heading of a sortable column.
 
     Args:
         label: what is in the column.
-        kind: its class: "text" is sorted as text, all else as numbers.
+        kind: its class: "text" is sorted as text, all others as numbers.
         first: "ascending" or "descending", how the first click sorts.
-        hint: what it means, for those who wait with the pointer.
-        sorted_at_first: whether the table is sorted by it as it stands.
+        hint: what it means, shown when the pointer hovers over it.
+        sorted_at_first: whether the table is initially sorted by it.
     """
     title = f' title="{text(hint)}"' if hint else ""
     now = f' aria-sort="{first}"' if sorted_at_first else ""
@@ -107,13 +107,13 @@ def heading(
 
 
 def cell(value: object, shown: str, *, kind: str = "", style: str = "", row_heading: bool = False) -> str:
-    """A cell that can be sorted by.
+    """A cell of a sortable column.
 
     Args:
-        value: what it is sorted by; None or "" always comes last.
+        value: the sort key; None or "" always comes last.
         shown: markup.
         kind: its class.
-        style: for the style sheet, such as the length of a bar.
+        style: inline style for the style sheet to use, such as the length of a bar.
         row_heading: whether it names the row.
     """
     tag, scope = ("th", ' scope="row"') if row_heading else ("td", "")
@@ -126,7 +126,7 @@ def _class(kind: str) -> str:
 
 
 def plain_table(caption: str, headings: Iterable[str], rows: Iterable[Iterable[str]], *, texts: int = 1) -> str:
-    """A table that is not sorted, in a box of its own in which it can be scrolled.
+    """A table that cannot be sorted, in a scrollable box.
 
     Args:
         caption: what the table holds; plain text.
@@ -154,12 +154,12 @@ def mark(provenance: str) -> str:
 
 
 def facts(terms: Mapping[str, str]) -> str:
-    """A list of terms (plain text) and what is to be said of each (markup)."""
+    """A list of terms (plain text) and their descriptions (markup)."""
     lines = "".join(f"<div><dt>{text(term)}</dt><dd>{fact}</dd></div>" for term, fact in terms.items())
     return f"<dl>{lines}</dl>"
 
 
 def full_name(result: Mapping[str, Any]) -> str:
-    """Method and preset of a result in one line, and the seed."""
+    """Method, preset and seed of a result in one line."""
     parts = [str(result["method"]), str(result["preset"]), f"seed {result['seed']}"]
     return " · ".join(part for part in parts if part)

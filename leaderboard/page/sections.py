@@ -1,4 +1,4 @@
-"""What the page shows of which task: its results, its columns, and the ids that links to results keep for good."""
+"""What the page shows for each task: its results, its columns, and the permanent ids for links to results."""
 
 import hashlib
 import json
@@ -12,19 +12,19 @@ from easy_to_hard.leaderboard.page.markup import slug, words
 from easy_to_hard.leaderboard.ranking import Standing, ladder
 from easy_to_hard.tasks import TASKS, Task, get_task
 
-# More difficulties than these make a table that nobody reads; the details have them all.
+# A table with more difficulties than this would not be readable; the details have them all.
 MOST_COLUMNS: Final = 7
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A task and variant.
+    """The section of a task and variant.
 
     Attributes:
         task: name in `TASKS`.
-        variant: of the task, the default by its name; "" where it has none.
-        standings: as `ranking.standings` orders them; may be empty.
-        published: figures of papers, of `published.json`; may be empty.
+        variant: of the task; the default has its name here, and "" means that the task has none.
+        standings: in the order of `ranking.standings`; may be empty.
+        published: figures from papers, from `published.json`; may be empty.
     """
 
     task: str
@@ -34,28 +34,28 @@ class Section:
 
     @property
     def id(self) -> str:
-        """Id of the section on the page."""
+        """The id of the section on the page."""
         return slug(f"{self.task}-{self.variant}")
 
     @property
     def facts(self) -> Task:
-        """What is known of the task."""
+        """The task itself."""
         return get_task(self.task)
 
     @property
     def title(self) -> str:
-        """In words, such as "Mazes: looped"."""
+        """The title in words, such as "Mazes: looped"."""
         name = words(self.task).capitalize()
         return name if self.variant in ("", *self.facts.variants[:1]) else f"{name}: {words(self.variant)}"
 
     @property
     def ladder(self) -> tuple[int, ...]:
-        """The difficulties that the score is made of."""
+        """The difficulties that the score is computed from."""
         return ladder(self.task, self.variant)
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """The difficulties of the table, ascending: the ends, then rungs of the ladder, what most have, well spread."""
+        """The table's difficulties, ascending; first the ends, then rungs, then those that most results have."""
         tested = Counter(score["difficulty"] for standing in self.standings for score in standing.result["scores"])
         left = sorted(tested)
         chosen = [left.pop(0), *([left.pop()] if left else [])] if left else []
@@ -71,19 +71,19 @@ class Section:
         return difficulty in self.ladder, results, distance
 
     def place(self, difficulty: int) -> float:
-        """Where a difficulty is on the axis: ratings as they are, all else by its logarithm."""
+        """Where a difficulty is on the axis: ratings as they are, all others by logarithm."""
         return float(difficulty) if self.facts.imported else math.log2(difficulty)
 
 
 def make_sections(ranking: Sequence[Standing], published: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """All tasks and variants that there is something of, in the order of `TASKS`.
+    """The sections of all tasks and variants that have results or published figures, in the order of `TASKS`.
 
     Args:
-        ranking: what `ranking.standings` gives.
+        ranking: what `ranking.standings` returns.
         published: entries of `published.json`.
 
     Raises:
-        ValueError: a figure of a task or variant that there is not.
+        ValueError: a figure belongs to a task or variant that does not exist.
     """
     of_papers = [(str(entry["task"]), get_task(entry["task"]).check_variant(entry["variant"])) for entry in published]
     sections = []
@@ -102,9 +102,10 @@ def make_sections(ranking: Sequence[Standing], published: Sequence[Mapping[str, 
 
 
 def row_id(standing: Standing) -> str:
-    """The id of a result on the page, the same whenever the page is made again.
+    """The id of a result on the page, which stays the same whenever the page is made again.
 
-    It depends on what makes a net (method, preset, training data, seed) and on what it is tested on, and on no score.
+    It depends on what identifies a net (method, preset, training data, seed) and on what it is tested on, not on any
+    score.
     """
     result = standing.result
     key = [*(result[name] for name in ("method", "preset")), standing.task, standing.variant]

@@ -21,7 +21,7 @@ from easy_to_hard.tasks.pictures import Picture
 
 INDEX: Final = "index.html"
 TITLE: Final = "easy-to-hard leaderboard"
-# Where the benchmark's dataset would be on the Hub; whoever publishes it names another.
+# Placeholder for the benchmark's dataset on the Hub; whoever publishes it gives the real id.
 DATASET_ID: Final = "easy-to-hard/easy-to-hard"
 _ASSETS: Final = ("style.css", "charts.js", "page.js")
 _PICTURES: Final = "assets/pictures"
@@ -38,24 +38,24 @@ def write_site(
 ) -> Path:
     """Write the leaderboard to a folder; the same results give the same bytes.
 
-    `index.html` comes last and whole, so a run that is interrupted leaves the page that was there, or none.
+    `index.html` is written last and atomically, so an interrupted run leaves the previous page, or none.
 
     Args:
-        results: what `easy_to_hard.scores.results.read_result` gives, at least one.
-        out: the folder; made where it is missing. What is in it and is not the site's stays.
-        published: figures of papers, entries of `published.json`; shown apart.
+        results: what `easy_to_hard.scores.results.read_result` returns, at least one.
+        out: the folder, created if missing. Anything in it that is not part of the site stays.
+        published: figures from papers, entries of `published.json`; shown separately.
         title: of the page.
         take_part: address of the README's section "How to take part"; "" to name it without a link.
         dataset_id: of the benchmark's dataset on the Hub, for the `eval_results`.
 
     Returns:
-        the page, `out`/index.html. Beside it are `assets/` and, for each result on the frozen benchmark,
+        The page, `out`/index.html. Beside it are `assets/` and, for each result on the frozen benchmark,
         `eval_results/<id>.yaml` for the `.eval_results` folder of its model repo.
 
     Raises:
-        ImportError: there are results of chess mates and matplotlib, which draws the boards, is not installed.
+        ImportError: there are results on chess mates, and matplotlib, which draws the boards, is not installed.
         OSError: the folder cannot be written.
-        ValueError: no results, or one that the ranking refuses.
+        ValueError: there are no results, or the ranking rejects one.
     """
     if not results:
         raise ValueError("a page needs at least one result")
@@ -84,7 +84,7 @@ def _page(
 ) -> str:
     return Template(_asset("page.html")).substitute(
         title=text(title),
-        # A name is not broken at its hyphens.
+        # Do not break names at hyphens.
         heading=text(title).replace("-", "&#8209;"),
         version=text(__version__),
         navigation="".join(f'<li><a href="#{section.id}">{text(section.title)}</a></li>' for section in sections),
@@ -135,7 +135,7 @@ def _section(section: Section, pictures: Mapping[int, Picture]) -> str:
 
 
 def _gallery(section: Section, pictures: Mapping[int, Picture]) -> str:
-    """The pictures in a row that is scrolled sideways; each leads to itself in full."""
+    """The pictures in a row that scrolls sideways; each links to its full size."""
     if not pictures:
         return ""
     name = section.facts.difficulty_name

@@ -1,4 +1,4 @@
-"""The tables of the page: the overview, one of results for each task and variant, and what papers say."""
+"""The tables of the page: the overview, the results of each task and variant, and the figures from papers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -28,14 +28,14 @@ _LEFT_COLUMNS: Final = (
     heading("trained on", kind="text", first="ascending"),
     heading("seed", first="ascending"),
     heading("weights", first="ascending", hint="number of parameters"),
-    heading("score", hint="area under accuracy over log-difficulty, in per cent of the largest"),
+    heading("score", hint="area under accuracy over log-difficulty, in percent of the largest possible"),
     heading("reach", hint="hardest difficulty whose 95 % interval lies at 90 % or above"),
     heading("scored by", kind="text", first="ascending", hint="who made the figures"),
 )
 
 
 def overview_table(entries: Sequence[Entry]) -> str:
-    """One row for each method and family, a column for each task of the benchmark, and the mean."""
+    """A row for each method and family, with a column for each task of the benchmark and one for the mean."""
     tasks = ranked_tasks()
     headings = [
         heading("#", first="ascending", sorted_at_first=True),
@@ -72,7 +72,7 @@ def _score_cell(value: float | None, below: str, *, kind: str = "accuracy") -> s
 
 
 def results_table(section: Section) -> str:
-    """The results of a task and variant, best first, sortable; empty where there is none."""
+    """A sortable table of the results of a task and variant, best first; a short note if there are none."""
     if not section.standings:
         return '<p class="quiet">No result yet.</p>'
     name = section.facts.difficulty_name
@@ -98,13 +98,13 @@ def _caption(section: Section) -> str:
     tested = {score["difficulty"] for standing in section.standings for score in standing.result["scores"]}
     shown, ends = len(section.columns), f"from {section.ladder[0]:,} to {section.ladder[-1]:,}"
     more = (
-        f" {shown} of {len(tested)} tested difficulties are shown, the details have all." if shown < len(tested) else ""
+        f" {shown} of {len(tested)} tested difficulties are shown; the details have all." if shown < len(tested) else ""
     )
     return f"Below each accuracy its 95 % interval. The score goes {ends}; what was not tested counts 0.{more}"
 
 
 def _places(standings: Sequence[Standing]) -> list[int | None]:
-    """The place of each; None for those that are not ranked. Equal scores share a place."""
+    """The place of each standing; None for those that are not ranked. Equal scores share a place."""
     places: list[int | None] = []
     scores = [standing.score for standing in standings if standing.ranked]
     for standing in standings:
@@ -157,7 +157,7 @@ def _flag(standing: Standing) -> str:
 
 
 def _config(config: str, section: Section) -> str:
-    """A config in words: its difficulty alone where it is of the section's task and variant."""
+    """A config in words: just its difficulty if it is of the section's task and variant."""
     if not config:
         return "not trained"
     try:
@@ -178,7 +178,7 @@ def _accuracy_cell(score: Mapping[str, Any] | None) -> str:
 
 
 def published_block(section: Section) -> str:
-    """What papers say of a task and variant, apart from what was measured; empty where there is nothing."""
+    """Figures from papers for a task and variant, apart from what was measured here; empty if there are none."""
     if not section.published:
         return ""
     sources = list(dict.fromkeys(_source(entry) for entry in section.published))
@@ -201,8 +201,8 @@ def published_block(section: Section) -> str:
     return (
         f'<details class="papers"><summary>From papers: {len(section.published)} figures that were not measured here'
         "</summary>"
-        "<p>As their authors give them, on instances of the same kind, but not the benchmark's; other numbers of runs, "
-        "other rules for the iteration. Never ranked with the results above and never drawn in their charts.</p>"
+        "<p>As reported by their authors, on instances of the same kind but not the benchmark's, with other numbers of "
+        "runs and other rules for the iteration. Never ranked with the results above or drawn in their charts.</p>"
         f'<div class="scroll" tabindex="0" role="region" aria-label="{text(label)}"><table>'
         f"<caption>{text(label)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         f"<ol>{notes}</ol></details>"
@@ -210,7 +210,7 @@ def published_block(section: Section) -> str:
 
 
 def _source(entry: Mapping[str, Any]) -> str:
-    """Paper, where its figures were read and how sure they are, as markup."""
+    """The paper, where its figures were read, and how certain they are, as markup."""
     arxiv, doi = entry.get("arxiv"), entry.get("doi")
     where = link(f"https://arxiv.org/abs/{arxiv}", f"arXiv {arxiv}") if arxiv else ""
     where = where or (link(f"https://doi.org/{doi}", f"doi {doi}") if doi else "")
@@ -244,5 +244,5 @@ def _figure(entry: Mapping[str, Any]) -> str:
     if statistic == "at iterations":
         return f"<span>{accuracy.strip()}{at}</span>"
     if statistic == "not said":
-        return f"<span>{accuracy.strip()}, iteration not said</span>"
+        return f"<span>{accuracy.strip()}, iteration not given</span>"
     return f"<span>{text(statistic)}{accuracy}{at}</span>"

@@ -1,26 +1,26 @@
-"""Prediction files: what a submission of predictions looks like, how it is read and checked, and an empty one.
+"""Prediction files: their format, how they are read and checked, and templates to fill in.
 
 A file answers every item of the frozen test split of each config it names (mazes_59: items 0 to 999). An answer is the
 target row by row, each entry 0 or 1: L entries for a string of L bits, 64 for a chess board (8 x 8), H x W for a maze
 of size s, where H = W = 2 s + 6.
 
-Parquet (.parquet), a row an item, in any order, of any number of configs; other columns are ignored:
+Parquet (.parquet), one row per item, in any order, for any number of configs; other columns are ignored:
 
 - ``config``: string, such as "mazes_59"
 - ``index``: an integer type, the item's number, from 0 on, in the frozen test split
-- ``prediction``: a list (or fixed-size list) of an integer type or of booleans; a list of lists is one row a list
+- ``prediction``: a list (or fixed-size list) of an integer type or of booleans; in a list of lists, each list is a row
 - ``iterations`` (optional): an integer type, iterations used for the item, 1 to 10^9
-- key-value metadata ``easy_to_hard.data`` (optional): "v1:<SHA-256 of the frozen manifest>", as a template has it
+- key-value metadata ``easy_to_hard.data`` (optional): "v1:<SHA-256 of the frozen manifest>", as in a template
 
 NumPy (.npz, without pickles), for each config:
 
 - ``<config>``: (items, ...target shape) or (items, entries), an integer type or bool, in C order
-- ``<config>.index`` (optional): (items,) integers, which item each row is; 0, 1, 2, ... where it is absent
+- ``<config>.index`` (optional): (items,) integers, which item each row is; 0, 1, 2, ... if absent
 - ``<config>.iterations`` (optional): (items,) integers, 1 to 10^9
-- ``data`` (optional): a string, as ``easy_to_hard.data`` above
+- ``data`` (optional): a string, like ``easy_to_hard.data`` above
 
 Whatever a file claims is compared with the benchmark before the predictions are read, so a small file that unpacks to
-gigabytes is refused for its size. No pickle is ever loaded.
+gigabytes is rejected for its size. No pickle is ever loaded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -63,10 +63,10 @@ class ConfigPredictions:
 
 
 def benchmark_rows(config: str) -> int:
-    """How many items the frozen test split of a config has.
+    """The number of items in the frozen test split of a config.
 
     Raises:
-        ValueError: the benchmark has no such config; the message names the nearest.
+        ValueError: the benchmark has no such config; the message suggests similar names.
     """
     return frozen_part(config).rows
 
@@ -75,29 +75,29 @@ def configs_in(path: Path) -> tuple[str, ...]:
     """The configs that a prediction file answers; the predictions are not read.
 
     Raises:
-        ValueError: a file that is no submission, as far as can be told without the predictions.
+        ValueError: the file is not a valid submission, as far as can be told without the predictions.
     """
     with named_errors(path):
         return tuple(_plan(path, "").iterations)
 
 
 def read_submission(path: Path, *, task: str = "") -> Iterator[ConfigPredictions]:
-    """Read a prediction file, a config at a time.
+    """Read a prediction file, one config at a time.
 
-    Names, numbers, types, sizes and iterations are checked at once; the predictions' values as they are read. A result
-    is therefore to be written only once the iterator has come to its end.
+    Names, numbers, types, sizes and iterations are checked at once; the predictions' values are checked as they are
+    read. Therefore, write a result only after the iterator is exhausted.
 
     Args:
         path: a .parquet or .npz file.
-        task: the only one that the file may be of; "" for any.
+        task: the only task that the file may be for; "" for any.
 
     Returns:
-        One entry a config, those first that are whole first. What is held is a batch and the answers of the configs
-        that have been begun, a byte an entry (mazes_201: 166 MB; all of the benchmark: 957 MB).
+        One entry per config, in the order in which they are complete. Memory holds a batch and the answers to the
+        configs that have been started, one byte per entry (mazes_201: 166 MB; all of the benchmark: 957 MB).
 
     Raises:
-        ValueError: a file that is no submission, in one line: the file, the config and item, what is found and what is
-            allowed. What only the predictions tell comes from the iterator.
+        ValueError: the file is not a valid submission; one line gives the file, the config and item, what was found,
+            and what is allowed. Errors in the predictions themselves are raised by the iterator.
     """
     with named_errors(path):
         plan = _plan(path, task)
@@ -112,14 +112,14 @@ def write_template(configs: Sequence[str], out: Path) -> int:
     """Write a valid submission in which every prediction is 0, to be filled in; whole or not at all.
 
     Args:
-        configs: which, each once.
-        out: a .parquet or .npz file; its folder is made where it is missing.
+        configs: which configs, each once.
+        out: a .parquet or .npz file; its folder is created if missing.
 
     Returns:
         The number of items.
 
     Raises:
-        ValueError: an unknown config, one named twice, none, or a file name that ends otherwise.
+        ValueError: a config is unknown or named twice, there is none, or the file has a different extension.
     """
     with named_errors(out):
         _check_suffix(out)
@@ -149,7 +149,7 @@ def _plan(path: Path, task: str) -> Plan:
 
 
 def _collect(path: Path, plan: Plan) -> Iterator[ConfigPredictions]:
-    """Put the answers in the order of the items; a config goes out as soon as it is whole."""
+    """Put the answers in the order of the items; a config is yielded as soon as it is complete."""
     begun: dict[str, NDArray[np.uint8]] = {}
     left = {config: benchmark_rows(config) for config in plan.iterations}
     with named_errors(path):
@@ -161,7 +161,7 @@ def _collect(path: Path, plan: Plan) -> Iterator[ConfigPredictions]:
             begun[config][batch.indices] = batch.values
             left[config] -= len(batch.indices)
             if left[config] == 0:
-                # Handed over, so that it is not held any longer than by the one who asked for it.
+                # Popped, so that it is kept in memory only as long as the caller keeps it.
                 yield ConfigPredictions(
                     config=config,
                     predictions=begun.pop(config).reshape(-1, *target_shape(config)),

@@ -1,4 +1,4 @@
-"""What a prediction file must hold: the frozen test split's configs, items and values, and the errors that say so."""
+"""Checks of what a prediction file must hold: the configs, items and values of the frozen test split."""
 
 import difflib
 import hashlib
@@ -21,13 +21,13 @@ from easy_to_hard.frozen import VERSION
 from easy_to_hard.storage.presets import Part, benchmark_tests
 from easy_to_hard.tasks import TASKS
 
-# Predictions are unpacked so many values at a time: in 64 bits, with Arrow's levels, some 50 MB.
+# How many values of predictions are unpacked at a time: about 50 MB in 64 bits with Arrow's levels.
 BATCH_VALUES: Final = 2**22
 
-# Of one item: more than anyone runs, and few enough to be added up.
+# Most iterations for one item: more than anyone runs, and few enough to be summed without overflow.
 MOST_ITERATIONS: Final = 10**9
 
-# What Arrow, zipfile and NumPy raise over files that are cut off or overwritten.
+# What Arrow, zipfile and NumPy raise for truncated or overwritten files.
 _BROKEN: Final = (
     pa.ArrowException,
     OSError,
@@ -57,11 +57,11 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A file of which all but the predictions is checked.
+    """A file that has been checked except for its predictions.
 
     Attributes:
-        iterations: config to (rows,) int64 in the order of the items, or None; one entry for each config of the file.
-        doubt: why the predictions cannot be right, where that is known; reading them may tell it more exactly.
+        iterations: config -> (rows,) int64 in the order of the items, or None; one entry for each config of the file.
+        doubt: why the predictions cannot be right, if that is known; reading them may give a more precise reason.
         batches: reads the predictions.
     """
 
@@ -71,20 +71,20 @@ class Plan:
 
 
 def frozen_part(config: str) -> Part:
-    """The frozen test split of a config; ValueError names the nearest where there is none."""
+    """The frozen test split of a config; if there is none, ValueError suggests similar names."""
     tested = benchmark_tests()
     if config in tested:
         return tested[config]
     for task in TASKS.values():
         if task.imported and config.startswith(task.name):
             raise ValueError(f"{config}: the benchmark has no {task.name}; score a model or a callable with --root")
-    # What is compared is cut: a name may be as long as the file.
+    # Only the beginning is compared: a name may be as long as the file.
     near = difflib.get_close_matches(config[:60], tested, n=4) or list(tested)[:4]
     raise ValueError(f"the benchmark has no config {config[:60]!r}: perhaps you meant {' or '.join(near)}")
 
 
 def all_rows() -> int:
-    """How many items the test splits of all configs have together."""
+    """The number of items in the test splits of all configs together."""
     return sum(part.rows for part in benchmark_tests().values())
 
 
@@ -95,7 +95,7 @@ def target_shape(config: str) -> tuple[int, ...]:
 
 
 def num_entries(config: str) -> int:
-    """How many numbers one answer of a config has."""
+    """The number of entries in one answer for a config."""
     return prod(target_shape(config))
 
 
@@ -114,31 +114,31 @@ def named_errors(path: Path) -> Iterator[None]:
         yield
     except _BROKEN as error:
         told = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{name}: damaged, or no {path.suffix.lower()} file at all ({told})") from error
+        raise ValueError(f"{name}: damaged, or not a {path.suffix.lower()} file at all ({told})") from error
     except ValueError as error:
         told = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"{name}: {told}") from error
 
 
 def check_config(config: str, task: str) -> None:
-    """ValueError unless the benchmark has it, and it is of the task; "" stands for any."""
+    """Raise ValueError unless the benchmark has the config, and it is of the task; "" stands for any task."""
     part = frozen_part(config)
     if task and part.task != task:
         raise ValueError(f"{config} is of {part.task}: only configs of {task} are scored here")
 
 
 def check_version(found: str) -> None:
-    """ValueError where predictions are for other data than the benchmark's."""
+    """Raise ValueError if predictions are for data other than the benchmark's."""
     if found != data_version():
         raise ValueError(f"made for the data {found[:90]!r}, not for the benchmark's {data_version()!r}")
 
 
 def check_index(config: str, index: NDArray[Any]) -> NDArray[np.int64]:
-    """The numbers as int64; ValueError unless they are 0 to rows - 1, each once."""
+    """Return item numbers as int64; ValueError unless they are 0 to rows - 1, each once."""
     rows = frozen_part(config).rows
     wrong = np.flatnonzero((index < 0) | (index >= rows))
     if wrong.size:
-        raise ValueError(f"{config} has no item of index {int(index[wrong[0]])}: allowed are 0 to {rows - 1}")
+        raise ValueError(f"{config} has no item {int(index[wrong[0]])}: 0 to {rows - 1} are allowed")
     numbers = index.astype(np.int64)
     counts = np.bincount(numbers, minlength=rows)
     more, absent = np.flatnonzero(counts > 1), np.flatnonzero(counts == 0)
@@ -151,7 +151,7 @@ def check_index(config: str, index: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def ordered_iterations(config: str, index: NDArray[np.int64], iterations: NDArray[Any]) -> NDArray[np.int64]:
-    """The iterations in the order of the items; ValueError where one is not allowed."""
+    """Return the iterations in the order of the items; ValueError if one is not allowed."""
     wrong = np.flatnonzero((iterations < 1) | (iterations > MOST_ITERATIONS))
     if wrong.size:
         item, value = int(index[wrong[0]]), int(iterations[wrong[0]])
@@ -162,7 +162,7 @@ def ordered_iterations(config: str, index: NDArray[np.int64], iterations: NDArra
 
 
 def check_values(batch: Batch) -> None:
-    """ValueError names the first entry that is neither 0 nor 1; of floats, only the first that is no number."""
+    """Raise ValueError for the first entry that is neither 0 nor 1 or, for floats, the first that is not a number."""
     values = batch.values
     if values.dtype.kind == "f":
         wrong = np.isnan(values)

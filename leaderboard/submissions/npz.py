@@ -1,4 +1,4 @@
-"""Prediction files of NumPy (.npz). The headers are compared with the benchmark before anything is unpacked."""
+"""Prediction files in NumPy's format (.npz). Headers are compared with the benchmark before anything is unpacked."""
 
 import io
 import tokenize
@@ -35,7 +35,7 @@ _NAMES: Final = "arrays are named <config>, <config>.index, <config>.iterations 
 
 @dataclass(frozen=True, kw_only=True)
 class _Array:
-    """An array of the file: its member, what its header says, and where in the member its values begin."""
+    """An array in the file: its archive member, what its header says, and where in the member its values begin."""
 
     info: zipfile.ZipInfo
     shape: tuple[int, ...]
@@ -44,7 +44,7 @@ class _Array:
 
 
 def plan_npz(path: Path, task: str) -> Plan:
-    """Check everything but the predictions of a .npz file; `task` is the only one it may be of, "" any."""
+    """Check everything but the predictions in a .npz file; `task` is the only task it may be for, "" for any."""
     with zipfile.ZipFile(path) as archive:
         arrays = _headers(archive, task)
         if "data" in arrays:
@@ -68,7 +68,7 @@ def plan_npz(path: Path, task: str) -> Plan:
 
 
 def write_npz(path: Path, configs: tuple[str, ...]) -> None:
-    """Write predictions of 0s for all items."""
+    """Write predictions of all 0s for all items."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         _write(archive, "data", np.array(data_version()))
         for config in configs:
@@ -81,13 +81,13 @@ def _write(archive: zipfile.ZipFile, name: str, values: NDArray[Any]) -> None:
 
 
 def _headers(archive: zipfile.ZipFile, task: str) -> dict[str, _Array]:
-    """What each array is, by its name; ValueError for one that is of no use or of another shape or type."""
+    """The arrays by their names; ValueError if one is unknown or has a wrong shape or type."""
     arrays: dict[str, _Array] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         config, _, kind = name.partition(".")
         if name == info.filename or kind not in ("", "index", "iterations") or name in arrays:
-            raise ValueError(f"array {name[:60]!r} is unknown, or there twice: {_NAMES}")
+            raise ValueError(f"array {name[:60]!r} is unknown or occurs twice: {_NAMES}")
         if name != "data":
             check_config(config, task)
         arrays[name] = _header(archive, info, name)
@@ -137,13 +137,13 @@ def _check_array(array: _Array, name: str, config: str, kind: str) -> None:
 
 
 def _read(archive: zipfile.ZipFile, array: _Array) -> NDArray[Any]:
-    """A small array."""
+    """Read a small array."""
     (values,) = _pieces(archive, array, prod(array.shape))
     return values.reshape(array.shape)
 
 
 def _pieces(archive: zipfile.ZipFile, array: _Array, rows: int) -> Iterator[NDArray[Any]]:
-    """Read an array, so many rows at a time: (n, ...) each."""
+    """Read an array in pieces, (n, ...) each, with at most `rows` rows."""
     total = array.shape[0] if array.shape else 1
     each = prod(array.shape[1:]) * array.dtype.itemsize
     with archive.open(array.info) as member:
@@ -155,7 +155,7 @@ def _pieces(archive: zipfile.ZipFile, array: _Array, rows: int) -> Iterator[NDAr
                 raise EOFError(f"{array.info.filename} is cut off")
             values = np.frombuffer(content, dtype=array.dtype).reshape(count, -1)
             yield values.view(np.uint8) if array.dtype == np.bool_ else values
-        # At the end, and not before, the checksum is looked at.
+        # The checksum is checked only at the end.
         member.read(1)
 
 

@@ -35,14 +35,14 @@ from easy_to_hard.leaderboard.submissions.parquet_footer import (
 DATA_KEY: Final = "easy_to_hard.data"
 
 _NEEDED: Final = ("config", "index", "prediction")
-# A file may hold so many entries too many and still be read, to say which item is at fault.
+# A file with up to this many extra entries is still read, to find out which item is wrong.
 _MOST_EXCESS: Final = 2**23
 _MOST_NAME_BYTES: Final = 2**26
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Rows:
-    """Which item each row is: `codes`, (rows,), its config's place in `configs`, and `index`, (rows,), its number."""
+    """Which item each row is: `codes`, (rows,), its config's index in `configs`, and `index`, (rows,), its number."""
 
     configs: tuple[str, ...]
     codes: NDArray[np.int64]
@@ -50,7 +50,7 @@ class _Rows:
 
 
 def plan_parquet(path: Path, task: str) -> Plan:
-    """Check everything but the predictions of a parquet file; `task` is the only one it may be of, "" any."""
+    """Check everything but the predictions in a parquet file; `task` is the only task it may be for, "" for any."""
     footer = read_footer(path, all_rows())
     if sum(chunk.num_bytes for chunk in footer.of("config")) > _MOST_NAME_BYTES:
         raise ValueError(f"column config holds more than {_MOST_NAME_BYTES:,} bytes: names of configs are wanted")
@@ -76,7 +76,7 @@ def plan_parquet(path: Path, task: str) -> Plan:
 
 
 def write_parquet(path: Path, configs: tuple[str, ...]) -> None:
-    """Write a prediction of 0s for each item."""
+    """Write a prediction of all 0s for each item."""
     columns = {"config": pa.string(), "index": pa.int64(), "prediction": pa.list_(pa.uint8())}
     schema = pa.schema(columns, metadata={DATA_KEY: data_version()})
     with pq.ParquetWriter(path.absolute(), schema, compression="zstd", write_page_checksum=True) as writer:
@@ -92,7 +92,7 @@ def write_parquet(path: Path, configs: tuple[str, ...]) -> None:
 
 
 def _open(path: Path, read_dictionary: list[str] | None = None) -> Any:
-    # Read piece by piece: without a buffer size, a column of a row group would be in memory as a whole.
+    # Read in pieces: without a buffer size, a whole column of a row group would be in memory.
     return pq.ParquetFile(
         path.absolute(),
         read_dictionary=read_dictionary,
@@ -103,7 +103,7 @@ def _open(path: Path, read_dictionary: list[str] | None = None) -> Any:
 
 
 def _check_columns(schema: Any) -> tuple[int, Any]:
-    """How deep the lists of predictions are nested, and the type of what is in them."""
+    """How deeply the lists of predictions are nested, and the type of their elements."""
     for name in (*_NEEDED, "iterations"):
         count = schema.names.count(name)
         if count > 1 or (count == 0 and name in _NEEDED):
@@ -134,7 +134,7 @@ def _shown(kind: Any) -> str:
 
 
 def _check_entries(rows: _Rows, depth: int, found: int) -> str:
-    """What is wrong with the number of entries, "" if nothing; ValueError where they are too many to look closer."""
+    """What is wrong with the number of entries, "" if nothing; ValueError if there are too many to look closer."""
     for config in rows.configs:
         if depth not in (1, len(target_shape(config))):
             raise ValueError(f"the predictions of {config} are lists {depth} deep: flatten them, row by row")
@@ -147,7 +147,7 @@ def _check_entries(rows: _Rows, depth: int, found: int) -> str:
 
 def _read_rows(table: Any, task: str) -> tuple[_Rows, dict[str, NDArray[np.int64] | None]]:
     """Which item each row is, and each config's iterations."""
-    # Arrow reads damaged numbers of dictionary entries as they are.
+    # Arrow does not check indices into a dictionary, which may be damaged.
     table.validate(full=True)
     for name in table.column_names:
         if table[name].null_count:
@@ -186,7 +186,7 @@ def _batches(path: Path, rows: _Rows, group_rows: tuple[int, ...]) -> Iterator[B
 
 
 def _by_config(column: Any, rows: _Rows, start: int) -> Iterator[Batch]:
-    """The predictions of the rows from `start` on, a batch for each config among them."""
+    """The predictions of the rows from `start` on, one batch for each config among them."""
     codes = rows.codes[start : start + len(column)]
     for code in np.unique(codes).tolist():
         here = np.flatnonzero(codes == code)
@@ -197,7 +197,7 @@ def _by_config(column: Any, rows: _Rows, start: int) -> Iterator[Batch]:
 
 
 def _unpack(column: Any, config: str, index: NDArray[np.int64]) -> NDArray[Any]:
-    """Lists, or lists of lists, to (rows, entries); ValueError names an item that is null or of another length."""
+    """Convert lists, or lists of lists, to (rows, entries); ValueError if an item is null or of wrong length."""
     shape, lists = target_shape(config), 1
     if isinstance(column, pa.ExtensionArray):
         column = column.storage

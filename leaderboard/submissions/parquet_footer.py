@@ -1,8 +1,8 @@
-"""What a parquet file says of its own size, read and checked without unpacking anything.
+"""What a parquet file says about its own size, read and checked without unpacking anything.
 
-Arrow tells the same, but ends the interpreter over some footers that are damaged, and takes a page's word for how much
-it unpacks to. What is read here is less than the format allows, and all that Arrow, pandas, polars and DuckDB write:
-each chunk lies in the file, apart from the others, and its pages fill it. The format:
+Arrow gives the same information, but crashes the interpreter on some damaged footers, and trusts a page about how much
+it unpacks to. What is accepted here is less than the format allows, but includes all that Arrow, pandas, polars and
+DuckDB write: each chunk lies within the file, does not overlap others, and is filled by its pages. For the format, see
 https://parquet.apache.org/docs/file-format/.
 """
 
@@ -14,17 +14,17 @@ from typing import Any, BinaryIO, Final, NoReturn
 
 from easy_to_hard.leaderboard.submissions.thrift import Thrift
 
-# Field numbers of parquet.thrift: of the file, of a schema's element, of a row group, of a chunk and of a page.
+# Field numbers in parquet.thrift: of the file, a schema element, a row group, a chunk and a page.
 _SCHEMA, _NUM_ROWS, _ROW_GROUPS = 2, 3, 4
 _TYPE, _NAME, _CHILDREN = 1, 4, 5
 _COLUMNS, _GROUP_ROWS = 1, 3
 _OTHER_FILE, _CHUNK = 1, 3
 _PATH, _NUM_VALUES, _UNPACKED, _PACKED, _DATA_PAGE, _DICTIONARY_PAGE = 3, 5, 6, 7, 9, 11
 _PAGE_TYPE, _PAGE_UNPACKED, _PAGE_PACKED, _PAGE_VALUES = 1, 2, 3, 1
-# Type of a page to its own header's field, and that of the encoding in it.
+# Type of a page -> the field with its own header, and the field in that header with the encoding.
 _PAGE_HEADERS: Final = {0: (5, 2), 2: (7, 2), 3: (8, 4)}
 _DICTIONARY: Final = 2
-# Each value repeats as much of the one before it as it likes, so that a few bytes unpack to gigabytes.
+# Each value can repeat any part of the one before it, so that a few bytes unpack to gigabytes.
 _DELTA_BYTE_ARRAY: Final = 7
 
 _MAGIC: Final = b"PAR1"
@@ -33,7 +33,7 @@ _MOST_PAGE_HEADER: Final = 2**16
 _MOST_PAGE: Final = 2**28
 _MOST_PAGES: Final = 2**16
 _MOST_LEVELS: Final = 16
-# A value takes 8 bytes, as much in a dictionary, and few for its levels; a page some for itself.
+# A value takes 8 bytes, as many in a dictionary, and a few for its levels; a page has some overhead.
 _VALUE_BYTES, _PAGE_BYTES = 24, 4096
 
 
@@ -44,8 +44,8 @@ class Chunk:
     Attributes:
         column: name of the top-level column.
         num_values: entries of all its lists; an empty or null list counts as one.
-        num_bytes: unpacked.
-        start, end: of its pages in the file.
+        num_bytes: size when unpacked.
+        start, end: position of its pages in the file.
     """
 
     column: str
@@ -60,10 +60,10 @@ class Footer:
     """What the footer says.
 
     Attributes:
-        num_rows: of the file, the sum of `group_rows`.
-        group_rows: of each row group.
-        columns: the top-level column of each chunk of a row group; the same in all of them.
-        chunks: of all row groups, in their order.
+        num_rows: number of rows in the file, the sum of `group_rows`.
+        group_rows: number of rows in each row group.
+        columns: the top-level column of each chunk of a row group; the same in all row groups.
+        chunks: the chunks of all row groups, in order.
     """
 
     num_rows: int
@@ -77,14 +77,14 @@ class Footer:
 
 
 def read_footer(path: Path, most_rows: int) -> Footer:
-    """Read the footer, and see that its row groups and chunks fit one another and the file.
+    """Read the footer, and check that its row groups and chunks are consistent with one another and with the file.
 
     Args:
         path: of the file.
-        most_rows: that it may have.
+        most_rows: the most rows that it may have.
 
     Raises:
-        ValueError: there is none, it cannot be read, what it says cannot be, or it has no rows or too many.
+        ValueError: there is no footer, it cannot be read, what it says is impossible, or it has no rows or too many.
         EOFError: the file ends before it should.
     """
     with path.open("rb") as file:
@@ -93,7 +93,7 @@ def read_footer(path: Path, most_rows: int) -> Footer:
         tail = file.read(8)
         length = int.from_bytes(tail[:4], "little")
         if tail[4:] != _MAGIC or length + 12 > size:
-            raise ValueError("damaged, or no .parquet file at all (it does not end as one)")
+            raise ValueError("damaged, or not a .parquet file at all (it does not end as one)")
         if length > _MOST_FOOTER:
             raise ValueError(f"the footer takes {length:,} bytes: at most {_MOST_FOOTER:,} are allowed")
         file.seek(size - 8 - length)
@@ -110,22 +110,22 @@ def read_footer(path: Path, most_rows: int) -> Footer:
             chunks=tuple(chunk for group in groups for chunk in _chunks(group[_COLUMNS], columns)),
         )
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(f"damaged, or no .parquet file at all (its footer lacks {error})") from error
+        raise ValueError(f"damaged, or not a .parquet file at all (its footer lacks {error})") from error
     _check_footer(footer, size - 8 - length)
     return footer
 
 
 def check_agreement(footer: Footer, metadata: Any) -> None:
-    """Refuse a file of which Arrow reads something else than was checked.
+    """Reject a file in which Arrow reads something other than what was checked.
 
     Args:
-        footer: as it was read here.
-        metadata: as Arrow reads it.
+        footer: as read here.
+        metadata: as read by Arrow.
 
     Raises:
         ValueError: they differ.
     """
-    # Not the chunks: over statistics that do not fit its schema, Arrow ends the interpreter when asked for one.
+    # Chunks are left out: if statistics do not fit the schema, Arrow crashes the interpreter when asked for one.
     groups = tuple(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
     columns = [metadata.schema.column(number).path.split(".")[0] for number in range(metadata.num_columns)]
     wanted = [name.split(".")[0] for name in footer.columns]
@@ -134,15 +134,15 @@ def check_agreement(footer: Footer, metadata: Any) -> None:
 
 
 def check_pages(path: Path, chunks: Sequence[Chunk], *, whole_bytes: int | None = None) -> None:
-    """Refuse pages that lie outside their chunk, or unpack to more than the footer says or their values need.
+    """Reject pages that lie outside their chunk, or unpack to more than the footer says or their values need.
 
     Args:
         path: of the file.
         chunks: of one column.
-        whole_bytes: the most that they may unpack to together; None for as much as so many numbers need.
+        whole_bytes: the most that they may unpack to together; None for as much as their number of values needs.
 
     Raises:
-        ValueError: there are such, or one that is too large to be held, or too many.
+        ValueError: there are such pages, one is too large to be held in memory, or there are too many.
         EOFError: the file ends before they do.
     """
     num_pages = num_bytes = num_values = 0
@@ -153,7 +153,7 @@ def check_pages(path: Path, chunks: Sequence[Chunk], *, whole_bytes: int | None 
                 num_pages, values, unpacked = num_pages + 1, values + page_values, unpacked + page_bytes
                 if num_pages > _MOST_PAGES:
                     raise ValueError(f"column {chunk.column} has more than {_MOST_PAGES:,} pages: write larger ones")
-            # The headers of pages count as well, where the footer does.
+            # Page headers count as well, since the footer counts them.
             if values != chunk.num_values or unpacked > chunk.num_bytes:
                 told = f"{values:,} values, {unpacked:,} bytes, its footer {chunk.num_values:,}, {chunk.num_bytes:,}"
                 raise ValueError(f"damaged: the pages of column {chunk.column} say {told}")
@@ -164,11 +164,11 @@ def check_pages(path: Path, chunks: Sequence[Chunk], *, whole_bytes: int | None 
 
 
 def _refuse(reason: str) -> NoReturn:
-    raise ValueError(f"damaged, or no .parquet file at all ({reason})")
+    raise ValueError(f"damaged, or not a .parquet file at all ({reason})")
 
 
 def _count(facts: dict[int, Any], number: int, default: int | None = None) -> int:
-    """A field that is a number from 0 on."""
+    """Read a field that must be a number from 0 on."""
     value = facts[number] if default is None else facts.get(number, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         _refuse(f"field {number} is {str(value)[:60]}, a number from 0 on is wanted")
@@ -176,14 +176,14 @@ def _count(facts: dict[int, Any], number: int, default: int | None = None) -> in
 
 
 def _columns(schema: Sequence[dict[int, Any]]) -> tuple[str, ...]:
-    """The top-level column that each leaf of a schema is of; the schema is a tree in preorder."""
+    """The top-level column that each leaf of a schema belongs to; the schema is a tree in preorder."""
     columns: list[str] = []
     top, to_come = "", [1]
     for element in schema:
         while to_come and not to_come[-1]:
             to_come.pop()
         if not to_come or len(to_come) > _MOST_LEVELS:
-            _refuse("its schema is no tree, or one without end")
+            _refuse("its schema is not a tree, or never ends")
         to_come[-1] -= 1
         if len(to_come) == 2:
             top = element[_NAME].decode(errors="replace")
@@ -205,7 +205,7 @@ def _chunks(told: Sequence[dict[int, Any]], columns: Sequence[str]) -> Iterator[
         if facts[_PATH][0].decode(errors="replace") != column or _OTHER_FILE in one:
             _refuse("a row group has other columns than its schema, or in another file")
         data = _count(facts, _DATA_PAGE)
-        # Where a chunk has no dictionary, some writers say that it is at 0.
+        # If a chunk has no dictionary, some writers say that it is at 0.
         start = min(data, _count(facts, _DICTIONARY_PAGE, 0) or data)
         yield Chunk(
             column=column,
@@ -232,7 +232,7 @@ def _check_footer(footer: Footer, end: int) -> None:
 
 
 def _pages(file: BinaryIO, chunk: Chunk) -> Iterator[tuple[int, int]]:
-    """For each page, how many entries it has (0 for a dictionary), and its bytes once unpacked."""
+    """For each page, the number of entries in it (0 for a dictionary), and its size in bytes when unpacked."""
     at = chunk.start
     while at < chunk.end:
         file.seek(at)

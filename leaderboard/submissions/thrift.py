@@ -1,9 +1,9 @@
-"""Thrift's compact protocol, in which parquet writes its footer and the headers of its pages."""
+"""Reads Thrift's compact protocol, in which parquet writes its footer and page headers."""
 
 from typing import Any, Final
 
 _MOST_DEPTH: Final = 16
-# A byte may stand for a value that takes a hundred bytes once read.
+# One byte may stand for a value that takes a hundred bytes in memory.
 _MOST_VALUES: Final = 2**20
 
 
@@ -11,7 +11,7 @@ class Thrift:
     """Reads values: structs as {field number: value}, lists as lists, strings as bytes.
 
     Args:
-        content: what is read, from its beginning.
+        content: the bytes to read, from the beginning.
 
     Attributes:
         at: where in the content the next value begins.
@@ -23,21 +23,21 @@ class Thrift:
         self.at = 0
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        """The struct that begins here.
+        """Read the struct that begins here.
 
         Raises:
-            ValueError: it is none, it is too deep or too large, or a field is there twice.
+            ValueError: it is not a struct, it is too deep or too large, or a field occurs twice.
             EOFError: the content ends before it does.
         """
         if depth > _MOST_DEPTH:
-            raise ValueError("damaged, or no .parquet file at all (structs without end)")
+            raise ValueError("damaged, or not a .parquet file at all (structs never end)")
         fields: dict[int, Any] = {}
         number = 0
         while (head := self._take(1)[0]) != 0:
             number = number + (head >> 4) if head >> 4 else self._integer()
             if number in fields:
-                raise ValueError(f"damaged, or no .parquet file at all (field {number} of a struct is there twice)")
-            # Of a field, the type is the value where that is true or false.
+                raise ValueError(f"damaged, or not a .parquet file at all (field {number} of a struct occurs twice)")
+            # For a boolean field, the type is the value.
             fields[number] = head & 15 == 1 if head & 15 in (1, 2) else self._value(head & 15, depth)
         return fields
 
@@ -57,13 +57,13 @@ class Thrift:
             return self._list(depth)
         if kind == 12:
             return self.struct(depth + 1)
-        raise ValueError(f"damaged, or no .parquet file at all (there is no type {kind})")
+        raise ValueError(f"damaged, or not a .parquet file at all (there is no type {kind})")
 
     def _list(self, depth: int) -> list[Any]:
         head = self._take(1)[0]
         length = head >> 4 if head >> 4 < 15 else self._natural()
         if depth > _MOST_DEPTH or length > len(self._content) - self.at:
-            raise ValueError(f"damaged, or no .parquet file at all (a list of {length} values)")
+            raise ValueError(f"damaged, or not a .parquet file at all (a list of {length} values)")
         return [self._value(head & 15, depth + 1) for _ in range(length)]
 
     def _natural(self) -> int:
@@ -74,7 +74,7 @@ class Thrift:
             if byte < 128:
                 return value
             shift += 7
-        raise ValueError("damaged, or no .parquet file at all (a number without end)")
+        raise ValueError("damaged, or not a .parquet file at all (a number never ends)")
 
     def _integer(self) -> int:
         value = self._natural()

@@ -41,7 +41,7 @@ def test_a_closed_standard_input_is_said_in_one_line(tmp_path: Path) -> None:
     told = _run("convert-lichess - --out made <&-", tmp_path)
     assert told.returncode == 1
     assert told.stderr == (
-        "easy-to-hard: error: the standard input is closed: give a file in place of -, or what to read\n"
+        "easy-to-hard: error: standard input is closed: give a file instead of -, or pipe data into it\n"
     )
     assert not list(tmp_path.iterdir())
 

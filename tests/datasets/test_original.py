@@ -132,7 +132,7 @@ def test_download_extracts_and_leaves_nothing_else(tmp_path: Path, server: Serve
 
 def test_download_that_was_cut_off_goes_on(tmp_path: Path, server: Server) -> None:
     server.cut = 1000
-    with pytest.raises(OriginalDataError, match="the next try goes on from there"):
+    with pytest.raises(OriginalDataError, match="the next try resumes there"):
         fetch(tmp_path / "root", "maze_data_train_9", download=True, base_url=server.url)
     part = tmp_path / "root" / "maze_data_train_9.tar.gz.part"
     have = part.stat().st_size if part.exists() else 0

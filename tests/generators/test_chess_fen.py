@@ -292,7 +292,7 @@ def test_arrays_of_wrong_shapes() -> None:
     with pytest.raises(ValueError, match="positions must be uint64, not int64"):
         to_fens(positions.astype(np.int64))
     for nothing in (-1, 7 << 12):
-        with pytest.raises(ValueError, match=f"{nothing} is no move"):
+        with pytest.raises(ValueError, match=f"{nothing} is not a move"):
             to_ucis(np.array([nothing, moves[0]]), positions)
     with pytest.raises(ValueError, match="FENs must be a list of strings, not the string"):
         parse_fens(START)

@@ -269,7 +269,7 @@ def test_a_manifest_cannot_name_files_elsewhere(
         (folder / "manifest.json").write_text(json.dumps(manifest))
         told = session.run(_send(folder, "org/x"))
         assert told.error == "StorageError"
-        assert f"{path!r} is no path of a shard" in told.message
+        assert f"{path!r} is not the path of a shard" in told.message
     told = session.run(_send(tmp_path, "org/x"))
     assert (told.error, "manifest.json is missing" in told.message) == ("StorageError", True)
     assert not hub.requests
@@ -326,7 +326,7 @@ def test_another_dataset_is_replaced_only_when_told(
 
 def test_a_repo_of_somebody_else(hub: HubServer, session: HubSession, make: Callable[..., Path], repo_id: str) -> None:
     hub.add(repo_id, {"README.md": b"# Mine", "cats/train-00000-of-00001.parquet": b"miaow"})
-    _fails(session.run(_send(make(), repo_id)), "data of somebody else (cats/train-00000", "--replace")
+    _fails(session.run(_send(make(), repo_id)), "somebody else's data (cats/train-00000", "--replace")
     for content in (b"{", b"[]", b"\xff", b'{"seed": 0}'):
         hub.add(repo_id, {"manifest.json": content})
         _fails(session.run(_send(make(), repo_id)), "manifest.json that is not readable", "--replace")
@@ -552,7 +552,7 @@ def test_somebody_else_publishes_at_the_same_time(
         "with replaced(hub_repo.Repo, 'commit', lambda kept: pushing(kept, 9, b'ever')):\n"
         f"    {_send(make(SMALL[0]), repo_id, replace=True)}"
     )
-    _fails(told, "HTTP 412", "somebody else has changed the repo meanwhile")
+    _fails(told, "HTTP 412", "somebody else has changed the repo in the meantime")
     assert _held(hub, repo_id).keys() == {*_files(make()), "LICENSE"}, "readers never see half"
 
 

@@ -94,8 +94,8 @@ def test_what_passes_is_tried_again(error: Exception, waits: list[float]) -> Non
         ),
         (
             _http(403, told="no"),
-            "cannot read x (HTTP 403 Forbidden: no): the token lacks the right, set HF_TOKEN or run 'hf auth login' "
-            "with one that has it",
+            "cannot read x (HTTP 403 Forbidden: no): the token lacks the permission, set HF_TOKEN or run 'hf auth "
+            "login' with one that has it",
             403,
         ),
         (

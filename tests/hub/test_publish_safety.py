@@ -132,7 +132,8 @@ def test_a_file_that_changes_while_the_folder_is_verified(
         "finally:\n"
         "    publishing.verify = kept\n"
     )
-    _fails(told, "UnsoundFolderError", f"{name}: changed meanwhile, its SHA-256 is d9298a10d1b0735837dc4bd85dac641b")
+    changed = f"{name}: changed in the meantime, its SHA-256 is "
+    _fails(told, "UnsoundFolderError", changed + "d9298a10d1b0735837dc4bd85dac641b")
     assert not _writes(hub)
 
 
@@ -242,7 +243,7 @@ def test_a_card_of_somebody_else_stays(
     hub.add(name, {"README.md": card, "data.csv": b"a,b"})
     told = session.run(_send(made, name))
     if refused:
-        _fails(told, "HubError", f"{name} has a README.md of somebody else: give --replace to write over it")
+        _fails(told, "HubError", f"{name} has a README.md by somebody else: give --replace to overwrite it")
         assert hub.files(name)["README.md"] == card
         told = session.run(_send(made, name, replace=True))
     assert not told.error, told
@@ -252,8 +253,8 @@ def test_a_card_of_somebody_else_stays(
 @pytest.mark.parametrize(
     ("options", "files", "message"),
     [
-        ({"private": True}, {}, "was made by somebody else just now and is public"),
-        ({}, {"README.md": b"theirs"}, "was made by somebody else just now and holds README.md"),
+        ({"private": True}, {}, "was just created by somebody else and is public"),
+        ({}, {"README.md": b"theirs"}, "was just created by somebody else and holds README.md"),
     ],
 )
 def test_a_repo_that_comes_to_be_meanwhile(

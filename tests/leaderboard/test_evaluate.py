@@ -97,7 +97,7 @@ def test_wrong_answers_are_counted(solver: Callable[[str], str]) -> None:
     [
         ("return inputs[:, 0, :-1].long()", r"shape \(40, 16\) or, as logits, \(40, 2, 16\), not \(40, 15\)"),
         ("return (inputs[:, 0] > 0) * 1.0", "must be integers or booleans, not floating-point"),
-        ("return torch.full((len(inputs), 2, 16), float('nan'))", "the answer has NaN in it"),
+        ("return torch.full((len(inputs), 2, 16), float('nan'))", "the answer contains NaN"),
         ("return inputs[:, 0].long() + 3", "predictions must be 0 or 1, not 3"),
         ("return inputs[:, 0].long() - 1", "predictions must be 0 or 1, not -1"),
         ("return None", "must be a dense tensor or an array of real numbers, not NoneType"),
@@ -233,7 +233,7 @@ def test_predictions_of_two_variants_are_refused(tmp_path: Path) -> None:
     names = {"mazes_33": 33, "mazes_looped_33": 33}
     zeros = {name: np.zeros((1000, 72, 72), np.uint8) for name in names}
     path = _write_npz(tmp_path / "two.npz", **zeros)
-    with pytest.raises(ValueError, match="of one task and variant, not of mazes depth_first, mazes looped: split"):
+    with pytest.raises(ValueError, match="for one task and variant, not for mazes depth_first, mazes looped: split"):
         score_predictions(path, Entry(), progress=False)
 
 

@@ -309,7 +309,7 @@ def test_a_file_of_before_provenance_is_self_reported() -> None:
         ({"trained_on": "mazes_looped_9"}, True, "trained on mazes_looped_9, another variant"),
         ({"trained_on": "mazes_looped_13"}, False, "trained on mazes_looped_13, harder than size 9"),
         ({"trained_on": "prefix_sums_512"}, True, "trained on prefix_sums_512, another task"),
-        ({"trained_on": "my mazes"}, False, "trained on 'my mazes', which is no config of the benchmark"),
+        ({"trained_on": "my mazes"}, False, "trained on 'my mazes', which is not a config of the benchmark"),
         ({"split": "validation"}, False, "scored on the validation split"),
         ({"data_seed": 5}, False, "not scored on the frozen benchmark, only on data seed 5"),
     ],

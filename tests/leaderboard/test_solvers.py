@@ -165,7 +165,7 @@ def test_mates_are_found_within_the_moves_allowed() -> None:
         predictions, used = mate_search(inputs, most)
         assert np.array_equal(predictions, targets * solved)
         assert used.tolist() == [min(most, 3)] * 20
-    with pytest.raises(ValueError, match="position 0 has not one king a side"):
+    with pytest.raises(ValueError, match="position 0 does not have one king per side"):
         mate_search(torch.zeros(2, 12, 8, 8), 1)
     lone = torch.zeros(1, 12, 8, 8)
     lone[0, 0, 0, 0] = lone[0, 6, 7, 7] = 1

@@ -295,11 +295,11 @@ TABLES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: _table(index=_index(row3=7, row4=7)),
         r"chess_mates_5 holds 1 of 200 items more than once, the first is index 7 \(3 times\)",
     ),
-    "beyond": (lambda: _table(index=_index(row3=200)), "chess_mates_5 has no item of index 200: allowed are 0 to 199"),
-    "negative": (lambda: _table(index=_index(row3=-1)), "chess_mates_5 has no item of index -1: allowed are 0 to 199"),
+    "beyond": (lambda: _table(index=_index(row3=200)), "chess_mates_5 has no item 200: 0 to 199 are allowed"),
+    "negative": (lambda: _table(index=_index(row3=-1)), "chess_mates_5 has no item -1: 0 to 199 are allowed"),
     "huge": (
         lambda: _table(index=np.where(np.arange(ROWS) == 3, 2**64 - 1, np.arange(ROWS)).astype(np.uint64)),
-        "chess_mates_5 has no item of index 18446744073709551615",
+        "chess_mates_5 has no item 18446744073709551615",
     ),
     "unknown config": (
         lambda: _table(config=_names(lambda row: "chess_mate_5" if row == 9 else MATES)),
@@ -379,7 +379,7 @@ ARRAYS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
         lambda: {MATES: _answers(), f"{MATES}__index": _index(row3=7)},
         "chess_mates_5 holds 1 of 200 items more than once, the first is index 7",
     ),
-    "beyond": (lambda: {MATES: _answers(), f"{MATES}__index": _index(row3=200)}, "no item of index 200: allowed are 0"),
+    "beyond": (lambda: {MATES: _answers(), f"{MATES}__index": _index(row3=200)}, "no item 200: 0 to 199 are allowed"),
     "fewer numbers": (
         lambda: {MATES: _answers(), f"{MATES}__index": np.arange(199)},
         r"array chess_mates_5.index is of shape \(199,\): \(200,\) is wanted",
@@ -475,13 +475,13 @@ def test_files_of_something_else(tmp_path: Path, suffix: str) -> None:
     path.touch()
     assert _refusal(path) == "the file is empty (0 bytes)"
     path.write_text("config,index,prediction\nmazes_59,0,0101\n" * 9)
-    assert _refusal(path).startswith(f"damaged, or no {suffix} file at all (")
+    assert _refusal(path).startswith(f"damaged, or not a {suffix} file at all (")
     whole = write_template([MATES], path)
     assert whole == ROWS
     content = path.read_bytes()
     for length in (1, 4, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:length])
-        assert _refusal(path).startswith(f"damaged, or no {suffix} file at all (")
+        assert _refusal(path).startswith(f"damaged, or not a {suffix} file at all (")
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".npz"])
@@ -498,7 +498,7 @@ def test_overwritten_bytes_are_noticed(tmp_path: Path, suffix: str) -> None:
     content[middle : middle + 8] = bytes(value ^ 1 for value in content[middle : middle + 8])
     path.write_bytes(content)
     assert configs_in(path) == ("mazes_looped_13",)
-    assert _refusal(path).startswith(f"damaged, or no {suffix} file at all (")
+    assert _refusal(path).startswith(f"damaged, or not a {suffix} file at all (")
 
 
 @pytest.mark.parametrize("kind", ["zstd", "plain", "second version", "npz", "npz, stored"])
@@ -608,7 +608,7 @@ def test_ten_gigabytes_of_rows(tmp_path: Path, options: dict[str, Any]) -> None:
     assert pq.read_metadata(path).num_rows * length == 10**10
     assert path.stat().st_size < 2e7
     told, peak = _peak_mb(path)
-    assert "damaged, or no .parquet file at all (columns config and config share bytes, from " in told
+    assert "damaged, or not a .parquet file at all (columns config and config share bytes, from " in told
     assert peak < 100
     _repeated(path, 2)
     assert _refusal(path) == "holds 1,000,000 rows: 1 to 694,400 (the whole benchmark) are allowed"
@@ -663,10 +663,10 @@ def test_a_footer_that_says_less_bytes_than_the_pages(tmp_path: Path) -> None:
 def test_footers_without_end(tmp_path: Path) -> None:
     path = tmp_path / "answers.parquet"
     for footer, message in (
-        (b"\x1c" * 5000, "structs without end"),
-        (b"\x19" * 5000, "a list of|structs without end"),
+        (b"\x1c" * 5000, "structs never end"),
+        (b"\x19" * 5000, "a list of|structs never end"),
         (b"\x19\xfc" + b"\xff" * 8 + b"\x01", "a list of"),
-        (b"\x16" + b"\xff" * 99, "a number without end"),
+        (b"\x16" + b"\xff" * 99, "a number never ends"),
         (b"\x0f", "it is cut off"),
         (b"\x00", "its footer lacks"),
     ):
@@ -707,4 +707,4 @@ def test_an_array_that_lies_about_its_size_everywhere(tmp_path: Path) -> None:
     content = path.read_bytes()
     # Above 4 GB the size stands in an extra field of the directory.
     path.write_bytes(content.replace(wrong.to_bytes(8, "little"), (12_928).to_bytes(8, "little")))
-    assert _refusal(path).startswith("damaged, or no .npz file at all (Bad CRC-32")
+    assert _refusal(path).startswith("damaged, or not a .npz file at all (Bad CRC-32")

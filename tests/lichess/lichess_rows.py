@@ -238,7 +238,7 @@ BROKEN: Sequence[Maker] = (
     _move_after_the_end,
     *(_move(1, move, "illegal move") for move in (b"a1a1", b"e1e8q")),
     _move(2, b"h8h8", "illegal move"),
-    *(_move(2, move, "move not of UCI form") for move in (b"e2e9", b"E2E4", b"e7e8k", b"Nf3", b"0000", b"", b"e2e4e5")),
+    *(_move(2, move, "move not in UCI form") for move in (b"e2e9", b"E2E4", b"e7e8k", b"Nf3", b"0000", b"", b"e2e4e5")),
 )
 """One for each way of being broken: real fields to a row and the reason for which it is rejected."""
 

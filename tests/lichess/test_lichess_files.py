@@ -134,10 +134,10 @@ def test_damaged_and_foreign_files_are_one_error(tmp_path: Path) -> None:
     damaged = bytearray(packed)
     damaged[len(packed) // 2 :] = bytes(len(packed) - len(packed) // 2)
     forms = {
-        packed[:-5]: "the packed data end early",
-        packed[: len(packed) // 2]: "the packed data end early",
-        bytes(damaged): "the packed data are damaged",
-        packed + b"garbage": "the packed data are damaged",
+        packed[:-5]: "the compressed data end early",
+        packed[: len(packed) // 2]: "the compressed data end early",
+        bytes(damaged): "the compressed data are damaged",
+        packed + b"garbage": "the compressed data are damaged",
         b"\x1f\x8b\x08": "is gzip: it must be UTF-8 text, plain or packed by Zstandard",
         b"PK\x03\x04": "is zip",
         b"\xff\xfeP\0": "is UTF-16",
@@ -147,9 +147,9 @@ def test_damaged_and_foreign_files_are_one_error(tmp_path: Path) -> None:
         with pytest.raises(ConvertError, match=message):
             convert_quietly(tmp_path / "rows.csv", tmp_path / "data")
         assert not (tmp_path / "data").exists()
-    with pytest.raises(ConvertError, match=r"absent\.csv is no file"):
+    with pytest.raises(ConvertError, match=r"absent\.csv is not a file"):
         convert_quietly(tmp_path / "absent.csv", tmp_path / "data")
-    with pytest.raises(ConvertError, match="is no file"):
+    with pytest.raises(ConvertError, match="is not a file"):
         convert_quietly(tmp_path, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -294,7 +294,7 @@ def test_a_run_that_was_killed_when_all_was_moved_is_whole(converted: Path, tmp_
     source = Path(__file__).parents[1] / "data" / "lichess_puzzles_200.csv"
     report = converting.convert(source, tmp_path / "out", progress=False)
     assert (report.was_whole, report.rows_in, report.rows_out) == (True, 200, 200)
-    assert next(report.lines()).startswith(f"{tmp_path / 'out'}: was complete already, 200 rows in")
+    assert next(report.lines()).startswith(f"{tmp_path / 'out'}: was already complete, 200 rows in")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(p.name for p in converted.iterdir())
     assert read_manifest(tmp_path / "out") == read_manifest(converted)
 
@@ -336,8 +336,8 @@ def test_memory_does_not_grow_with_the_file(form: str, tmp_path: Path) -> None:
         ({"edges": [0, 1400, 1300]}, "edges must begin with 0"),
         ({"edges": [0, 5001]}, "edges of ratings must be at most 5000, not 5001"),
         ({"edges": [0, 1200.5]}, r"edges must be whole numbers, not 1200\.5"),
-        ({"planes": True, "bands": "rank"}, "planes are not cut into bands: leave out bands and edges"),
-        ({"planes": True, "edges": [0]}, "planes are not cut into bands"),
+        ({"planes": True, "bands": "rank"}, "planes are not divided into bands: leave out bands and edges"),
+        ({"planes": True, "edges": [0]}, "planes are not divided into bands"),
     ],
 )
 def test_wrong_arguments(options: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ def test_the_command_says_what_became_of_each_row(tmp_path: Path, capsys: pytest
         f"{root}: 55 rows in, 50 out, 5 rejected",
         "          4  empty line (line 52, 53, 55, ...)",
         "          1  wrong number of fields (line 54)",
-        "columns not known, left out: New",
+        "unknown columns, left out: New",
     ]
     assert " rows/s, peak memory " in told[4]
     assert err == ""

@@ -62,7 +62,7 @@ def test_score_errors(changes: dict[str, Any], message: str) -> None:
 
 def test_result_needs_different_configs() -> None:
     for scores in ((), (_score(), _score())):
-        with pytest.raises(ValueError, match="scores must be of at least one config"):
+        with pytest.raises(ValueError, match="scores must be for at least one config"):
             _result(scores=scores)
 
 

@@ -35,7 +35,8 @@ def test_a_folder_of_that_name_is_not_ours(name: str, tmp_path: Path) -> None:
     mine = tmp_path / ".build" / name
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    told = rf"\.build holds {name.partition('/')[0]}: it is not of a build; choose another folder, or remove it"
+    what = "it does not belong to a build; choose another folder, or remove it"
+    told = rf"\.build holds {name.partition('/')[0]}: {what}"
     with pytest.raises(StorageError, match=told):
         _build(tmp_path)
     assert mine.read_text() == "mine"
@@ -46,7 +47,7 @@ def test_a_link_of_that_name_is_not_followed(there: bool, tmp_path: Path) -> Non
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / ".build").symlink_to(tmp_path / ("elsewhere" if there else "nowhere"))
-    with pytest.raises(StorageError, match=r"\.build is no folder"):
+    with pytest.raises(StorageError, match=r"\.build is not a folder"):
         _build(tmp_path / "data")
     assert list((tmp_path / "elsewhere").iterdir()) == []
 

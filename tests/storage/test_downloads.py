@@ -64,7 +64,7 @@ def test_a_connection_that_drops_halfway_is_taken_up(server: FileServer, tmp_pat
 
 def test_a_part_is_kept_for_the_next_call(server: FileServer, tmp_path: Path) -> None:
     server.faults = [Fault(cut=500_000)]
-    with pytest.raises(DownloadError, match=r"cannot download http.*what came is kept in .*file\.part"):
+    with pytest.raises(DownloadError, match=r"cannot download http.*what was downloaded is kept in .*file\.part"):
         _get(server, tmp_path / "file", ONCE)
     assert _names(tmp_path) == ["file.part", "file.part.json"]
     assert _get(server, tmp_path / "file", ONCE) == CONTENT
@@ -370,7 +370,7 @@ def test_another_snapshot_and_damaged_files_are_refused(server: FileServer, tmp_
 def test_a_file_without_record_needs_a_checksum(server: FileServer, tmp_path: Path) -> None:
     out = tmp_path / "puzzles.csv.zst"
     out.write_bytes(CONTENT)
-    with pytest.raises(DownloadError, match="nothing says which file it is: give --sha256, or remove it"):
+    with pytest.raises(DownloadError, match="there is no record of which file it is: give --sha256, or remove it"):
         _lichess(server, out)
     assert not _lichess(server, out, sha256=SHA256, snapshot="mine")
     assert not _lichess(server, out, snapshot="mine")

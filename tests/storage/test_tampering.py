@@ -83,22 +83,22 @@ def _entry(manifest: dict[str, Any], path: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"path": "../../precious.txt"}, "file 1: '../../precious.txt' is no path of a shard, such as mazes_9/test-0"),
-        ({"path": "/etc/passwd"}, "'/etc/passwd' is no path of a shard"),
-        ({"path": "../prefix_sums_16/train-00000-of-00001.parquet"}, "is no path of a shard"),
-        ({"path": "prefix_sums_16/train-00000-of-00001.parquet\n"}, "is no path of a shard"),
-        ({"path": "prefix_sums_16\\train-00000-of-00001.parquet"}, "is no path of a shard"),
-        ({"path": "prefix_sums_16/train-00001-of-00001.parquet"}, "is no path of a shard"),
-        ({"path": 5}, "file 1: path is 5, and must be of type str"),
+        ({"path": "../../precious.txt"}, "1: '../../precious.txt' is not the path of a shard, such as mazes_9/test-0"),
+        ({"path": "/etc/passwd"}, "'/etc/passwd' is not the path of a shard"),
+        ({"path": "../prefix_sums_16/train-00000-of-00001.parquet"}, "is not the path of a shard"),
+        ({"path": "prefix_sums_16/train-00000-of-00001.parquet\n"}, "is not the path of a shard"),
+        ({"path": "prefix_sums_16\\train-00000-of-00001.parquet"}, "is not the path of a shard"),
+        ({"path": "prefix_sums_16/train-00001-of-00001.parquet"}, "is not the path of a shard"),
+        ({"path": 5}, "file 1: path is 5, but must be of type str"),
         ({"config": "mazes_9"}, "config is 'mazes_9', and the path is prefix_sums_16/train-"),
         ({"split": "test"}, "split is 'test', and the path is prefix_sums_16/train-"),
         ({"difficulty": 24}, "config is 'prefix_sums_16', and the task's is 'prefix_sums_24'"),
         ({"sha256": "0" * 63}, "sha256 must be 64 hexadecimal digits, not '000"),
         ({"targets_sha256": "x" * 64}, "targets_sha256 must be 64 hexadecimal digits"),
-        ({"sha256": None}, "sha256 is None, and must be of type str"),
+        ({"sha256": None}, "sha256 is None, but must be of type str"),
         ({"rows": 0}, "rows must be at least 1, not 0"),
-        ({"rows": True}, "rows is True, and must be of type int"),
-        ({"rows": 1.5}, "rows is 1.5, and must be of type int"),
+        ({"rows": True}, "rows is True, but must be of type int"),
+        ({"rows": 1.5}, "rows is 1.5, but must be of type int"),
     ],
 )
 def test_entries_that_cannot_be(change: dict[str, Any], message: str, tiny_folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_entries_that_cannot_be(change: dict[str, Any], message: str, tiny_folde
 def test_every_key_is_needed(name: str, tiny_folder: Path) -> None:
     manifest = read_manifest(tiny_folder)
     del manifest["files"][3][name]
-    with pytest.raises(StorageError, match=rf"there, file 4: {name} is missing, and must be of type (str|int)"):
+    with pytest.raises(StorageError, match=rf"there, file 4: {name} is missing, but must be of type (str|int)"):
         parse_manifest(json.dumps(manifest).encode(), "there")
 
 
@@ -124,8 +124,8 @@ def test_every_key_is_needed(name: str, tiny_folder: Path) -> None:
     ("change", "message"),
     [
         ({"files": ["x"]}, "file 1: must be an object, not 'x'"),
-        ({"seed": "0"}, "seed is '0', and must be of type int"),
-        ({"preset": None}, "preset is None, and must be of type str"),
+        ({"seed": "0"}, "seed is '0', but must be of type int"),
+        ({"preset": None}, "preset is None, but must be of type str"),
         ({"edges": ["low"]}, "edges must be whole numbers"),
         ({"edges": 3}, "edges must be whole numbers"),
     ],
@@ -166,7 +166,7 @@ def test_a_repo_cannot_name_files_of_the_user(tiny_folder: Path, client: HubSess
         folder = _forged(tiny_folder, tmp_path / f"evil{number}", name)
         failed = _failure(client, f"put({str(folder)!r}); get()")
         assert failed.startswith("StorageError: me/")
-        assert "is no path of a shard" in failed
+        assert "is not the path of a shard" in failed
     assert [file.read_text() for file in precious] == ["my thesis"] * 2
 
 
