@@ -10,7 +10,7 @@ from easy_to_hard.storage.files import file_sha256
 from easy_to_hard.storage.json_files import read_json
 
 _HERE = Path(__file__).parent
-# SHA-256 of each result file that was scored again -> the outcome; `rescored.enter` writes it.
+# SHA-256 of each result file that was scored again -> the outcome; `ledger.enter` writes it.
 LEDGER: Final = _HERE / "rescored.json"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from easy_to_hard.cards.benchmark import EVAL
+from easy_to_hard.cards.folder import EVAL
 from easy_to_hard.environment import __version__
 from easy_to_hard.hub.content import LocalFile
 from easy_to_hard.hub.published import IDENTITY, REJECTS, card_pictures, check_overwriting, published_before

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from easy_to_hard.cards.benchmark import EVAL
+from easy_to_hard.cards.folder import EVAL
 from easy_to_hard.cards.images import has_image, image_path
 from easy_to_hard.hub.repo import Repo, Snapshot
 from easy_to_hard.hub.retrying import HubError

@@ -21,9 +21,7 @@ def test_registry_loads_every_baseline() -> None:
 
 def test_recipes_go_to_their_own_method(tmp_path: Path) -> None:
     recipe = ReferenceRecipe(preset="smoke", data="mnist")
-    with pytest.raises(
-        ValueError, match=r"must be one of easy_to_hard\.baselines\.canary\.recipes, not Reference"
-    ):
+    with pytest.raises(ValueError, match=r"must be one of easy_to_hard\.baselines\.canary\.recipes, not Reference"):
         get_baseline("canary").run(recipe, tmp_path / "run")
     with pytest.raises(ValueError, match="are trained by its own `run`"):
         get_baseline("deep_thinking").run(recipe, tmp_path / "run")

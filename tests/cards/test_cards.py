@@ -24,9 +24,8 @@ from huggingface_hub import DatasetCard
 import easy_to_hard
 from easy_to_hard import TASKS, build, cli
 from easy_to_hard.cards import images
-from easy_to_hard.cards.benchmark import benchmark_draft
 from easy_to_hard.cards.dataset import PAPERS, dataset_card
-from easy_to_hard.cards.folder import card_files
+from easy_to_hard.cards.folder import benchmark_draft, card_files
 from easy_to_hard.cards.front_matter import front_matter
 from easy_to_hard.cards.images import card_images
 from easy_to_hard.cards.statistics import NumberStatistics, describe, folder_statistics

@@ -145,6 +145,7 @@ def test_specs_and_instances_are_sent() -> None:
     assert np.array_equal(instances.data, generate(spec, 3)[1].data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "persistent"),
     [

@@ -35,6 +35,7 @@ def _deviation_from_geometric(candidates: Any, share: float) -> float:
     return chi_square(observed, len(candidates) * np.append(waits, 1 - waits.sum()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "number"),
     [(9, 20_000), (31, 20_000), (37, 20_000), (59, 4000), (199, 2000), (201, 2000)],
@@ -45,6 +46,7 @@ def test_candidates_of_depth_first_mazes_are_geometric(size: int, number: int) -
     assert _deviation_from_geometric(candidates, 0.1) < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS[1:-1])
 def test_candidates_of_other_trees_are_geometric(variant: str) -> None:
     """Not looped mazes: those without a unique path are candidates too."""

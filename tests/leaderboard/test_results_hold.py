@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from easy_to_hard.leaderboard import rescored
+from easy_to_hard.leaderboard import ledger as the_ledger
 from easy_to_hard.leaderboard.collect import LEDGER, read_published, read_results, shipped_predictions, shipped_results
-from easy_to_hard.leaderboard.rescored import score_easiest_again
+from easy_to_hard.leaderboard.ledger import score_easiest_again
 from easy_to_hard.leaderboard.rescoring import score_again
 from easy_to_hard.scores.results import read_result
 from easy_to_hard.scores.scoring import wilson_interval
@@ -38,6 +38,7 @@ def test_solvers(path: Path) -> None:
     assert _still_holds(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", _results("model"), ids=lambda path: path.stem)
 def test_nets(path: Path) -> None:
     assert _still_holds(path)
@@ -70,14 +71,14 @@ def test_nobody_is_re_scored_by_saying_so(tmp_path: Path) -> None:
 
 def test_a_result_that_does_not_hold_is_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = tmp_path / "rescored.json"
-    monkeypatch.setattr(rescored, "LEDGER", ledger)
+    monkeypatch.setattr(the_ledger, "LEDGER", ledger)
     path, claim = tmp_path / "claim.json", read_result(shipped_results() / "zeros-mazes.json")
     easiest = claim["scores"][0]
     total = easiest["num_items"]
     easiest |= {"num_correct": total, "accuracy": 1.0, "interval_95": list(wilson_interval(total, total))}
     path.write_text(json.dumps(claim))
     with pytest.raises(ValueError, match=r"claim\.json does not hold: mazes_9: 0 of"):
-        rescored.enter([path])
+        the_ledger.enter([path])
     assert not ledger.exists()
 
 

@@ -300,6 +300,7 @@ def _losses(folder: Path) -> list[tuple[int, float, float]]:
     return [(line["step"], line["loss"], line["accuracy"]) for line in read_log(folder)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
     ("kind", "optimizer"), [("recurrent", "adam"), ("recurrent", "sgd"), ("lipschitz", "adam"), ("feed_forward", "sgd")]

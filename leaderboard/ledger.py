@@ -1,6 +1,6 @@
 """The ledger of results that were scored again: only the result files in it are shown as "re-scored".
 
-``python leaderboard/rescored.py RESULT ...`` scores result files in leaderboard/results again and enters those that are
+``python leaderboard/ledger.py RESULT ...`` scores result files in leaderboard/results again and enters those that are
 confirmed. It is for the leaderboard's maintainers; the tests score again whatever is in the ledger.
 """
 
