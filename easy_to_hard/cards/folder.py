@@ -1,7 +1,7 @@
 """Everything beside the parquet files of a built folder, except its manifest.
 
-This includes a draft of eval.yaml, with which the Hub's owners can make a dataset repo a benchmark with a leaderboard on
-its page. The Hub checks a file of that name when it is pushed, so the draft has another name.
+This includes a draft of eval.yaml, with which the Hub's owners can make a dataset repo a benchmark with a leaderboard
+on its page. The Hub checks a file of that name when it is pushed, so the draft has another name.
 """
 
 from collections.abc import Sequence
