@@ -55,6 +55,7 @@ def _equal(one: MateBatch, other: MateBatch) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in FIELDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize(("mate_in", "count"), [(1, 60), (2, 40)])
 def test_puzzles_as_the_brute_force_has_them(mate_in: int, count: int, split: str) -> None:

@@ -103,5 +103,5 @@ def test_info_says_from_where_splits_are_alike(capsys: pytest.CaptureFixture[str
     assert main(["info"]) == 0
     told = capsys.readouterr().out
     for task in TASKS.values():
-        line = f"from {task.alike_from} on; test instances of another seed are new from {task.new_from} on"
+        line = f"from {task.alike_from} on; test instances of other seeds are new from {task.new_from} on"
         assert (line in told) == (task.alike_from > 0)

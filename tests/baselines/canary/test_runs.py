@@ -309,7 +309,7 @@ def test_kinds_of_solvers() -> None:
         ({"shadows": 7}, "shadows must be even and at least 6 .*, not 7"),
         ({"sizes": (5,)}, r"sizes must be .*, not \(5,\)"),
         ({"sizes": (30, 20)}, r"increasing, not \(30, 20\)"),
-        ({"iterations": (5,)}, r"hold the 10 of training, not \(5,\)"),
+        ({"iterations": (5,)}, r"include the 10 of training, not \(5,\)"),
         ({"fresh": 1}, "fresh must be at least 20, not 1"),
         ({"seeds": (-1,)}, r"each at least 0, not \[-1\]"),
     ],

@@ -112,6 +112,7 @@ def test_sides_must_be_divisible() -> None:
             net(torch.zeros(2, 1, side, 8), two(1, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["convnext, patches", "ddpm"])
 def test_learns_eight_images_by_heart(name: str) -> None:
     clean = torch.rand(8, 1, 8, 8, generator=torch.Generator().manual_seed(1)).round() * 2 - 1

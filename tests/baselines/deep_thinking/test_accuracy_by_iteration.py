@@ -102,6 +102,7 @@ def _naive(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 4, 30])
 @pytest.mark.parametrize(
     ("exit_rule", "exit_iteration"), [("settled", None), ("max_confidence", None), ("fixed", None), ("fixed", 5)]

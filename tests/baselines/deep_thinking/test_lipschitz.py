@@ -180,6 +180,7 @@ def test_decay_is_for_the_unbounded_convolutions() -> None:
     assert all(make_net().is_decayed(name) for name, _ in make_net().named_parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 4.0])
 def test_gradients_are_finite_differences(scale: float) -> None:
     net = make_lipschitz(contraction=0.9, scale=scale).double()

@@ -31,6 +31,7 @@ def test_small_safe_and_sourced(name: str) -> None:
     assert facts.commit is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", shipped_models())
 def test_solves_harder_instances(name: str) -> None:
     model, facts = load_model(name)
