@@ -47,11 +47,13 @@ class Baseline:
             ValueError, RuntimeError, OSError, ImportError: one line on what is wrong with recipe, data or folder.
         """
         from easy_to_hard.baselines.kit.evaluation import IMAGES
+        from easy_to_hard.baselines.kit.run_folder import refuse_other_runs
 
         if not self.makes_claims:
             raise ValueError(f"the nets of {self.module} are trained by its own `run`, and scored by the leaderboard")
-        if type(recipe).__module__ != f"{self.module}.recipes":
+        if f"{self.module}.recipes" not in {kind.__module__ for kind in type(recipe).__mro__}:
             raise ValueError(f"recipe must be one of {self.module}.recipes, not {type(recipe).__name__}")
+        refuse_other_runs(folder, self.module.rpartition(".")[2], recipe.data)
         half = import_module(f"{self.module}.{'on_images' if recipe.data in IMAGES else 'on_puzzles'}")
         result: ReferenceResult = half.run(recipe, folder, device=device, progress=progress)
         return result

@@ -1,1 +1,1 @@
-"""What the reference methods share: intervals over seeds, and the rule that decides their claims."""
+"""What the reference methods share: training, run folders, statistics, claims, small nets, images, puzzles, poisons."""

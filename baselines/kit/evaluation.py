@@ -27,7 +27,7 @@ IMAGES: Final = ("mnist", "cifar10", "folder")
 """Kinds of image data; everything else that a recipe may name is a task."""
 
 # What does not decide a run's figures: its name, and where the data are.
-_NOT_SETTINGS: Final = ("preset", "title", "data_root", "download")
+_NOT_SETTINGS: Final = ("preset", "data_root", "download")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.kit.precision import Settled, recorded_precision
+from easy_to_hard.storage.json_files import read_json
 from easy_to_hard.storage.writing import replacing, write_atomically
 
 Row: TypeAlias = dict[str, Any]
@@ -72,7 +73,7 @@ class RunFolder:
         """
         path, wanted = self.path / f"{name}.json", self._wanted(settings)
         if path.is_file():
-            part = _load(path, wanted, lambda: json.loads(path.read_text(encoding="utf-8")))
+            part = _load(path, wanted, lambda: json.loads(path.read_text(encoding="utf-8")), {"rows": list})
         else:
             rows, seconds = self._timed(make)
             part = {"settings": wanted, "seconds": seconds, "rows": rows}
@@ -105,7 +106,7 @@ class RunFolder:
         """
         path, wanted = self.path / f"{name}.pt", self._wanted(settings)
         if path.is_file():
-            part = load_state(path, wanted, device)
+            part = load_state(path, wanted, device, {"tensors": dict})
             self._earlier += part["seconds"]
             return dict(part["tensors"])
         tensors: dict[str, Tensor]
@@ -142,8 +143,16 @@ def save_state(state: Mapping[str, Any], path: Path) -> None:
             raise OSError(f"cannot write {path}: {reason_of(error)}") from error
 
 
-def load_state(path: Path, settings: Settings, device: torch.device | str = "cpu") -> dict[str, Any]:
+def load_state(
+    path: Path, settings: Settings, device: torch.device | str = "cpu", kinds: Mapping[str, type] | None = None
+) -> dict[str, Any]:
     """Read a state that `save_state` wrote with `json.dumps` of these settings under "settings".
+
+    Args:
+        path: of the file.
+        settings: what the state must have been made with.
+        device: where tensors are loaded.
+        kinds: names of what the state must hold, and their types.
 
     Raises:
         ValueError: the file is damaged or has other settings; the message names it and what differs.
@@ -153,22 +162,26 @@ def load_state(path: Path, settings: Settings, device: torch.device | str = "cpu
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         return {**state, "settings": json.loads(state["settings"])}
 
-    return _load(path, settings, read)
+    return _load(path, settings, read, kinds or {})
 
 
-def _load(path: Path, wanted: Settings, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _load(
+    path: Path, wanted: Settings, read: Callable[[], dict[str, Any]], kinds: Mapping[str, type]
+) -> dict[str, Any]:
     try:
         state = read()
+        for name, kind in {**kinds, "seconds": float}.items() if kinds else ():
+            if not isinstance(state[name], kind):
+                raise TypeError(f"{name} must be a {kind.__name__}, not {type(state[name]).__name__}")
         stored, asked = _flat(state["settings"]), _flat(json.loads(json.dumps(dict(wanted))))
         different = sorted(name for name in {*stored, *asked} if stored.get(name, _ABSENT) != asked.get(name, _ABSENT))
-        _ = state["seconds"] + 0.0 if "seconds" in state else 0.0
     # A damaged file can fail in any way.
     except Exception as error:
         raise ValueError(f"cannot resume from {path}: {reason_of(error)}; remove it to make that part again") from error
     if different:
         raise ValueError(
             f"cannot resume from {path}: it belongs to a run that differs in {', '.join(different)}; "
-            "choose another --out, or remove it to start over"
+            "choose another --out, or remove that folder to start over"
         )
     return state
 
@@ -192,3 +205,26 @@ def _flat(settings: Settings, prefix: str = "") -> dict[str, Any]:
     for name, value in settings.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
+
+
+# What runs of version 0.1.0 before the run folder left there.
+_EARLIER: Final = ("settings.json", "parts", "nets-0", "memorisation.png")
+
+
+def refuse_other_runs(path: Path, method: str, data: str) -> None:
+    """Raise a ValueError if a folder holds a finished run of another method or on other data, or one of an old layout.
+
+    Args:
+        path: of the folder, which may be missing.
+        method, data: of the run that is about to begin.
+    """
+    for name in _EARLIER:
+        if (path / name).exists():
+            raise ValueError(f"{path} holds a run of an earlier version ({name}): choose another --out")
+    result = path / "result.json"
+    if result.is_file():
+        found = read_json(result)
+        if (found.get("method"), found.get("data")) != (method, data):
+            raise ValueError(
+                f"{path} holds a run of {found.get('method')} on {found.get('data')}: choose another --out"
+            )

@@ -1,7 +1,7 @@
 """Commands that find the disk full say so in a line that names the file, leave nothing half, and go on with room.
 
-The disk is one in memory, which only root may make; without it these tests are skipped, and `tests/test_writing.py`
-has the errors alone. More often with EASY_TO_HARD_LONG_TESTS=1.
+The disk is one in memory, which only root may make; without it these tests are skipped, and
+`tests/storage/test_writing.py` has the errors alone. More often with EASY_TO_HARD_LONG_TESTS=1.
 """
 
 import subprocess

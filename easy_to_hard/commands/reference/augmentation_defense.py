@@ -76,14 +76,14 @@ class AugmentationDefense(MethodCommand):
     def _image_recipe(self) -> "ImageRecipe":
         from easy_to_hard.baselines.augmentation_defense.recipes import get_image_recipe
 
-        refuse_others("tasks", {"steps": self.steps})
+        refuse_others("tasks", self.data, {"steps": self.steps})
         recipe = get_image_recipe(self.preset, self.data, self.attack or "backdoor")
         return replace(recipe, data_root=self.data_root, download=self.download, **self._given("keys", "train_images"))
 
     def _puzzle_recipe(self) -> "PuzzleRecipe":
         from easy_to_hard.baselines.augmentation_defense.recipes import get_puzzle_recipe
 
-        refuse_others("images", {"keys": self.keys, "train-images": self.train_images})
+        refuse_others("images", self.data, {"keys": self.keys, "train-images": self.train_images})
         recipe = get_puzzle_recipe(self.preset, self.data)
         steps = recipe.training.steps if self.steps is None else self.steps
         return replace(

@@ -58,6 +58,7 @@ class Canary(MethodCommand):
     at_once: Annotated[
         int, arg(help="nets trained as one stack; by default all on a GPU, and on a CPU whatever is faster")
     ] = 0
+    out: Annotated[Path | None, arg(help="the run folder; by default runs/canary-TARGET-PRESET")] = None
     seed: Annotated[int, arg(help="seed of memberships, weights and queries, which are drawn independently")] = 0
 
     def recipe(self) -> "ImageRecipe | PuzzleRecipe":
@@ -67,10 +68,10 @@ class Canary(MethodCommand):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name} must be at least 1, or 0 for the preset's, not {getattr(self, name)}")
         if self.target in _IMAGES:
-            refuse_others("tasks", {"sizes": self.sizes or None})
+            refuse_others("tasks", self.target, {"sizes": self.sizes or None})
             return self._image_recipe()
         of_images = {name: getattr(self, name) or None for name in ("points", "queries", "objective", "fpr")}
-        refuse_others("images", {**of_images, "epsilon": self.epsilon if self.epsilon >= 0 else None})
+        refuse_others("images", self.target, {**of_images, "epsilon": self.epsilon if self.epsilon >= 0 else None})
         return self._puzzle_recipe()
 
     def _image_recipe(self) -> "ImageRecipe":

@@ -64,7 +64,7 @@ class DpInstaHide(MethodCommand):
         given = {"mix_counts": self.k, "noise_scales": self.b, "seeds": self.seeds}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value} | {"delta": self.delta}
         if self.data in _PUZZLES:
-            refuse_others("images", {"budget": self.budget})
+            refuse_others("images", self.data, {"budget": self.budget})
             return replace(get_puzzle_recipe(self.preset, self.data), **changes)
         if self.budget is not None:
             changes["budget"] = self.budget

@@ -76,13 +76,14 @@ def require_known(flag: str, value: str, known: Sequence[str]) -> None:
         raise ValueError(f"--{flag} must be one of {', '.join(known)}, not {value!r}")
 
 
-def refuse_others(kind: str, flags: Mapping[str, object]) -> None:
+def refuse_others(kind: str, data: str, flags: Mapping[str, object]) -> None:
     """Raise a ValueError for a flag that was given but does not apply to the chosen data.
 
     Args:
         kind: what the flags are for, such as "images".
+        data: what was chosen instead.
         flags: names as on the command line -> values; None for a flag that was not given.
     """
     for name, value in flags.items():
         if value is not None:
-            raise ValueError(f"--{name} is for {kind}: it cannot be given here, not even as {value}")
+            raise ValueError(f"--{name} is for {kind}, not for {data}")

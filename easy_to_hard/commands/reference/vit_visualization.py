@@ -76,7 +76,7 @@ class VitVisualization(MethodCommand):
         )
         if isinstance(recipe, ImageRecipe):
             return replace(recipe, test_images=self.test_images or recipe.test_images)
-        refuse_others("images", {"test-images": self.test_images or None})
+        refuse_others("images", self.data, {"test-images": self.test_images or None})
         return recipe
 
     def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:

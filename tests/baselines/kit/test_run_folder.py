@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.kit.run_folder import RunFolder
+from easy_to_hard.baselines.kit.run_folder import RunFolder, refuse_other_runs
 
 SETTINGS = {"seed": 1, "loop": {"steps": 3, "rates": (0.1, 0.2)}}
 
@@ -75,6 +75,28 @@ def test_damaged_parts_are_refused(kind: str, content: bytes, tmp_path: Path) ->
     (tmp_path / FILES[kind]).write_bytes(content)
     with pytest.raises(ValueError, match=r"cannot resume from .*some/part\.\w+: .*remove it"):
         PARTS[kind](folder, _refuse)
+
+
+@pytest.mark.parametrize("change", [{"rows": None}, {"seconds": None}, {"rows": 5}, {"seconds": "1"}])
+def test_parts_that_lack_something_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    PARTS["rows"](RunFolder(tmp_path, SETTINGS), None)
+    path = tmp_path / FILES["rows"]
+    part = json.loads(path.read_text()) | change
+    path.write_text(json.dumps({name: value for name, value in part.items() if value is not None}))
+    with pytest.raises(ValueError, match=r"cannot resume from .*some/part\.json: .*remove it"):
+        PARTS["rows"](RunFolder(tmp_path, SETTINGS), _refuse)
+
+
+def test_folders_of_other_runs_are_refused(tmp_path: Path) -> None:
+    refuse_other_runs(tmp_path / "missing", "canary", "mazes")
+    (tmp_path / "result.json").write_text(json.dumps({"method": "canary", "data": "mazes"}))
+    refuse_other_runs(tmp_path, "canary", "mazes")
+    for method, data in (("canary", "mnist"), ("dp_instahide", "mazes")):
+        with pytest.raises(ValueError, match="holds a run of canary on mazes: choose another --out"):
+            refuse_other_runs(tmp_path, method, data)
+    (tmp_path / "parts").mkdir()
+    with pytest.raises(ValueError, match=r"an earlier version \(parts\): choose another --out"):
+        refuse_other_runs(tmp_path, "canary", "mazes")
 
 
 @pytest.mark.parametrize("kind", PARTS)

@@ -24,7 +24,7 @@ def command(*arguments: str) -> AugmentationDefense:
         (("--defenses", "none", "prayer"), "unknown defense 'prayer': choose from none, mixup"),
         (("--seeds", "1", "1"), r"seeds must be at least one, all different, each at least 0, not \[1, 1\]"),
         (("--keys", "0"), "keys must be at least 1, not 0"),
-        (("--steps", "3"), "--steps is for tasks: it cannot be given here, not even as 3"),
+        (("--steps", "3"), "--steps is for tasks, not for"),
         (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
         (("--data", "mazes", "--preset", "paper"), "unknown preset 'paper' for mazes: choose one of smoke, small"),
@@ -34,7 +34,7 @@ def command(*arguments: str) -> AugmentationDefense:
         ),
         (("--data", "mazes", "--budget", "2"), "budget must be a share .*, not 2.0"),
         (("--data", "mazes", "--steps", "0"), "steps must be at least 1, not 0"),
-        (("--data", "mazes", "--keys", "2"), "--keys is for images: it cannot be given here, not even as 2"),
+        (("--data", "mazes", "--keys", "2"), "--keys is for images, not for"),
         (
             ("--data", "prefix_sums", "--defenses", "none", "cutmix"),
             "unknown defense 'cutmix': choose from none, mixup",
