@@ -133,6 +133,7 @@ def test_predictions_that_are_no_move_are_marked_without_an_arrow() -> None:
     assert (colors(plot_chess_puzzle(planes, np.zeros((8, 8)))) == colors(plot_chess_puzzle(planes))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_a_grid_is_saved_as_its_ending_says(ending: str, tmp_path: Path) -> None:
     figure = new_figure(6, 4)

@@ -125,6 +125,7 @@ def test_problems(name: str) -> None:
     assert _ours([board, board.mirror()], 2) == [(mate_in, keys)] * 2
 
 
+@pytest.mark.slow
 def test_every_key_as_the_brute_force_has_it(mixed_boards: list[Any], answers: list[tuple[int, set[int]]]) -> None:
     for board, ours, theirs in zip(mixed_boards, _ours(mixed_boards, 2), answers, strict=True):
         assert ours == theirs, board.fen()

@@ -61,6 +61,7 @@ def _moves_of(position: Any) -> Any:
     return moves[: legal_moves(position, moves)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bulk", [False, True], ids=["every move made", "bulk"])
 @pytest.mark.parametrize("fen", PERFT)
 def test_perft(fen: str, bulk: bool) -> None:

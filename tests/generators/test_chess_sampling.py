@@ -127,6 +127,7 @@ def test_colors_are_balanced(mate_in: int) -> None:
     assert abs(black - count / 2) < 5 * np.sqrt(count / 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mate_in", "count"), [(1, 120), (2, 40), (3, 6)])
 def test_an_item_depends_on_nothing_but_its_number(mate_in: int, count: int) -> None:
     """Not on the other items of a call, their order, or the number of threads."""

@@ -614,6 +614,7 @@ def test_ten_gigabytes_of_rows(tmp_path: Path, options: dict[str, Any]) -> None:
     assert _refusal(path) == "holds 1,000,000 rows: 1 to 694,400 (the whole benchmark) are allowed"
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("options", [{}, {"use_dictionary": False, "compression": "zstd"}])
 def test_few_rows_of_gigabytes(tmp_path: Path, options: dict[str, Any]) -> None:
@@ -681,6 +682,7 @@ def test_a_name_of_gigabytes(tmp_path: Path) -> None:
     assert _refusal(path) == "column config holds more than 67,108,864 bytes: names of configs are wanted"
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize(
     ("header", "message"),

@@ -305,6 +305,7 @@ def test_stops_not_before_the_least_number() -> None:
         assert (evaluation.num_correct, evaluation.num_settled) == (3, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exit_rule", ["settled", "fixed"])
 @pytest.mark.parametrize("batch_size", [3, 40])
 def test_stopping_changes_nothing_for_a_net_that_settles(exit_rule: str, batch_size: int) -> None:

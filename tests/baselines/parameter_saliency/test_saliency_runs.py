@@ -86,6 +86,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[ReferenceResult, Pat
     return run(out), out
 
 
+@pytest.mark.slow
 def test_a_run_on_images(done: tuple[ReferenceResult, Path]) -> None:
     result, out = done
     assert result.settings["filters"] == 144
