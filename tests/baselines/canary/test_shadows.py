@@ -99,7 +99,9 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     resumed = trained(job(at_once=2), tmp_path / "stopped")
     assert (seen, again) == ([0], [2])
     assert all(torch.equal(values, whole.weights[name]) for name, values in resumed.weights.items())
-    with pytest.raises(ValueError, match=r"it belongs to a run that differs in about; .* remove that folder") as failure:
+    with pytest.raises(
+        ValueError, match=r"it belongs to a run that differs in about; .* remove that folder"
+    ) as failure:
         trained(job(at_once=2), tmp_path / "stopped", "x")
     assert "\n" not in str(failure.value)
     with pytest.raises(ValueError, match="it belongs to a run that differs in nets"):
