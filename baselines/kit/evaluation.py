@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from easy_to_hard.baselines.kit.image_data import IMAGE_SETS
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.statistics import Figure
 from easy_to_hard.environment import __version__, describe_device, source_commit
@@ -23,7 +24,7 @@ from easy_to_hard.scores.reference import Claim, Measurement, ReferenceResult
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
 
-IMAGES: Final = ("mnist", "cifar10", "folder")
+IMAGES: Final = IMAGE_SETS
 """Kinds of image data; everything else that a recipe may name is a task."""
 
 # What does not decide a run's figures: its name, and where the data are.

@@ -93,7 +93,8 @@ def make_puzzles(
 
 def counting_mask(task: str, inputs: Tensor) -> Tensor:
     """The positions that count, (B, *size) bool, of unchanged inputs (B, C, *size)."""
-    return inputs.amax(dim=1) > 0 if task == "mazes" else torch.ones_like(inputs[:, 0], dtype=torch.bool)
+    mask = get_task(task).answers.mask
+    return torch.ones_like(inputs[:, 0], dtype=torch.bool) if mask is None else mask(inputs)
 
 
 def walking_distances(start: Tensor, free: Tensor) -> Tensor:

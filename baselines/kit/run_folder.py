@@ -21,6 +21,8 @@ from easy_to_hard.storage.writing import replacing, write_atomically
 Row: TypeAlias = dict[str, Any]
 Settings: TypeAlias = Mapping[str, Any]
 
+# What runs left in their folder before there was a run folder.
+_EARLIER: Final = ("settings.json", "parts", "nets-0", "memorisation.png")
 # Differs from any JSON value.
 _ABSENT: Final = object()
 
@@ -73,16 +75,15 @@ class RunFolder:
         """
         path, wanted = self.path / f"{name}.json", self._wanted(settings)
         if path.is_file():
-            part = _load(path, wanted, lambda: json.loads(path.read_text(encoding="utf-8")), {"rows": list})
-        else:
-            rows, seconds = self._timed(make)
-            part = {"settings": wanted, "seconds": seconds, "rows": rows}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(part, indent=1, allow_nan=False)
-            write_atomically(path, text + "\n")
-            return list(json.loads(text)["rows"])
-        self._earlier += part["seconds"]
-        return list(part["rows"])
+            kinds = {"rows": list, "seconds": float}
+            part = _load(path, wanted, lambda: json.loads(path.read_text(encoding="utf-8")), kinds)
+            self._earlier += part["seconds"]
+            return list(part["rows"])
+        rows, seconds = self._timed(make)
+        text = json.dumps({"settings": wanted, "seconds": seconds, "rows": rows}, indent=1, allow_nan=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text + "\n")
+        return list(json.loads(text)["rows"])
 
     def tensors(
         self,
@@ -106,7 +107,7 @@ class RunFolder:
         """
         path, wanted = self.path / f"{name}.pt", self._wanted(settings)
         if path.is_file():
-            part = load_state(path, wanted, device, {"tensors": dict})
+            part = load_state(path, wanted, device, {"tensors": dict, "seconds": float})
             self._earlier += part["seconds"]
             return dict(part["tensors"])
         tensors: dict[str, Tensor]
@@ -170,7 +171,7 @@ def _load(
 ) -> dict[str, Any]:
     try:
         state = read()
-        for name, kind in {**kinds, "seconds": float}.items() if kinds else ():
+        for name, kind in kinds.items():
             if not isinstance(state[name], kind):
                 raise TypeError(f"{name} must be a {kind.__name__}, not {type(state[name]).__name__}")
         stored, asked = _flat(state["settings"]), _flat(json.loads(json.dumps(dict(wanted))))
@@ -205,10 +206,6 @@ def _flat(settings: Settings, prefix: str = "") -> dict[str, Any]:
     for name, value in settings.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
-
-
-# What runs of version 0.1.0 before the run folder left there.
-_EARLIER: Final = ("settings.json", "parts", "nets-0", "memorisation.png")
 
 
 def refuse_other_runs(path: Path, method: str, data: str) -> None:
