@@ -555,6 +555,16 @@ def test_two_processes_do_what_one_does(name: str, joint: Joint) -> None:
     assert {path.name for path in (together / name).iterdir()} == {"log.jsonl", "checkpoint.pt"}
 
 
+@pytest.mark.slow
+def test_the_threads_of_the_group_end_with_it(joint: Joint) -> None:
+    """Otherwise they may abort the process when it ends."""
+    together = joint[2]
+    names = [(together / f"threads{rank}.txt").read_text() for rank in range(2)]
+    assert not [name for name in names if "gloo" in name], names
+    if sys.platform == "linux":
+        assert all(names)
+
+
 def test_a_mean_of_means_would_be_another_number() -> None:
     """The test above would see it: the parts of the two processes have unlike numbers of cells."""
     _, batches, mask_of = thinking._joint_runs()["mazes"]

@@ -170,4 +170,8 @@ def run_rank(folder: str) -> None:
     """`joint_runs` as one of the processes that torchrun would have started."""
     torch.set_num_threads(1)
     with process_group("cpu"):
-        torch.save(joint_runs(Path(folder)), Path(folder) / f"rank{place()[0]}.pt")
+        rank = place()[0]
+        torch.save(joint_runs(Path(folder)), Path(folder) / f"rank{rank}.pt")
+    # Python does not see these threads.
+    names = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+    (Path(folder) / f"threads{rank}.txt").write_text("\n".join(names))
