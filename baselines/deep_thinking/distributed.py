@@ -11,6 +11,10 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
+
+# Its functions have the process group that exists when it is imported, as by an optimizer, as a default argument:
+# imported later, it would keep that group's threads alive, which may abort the process when it ends.
+import torch.distributed.nn
 from torch import Tensor
 
 
@@ -27,10 +31,6 @@ def process_group(device: str) -> Iterator[str]:
     if device.startswith("cuda"):
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         torch.cuda.set_device(device)
-    # Its functions have the group that exists when it is imported, as by an optimizer, as a default argument: imported
-    # later, it would keep the group's threads alive, which may abort the process when it ends.
-    import torch.distributed.nn  # noqa: F401, PLC0415
-
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         yield device
