@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.deep_thinking.net import NUM_CLASSES, Iteration, ThinkingNet, architecture, check_sizes
+from easy_to_hard.baselines.deep_thinking.rest import Rest
 from easy_to_hard.generators.integers import check_integer
 
 _REACH: Final = 3
@@ -65,9 +66,9 @@ class CellularNet(ThinkingNet):
     """A net of cells: each sees itself, its neighbors, and their input through one hidden layer that updates its state.
 
     A state is bounded by -1 and 1 and a multiple of 1 / `levels`: it becomes exactly constant, and a cell around which
-    nothing has changed need not be computed again (see `cellular_kernel`). Where the whole input of a patch is 0, there
-    is no cell: a maze's walls are like the area beyond its border, so that a large maze looks like a small one from
-    within.
+    nothing has changed need not be computed again (see `cellular_kernel`). An item that has come to rest is shaken a
+    few times, after which it stays as it is (see `rest`). Where the whole input of a patch is 0, there is no cell: a
+    maze's walls are like the area beyond its border, so that a large maze looks like a small one from within.
 
     Deviates from arXiv 2609.36126: a full 3 x 3 kernel instead of 4 shared ones, a bounded and rounded state, no cells
     in walls, no random updates.
@@ -76,10 +77,11 @@ class CellularNet(ThinkingNet):
         in_channels, width, dimensions, patch: as in `ThinkingNet`.
         hidden: width of the rule's hidden layer.
         levels: steps of a state from 0 to 1, at least 1; 0 for no rounding.
+        shakes: how many times an item is shaken when it has come to rest, at least 0.
         cells_everywhere: whether there are cells where the input is 0, too; a border then differs from a wall.
 
     Raises:
-        ValueError: as `ThinkingNet`, hidden below 1 or levels below 0.
+        ValueError: as `ThinkingNet`, hidden below 1, or levels or shakes below 0.
     """
 
     def __init__(
@@ -90,15 +92,17 @@ class CellularNet(ThinkingNet):
         dimensions: int,
         hidden: int,
         levels: int = 8,
+        shakes: int = 0,
         patch: int = 1,
         cells_everywhere: bool = False,
     ) -> None:
         super().__init__(in_channels=in_channels, width=width, dimensions=dimensions, patch=patch)
         check_sizes(hidden=hidden)
-        if check_integer("levels", levels) < 0:
-            raise ValueError(f"levels must be at least 0, not {levels!r}")
+        check_integer("levels", levels, 0)
+        check_integer("shakes", shakes, 0)
         self.hidden = hidden
         self.levels = levels
+        self.shakes = shakes
         self.cells_everywhere = cells_everywhere
         seen = _REACH**dimensions
         # The hidden layer in two parts: what depends on the input alone is computed once.
@@ -156,10 +160,17 @@ class CellularNet(ThinkingNet):
     def iteration(self, x: Tensor) -> Iteration:
         """See `ThinkingNet.iteration`."""
         cells = self.cells(x)
+        rest = Rest(cells.places, self.shakes)
 
         def iterate(features: Tensor, number: int) -> Tensor:
             del number
-            return cells.grids(self.rounded(self.bounded(self.changed(cells.rows(features), cells))))
+            rows = cells.rows(features)
+            following = rest.held(rows, self.rounded(self.bounded(self.changed(rows, cells))))
+            noise = rest.noise(rows, following)
+            if noise is not None:
+                following = self.bounded(following + self.rounded(noise))
+            rest.watch((self.surplus(following) > 0) != (self.surplus(rows) > 0))
+            return cells.grids(following)
 
         return iterate
 

@@ -60,8 +60,8 @@ class Thought(NamedTuple):
         moved: (num_cells,) int64, a buffer for the cells that have changed.
         following: (num_cells, width) float64, a buffer for the new states of the cells to compute.
         marked: (num_cells,) bool, all False between iterations.
-        watch: (4,) int64 for finding cycles: a signature of all states, that of an earlier iteration, the number of
-            iterations, and the one at which the signature is stored again.
+        answers: (num_cells,) int64, the answer at each pixel of a cell as one bit.
+        calm: (1,) int64, number of iterations since an answer last changed.
     """
 
     states: Array
@@ -71,7 +71,8 @@ class Thought(NamedTuple):
     moved: Array
     following: Array
     marked: Array
-    watch: Array
+    answers: Array
+    calm: Array
 
 
 def begin(rule: Rule, scene: Scene) -> Thought:
@@ -85,9 +86,10 @@ def begin(rule: Rule, scene: Scene) -> Thought:
         moved=np.zeros(num_cells, np.int64),
         following=np.zeros((num_cells, width)),
         marked=np.zeros(num_cells, np.bool_),
-        watch=np.array([0, 0, 0, 1]),
+        answers=np.zeros(num_cells, np.int64),
+        calm=np.zeros(1, np.int64),
     )
-    _read_all(thought, rule, scene)
+    read_all(thought, rule, scene)
     return thought
 
 
@@ -99,12 +101,12 @@ def iterate(
     scene: Scene,
     wrong_counts: Array,
     certainties: Array,
-    stop_at_cycles: bool,
+    most_calm: int,
 ) -> tuple[int, int]:
-    """Iterate `len(wrong_counts)` times, or until nothing can change: no cell is due or, if asked for, states repeat.
+    """Iterate `len(wrong_counts)` times, or until all cells are at rest.
 
-    Equal states in two iterations are detected by a signature of 64 bits, with the cycle search of Brent (1980, "An
-    improved Monte Carlo factorization algorithm"), which keeps one signature.
+    They are if no cell is due, or if no answer has changed for some iterations. One more iteration then counts as done,
+    in which nothing changes.
 
     Args:
         thought: from `begin`, or as an earlier call left it.
@@ -113,59 +115,39 @@ def iterate(
         scene: the cells.
         wrong_counts: (iterations,) int64, filled with the number of wrong pixels after each iteration.
         certainties: (iterations,) float64, filled with the sum of `thought.certainty` after each iteration.
-        stop_at_cycles: whether to stop when all states repeat, too.
+        most_calm: how many iterations without a new answer are enough to be at rest.
 
     Returns:
-        The number of iterations done, and the number of cells due in the next one, 0 if the states repeat.
+        The number of iterations done, and the number of cells due in the next one, 0 at rest.
     """
     hidden = np.empty(len(rule.change))
     num_wrong, certainty = thought.wrong.sum(), thought.certainty.sum()
     done = 0
     while done < len(wrong_counts) and num_due > 0:
+        if thought.calm[0] >= most_calm:
+            num_due = 0
+        changed = False
         for place in range(num_due):
             _follow(thought.due[place], thought.following[place], hidden, thought.states, rule, scene)
         num_moved = 0
         for place in range(num_due):
             cell = thought.due[place]
             if np.any(thought.states[cell] != thought.following[place]):
-                thought.watch[0] += _signature(cell, thought.following[place]) - _signature(cell, thought.states[cell])
                 thought.states[cell] = thought.following[place]
                 thought.moved[num_moved] = cell
                 num_moved += 1
                 num_wrong -= thought.wrong[cell]
                 certainty -= thought.certainty[cell]
+                earlier = thought.answers[cell]
                 _read_out(cell, thought, rule, scene.targets[cell])
                 num_wrong += thought.wrong[cell]
                 certainty += thought.certainty[cell]
+                changed |= thought.answers[cell] != earlier
         wrong_counts[done], certainties[done] = num_wrong, certainty
         done += 1
         num_due = _spread(thought, num_moved, scene)
-        if stop_at_cycles and _repeats(thought.watch):
-            num_due = 0
+        thought.calm[0] = 0 if changed else thought.calm[0] + 1
     return done, num_due
-
-
-@kernel
-def _repeats(watch: Array) -> bool:
-    """Whether the states equal those of the stored iteration; counts one more iteration."""
-    watch[2] += 1
-    if watch[0] == watch[1]:
-        return True
-    if watch[2] == watch[3]:
-        watch[1] = watch[0]
-        watch[3] *= 2
-    return False
-
-
-@kernel
-def _signature(cell: int, state: Array) -> int:
-    """A signature of 64 bits of a cell's state; those of all cells are added up."""
-    mixed = np.uint64(cell + 1) * np.uint64(0x9E3779B97F4A7C15)
-    for value in state:
-        mixed ^= np.uint64(np.int64(value * 2**20))
-        mixed *= np.uint64(0xBF58476D1CE4E5B9)
-        mixed ^= mixed >> np.uint64(29)
-    return np.int64(mixed)  # type: ignore[return-value]
 
 
 @kernel
@@ -193,20 +175,22 @@ def _follow(cell: int, following: Array, hidden: Array, states: Array, rule: Rul
 
 @kernel
 def _read_out(cell: int, thought: Thought, rule: Rule, targets: Array) -> None:
-    """Store how many of a cell's pixels are wrong, and how certain it is."""
+    """Store a cell's answers, how many of them are wrong, and how certain it is."""
     state = thought.states[cell]
-    wrong, certainty = 0, 0.0
+    wrong, certainty, answers = 0, 0.0, 0
     for pixel in range(len(targets)):
         surplus = rule.head_bias[pixel]
         for channel in range(len(state)):
             surplus += state[channel] * rule.head[pixel, channel]
+        answers = 2 * answers + (surplus > 0)
         wrong += (surplus > 0) != (targets[pixel] > 0)
         certainty += 1 / (1 + np.exp(-abs(surplus)))
-    thought.wrong[cell], thought.certainty[cell] = wrong, certainty
+    thought.wrong[cell], thought.certainty[cell], thought.answers[cell] = wrong, certainty, answers
 
 
 @kernel
-def _read_all(thought: Thought, rule: Rule, scene: Scene) -> None:
+def read_all(thought: Thought, rule: Rule, scene: Scene) -> None:
+    """Read the answers of all cells again, after their states have been overwritten."""
     for cell in range(len(thought.wrong)):
         _read_out(cell, thought, rule, scene.targets[cell])
 

@@ -37,6 +37,7 @@ class NetConfig:
         depth: iterations of a feed-forward net.
         hidden: width of the hidden layer of a cellular net.
         levels: steps of a cellular net's states from 0 to 1; 0 for no rounding.
+        shakes: how many times a cellular net's states are shaken at rest.
         cells_everywhere: whether a cellular net has cells where the input is 0, such as in walls.
         init_gain: above 0; torch's initial weights of the iteration are multiplied by it. They are small, and at 1
             (the papers) features fade at first, so that some seeds take several times as long to find a solution.
@@ -52,6 +53,7 @@ class NetConfig:
     depth: int = 30
     hidden: int = 48
     levels: int = 8
+    shakes: int = 0
     cells_everywhere: bool = False
     init_gain: float = 1.0
 
@@ -282,7 +284,7 @@ _CELLULAR_MAZES: Final = Recipe(
     task="mazes",
     difficulty=9,
     batch_size=32,
-    net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8, patch=2),
+    net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8, shakes=2, patch=2),
     training=PoolConfig(steps=2000),
 )
 _CELLULAR_SUMS: Final = Recipe(

@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
-from easy_to_hard.baselines.deep_thinking.cellular_kernel import Array, Rule, Scene, Thought, begin, iterate
+from easy_to_hard.baselines.deep_thinking.cellular_kernel import Array, Rule, Scene, Thought, begin, iterate, read_all
 from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig, Tracker
 from easy_to_hard.baselines.deep_thinking.net import NUM_CLASSES
+from easy_to_hard.baselines.deep_thinking.rest import CALM_ITERATIONS, SHAKE_ITERATIONS, shake_noise
 from easy_to_hard.tasks import AnswerRules
 
 # Iterations between two updates of the progress bar.
 _AT_A_TIME: Final = 256
-# The search for cycles cannot tell finer states apart.
-_FINEST_LEVELS: Final = 2**20
 
 
 def thinks_sparsely(model: CellularNet, inputs: Tensor, rules: AnswerRules, settings: EvaluationConfig) -> bool:
@@ -27,7 +26,7 @@ def thinks_sparsely(model: CellularNet, inputs: Tensor, rules: AnswerRules, sett
     It needs a CPU, rounded states in float32, answers that depend on a position's own cell alone, and another exit than
     "max_confidence".
     """
-    exact = 0 < model.levels <= _FINEST_LEVELS and settings.precision == "float32"
+    exact = model.levels > 0 and settings.precision == "float32"
     return inputs.device.type == "cpu" and exact and rules.local and settings.exit_rule != "max_confidence"
 
 
@@ -104,7 +103,7 @@ class _Course(NamedTuple):
     Attributes:
         exact: (iterations,) bool, whether the answer is right after each iteration.
         confidence: (iterations,) float64, its confidence after each iteration.
-        settled_at: the first iteration after which nothing changes, 0 for none.
+        settled_at: the iteration at which it came to rest for good, 0 for never.
         answers: (1, *size) uint8, at the iteration that counts.
     """
 
@@ -123,34 +122,79 @@ def _think(
     settings: EvaluationConfig,
     update: Callable[[int], object],
 ) -> _Course:
-    """Think about one item until nothing changes, or as long as allowed."""
+    """Think about one item until it is at rest, or as long as allowed."""
     cells, scene = scene_of(model, x, targets)
-    thought = begin(rule, scene)
+    thinking = SparseThinking(rule, scene, model.shakes)
     right_elsewhere = _right_elsewhere(model, cells, x, targets, rules)
     wrong, confidence = [], []
-    done, due, answers = 0, len(scene.neighbors), None
-    # If every iteration or a fixed one is wanted, cycles are run too.
-    stop_at_cycles = settings.stop_when_settled and settings.exit_rule == "settled"
+    done, answers = 0, None
     # An input without cells has one iteration, in which nothing happens.
-    while not done or (due and done < settings.max_iterations):
+    while not done or (thinking.due and done < settings.max_iterations):
         # The answer of the exit "fixed" is taken on the way.
         ahead = settings.last_exit - done if done < settings.last_exit else settings.max_iterations - done
-        counts, certainties = np.empty(min(_AT_A_TIME, ahead), np.int64), np.empty(min(_AT_A_TIME, ahead))
-        ran, due = iterate(thought, due, rule, scene, counts, certainties, stop_at_cycles)
-        if not ran:
-            counts[0], certainties[0], ran = 0, 0.0, 1
-        wrong.append(counts[:ran])
-        confidence.append(certainties[:ran])
-        done += ran
-        update(ran)
+        counts, certainties = thinking.iterate(min(_AT_A_TIME, ahead))
+        wrong.append(counts)
+        confidence.append(certainties)
+        done += len(counts)
+        update(len(counts))
         if done == settings.last_exit and settings.exit_rule == "fixed":
-            answers = _answers(model, cells, thought, x, rules)
+            answers = _answers(model, cells, thinking.thought, x, rules)
     return _Course(
         exact=(np.concatenate(wrong) == 0) & right_elsewhere,
         confidence=np.concatenate(confidence),
-        settled_at=0 if due else done,
-        answers=_answers(model, cells, thought, x, rules) if answers is None else answers,
+        settled_at=0 if thinking.due else done,
+        answers=_answers(model, cells, thinking.thought, x, rules) if answers is None else answers,
     )
+
+
+class SparseThinking:
+    """One input's states, from iteration to iteration; those of `CellularNet.iteration` in float64.
+
+    Args:
+        rule: that every cell applies.
+        scene: the cells.
+        shakes: see `CellularNet`.
+
+    Attributes:
+        thought: the states now.
+        due: number of cells to compute next, 0 at rest.
+    """
+
+    def __init__(self, rule: Rule, scene: Scene, shakes: int) -> None:
+        self.thought = begin(rule, scene)
+        self.due = len(scene.neighbors)
+        self._rule, self._scene, self._shakes = rule, scene, shakes
+        self._shaken, self._noisy = 0, 0
+
+    def iterate(self, most: int) -> tuple[Array, Array]:
+        """Iterate at most so many times, at least once.
+
+        Returns:
+            After each iteration, the number of wrong pixels, (iterations,) int64, and the sum of the cells' certainty,
+            (iterations,) float64.
+        """
+        if not self.due:
+            return np.array([self.thought.wrong.sum()]), np.array([self.thought.certainty.sum()])
+        length = 1 if self._noisy else most
+        counts, certainties = np.empty(length, np.int64), np.empty(length)
+        ran, self.due = iterate(self.thought, self.due, self._rule, self._scene, counts, certainties, CALM_ITERATIONS)
+        if not self.due and not self._noisy and self._shaken < self._shakes:
+            self._shaken, self._noisy = self._shaken + 1, SHAKE_ITERATIONS
+        if self._noisy:
+            self._shake()
+            counts[ran - 1], certainties[ran - 1] = self.thought.wrong.sum(), self.thought.certainty.sum()
+        return counts[:ran], certainties[:ran]
+
+    def _shake(self) -> None:
+        """Add noise to all states; all cells are due then."""
+        thought, levels = self.thought, self._rule.levels
+        noise = shake_noise(self._shaken - 1, SHAKE_ITERATIONS - self._noisy, *thought.states.shape)
+        thought.states[:] = np.clip(thought.states + np.rint(noise * levels) / levels, -1, 1)
+        thought.due[:] = np.arange(len(thought.due))
+        thought.calm[:] = 0
+        read_all(thought, self._rule, self._scene)
+        self.due = len(thought.due)
+        self._noisy -= 1
 
 
 def _answers(model: CellularNet, cells: Cells, thought: Thought, x: Tensor, rules: AnswerRules) -> Tensor:

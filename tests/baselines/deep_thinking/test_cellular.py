@@ -15,12 +15,12 @@ from easy_to_hard.baselines.deep_thinking import accuracy_by_iteration
 from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.batches import draw_batches
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
-from easy_to_hard.baselines.deep_thinking.cellular_kernel import begin, iterate
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, save_model
 from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
 from easy_to_hard.baselines.deep_thinking.recipes import get_recipe
-from easy_to_hard.baselines.deep_thinking.sparse_thinking import rule_of, scene_of
+from easy_to_hard.baselines.deep_thinking.rest import CALM_ITERATIONS
+from easy_to_hard.baselines.deep_thinking.sparse_thinking import SparseThinking, rule_of, scene_of
 from easy_to_hard.baselines.deep_thinking.training import train
 from easy_to_hard.baselines.deep_thinking.training_run import make_facts
 from easy_to_hard.tasks import get_task
@@ -93,26 +93,26 @@ def test_the_gradient_of_the_bound_points_inwards() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shakes", [0, 2])
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_sparse_states_equal_the_dense_ones_bit_for_bit(task: str, seed: int) -> None:
-    net = _cellular(task, seed=seed)
+def test_sparse_states_equal_the_dense_ones_bit_for_bit(task: str, seed: int, shakes: int) -> None:
+    net = _cellular(task, seed=seed, shakes=shakes)
     dense = copy.deepcopy(net).double()
     inputs, targets = TASKS[task]
     rule, idle = rule_of(net), False
     for item in range(len(inputs)):
         x = inputs[item : item + 1]
         cells, scene = scene_of(net, x, targets[item : item + 1])
-        thought, due = begin(rule, scene), len(scene.neighbors)
-        for expected in _dense_states(dense, x.double(), 40):
-            if due:
-                _, due = iterate(thought, due, rule, scene, np.empty(1, np.int64), np.empty(1), False)
-                idle |= 0 < due < len(scene.neighbors)
-            assert np.array_equal(thought.states, cells.rows(expected).numpy())
+        thinking = SparseThinking(rule, scene, net.shakes)
+        for expected in _dense_states(dense, x.double(), 700):
+            thinking.iterate(1)
+            idle |= 0 < thinking.due < len(scene.neighbors)
+            assert np.array_equal(thinking.thought.states, cells.rows(expected).numpy())
     assert idle  # some cells were left out on the way
 
 
-def test_states_that_repeat_are_at_rest() -> None:
+def test_an_item_is_at_rest_if_its_answers_no_longer_change() -> None:
     net = make_net("cellular", width=1, hidden=1, levels=1)
     with torch.no_grad():
         for weights in net.parameters():
@@ -125,30 +125,61 @@ def test_states_that_repeat_are_at_rest() -> None:
     inputs, targets = strings(2, 8)
     states = _dense_states(net, inputs, 4)
     assert [float(state[0, 0, 0]) for state in states] == [1.0, 0.0, 1.0, 0.0]
-    config = EvaluationConfig(max_iterations=1000, stop_when_settled=True, threads=1)
-    result = evaluate(net, TensorItems(inputs, targets), get_task("prefix_sums").answers, config, progress=False)
-    assert result.num_settled == 2
-    assert result.last_iteration < 10
-    # Where a certain iteration, or all of them, are asked for, the cycle goes on.
-    for changes in ({"exit_rule": "fixed", "exit_iteration": 7}, {"stop_when_settled": False}):
-        every = evaluate(
-            net,
-            TensorItems(inputs, targets),
-            get_task("prefix_sums").answers,
-            replace(config, max_iterations=20, **changes),
-            progress=False,
-        )
-        assert every.num_settled == 0
-        assert len(every.correct) == 20
+    # The answers of such states are all 0: from then on they are at rest, whichever iteration is asked for.
+    states = _dense_states(net, inputs, CALM_ITERATIONS + 4)
+    assert not torch.equal(states[CALM_ITERATIONS - 2], states[CALM_ITERATIONS - 1])
+    assert torch.equal(states[CALM_ITERATIONS - 1], states[CALM_ITERATIONS])
+    assert torch.equal(states[CALM_ITERATIONS], states[-1])
+    rules = get_task("prefix_sums").answers
+    for changes in ({}, {"exit_rule": "fixed", "exit_iteration": 400}, {"exit_rule": "max_confidence"}):
+        config = EvaluationConfig(max_iterations=1000, stop_when_settled=True, threads=1, **changes)
+        result = evaluate(net, TensorItems(inputs, targets), rules, config, progress=False)
+        assert result.num_settled == 2
+        assert len(result.correct) == CALM_ITERATIONS + 1
 
 
+def _with_a_false_rest(shakes: int) -> CellularNet:
+    """A net that starts at a fixed point from which noise leads to another: 0, then 1."""
+    net: CellularNet = make_net("cellular", width=1, hidden=1, levels=8, shakes=shakes)
+    with torch.no_grad():
+        for weights in net.parameters():
+            weights.zero_()
+        # A state s becomes s + ReLU(4 s).
+        net.look.weight.copy_(torch.tensor([[0.0, 4.0, 0.0]]))
+        net.change.weight.fill_(1.0)
+        net.head.weight.copy_(torch.tensor([[-1.0], [1.0]]))
+    return net.eval()
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_a_shake_leads_away_from_a_false_rest(sparse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not sparse:
+        monkeypatch.setattr(accuracy_by_iteration, "thinks_sparsely", lambda *_: False)
+    inputs, targets = strings(1, 40)[0], torch.ones(1, 40, dtype=torch.long)
+    config = EvaluationConfig(max_iterations=100, stop_when_settled=True, threads=1)
+    right = []
+    for shakes in (0, 1, 3):
+        net = _with_a_false_rest(shakes)
+        kept = torch.zeros(1, 40, dtype=torch.uint8)
+        rules = get_task("prefix_sums").answers
+        result = evaluate(net, TensorItems(inputs, targets), rules, config, progress=False, on_answers=kept.__setitem__)
+        assert result.num_settled == 1
+        right.append(int(kept.sum()))
+        # Rest, four iterations with noise of which the first is that of the rest, and again.
+        assert (result.last_iteration == 1) == (shakes == 0)
+        assert result.last_iteration >= 1 + 4 * shakes
+    assert right[0] == 0
+    assert 10 < right[1] <= right[2]
+
+
+@pytest.mark.parametrize("shakes", [0, 2])
 @pytest.mark.parametrize("exit_rule", ["settled", "fixed"])
 @pytest.mark.parametrize("stop_when_settled", [False, True])
 @pytest.mark.parametrize("task", TASKS)
 def test_sparse_evaluation_counts_what_the_dense_one_counts(
-    task: str, stop_when_settled: bool, exit_rule: Any, monkeypatch: pytest.MonkeyPatch
+    task: str, stop_when_settled: bool, exit_rule: Any, shakes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    net, rules = _cellular(task, seed=1), get_task(task).answers
+    net, rules = _cellular(task, seed=1, shakes=shakes), get_task(task).answers
     inputs, _ = TASKS[task]
     # Held against its own answers at iteration 9, so that some are right, for a while.
     with torch.inference_mode():
