@@ -122,5 +122,5 @@ def train_on(
         return set_gradients(stacked, images[:, None], labels[:, None])
 
     with progress_bar(total=config.steps(source.count), desc=title, show=progress) as bar:
-        descend_victims(stacked, config, source.count, backward, on_step=bar.update)
+        descend_victims(stacked.weights, config, source.count, backward, on_step=bar.update)
     return stacked

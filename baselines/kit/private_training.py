@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.kit.stacked import Stacked
-from easy_to_hard.generators.integers import check_field
+from easy_to_hard.generators.integers import check_field, check_integer_fields
 
 ORDERS: Final = (*range(2, 64), 72, 80, 96, 128, 160, 192, 256, 320, 384, 512)
 
@@ -28,6 +28,7 @@ class PrivacyConfig:
         clip: largest L2 norm of one example's gradient, C, above 0.
         noise_multiplier: standard deviation of the noise on the sum of gradients, in units of C; at least 0.
         delta: the guarantee may fail with this probability, in (0, 1).
+        chunk: examples at a time whose gradients are in memory, at least 1.
 
     Raises:
         ValueError: a value outside its range.
@@ -36,8 +37,11 @@ class PrivacyConfig:
     clip: float
     noise_multiplier: float
     delta: float = 1e-5
+    chunk: int = 512
 
     def __post_init__(self) -> None:
+        check_integer_fields(self)
+        check_field(self, "chunk", self.chunk >= 1, "at least 1")
         check_field(self, "clip", 0 < self.clip < math.inf, "above 0 and finite")
         check_field(self, "noise_multiplier", 0 <= self.noise_multiplier < math.inf, "at least 0 and finite")
         check_field(self, "delta", 0 < self.delta < 1, "between 0 and 1")
@@ -128,7 +132,12 @@ def draw_poisson(count: int, rate: float, generators: Sequence[torch.Generator])
 
 
 def clipped_sum(
-    loss_of: Callable[..., Tensor], weights: Weights, items: Sequence[Tensor], taken: Tensor, clip: float
+    loss_of: Callable[..., Tensor],
+    weights: Weights,
+    items: Sequence[Tensor],
+    taken: Tensor,
+    clip: float,
+    chunk: int = 512,
 ) -> dict[str, Tensor]:
     """The sum of the examples' gradients, each shrunk to norm `clip` where it is longer.
 
@@ -138,16 +147,22 @@ def clipped_sum(
         items: tensors (B, ...).
         taken: (B,) float, 1 or 0: an example with 0 adds nothing.
         clip: C.
+        chunk: examples at a time.
 
     Returns:
         name -> sum, of the shape of the weights. Works under `torch.func.vmap`.
     """
-    gradients: dict[str, Tensor] = torch.func.vmap(torch.func.grad(loss_of), in_dims=(None, *(0 for _ in items)))(
-        dict(weights), *items
-    )
-    squares = sum(gradient.flatten(1).square().sum(1) for gradient in gradients.values())
-    factors = taken * (clip / torch.as_tensor(squares).sqrt().clamp(min=1e-12)).clamp(max=1)
-    return {name: torch.tensordot(factors, gradient, dims=1) for name, gradient in gradients.items()}
+    gradient_of = torch.func.vmap(torch.func.grad(loss_of), in_dims=(None, *(0 for _ in items)))
+    sums: dict[str, Tensor] = {}
+    for start in range(0, len(taken), chunk):
+        part = slice(start, start + chunk)
+        gradients = gradient_of(dict(weights), *(item[part] for item in items))
+        squares = sum(gradient.flatten(1).square().sum(1) for gradient in gradients.values())
+        factors = taken[part] * (clip / torch.as_tensor(squares).sqrt().clamp(min=1e-12)).clamp(max=1)
+        for name, gradient in gradients.items():
+            one = torch.tensordot(factors, gradient, dims=1)
+            sums[name] = sums[name] + one if start else one
+    return sums
 
 
 def add_noise(
@@ -159,14 +174,24 @@ def add_noise(
         sums: name -> (S, ...), the sums of S nets.
         config: gives clip and noise.
         expected: average number of items in a batch.
-        generators: one for each of the S nets, on the CPU.
+        generators: one for each of the S nets, on the CPU. On another device the noise is drawn there, from generators
+            that these seed.
     """
     scale = config.clip * config.noise_multiplier
+    device = next(iter(sums.values())).device
+    drawing = [_on(device, one) for one in generators]
     noisy = {}
     for name, total in sums.items():
-        noise = torch.stack([torch.randn(total.shape[1:], generator=one) for one in generators])
-        noisy[name] = (total + scale * noise.to(total.device)) / expected
+        noise = torch.stack([torch.randn(total.shape[1:], generator=one, device=device) for one in drawing])
+        noisy[name] = (total + scale * noise) / expected
     return noisy
+
+
+def _on(device: torch.device, generator: torch.Generator) -> torch.Generator:
+    """The generator itself on the CPU; on another device one that it seeds."""
+    if device.type == "cpu":
+        return generator
+    return torch.Generator(device).manual_seed(int(torch.randint(2**62, (), generator=generator)))
 
 
 def set_private_gradients(
@@ -194,7 +219,7 @@ def set_private_gradients(
     """
 
     def sums_of(weights: Weights, taken: Tensor, *items: Tensor) -> dict[str, Tensor]:
-        return clipped_sum(loss_of, weights, items, taken, config.clip)
+        return clipped_sum(loss_of, weights, items, taken, config.clip, config.chunk)
 
     sums = stacked.map(sums_of, taken.to(items[0].device), *items)
     for name, gradient in add_noise(sums, config, expected, generators).items():

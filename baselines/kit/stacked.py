@@ -21,7 +21,9 @@ class Stacked:
 
     Attributes:
         weights: name -> (S, ...) float32.
-        in_turn: whether nets run one after another, as on a CPU, instead of in one call by `torch.func.vmap`.
+        buffers: name -> (S, ...), such as the statistics of batch normalization, which training changes in place.
+        in_turn: whether nets run one after another, as on a CPU and with buffers, instead of in one call by
+            `torch.func.vmap`.
     """
 
     def __init__(self, nets: Sequence[nn.Module], device: torch.device) -> None:
@@ -30,15 +32,37 @@ class Stacked:
             name: torch.stack([dict(net.named_parameters())[name].detach() for net in nets]).to(device)
             for name, _ in nets[0].named_parameters()
         }
+        self.buffers = {
+            name: torch.stack([dict(net.named_buffers())[name] for net in nets]).to(device)
+            for name, _ in nets[0].named_buffers()
+        }
         self._shape = copy.deepcopy(nets[0]).to(device)
         # A CPU gains nothing from many nets in one call: their convolutions would become grouped ones, which are slow.
-        self.in_turn = device.type == "cpu"
+        self.in_turn = device.type == "cpu" or bool(self.buffers)
 
     def __len__(self) -> int:
         return len(next(iter(self.weights.values())))
 
+    def set_training(self, training: bool) -> None:
+        """Switch all nets between training and evaluation, as `torch.nn.Module.train`."""
+        self._shape.train(training)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights and buffers by name, for a file."""
+        return {**self.weights, **self.buffers}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over what `tensors` gave."""
+        self.weights = {name: tensors[name] for name in self.weights}
+        self.buffers = {name: tensors[name] for name in self.buffers}
+
+    def one(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Weights and buffers of one net, without the leading dimension; views."""
+        weights, buffers = ({name: each[index] for name, each in part.items()} for part in (self.weights, self.buffers))
+        return weights, buffers
+
     def call(self, weights: Any, *inputs: Any, **options: Any) -> Any:
-        """The forward pass of one net, with weights without the leading dimension."""
+        """The forward pass of one net, with its weights, and its buffers if it has some, as from `one`."""
         return torch.func.functional_call(self._shape, weights, inputs, options)
 
     def map(self, function: Callable[..., Any], *each: Any, shared: Sequence[Any] = ()) -> Any:
@@ -50,10 +74,10 @@ class Stacked:
             shared: tensors that are the same for all.
         """
         if self.in_turn:
-            parts = [
-                function({name: one[net] for name, one in self.weights.items()}, *(part[net] for part in each), *shared)
-                for net in range(len(self))
-            ]
+            parts = []
+            for net in range(len(self)):
+                weights, buffers = self.one(net)
+                parts.append(function(weights | buffers, *(part[net] for part in each), *shared))
             return _stack(parts)
         dims = (0, *(0 for _ in each), *(None for _ in shared))
         return torch.func.vmap(function, in_dims=dims)(self.weights, *each, *shared)
@@ -61,24 +85,35 @@ class Stacked:
     def net(self, index: int) -> nn.Module:
         """One of the nets, as a module of its own."""
         net = copy.deepcopy(self._shape)
-        net.load_state_dict({name: weights[index] for name, weights in self.weights.items()}, strict=False)
+        weights, buffers = self.one(index)
+        net.load_state_dict(weights | buffers, strict=False)
         return net.eval().requires_grad_(False)
 
     def take(self, indices: Sequence[int]) -> "Stacked":
         """Some of the nets."""
         some = copy.copy(self)
         some.weights = {name: weights[list(indices)] for name, weights in self.weights.items()}
+        some.buffers = {name: buffers[list(indices)] for name, buffers in self.buffers.items()}
         return some
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
         """Logits (S, N, classes) of all nets, for uint8 images (N, C, H, W), or (S, N, C, H, W) with a set per net."""
+        return self._outputs(self.call, images)
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """What the nets' last layers see, (S, N, width), of images as in `logits`; for nets of `victims.Classifier`."""
+        return self._outputs(lambda weights, pixels: self.call(weights, pixels, features=True), images)
+
+    def _outputs(self, function: Callable[..., Tensor], images: Tensor) -> Tensor:
+        self.set_training(False)
         device = next(iter(self.weights.values())).device
         own = images.ndim == 5
         parts = []
         for part in torch.split(images, max(1, _SCORED_AT_ONCE // len(self)), dim=1 if own else 0):
             pixels = part.to(device).float() / 255
-            parts.append(self.map(self.call, pixels) if own else self.map(self.call, shared=(pixels,)))
+            parts.append(self.map(function, pixels) if own else self.map(function, shared=(pixels,)))
         return torch.cat(parts, dim=1)
 
     def predict(self, images: Tensor) -> Tensor:
@@ -96,7 +131,7 @@ def _stack(parts: Sequence[Any]) -> Any:
 def join(parts: Sequence[Stacked]) -> Stacked:
     """All nets of several stacks of one shape, in order; the first stack is changed to hold them."""
     whole = parts[0]
-    whole.weights = {name: torch.cat([part.weights[name] for part in parts]) for name in whole.weights}
+    whole.load({name: torch.cat([part.tensors()[name] for part in parts]) for name in whole.tensors()})
     return whole
 
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 
 _TASKS: Final = ("mazes", "prefix_sums")
-_IMAGES: Final = ("mnist", "cifar10")
+_IMAGES: Final = ("cifar10", "mnist")
+_CRAFT: Final = ("surrogates", "restarts", "chunk")
+_OF_IMAGES: Final = ("scenario", "adaptive", "intended", *_CRAFT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +33,43 @@ class AugmentationDefense(MethodCommand):
     preset: Annotated[
         str, arg(help="smoke (a minute or two), small (minutes) or, for images, paper (days on a GPU)")
     ] = "smoke"
-    data: Annotated[str, arg(help="images: mnist or cifar10; tasks: mazes or prefix_sums")] = "mnist"
+    data: Annotated[str, arg(help="images: cifar10 or mnist; tasks: mazes or prefix_sums")] = "cifar10"
     attack: Annotated[
         str,
         arg(
-            help="on images: backdoor, clean_label_backdoor, gradient_matching or feature_collision; "
-            "on tasks, the trigger: prefix or off_value for prefix sums, start or corner for mazes"
+            help="on images: clean_label_backdoor, dirty_label_backdoor, gradient_matching, bullseye or "
+            "feature_collision; on tasks, the trigger: prefix or off_value for prefix sums, start or corner for mazes"
         ),
     ] = ""
+    scenario: Annotated[
+        str,
+        arg(
+            help="for images: from_scratch, or transfer: victims keep a body that the attacker knows, and train a new "
+            "last layer; by default that in which the attack is known to work"
+        ),
+    ] = ""
+    adaptive: Annotated[
+        bool, arg(help="for images: the attacker knows the defense and optimizes poisons through it")
+    ] = False
+    intended: Annotated[
+        str,
+        arg(help="for images: the class that a target should be given, runner_up or random; by default the preset's"),
+    ] = ""
+    surrogates: Annotated[
+        int | None, arg(help="for images: nets that poisons are optimized on at once; by default the preset's")
+    ] = None
+    restarts: Annotated[
+        int | None, arg(help="for images: random starts of which the best poisons are kept; by default the preset's")
+    ] = None
+    chunk: Annotated[
+        int | None,
+        arg(help="for images: poisons at a time that are optimized, to save memory; by default the preset's"),
+    ] = None
     defenses: Annotated[
         tuple[str, ...],
         arg(
-            help="on images: none, mixup, mixup4, cutmix, cutout, maxup, dp_sgd; on tasks: none, mixup, cutout, maxup, "
-            "dp_sgd; by default all"
+            help="on images: none, mixup, mixup4, cutmix, cutout, maxup, dp_sgd, spectral_signatures, "
+            "activation_clustering; on tasks: none, mixup, cutout, maxup, dp_sgd; by default all"
         ),
     ] = ()
     budget: Annotated[float | None, arg(help="share of the training set that is poisoned; by default the preset's")] = (
@@ -52,7 +78,7 @@ class AugmentationDefense(MethodCommand):
     seeds: Annotated[tuple[int, ...], arg(help="seeds of the nets; by default the preset's")] = ()
     keys: Annotated[
         int | None,
-        arg(help="number of target images for gradient_matching and feature_collision; by default the preset's"),
+        arg(help="number of target images of attacks that optimize poisons; by default the preset's"),
     ] = None
     data_root: Annotated[Path, arg(help="for images: the folder with MNIST/raw or cifar-10-batches-py")] = Path("data")
     download: Annotated[bool, arg(help="download MNIST or CIFAR-10 if missing (needs torchvision)")] = False
@@ -70,20 +96,34 @@ class AugmentationDefense(MethodCommand):
         return self._image_recipe() if self.data in _IMAGES else self._puzzle_recipe()
 
     def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:
-        """Data, attack and preset; on a task, the attack only if it was given."""
-        return recipe.data, self.attack or ("backdoor" if self.data in _IMAGES else ""), recipe.preset
+        """Data, attack and preset; on a task, the attack only if it was given; and what is unusual about the attack."""
+        from easy_to_hard.baselines.augmentation_defense.recipes import ImageRecipe
+
+        attack = recipe.attack if isinstance(recipe, ImageRecipe) else self.attack
+        return recipe.data, attack, self.scenario, "adaptive" if self.adaptive else "", recipe.preset
 
     def _image_recipe(self) -> "ImageRecipe":
         from easy_to_hard.baselines.augmentation_defense.recipes import get_image_recipe
 
         refuse_others("tasks", self.data, {"steps": self.steps})
-        recipe = get_image_recipe(self.preset, self.data, self.attack or "backdoor")
-        return replace(recipe, data_root=self.data_root, download=self.download, **self._given("keys", "train_images"))
+        recipe = get_image_recipe(self.preset, self.data, self.attack, self.scenario)
+        craft = {name: getattr(self, name) for name in _CRAFT if getattr(self, name) is not None}
+        intended: dict[str, Any] = {"intended": self.intended} if self.intended else {}
+        return replace(
+            recipe,
+            data_root=self.data_root,
+            download=self.download,
+            adaptive=self.adaptive,
+            craft=replace(recipe.craft, **craft),
+            **intended,
+            **self._given("keys", "train_images"),
+        )
 
     def _puzzle_recipe(self) -> "PuzzleRecipe":
         from easy_to_hard.baselines.augmentation_defense.recipes import get_puzzle_recipe
 
         refuse_others("images", self.data, {"keys": self.keys, "train-images": self.train_images})
+        refuse_others("images", self.data, {name: getattr(self, name) or None for name in _OF_IMAGES})
         recipe = get_puzzle_recipe(self.preset, self.data)
         steps = recipe.training.steps if self.steps is None else self.steps
         return replace(

@@ -11,15 +11,17 @@ import torch
 
 from easy_to_hard.baselines import get_baseline
 from easy_to_hard.baselines.augmentation_defense import on_images
-from easy_to_hard.baselines.augmentation_defense.claims import claims
+from easy_to_hard.baselines.augmentation_defense.claims import SHIFT, claims
 from easy_to_hard.baselines.augmentation_defense.defenses import Cutout, MaxUp
 from easy_to_hard.baselines.augmentation_defense.on_images import Outcome, measurements_of
-from easy_to_hard.baselines.augmentation_defense.recipes import IMAGE_PRESETS, ImageRecipe, get_image_recipe
+from easy_to_hard.baselines.augmentation_defense.recipes import ATTACKS, IMAGE_PRESETS, ImageRecipe, get_image_recipe
 from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
 from easy_to_hard.baselines.kit.poisoning.attacks import accuracies, clean_set, patch_backdoor
 from easy_to_hard.baselines.kit.private_training import PrivacyConfig
+from easy_to_hard.baselines.kit.seeds import seeded
+from easy_to_hard.baselines.kit.small_nets import SmallConvNet
 from easy_to_hard.baselines.kit.stacked import Stacked
-from easy_to_hard.baselines.kit.victims import VictimConfig, train_victims
+from easy_to_hard.baselines.kit.victims import Classifier, VictimConfig, train_victims
 from easy_to_hard.scores.reference import Measurement, ReferenceResult, find_measurement
 
 CPU = torch.device("cpu")
@@ -39,10 +41,11 @@ def bars(count: int, *, seed: int = 0) -> ImageSet:
 
 
 def tiny(**changes: Any) -> ImageRecipe:
-    recipe = get_image_recipe("smoke", "mnist", changes.pop("attack", "backdoor"))
+    recipe = get_image_recipe("smoke", "mnist", changes.pop("attack", ""), changes.pop("scenario", ""))
     settings = {
-        "train_images": 0,
+        "train_images": 50 if recipe.body_images else 0,
         "test_images": 0,
+        "body_images": min(40, recipe.body_images),
         "victim": VictimConfig(epochs=1, widths=(4, 4), classes=3, batch_size=16, at_once=3),
         "craft": replace(recipe.craft, steps=2),
         "keys": 2,
@@ -68,11 +71,11 @@ def plain(result: ReferenceResult) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attack", ["backdoor", "clean_label_backdoor", "gradient_matching", "feature_collision"])
+@pytest.mark.parametrize("attack", ATTACKS)
 def test_run_is_whole_and_the_same_again(run: Any, tmp_path: Path, attack: str) -> None:
     recipe = tiny(attack=attack)
-    if attack != "backdoor":
-        recipe = replace(recipe, defenses=("none", "cutmix"))
+    if attack != "dirty_label_backdoor":
+        recipe = replace(recipe, defenses=("none", "cutmix", "spectral_signatures"))
     result = run(recipe, tmp_path / "a")
     assert plain(run(recipe, tmp_path / "b")) == plain(result)
     assert (tmp_path / "a" / "defenses.png").read_bytes()[:4] == b"\x89PNG"
@@ -82,9 +85,58 @@ def test_run_is_whole_and_the_same_again(run: Any, tmp_path: Path, attack: str) 
         assert (found.num_items, found.num_seeds) == (attacked, 2)
         accuracy = find_measurement(result.measurements, "clean accuracy", {"defense": defense})
         assert accuracy.num_items == (30 if attacked == 20 else 28)
-    if attack == "backdoor":
+        shift = find_measurement(result.measurements, SHIFT, {"defense": defense})
+        assert shift.unit == "log-odds"
+    for name in ("poisons removed", "other items removed"):
+        removed = find_measurement(result.measurements, name, {"defense": "spectral_signatures"})
+        assert 0 <= removed.value <= 1
+    if attack == "dirty_label_backdoor":
         assert find_measurement(result.measurements, "epsilon", {"defense": "dp_sgd"}).num_items == 90
-        assert any(claim.text.startswith("The backdoor works") for claim in result.claims)
+    assert any(claim.text.startswith("The attack works") for claim in result.claims)
+
+
+@pytest.mark.slow
+def test_a_body_that_is_kept_is_the_same_in_all_victims(run: Any, tmp_path: Path) -> None:
+    run(tiny(attack="gradient_matching", scenario="transfer", defenses=("none", "mixup")), tmp_path)
+    body, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("body", "nets-none", "nets-mixup"))
+    body, first, second = (part.get("tensors", part) for part in (body, first, second))
+    for name, weights in body.items():
+        if name.startswith("body."):
+            assert torch.equal(first[name], weights.expand_as(first[name]))
+            assert torch.equal(second[name], first[name])
+    assert not torch.equal(first["head.weight"], second["head.weight"])
+
+
+@pytest.mark.slow
+def test_an_adaptive_attack_has_poisons_for_each_defense(run: Any, tmp_path: Path) -> None:
+    result = run(tiny(attack="gradient_matching", defenses=("none", "mixup", "dp_sgd"), adaptive=True), tmp_path)
+    names = {path.name for path in tmp_path.glob("poisons-*.pt")}
+    assert names == {f"poisons-{defense}-{key}.pt" for defense in ("none", "mixup", "dp_sgd") for key in (0, 1)}
+    assert any("adapted to it" in claim.text for claim in result.claims)
+
+
+def test_targets_are_items_that_the_surrogates_get_right(run: Any, tmp_path: Path) -> None:
+    recipe = tiny(attack="gradient_matching", victim=VictimConfig(epochs=4, widths=(4, 4), classes=3, batch_size=16))
+    train, test = bars(90, seed=1), bars(30, seed=0)
+    for intended in ("runner_up", "random"):
+        one = on_images._Run(replace(recipe, keys=5, intended=intended), tmp_path / intended, CPU, False, train, test)
+        logits = one.surrogates("none").logits(test.images)[0]
+        targets = on_images.choose_targets(one)
+        assert len({target.item for target in targets}) == 5
+        for item, wanted in targets:
+            order = logits[item].argsort(descending=True).tolist()
+            assert order[0] == test.labels[item]
+            assert wanted != test.labels[item]
+            assert intended == "random" or wanted == order[1]
+    many = on_images._Run(replace(recipe, keys=30), tmp_path / "many", CPU, False, train, test)
+    with pytest.raises(ValueError, match="keys must be at most the number of test images that the surrogates get righ"):
+        on_images.choose_targets(many)
+
+
+def test_log_odds() -> None:
+    probabilities = torch.tensor([[0.2, 0.3, 0.5], [0.9, 0.05, 0.05]])
+    odds = on_images.log_odds(probabilities.log(), 0)
+    assert odds.exp().tolist() == pytest.approx([0.25, 9.0])
 
 
 @pytest.mark.slow
@@ -116,6 +168,34 @@ def test_victims_learn_and_fall_for_a_backdoor() -> None:
     alone = train_victims(sets[1:], [0], config, device=CPU)
     assert torch.equal(alone.logits(test.images)[0], nets.logits(test.images)[1])
     assert torch.equal(nets.net(1)(test.images[:5].float() / 255), nets.logits(test.images[:5])[1])
+
+
+def test_nets_with_batch_norm_keep_their_own_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(self: VictimConfig, channels: int, seed: int) -> Classifier:
+        with seeded("victim", seed):
+            net = SmallConvNet(channels, 3, widths=(4, 4), strides=(2, 2), norm=True, grid=2)
+            return Classifier(net.body, net.head)
+
+    monkeypatch.setattr(VictimConfig, "build", build)
+    train = bars(48)
+    config = VictimConfig(epochs=2, widths=(4, 4), classes=3, batch_size=16)
+    sets = [clean_set(train.images, train.labels)]
+    together = train_victims(sets * 2, [0, 1], config, device=CPU)
+    means = together.buffers["body.1.running_mean"]
+    assert float((means[0] - means[1]).abs().max()) > 1e-3
+    assert float(means.abs().min()) > 0
+    for net in (0, 1):
+        alone = train_victims(sets, [net], config, device=CPU)
+        for name, tensor in alone.tensors().items():
+            assert torch.equal(tensor[0], together.tensors()[name][net])
+        # As the module itself in evaluation mode; scoring does not change the statistics.
+        assert torch.equal(together.net(net)(train.images[:5].float() / 255), together.logits(train.images[:5])[net])
+    assert torch.equal(together.buffers["body.1.running_mean"], means)
+    weights, buffers = together.one(0)
+    kept = train_victims(sets, [5], config, body=weights | buffers, device=CPU)
+    assert torch.equal(kept.buffers["body.1.running_mean"][0], means[0])
+    assert torch.equal(kept.weights["body.0.weight"][0], weights["body.0.weight"])
+    assert not torch.equal(kept.weights["head.weight"][0], weights["head.weight"])
 
 
 def test_nets_at_once_are_as_nets_in_turn() -> None:
@@ -166,14 +246,16 @@ def test_learning_rate_falls() -> None:
     assert rates[-1] == pytest.approx(1e-4)
 
 
-def outcome(success: float, accuracy: float, wide: float = 0.005) -> Outcome:
+def outcome(success: float, accuracy: float, wide: float = 0.005, shift: float = 1.0) -> Outcome:
     spread = (-wide, 0.0, wide)
     return Outcome(
         success=[success + one for one in spread],
         unpoisoned=[0.0, 0.0, 0.0],
+        shift=[shift + one for one in (-0.1, 0.0, 0.2)],
         accuracy=[accuracy + one for one in spread],
         clean_accuracy=[accuracy] * 3,
         hits=round(success * 30),
+        unpoisoned_hits=0,
         attacked=30,
         num_test=100,
     )
@@ -201,7 +283,7 @@ def test_claims_are_decided_by_the_figures() -> None:
     outcomes = {"none": outcome(0.95, 0.9), "mixup": outcome(0.95, 0.9), "cutmix": outcome(0.3, 0.8, 0.01)}
     found = measurements_of(outcomes | {"dp_sgd": outcome(0.1, 0.5, 0.01)}, {"dp_sgd": 3.0}, num_train=100)
     assert decided("backdoor", outcomes, found) == {
-        "The backdoor works on an undefended net: success of at least 90%.": "held",
+        "The attack works on an undefended net: it succeeds more often than without poison.": "held",
         # The seeds all differ by the same from those without a defense, which decides nothing.
         "mixup is no defense against the backdoor: it does not lower its success.": "not decided",
         "mixup costs no clean accuracy: less than 1 point.": "not decided",
@@ -209,13 +291,17 @@ def test_claims_are_decided_by_the_figures() -> None:
         "cutmix costs no clean accuracy: less than 1 point.": "did not hold",
     }
     assert [*decided("backdoor", (*outcomes, "dp_sgd"), found).values()][-1] == "held"
+
+
+def test_a_defense_against_optimized_poisons_is_judged_by_the_shift() -> None:
+    weakens = "cutmix weakens the attack: the attacker's class becomes less likely."
+    outcomes = {"none": outcome(0.95, 0.9, shift=3.0), "cutmix": replace(outcome(0.3, 0.9), shift=[0.9, 1.0, 1.3])}
+    assert decided("gradient_matching", outcomes, measurements_of(outcomes, {}, num_train=9))[weakens] == "held"
     # Where nothing is to be defended against, or nothing is learned, a defense is not judged.
-    nothing = {"none": replace(outcome(0.0, 0.9), success=[0.0, 0.0, 0.0]), "cutmix": outcome(0.3, 0.9)}
-    found = measurements_of(nothing, {}, num_train=100)
-    assert decided("gradient_matching", nothing, found)["cutmix makes the attack succeed less often."] == "not tested"
-    useless = {"none": outcome(0.95, 0.9), "cutmix": outcome(0.3, 0.1)}
-    found = measurements_of(useless, {}, num_train=100)
-    assert decided("gradient_matching", useless, found)["cutmix makes the attack succeed less often."] == "not tested"
+    nothing = {"none": outcome(0.95, 0.9, shift=-1.0), "cutmix": outcome(0.3, 0.9)}
+    assert decided("gradient_matching", nothing, measurements_of(nothing, {}, num_train=9))[weakens] == "not tested"
+    useless = {"none": outcome(0.95, 0.9, shift=3.0), "cutmix": outcome(0.3, 0.1)}
+    assert decided("gradient_matching", useless, measurements_of(useless, {}, num_train=9))[weakens] == "not tested"
 
 
 @pytest.mark.parametrize(
@@ -228,7 +314,11 @@ def test_claims_are_decided_by_the_figures() -> None:
         ({"defenses": ("mixup",)}, "defenses must include none"),
         ({"defenses": ("none", "prayer")}, "unknown defense .prayer.: choose from none, mixup"),
         ({"defenses": ("none", "none")}, "defenses must be all different"),
-        ({"attack": "bribery"}, "unknown attack 'bribery': choose one of backdoor"),
+        ({"attack": "bribery"}, "unknown attack 'bribery': choose one of clean_label_backdoor"),
+        ({"scenario": "transfer"}, "body_images must be above 0 for transfer, 0 otherwise, not 0"),
+        ({"scenario": "transfer", "body_images": 9}, "transfer needs an attack that optimizes poisons, and a number"),
+        ({"adaptive": True}, "adaptive needs an attack that optimizes poisons, not dirty_label_backdoor"),
+        ({"intended": "any"}, "intended must be one of runner_up, random, not 'any'"),
     ],
 )
 def test_recipes_are_checked(changes: dict[str, Any], message: str) -> None:
@@ -252,9 +342,12 @@ def test_victims_are_checked() -> None:
 
 
 def test_the_papers_net_takes_small_images() -> None:
-    paper = IMAGE_PRESETS["paper", "cifar10"].victim
-    nets = Stacked([paper.build(3, 0)], CPU)
-    assert nets.logits(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (1, 2, 10)
+    paper = IMAGE_PRESETS["paper", "cifar10", "backdoor"]
+    for defense, norm in (("none", torch.nn.BatchNorm2d), ("dp_sgd", torch.nn.GroupNorm)):
+        nets = Stacked([paper.victim_for(defense).build(3, 0)], CPU)
+        assert nets.logits(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape == (1, 2, 10)
+        found = {type(layer) for layer in nets.net(0).modules() if "Norm" in type(layer).__name__}
+        assert found == {norm}
 
 
 @pytest.mark.skipif(not (DATA / "MNIST").is_dir(), reason="the shared data is not here")

@@ -16,10 +16,10 @@ def command(*arguments: str) -> AugmentationDefense:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--data", "svhn"), "--data must be one of mnist, cifar10, mazes, prefix_sums, not 'svhn'"),
+        (("--data", "svhn"), "--data must be one of cifar10, mnist, mazes, prefix_sums, not 'svhn'"),
         (("--threads", "0"), "--threads must be at least 1, not 0"),
-        (("--preset", "huge"), "unknown preset 'huge' for mnist: choose one of smoke, small, paper"),
-        (("--attack", "bribery"), "unknown attack 'bribery': choose one of backdoor"),
+        (("--preset", "huge"), "unknown preset 'huge' for cifar10: choose one of smoke, small, paper"),
+        (("--attack", "bribery"), "unknown attack 'bribery': choose one of clean_label"),
         (("--budget", "0"), "budget must be a share of the training set above 0 and at most 1, not 0.0"),
         (("--defenses", "none", "prayer"), "unknown defense 'prayer': choose from none, mixup"),
         (("--seeds", "1", "1"), r"seeds must be at least one, all different, each at least 0, not \[1, 1\]"),
@@ -34,6 +34,13 @@ def command(*arguments: str) -> AugmentationDefense:
         ),
         (("--data", "mazes", "--budget", "2"), "budget must be a share .*, not 2.0"),
         (("--data", "mazes", "--steps", "0"), "steps must be at least 1, not 0"),
+        (("--scenario", "space"), "unknown scenario 'space': choose one of from_scratch, transfer"),
+        (("--scenario", "transfer"), "transfer needs an attack that optimizes poisons .*, not a backdoor"),
+        (("--attack", "bullseye", "--scenario", "transfer", "--preset", "paper"), "no preset 'paper' for transfer"),
+        (("--data", "mnist", "--preset", "paper"), "unknown preset 'paper' for mnist: choose one of smoke, small"),
+        (("--adaptive",), "adaptive needs an attack that optimizes poisons, not clean_label_backdoor"),
+        (("--attack", "bullseye", "--surrogates", "0"), "surrogates must be at least 1, not 0"),
+        (("--data", "mazes", "--adaptive"), "--adaptive is for images, not for mazes"),
         (("--data", "mazes", "--keys", "2"), "--keys is for images, not for"),
         (
             ("--data", "prefix_sums", "--defenses", "none", "cutmix"),
