@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
+    from easy_to_hard.baselines.kit.work import Work
     from easy_to_hard.scores.reference import Claim, ReferenceResult
 
 
@@ -57,6 +58,19 @@ class Baseline:
         half = import_module(f"{self.module}.{'on_images' if recipe.data in IMAGES else 'on_puzzles'}")
         result: ReferenceResult = half.run(recipe, folder, device=device, progress=progress)
         return result
+
+    def plan(self, recipe: "ReferenceRecipe") -> "list[Work]":
+        """The steps that a run would take, to be timed by `kit.work.estimate`.
+
+        Raises:
+            ValueError: the method has no plan, or not for this recipe.
+        """
+        try:
+            module = import_module(f"{self.module}.plan")
+        except ModuleNotFoundError:
+            raise ValueError("there is no dry run for this method") from None
+        works: list[Work] = module.plan(recipe)
+        return works
 
     def claims(self, result: "ReferenceResult") -> "tuple[Claim, ...]":
         """The paper's claims, judged from a result's measurements and settings alone."""

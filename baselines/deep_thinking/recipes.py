@@ -284,7 +284,7 @@ _CELLULAR_MAZES: Final = Recipe(
     task="mazes",
     difficulty=9,
     batch_size=32,
-    net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8, shakes=2, patch=2),
+    net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8, shakes=3, patch=2),
     training=PoolConfig(steps=2000),
 )
 _CELLULAR_SUMS: Final = Recipe(

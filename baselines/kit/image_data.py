@@ -8,7 +8,7 @@ import gzip
 import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,21 @@ _MNIST_FILES: Final = {True: "train", False: "t10k"}
 _CIFAR_FILES: Final = {True: tuple(f"data_batch_{number}" for number in range(1, 6)), False: ("test_batch",)}
 _IDX_UINT8: Final = 8
 _FOLDER_SIDE: Final = 128
+
+
+class ImageFacts(NamedTuple):
+    """What is known of a set of images without reading it.
+
+    Attributes:
+        train: number of training images.
+        shape: (C, H, W) of an image.
+    """
+
+    train: int
+    shape: tuple[int, int, int]
+
+
+IMAGE_FACTS: Final = {"mnist": ImageFacts(60_000, (1, 28, 28)), "cifar10": ImageFacts(50_000, (3, 32, 32))}
 
 
 @dataclass(frozen=True, kw_only=True)

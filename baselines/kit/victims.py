@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.kit.image_data import import_torchvision
-from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned
+from easy_to_hard.baselines.kit.poisoning.attacks import Poisoned, clean_set
 from easy_to_hard.baselines.kit.precision import autocast
 from easy_to_hard.baselines.kit.private_training import PrivacyConfig, draw_poisson, epsilon_of, set_private_gradients
 from easy_to_hard.baselines.kit.seeds import generator_of, seeded
@@ -236,6 +236,33 @@ def train_victims(
             stacked.set_training(False)
             parts.append(stacked)
     return join(parts)
+
+
+def timed_step(
+    config: VictimConfig,
+    shape: tuple[int, int, int],
+    items: int,
+    *,
+    augment: Augment | None = None,
+    device: torch.device,
+) -> Callable[[], object]:
+    """A function that computes the gradients of one net on a batch of random images, to be timed.
+
+    Args:
+        config: how the net is trained.
+        shape: (C, H, W) of an image.
+        items: in the batch.
+        augment: a defense that changes batches, for the end of training; None for none.
+        device: where.
+    """
+    images = torch.randint(0, 256, (items, *shape), generator=generator_of("timed")).byte()
+    one = clean_set(images, torch.arange(items) % config.classes)
+    stacked = Stacked([config.build(shape[0], 0)], device)
+    for weights in stacked.weights.values():
+        weights.requires_grad_()
+    config = replace(config, batch_size=items)
+    gradients = _Gradients(stacked, [one], [0], config, augment, device)
+    return lambda: gradients.set(config.epochs - 1, 0)
 
 
 def _give_body(stacked: Stacked, body: Mapping[str, Tensor]) -> None:

@@ -30,6 +30,9 @@ class MethodCommand(ABC):
     device: Device = "cpu"
     threads: Annotated[int, arg(help="CPU threads; the small nets gain little from more than one")] = 1
     quiet: Quiet = False
+    dry_run: Annotated[
+        bool, arg(help="train nothing: print nets, steps, and an estimate of the time from one timed step of each kind")
+    ] = False
 
     @abstractmethod
     def recipe(self) -> "ReferenceRecipe":
@@ -54,6 +57,9 @@ class MethodCommand(ABC):
             raise ValueError(f"--threads must be at least 1, not {self.threads}")
         recipe = self.recipe()
         torch.set_num_threads(self.threads)
+        if self.dry_run:
+            print(self._estimate(recipe))
+            return 0
         out = self._default_folder(recipe) if self.out is None else self.out
         with hold_folder(out, "run"):
             result = get_baseline(self.METHOD).run(recipe, out, device=self.device, progress=not self.quiet)
@@ -62,6 +68,14 @@ class MethodCommand(ABC):
         for path in (out / _RESULT, *sorted(out.glob("*.png"))):
             print(path)
         return 0
+
+    def _estimate(self, recipe: "ReferenceRecipe") -> str:
+        from easy_to_hard.baselines import get_baseline
+        from easy_to_hard.baselines.kit.precision import get_device
+        from easy_to_hard.baselines.kit.work import describe_estimates, estimate
+
+        device = get_device(self.device)
+        return describe_estimates([estimate(work, device) for work in get_baseline(self.METHOD).plan(recipe)], device)
 
     def _default_folder(self, recipe: "ReferenceRecipe") -> Path:
         name = "-".join(part for part in (self.METHOD, *self.name_parts(recipe)) if part)
