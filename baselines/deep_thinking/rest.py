@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-CALM_ITERATIONS: Final = 256
+CALM_ITERATIONS: Final = 64
 """An item is at rest, too, if none of its answers has changed for so many iterations: some cells may go in circles."""
 SHAKE_ITERATIONS: Final = 4
 """Iterations with noise."""
