@@ -63,7 +63,7 @@ class ImageRecipe(MixingRecipe):
 
     Attributes:
         train_images, test_images: how many of the first images to use; 0 for all.
-        victim: how nets are trained, on the original images and on releases.
+        victim: how nets are trained, on the original images and on releases; not by DP-SGD.
         private: noise multipliers of DP-SGD, to find one with the same accuracy.
         private_rate: learning rate of DP-SGD; private_batch: its batch size; private_clip: its clipping norm C.
         budget: share of the training set that is poisoned, in (0, 1].
@@ -91,6 +91,8 @@ class ImageRecipe(MixingRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_budget(self.budget)
+        if self.victim.private is not None:
+            raise ValueError("victim must not be private: nets without a defense are trained as it says")
         if self.train_images:
             make_grid(self.mix_counts, self.noise_scales, self.train_images)
 

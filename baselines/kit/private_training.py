@@ -181,7 +181,7 @@ def clipped_sum(
     Args:
         loss_of: (weights, one item of each of `items`) -> its loss ().
         weights: of one net, by name.
-        items: tensors (B, ...).
+        items: tensors (B, ...), each item made from one record: what is clipped is an item's gradient.
         taken: (B,) float, 1 or 0: an example with 0 adds nothing.
         clip: C.
 
