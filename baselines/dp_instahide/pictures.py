@@ -82,8 +82,11 @@ def draw_epsilon(
     delta: float,
     marks: Sequence[float],
 ) -> None:
-    """Epsilon of as many releases as records, against b: a color for each k, a line style for each diameter."""
-    scales = np.logspace(-2, 3, 60)
+    """The smallest bound on epsilon of as many releases as records, for replacing one, against b.
+
+    A color for each k, a line style for each diameter.
+    """
+    scales = np.logspace(-2, 3, 31)
     for style, diameter in zip(("-", "--"), diameters.values(), strict=False):
         for color, mix_count in zip(_COLORS, mix_counts, strict=False):
             totals = []

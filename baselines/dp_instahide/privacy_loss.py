@@ -25,7 +25,7 @@ _FINEST: Final = 1000
 _COARSEST: Final = 16
 _BINS: Final = 2**16
 # The share of delta that each end of the grid may leave out.
-_TAIL: Final = 1e-3
+_TAIL: Final = 1e-6
 
 Losses = NDArray[np.float64]
 
