@@ -1,9 +1,11 @@
 """What mixing with noise guarantees: epsilon of one release, of many, and when the guarantee is vacuous.
 
 The mechanism draws k of n records uniformly without replacement, averages them with weights 1/k and adds independent
-Laplace(b) noise to every coordinate, including those of the label (arXiv 2103.02079, theorem 1). Adjacency is
-replace-one: two data sets of n records are neighbors when one record differs. Laplace's b is its scale; its standard
-deviation is b times the square root of 2.
+Laplace(b) noise to every coordinate, including those of the label (arXiv 2103.02079, theorem 1). Laplace's b is its
+scale; its standard deviation is b times the square root of 2.
+
+Adjacency is replace-one: two data sets of n records are neighbors when one record differs. DP-SGD usually counts adding
+or removing a record, which is the weaker promise: compare with its epsilon for replacement (`replacement_epsilon_of`).
 
 The guarantee holds for real numbers. Noise drawn in floating point has gaps that a determined attacker can exploit.
 """

@@ -1,16 +1,19 @@
 """The distribution of the privacy loss of releases: the tightest of the accountant's bounds, computed numerically.
 
-Of all pairs of neighboring sets, mixing is no easier to tell apart than this pair of distributions: with probability q
-a release shows Laplace noise moved by D1 / k, which loses ℓ from -t to t with t = D1 / (k b), and the loss is
-L = log(1 + q (exp(ℓ) - 1)) where that is positive. Sampling without replacement never gives more, at any threshold of
-at least 1 (arXiv 1807.01647, theorem 9), and replacement is symmetric, so that the losses below 0 mirror those above.
-Noise that moves by D1 / k in several coordinates is no worse than in one, by group privacy of log-concave noise (arXiv
-1905.02383, proposition A.3). Pairs that dominate one release dominate all of them, and their losses add up (arXiv
-2106.08567, theorem 10).
+In the worst case, a release shows Laplace noise moved by D1 / k with probability q. The move alone loses l, from -t to
+t, where t = D1 / (k b), and the release L = log(1 + q (exp(l) - 1)). At thresholds exp(epsilon) of at least 1, sampling
+without replacement gives no more than these losses (arXiv 1807.01647); and since a replacement can be read in both
+directions, the losses below 0 mirror those above. Noise moved by D1 / k in several coordinates is no worse than in one,
+by group privacy of log-concave noise (arXiv 1905.02383). A pair of distributions that dominates one release at all
+thresholds dominates all releases, and its losses add up (arXiv 2106.08567).
 
-Losses are rounded to a grid in a way that keeps the masses of both distributions ("connect the dots", arXiv
-2207.04380), so that the pair only becomes easier to tell apart, and the bound stays valid up to the rounding of
-floating point, about 1e-12 of delta.
+It is not enough to compose the worst pair of sets for one release, noise that moves against noise that does not, in
+each direction: that is the guarantee for adding or removing a record. Other sets lose more over many releases, since
+their losses have both signs (arXiv 2405.20769).
+
+Losses are rounded to a grid such that the masses of both distributions are kept ("connect the dots", arXiv 2207.04380).
+That only makes the pair easier to tell apart, so that the bound stays valid, but for the rounding of floating point:
+a delta below about 1e-11 is not resolved.
 """
 
 import math
@@ -135,7 +138,7 @@ def largest_loss(exponent: float, share: float) -> float:
 
 
 def _loss_of_noise(losses: Losses, share: float) -> Losses:
-    """The loss ℓ of the noise at which a release loses L >= 0: log(1 + (exp(L) - 1) / q), without overflow."""
+    """The loss l of the noise at which a release loses L >= 0: log(1 + (exp(L) - 1) / q), without overflow."""
     large = losses - math.log(share) + np.log1p(-(1 - share) * np.exp(-losses))
     return np.where(losses < 1, np.log1p(np.expm1(np.minimum(losses, 1)) / share), large)
 
