@@ -102,7 +102,7 @@ def draw_epsilon(
     axes.set_yscale("log")
     axes.set_ylim(1e-3, 1e9)
     axes.set_xlabel("scale of the noise, b (dotted: tried)")
-    axes.set_title(f"epsilon of {records:,} releases of {records:,}", fontsize=10, loc="left")
+    axes.set_title(f"epsilon of {records:,} releases (smallest bound)", fontsize=10, loc="left")
     axes.grid(color="0.92")
     _legend(axes, {f"k = {k}": {"color": c} for c, k in zip(_COLORS, mix_counts, strict=False)}, diameters)
 
