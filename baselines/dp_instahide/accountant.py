@@ -259,7 +259,7 @@ def noise_for(epsilon: float, *, records: int, mix_count: int, diameter: float, 
     It is rounded because noise is drawn from a seed that depends on b, which must be the same on every machine.
 
     Raises:
-        ValueError: an epsilon not above 0, or another value outside its range.
+        ValueError: an epsilon not above 0, or so small that no b is found, or another value outside its range.
     """
     if not 0 < epsilon < math.inf:
         raise ValueError(f"epsilon must be above 0 and finite, not {epsilon}")
@@ -270,6 +270,8 @@ def noise_for(epsilon: float, *, records: int, mix_count: int, diameter: float, 
         return account.composition <= epsilon or account.loss_distribution <= epsilon
 
     low, high = math.log10(diameter) - 17, math.log10(diameter) + 17
+    if not enough(10**high):
+        raise ValueError(f"epsilon {epsilon:g} is too small: it needs a noise of more than {10**high:.3g}")
     while high - low > 1e-6:
         middle = (low + high) / 2
         low, high = (low, middle) if enough(10**middle) else (middle, high)

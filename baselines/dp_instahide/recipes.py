@@ -21,7 +21,8 @@ class MixingRecipe(ReferenceRecipe):
     Attributes:
         mix_counts: values of k; 1 is always added.
         noise_scales: values of b, above 0, in units of data in [0, 1]; 0 is always added.
-        epsilon: guarantee, above 0, of one more cell, with the largest k and the b that it takes.
+        epsilon: guarantee, above 0, of one more cell, with the largest k and the b that it takes by
+            the smallest bound, for replacing a record.
         delta: delta of the guarantees, in (0, 1).
 
     Raises:

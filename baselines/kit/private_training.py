@@ -111,7 +111,7 @@ def replacement_epsilon_of(
     """Epsilon of a number of steps of DP-SGD for replacing one record; infinite without noise.
 
     A replacement is a removal followed by an addition. By the weak triangle inequality of Rényi divergences (arXiv
-    1702.07476, proposition 11, with p = 2), its divergence at order alpha is at most (alpha - 1/2) / (alpha - 1) times
+    1702.07476, with p = 2), its divergence at order alpha is at most (alpha - 1/2) / (alpha - 1) times
     the removal's at 2 alpha, plus the addition's at 2 alpha - 1. It is an upper bound, which is loose for little noise.
 
     Args:

@@ -181,5 +181,7 @@ def test_errors_of_composition() -> None:
         Account(mixing=mixing(), releases=1, delta=0)
     with pytest.raises(ValueError, match="epsilon must be above 0 and finite, not 0"):
         noise_for(0, records=5, mix_count=1, diameter=1.0, releases=1, delta=0.1)
+    with pytest.raises(ValueError, match=r"epsilon 1e-30 is too small: it needs a noise of more than 1e\+17"):
+        noise_for(1e-30, records=5, mix_count=1, diameter=1.0, releases=1, delta=1e-30)
     with pytest.raises(ValueError, match="not k 3 and n 2"):
         subset_means([0.0, 1.0], 3)
