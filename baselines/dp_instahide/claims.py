@@ -92,7 +92,7 @@ def _vacuous(measurements: Sequence[Measurement], here: Mapping[str, Any]) -> li
         if one.name == TOTAL_EPSILON and here.items() <= one.condition.items():
             facts = one.condition
             words = (
-                f"epsilon of {facts['releases']} releases by {facts['composition']} composition, L1 diameter "
+                f"epsilon of {facts['releases']} releases ({facts['bound']}, {facts['adjacency']}), L1 diameter "
                 f"{facts['diameter']:g}, k {facts['k']}, b {facts['b']:g}"
             )
             criterion = Criterion(

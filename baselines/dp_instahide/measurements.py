@@ -1,5 +1,6 @@
 """Turn the rows of a run into measurements with intervals, their guarantees, and differences between defenses."""
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -23,6 +24,8 @@ EFFECT: Final = "attack success less unpoisoned"
 AUC: Final = "membership AUC"
 RELEASE_EPSILON: Final = "epsilon of a release"
 TOTAL_EPSILON: Final = "epsilon of all releases"
+LOOSER_EPSILON: Final = "epsilon of all releases by a looser bound"
+PRIVATE_EPSILON: Final = "epsilon of private training"
 CLAIMED: Final = "claimed epsilon"
 PROVEN: Final = "refuted epsilon"
 EXACT: Final = "exact epsilon"
@@ -31,6 +34,11 @@ SOLVE_RATE_SEEDS: Final = "solve rate over seeds"
 POSITIONS: Final = "position accuracy"
 ACCURACY_DIFFERENCE: Final = "clean accuracy difference"
 SUCCESS_DIFFERENCE: Final = "attack success difference"
+
+# The values of the conditions "adjacency" and "bound".
+REPLACE: Final = "replace one"
+ADD_OR_REMOVE: Final = "add or remove one"
+RENYI: Final = "Rényi divergences"
 
 NOISE_ALONE: Final = "noise alone"
 MIXUP_ALONE: Final = "mixup alone"
@@ -82,12 +90,7 @@ def image_measurements(
         for name, (of_seeds, count, unit) in values.items():
             yield over_seeds(name, of_seeds, unit=unit, condition=condition, num_items=count)
         if found[0].get("epsilon") is not None:
-            yield Measurement(
-                name=TOTAL_EPSILON,
-                value=found[0]["epsilon"],
-                condition={**condition, "adjacency": "add or remove one", "delta": recipe.delta},
-                num_items=num_train,
-            )
+            yield from private_guarantee(found[0], condition, num_train, recipe.delta)
         if found[0].get("b"):
             online = condition["defence"] != RELEASED
             releases = num_train * (recipe.victim.epochs if online else 1)
@@ -105,21 +108,35 @@ def effect_of(row: Row) -> float:
 def guarantee(
     cell: Cell, condition: dict[str, Any], records: int, diameter: float, releases: int, delta: float
 ) -> Iterator[Measurement]:
-    """Epsilon of one release and of all releases, with the composition rule and whether it is vacuous."""
+    """Epsilon of one release, and of all releases by each bound, the smallest first, and whether it is vacuous."""
     mixing = cell.mixing(records, diameter)
     if mixing is None:
         return
     account = Account(mixing=mixing, releases=releases, delta=delta)
     yield Measurement(name=RELEASE_EPSILON, value=mixing.epsilon, condition=condition, num_items=records)
-    facts: dict[str, Any] = {
-        "releases": releases,
-        "diameter": diameter,
-        "composition": account.rule,
-        "delta": delta if account.rule == "advanced" else 0,
-        "adjacency": "replace one",
-        "verdict": "vacuous" if account.vacuous else f"at most {VACUOUS_ABOVE:g}",
-    }
-    yield Measurement(name=TOTAL_EPSILON, value=account.total, condition={**condition, **facts}, num_items=records)
+    facts: dict[str, Any] = {"releases": releases, "diameter": diameter, "adjacency": REPLACE}
+    bounds = account.bounds
+    for bound in sorted(bounds, key=lambda name: bounds[name]):
+        stated = {**condition, **facts, "bound": bound, "delta": account.delta_of(bound)}
+        if bound == account.bound:
+            stated["verdict"] = "vacuous" if account.vacuous else f"at most {VACUOUS_ABOVE:g}"
+        if math.isfinite(bounds[bound]):
+            name = TOTAL_EPSILON if bound == account.bound else LOOSER_EPSILON
+            yield Measurement(name=name, value=bounds[bound], condition=stated, num_items=records)
+
+
+def private_guarantee(row: Row, condition: dict[str, Any], records: int, delta: float) -> Iterator[Measurement]:
+    """Epsilon of DP-SGD for adding or removing a record, as is usual, and for replacing one, as of releases."""
+    for key, adjacency, bound in (
+        ("epsilon", ADD_OR_REMOVE, RENYI),
+        ("replacement epsilon", REPLACE, RENYI),
+    ):
+        yield Measurement(
+            name=PRIVATE_EPSILON,
+            value=row[key],
+            condition={**condition, "adjacency": adjacency, "bound": bound, "delta": delta},
+            num_items=records,
+        )
 
 
 def audit_measurements(rows: Sequence[Row]) -> Iterator[Measurement]:

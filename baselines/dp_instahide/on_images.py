@@ -1,6 +1,5 @@
 """The evaluation on images: how mixing, noise, both, and DP-SGD affect a backdoor, accuracy and privacy."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,7 +37,7 @@ from easy_to_hard.baselines.kit.poisoning.attacks import (
     patch_backdoor,
 )
 from easy_to_hard.baselines.kit.precision import get_device
-from easy_to_hard.baselines.kit.private_training import PrivacyConfig
+from easy_to_hard.baselines.kit.private_training import PrivacyConfig, replacement_epsilon_of
 from easy_to_hard.baselines.kit.run_folder import Row, RunFolder
 from easy_to_hard.baselines.kit.stacked import Stacked
 from easy_to_hard.baselines.kit.victims import VictimConfig, train_victims
@@ -197,10 +196,22 @@ def _private(study: _Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: 
     )
     title = f"DP-SGD, noise {multiplier:g}, seed {seed}"
     nets = train_victims(pair, [seed] * 2, config, device=study.device, progress=study.progress, title=title)
-    epsilon = config.epsilon(len(study.train))
-    facts = {"defence": PRIVATE, "noise multiplier": multiplier}
-    rows = _judge(study, backdoor, nets, [facts], seed)
-    return [{**row, "epsilon": epsilon if math.isfinite(epsilon) else None} for row in rows]
+    rows = _judge(study, backdoor, nets, [{"defence": PRIVATE, "noise multiplier": multiplier}], seed)
+    # Without noise there is no guarantee.
+    return [{**row, **private_epsilons(config, len(study.train))} for row in rows] if multiplier else rows
+
+
+def private_epsilons(config: VictimConfig, records: int) -> dict[str, float]:
+    """Epsilon of private training with noise on that many records, for both ways to count neighbors."""
+    if config.private is None:
+        raise ValueError("config.private must be set: training is not private")
+    replaced = replacement_epsilon_of(
+        sampling_rate=min(1.0, config.batch_size / records),
+        noise_multiplier=config.private.noise_multiplier,
+        steps=config.steps(records),
+        delta=config.private.delta,
+    )
+    return {"epsilon": config.epsilon(records), "replacement epsilon": replaced}
 
 
 def _judge(study: _Study, backdoor: Backdoor, nets: Stacked, facts: Sequence[dict[str, Any]], seed: int) -> list[Row]:

@@ -82,8 +82,11 @@ def draw_epsilon(
     delta: float,
     marks: Sequence[float],
 ) -> None:
-    """Epsilon of as many releases as records, against b: a color for each k, a line style for each diameter."""
-    scales = np.logspace(-2, 3, 60)
+    """The smallest bound on epsilon of as many releases as records, for replacing one, against b.
+
+    A color for each k, a line style for each diameter.
+    """
+    scales = np.logspace(-2, 3, 31)
     for style, diameter in zip(("-", "--"), diameters.values(), strict=False):
         for color, mix_count in zip(_COLORS, mix_counts, strict=False):
             totals = []
@@ -99,7 +102,7 @@ def draw_epsilon(
     axes.set_yscale("log")
     axes.set_ylim(1e-3, 1e9)
     axes.set_xlabel("scale of the noise, b (dotted: tried)")
-    axes.set_title(f"epsilon of {records:,} releases of {records:,}", fontsize=10, loc="left")
+    axes.set_title(f"epsilon of {records:,} releases (smallest bound)", fontsize=10, loc="left")
     axes.grid(color="0.92")
     _legend(axes, {f"k = {k}": {"color": c} for c, k in zip(_COLORS, mix_counts, strict=False)}, diameters)
 

@@ -21,7 +21,8 @@ class MixingRecipe(ReferenceRecipe):
     Attributes:
         mix_counts: values of k; 1 is always added.
         noise_scales: values of b, above 0, in units of data in [0, 1]; 0 is always added.
-        epsilon: guarantee, above 0, of one more cell, with the largest k and the b that it takes.
+        epsilon: guarantee, above 0, of one more cell, with the largest k and the b that it takes by
+            the smallest bound, for replacing a record.
         delta: delta of the guarantees, in (0, 1).
 
     Raises:
@@ -63,7 +64,7 @@ class ImageRecipe(MixingRecipe):
 
     Attributes:
         train_images, test_images: how many of the first images to use; 0 for all.
-        victim: how nets are trained, on the original images and on releases.
+        victim: how nets are trained, on the original images and on releases; not by DP-SGD.
         private: noise multipliers of DP-SGD, to find one with the same accuracy.
         private_rate: learning rate of DP-SGD; private_batch: its batch size; private_clip: its clipping norm C.
         budget: share of the training set that is poisoned, in (0, 1].
@@ -91,6 +92,8 @@ class ImageRecipe(MixingRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_budget(self.budget)
+        if self.victim.private is not None:
+            raise ValueError("victim must not be private: nets without a defense are trained as it says")
         if self.train_images:
             make_grid(self.mix_counts, self.noise_scales, self.train_images)
 

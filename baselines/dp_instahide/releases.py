@@ -105,14 +105,17 @@ def train_on(
 
     Args:
         source: what they are trained on.
-        config: training settings; `private` does not apply to releases.
+        config: training settings, without DP-SGD, which would protect releases, not records.
         device: where to train; on a GPU that supports it, forward passes run in bfloat16.
         progress: whether to show a progress bar.
         title: label of the bar.
 
     Raises:
+        ValueError: private training.
         RuntimeError: a loss is no longer finite.
     """
+    if config.private is not None:
+        raise ValueError("training on releases is not private training: config.private must be None")
     stacked = Stacked([config.build(source.channels, seed) for seed in source.seeds], device)
     draws = generators_by_epoch("crops", source.seeds)
 

@@ -1,7 +1,7 @@
 """Differentially private training: per-example clipping and noise (DP-SGD, arXiv 1607.00133), and its accountant.
 
-The guarantee is for adding or removing one record, with Poisson sampling: in each step every record takes part
-independently with the same probability.
+The guarantee of `epsilon_of` is for adding or removing one record, that of `replacement_epsilon_of` for replacing one,
+both with Poisson sampling: in each step every record takes part independently with the same probability.
 """
 
 import math
@@ -102,6 +102,52 @@ def epsilon_of(
     Raises:
         ValueError: a value outside its range.
     """
+
+    def divergence(order: int) -> float:
+        return renyi_divergence(sampling_rate, noise_multiplier, order)
+
+    return _converted(divergence, orders, 1.0, noise_multiplier, steps, delta)
+
+
+def replacement_epsilon_of(
+    *, sampling_rate: float, noise_multiplier: float, steps: int, delta: float, orders: Sequence[int] = ORDERS
+) -> float:
+    """Epsilon of a number of steps of DP-SGD for replacing one record; infinite without noise.
+
+    A replacement is a removal followed by an addition. By the weak triangle inequality of Rényi divergences (arXiv
+    1702.07476, with p = 2), its divergence at order alpha is at most (alpha - 1/2) / (alpha - 1) times
+    the removal's at 2 alpha, plus the addition's at 2 alpha - 1. It is an upper bound, which is loose for little noise.
+
+    Args:
+        sampling_rate, noise_multiplier, steps, delta: as in `epsilon_of`.
+        orders: integer orders 2 alpha to try, of which those below 3 are left out.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    def divergence(doubled: int) -> float:
+        removal, addition = (renyi_divergence(sampling_rate, noise_multiplier, one) for one in (doubled, doubled - 1))
+        return (doubled - 1) / (doubled - 2) * removal + addition
+
+    return _converted(divergence, [one for one in orders if one > 2], 0.5, noise_multiplier, steps, delta)
+
+
+def _converted(
+    divergence: Callable[[int], float],
+    orders: Sequence[int],
+    unit: float,
+    noise_multiplier: float,
+    steps: int,
+    delta: float,
+) -> float:
+    """The smallest epsilon, at least 0, of a number of steps by arXiv 2004.00010, proposition 12.
+
+    Args:
+        divergence: Rényi divergence of a step at an order, which is given in units of `unit`.
+        orders, unit: the orders to try.
+        noise_multiplier, steps, delta: as in `epsilon_of`.
+    """
     if steps < 1:
         raise ValueError(f"steps must be at least 1, not {steps}")
     if not 0 < delta < 1:
@@ -109,9 +155,9 @@ def epsilon_of(
     if noise_multiplier == 0:
         return math.inf
     found = []
-    for order in orders:
-        divergence = steps * renyi_divergence(sampling_rate, noise_multiplier, order)
-        found.append(divergence + math.log1p(-1 / order) - (math.log(delta) + math.log(order)) / (order - 1))
+    for number in orders:
+        total, order = steps * divergence(number), unit * number
+        found.append(total + math.log1p(-1 / order) - (math.log(delta) + math.log(order)) / (order - 1))
     return max(0.0, min(found))
 
 
@@ -144,7 +190,7 @@ def clipped_sum(
     Args:
         loss_of: (weights, one item of each of `items`) -> its loss ().
         weights: of one net, by name.
-        items: tensors (B, ...).
+        items: tensors (B, ...), each item made from one record: what is clipped is an item's gradient.
         taken: (B,) float, 1 or 0: an example with 0 adds nothing.
         clip: C.
         chunk: examples at a time.

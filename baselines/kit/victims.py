@@ -68,7 +68,8 @@ class VictimConfig:
         crop: images are padded by this many pixels and cropped at random; 0 for no cropping.
         flip: whether images are mirrored half the time.
         at_once: nets that are trained in one call, at least 1; nets with BatchNorm take turns in it.
-        private: train by DP-SGD, with batches by Poisson sampling; None for plain SGD.
+        private: train by DP-SGD, with batches by Poisson sampling and no augmentation but crops and flips; None for
+            plain SGD.
 
     Raises:
         ValueError: a value outside its range.
@@ -206,7 +207,8 @@ def train_victims(
         seeds: of initial weights, batches, and augmentation; nets with the same seed start from the same weights and
             see the same batches.
         config: how to train.
-        augment: a defense that changes batches; None for none. Private training allows only one with M = 1.
+        augment: a defense that changes batches; None for none, as private training requires. Clipping bounds what an
+            item adds to a gradient; where a batch's items are mixed, or colored by its mean, one record is in many.
         body: weights and buffers of one trained net (see `Stacked.one`), whose body all nets have and keep: only the
             last layer is trained, as in transfer learning. None to train the whole net from scratch.
         device: where; on a GPU that supports it, forward passes run in bfloat16, except in private training.
@@ -214,11 +216,16 @@ def train_victims(
         title: of the bar.
 
     Raises:
-        ValueError: sets that do not fit together.
+        ValueError: sets that do not fit together, or a defense in private training.
         RuntimeError: a loss is no longer finite.
     """
     if len(sets) != len(seeds) or not sets or len({one.images.shape for one in sets}) > 1:
         raise ValueError(f"there must be a set of the same shape for each seed, not {len(sets)} for {len(seeds)}")
+    if config.private is not None and augment is not None:
+        raise ValueError(
+            f"private training takes no augmentation but crops and flips, not {augment!r}: "
+            "its guarantee needs items that each depend on one record"
+        )
     parts = []
     cuts = range(0, len(sets), config.at_once)
     count, channels = sets[0].images.shape[:2]
@@ -376,8 +383,6 @@ class _Gradients:
         choices = self._choices(epoch)
         chosen, taken = draw_poisson(self._count, min(1.0, config.batch_size / self._count), choices)
         images, targets = self._take(chosen, epoch, number)
-        if images.shape[1] > 1:
-            raise ValueError("private training takes one draw of each item, not the highest loss of several")
 
         def loss_of(weights: Any, image: Tensor, target: Tensor) -> Tensor:
             return soft_losses(self._stacked.call(weights, image[None]), target[None]).sum()

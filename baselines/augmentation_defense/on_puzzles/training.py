@@ -6,7 +6,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.augmentation_defense.on_puzzles.defenses import PuzzleDefense
+from easy_to_hard.baselines.augmentation_defense.on_puzzles.defenses import PuzzleDefense, learn_as_is
 from easy_to_hard.baselines.augmentation_defense.recipes import SolverTraining
 from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers
 from easy_to_hard.baselines.kit.private_training import draw_poisson, set_private_gradients
@@ -80,14 +80,17 @@ def train_solvers(
         sets: one for each net, all with the same number of items.
         seeds: one for each net.
         config: the training settings.
-        defense: how a batch is changed; ignored in private training.
+        defense: how a batch is changed; private training allows only `learn_as_is`.
         device: where to train.
         progress: whether to show a progress bar.
         title: label of the bar.
 
     Raises:
+        ValueError: another defense in private training.
         RuntimeError: a loss is no longer finite.
     """
+    if config.private is not None and defense is not learn_as_is:
+        raise ValueError("private training takes puzzles as they are, without a defense that changes or mixes them")
     stacked, count = nets.stacked, len(sets[0])
     whole = Puzzles(
         inputs=torch.stack([one.inputs for one in sets]).to(device),

@@ -50,7 +50,7 @@ class DpInstaHide(MethodCommand):
     releases: Annotated[
         int | None, arg(help="for --account: number of mixtures released; by default the number of records")
     ] = None
-    delta: Annotated[float, arg(help="delta of advanced composition")] = 1e-5
+    delta: Annotated[float, arg(help="the guarantee may fail with this probability")] = 1e-5
 
     def run(self) -> int:
         """With --account, print a guarantee; otherwise train, attack, and write and print the result."""

@@ -226,7 +226,7 @@ def test_private_training_refuses_several_draws_of_an_item() -> None:
     train = bars(12)
     config = VictimConfig(epochs=1, widths=(4,), classes=3, private=PrivacyConfig(clip=1.0, noise_multiplier=1.0))
     maxup = MaxUp(inner=Cutout(), begins=0.0)
-    with pytest.raises(ValueError, match="private training takes one draw of each item, not the highest loss of sev"):
+    with pytest.raises(ValueError, match="private training takes no augmentation but crops and flips, not MaxUp"):
         train_victims([clean_set(train.images, train.labels)], [0], config, augment=maxup, device=CPU)
 
 

@@ -71,7 +71,11 @@ def test_monotone_in_b_and_without_overflow() -> None:
     for exponent in (1e4, 1e8):
         one = mixing(mix_count=4, noise_scale=0.25 / exponent)
         assert one.epsilon == pytest.approx(exponent + math.log(4 / 50_000), rel=1e-12)
-        assert Account(mixing=one, releases=10).total == pytest.approx(10 * one.epsilon)
+        account = Account(mixing=one, releases=10)
+        assert account.composition == pytest.approx(10 * one.epsilon)
+        # A record is in more than one of ten releases with a probability of 3e-7, and in one with 8e-4.
+        assert account.inclusions == pytest.approx(exponent)
+        assert account.total == pytest.approx(exponent, rel=2e-3)
     below, above = (mixing(records=10, mix_count=1, noise_scale=1 / e0).epsilon for e0 in (50 - 1e-9, 50 + 1e-9))
     assert above - below == pytest.approx(2e-9, rel=1e-3)
 
@@ -83,25 +87,34 @@ def test_an_epoch_by_permutation_is_never_more_than_basic_composition() -> None:
             assert one.epoch_epsilon <= compose_basic(one.epsilon, 1000)
 
 
-def test_the_better_rule_is_stated() -> None:
+def test_every_bound_is_told_and_the_smallest_is_stated() -> None:
     many = Account(mixing=mixing(), releases=50_000, delta=1e-5)
-    assert many.rule == "advanced"
-    assert many.total == many.advanced < many.basic == pytest.approx(50_000 * mixing().epsilon)
-    one = Account(mixing=mixing(diameter=3074.0), releases=1)
-    assert (one.rule, one.total, one.vacuous) == ("basic", one.mixing.epsilon, True)
-    assert "vacuous: more than 20" in one.describe()
-    assert "adjacency: replace one record; L1 diameter of a record with its label 3074" in one.describe()
-    assert Account(mixing=mixing(), releases=1).rule == "basic"
+    assert [*many.bounds] == ["advanced composition", "inclusions", "privacy loss distribution"]
+    assert many.composition == many.advanced < many.basic == pytest.approx(50_000 * mixing().epsilon)
+    assert (many.bound, many.total) == ("privacy loss distribution", many.loss_distribution)
+    for name, value in many.bounds.items():
+        assert f"  {value:.4g} by {name}, delta 1e-05" in many.describe()
+    assert f"stated: {many.total:.4g} (privacy loss distribution, delta 1e-05); not vacuous" in many.describe()
+    few = Account(mixing=mixing(diameter=3074.0), releases=10)
+    assert next(iter(few.bounds)) == "basic composition"
+    assert few.vacuous
+    assert "vacuous: more than 20" in few.describe()
+    assert "basic composition, delta 0\n" in few.describe()
+    assert "adjacency: replace one record; L1 diameter of a record with its label 3074" in few.describe()
 
 
 def test_noise_for_an_epsilon() -> None:
     given = {"records": 500, "mix_count": 2, "diameter": 32.0, "releases": 500, "delta": 1e-5}
-    b = noise_for(20.0, **given)  # type: ignore[arg-type]
-    totals = [
-        Account(mixing=mixing(records=500, mix_count=2, diameter=32.0, noise_scale=scale), releases=500).total
-        for scale in (b, 0.999 * b)
-    ]
-    assert totals[0] <= 20 < totals[1]
+    for epsilon in (0.01, 20.0, 3000.0):
+        b = noise_for(epsilon, **given)  # type: ignore[arg-type]
+        assert b == float(f"{b:.4g}")
+        totals = [
+            Account(mixing=mixing(records=500, mix_count=2, diameter=32.0, noise_scale=scale), releases=500).total
+            for scale in (b, b - 10 ** (math.floor(math.log10(b)) - 3))
+        ]
+        assert totals[0] <= epsilon < totals[1]
+    # A record in no release at all needs no noise: the least that is tried is enough.
+    assert noise_for(1.0, records=10**6, mix_count=1, diameter=1.0, releases=1, delta=1e-5) < 1e-15
 
 
 def test_no_density_ratio_exceeds_the_claim() -> None:
@@ -168,5 +181,7 @@ def test_errors_of_composition() -> None:
         Account(mixing=mixing(), releases=1, delta=0)
     with pytest.raises(ValueError, match="epsilon must be above 0 and finite, not 0"):
         noise_for(0, records=5, mix_count=1, diameter=1.0, releases=1, delta=0.1)
+    with pytest.raises(ValueError, match=r"epsilon 1e-30 is too small: it needs a noise of more than 1e\+17"):
+        noise_for(1e-30, records=5, mix_count=1, diameter=1.0, releases=1, delta=1e-30)
     with pytest.raises(ValueError, match="not k 3 and n 2"):
         subset_means([0.0, 1.0], 3)

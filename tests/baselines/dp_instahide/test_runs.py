@@ -72,7 +72,20 @@ def test_run_on_images_is_whole_and_the_same_again(mnist_root: Path, tmp_path: P
     facts = [(one.condition["defence"], one.condition.get("releases")) for one in epsilons]
     assert facts.count(("fixed releases", 120)) == 3
     # The last has noise enough for an epsilon of 20, which is all that it was chosen for.
-    assert min(one.value for one in epsilons if "releases" in one.condition) == pytest.approx(20, rel=1e-6)
+    assert 19.9 < min(one.value for one in epsilons if one.condition.get("verdict") == "at most 20") <= 20
+    for one in epsilons:
+        assert (one.condition["adjacency"], one.condition["bound"]) == ("replace one", "privacy loss distribution")
+        cell = {name: one.condition[name] for name in ("defence", "k", "b")}
+        others = [
+            other
+            for other in result.measurements
+            if other.name == "epsilon of all releases by a looser bound" and cell.items() <= other.condition.items()
+        ]
+        assert len(others) == 2
+        assert all(other.value >= one.value for other in others)
+    private = [one for one in result.measurements if one.name == "epsilon of private training"]
+    assert [one.condition["adjacency"] for one in private] == ["add or remove one", "replace one"]
+    assert private[0].value < private[1].value
     assert [claim.held for claim in result.claims][:2] == [True, False]
     assert len(result.measurements) <= 150
     one_seed = run_images(replace(recipe, seeds=(1,)), mnist_root, tmp_path / "a")

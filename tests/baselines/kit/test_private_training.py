@@ -14,6 +14,7 @@ from easy_to_hard.baselines.kit.private_training import (
     draw_poisson,
     epsilon_of,
     renyi_divergence,
+    replacement_epsilon_of,
 )
 
 
@@ -49,6 +50,44 @@ def test_epsilon_agrees_with_opacus() -> None:
         assert found == pytest.approx(wanted, rel=1e-6)
 
 
+# By dp-accounting 0.6.0: its Rényi accountant at these orders, and its privacy loss distribution, which is tighter.
+@pytest.mark.parametrize(
+    ("sampling_rate", "noise_multiplier", "steps", "renyi", "loss_distribution"),
+    [
+        (0.01, 1.0, 1000, 2.1077530754515745, 1.8289344),
+        (0.05, 0.7, 300, 15.107716622501812, 12.7450339),
+        (0.2, 4.0, 50, 1.5991924434554146, 1.4529888),
+        (0.032, 1.0, 256, 3.808141497453475, 3.3471706),
+    ],
+)
+def test_epsilon_agrees_with_dp_accounting(
+    sampling_rate: float, noise_multiplier: float, steps: int, renyi: float, loss_distribution: float
+) -> None:
+    settings = {"sampling_rate": sampling_rate, "noise_multiplier": noise_multiplier, "steps": steps, "delta": 1e-5}
+    found = epsilon_of(**settings)  # type: ignore[arg-type]
+    assert found == pytest.approx(renyi, rel=1e-9)
+    assert loss_distribution < found < 1.2 * loss_distribution
+    assert found < replacement_epsilon_of(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("sampling_rate", "noise_multiplier"), [(1.0, 3.0), (0.5, 1.0), (0.1, 1.0), (0.02, 2.0)])
+def test_epsilons_are_at_least_those_found_by_brute_force(sampling_rate: float, noise_multiplier: float) -> None:
+    q, sigma = sampling_rate, noise_multiplier
+    x = torch.linspace(-1 - 9 * sigma, 1 + 9 * sigma, 1201, dtype=torch.float64)
+    still, added, other = (torch.exp(-((x - mean) ** 2) / (2 * sigma**2)) for mean in (0, 1, -1))
+    for ours, theirs, bound in (
+        ((1 - q) * still + q * added, still, epsilon_of),
+        ((1 - q) * still + q * added, (1 - q) * still + q * other, replacement_epsilon_of),
+    ):
+        for steps in (1, 2):
+            pairs = [one / one.sum() for one in (ours, theirs)]
+            mine, others = (torch.outer(one, one).flatten() if steps == 2 else one for one in pairs)
+            for delta in (1e-2, 1e-5):
+                epsilon = bound(sampling_rate=q, noise_multiplier=sigma, steps=steps, delta=delta)
+                for p, r in ((mine, others), (others, mine)):
+                    assert float((p - math.exp(epsilon) * r).clamp(min=0).sum()) <= delta
+
+
 def test_epsilon_falls_with_noise_and_grows_with_steps() -> None:
     def epsilon(**changes: Any) -> float:
         settings = {"sampling_rate": 0.02, "noise_multiplier": 1.0, "steps": 500, "delta": 1e-5, **changes}
@@ -57,6 +96,7 @@ def test_epsilon_falls_with_noise_and_grows_with_steps() -> None:
     assert epsilon(noise_multiplier=2.0) < epsilon() < epsilon(steps=2000) < epsilon(noise_multiplier=0.4)
     assert math.isfinite(epsilon(noise_multiplier=0.01))
     assert epsilon(noise_multiplier=0.0) == math.inf
+    assert replacement_epsilon_of(sampling_rate=0.1, noise_multiplier=0.0, steps=1, delta=0.1) == math.inf
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""What a run on images would take."""
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES
+from easy_to_hard.baselines.augmentation_defense.on_images import augment_of
+from easy_to_hard.baselines.augmentation_defense.recipes import ImageRecipe
+from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
+from easy_to_hard.baselines.kit.image_data import IMAGE_FACTS
+from easy_to_hard.baselines.kit.poisoning.crafting import match_gradients, view_of
+from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.baselines.kit.victims import timed_step
+from easy_to_hard.baselines.kit.work import Work
+
+
+def plan(recipe: ReferenceRecipe) -> list[Work]:
+    """The nets to train and the poisons to optimize.
+
+    Raises:
+        ValueError: a run on puzzles, which takes minutes.
+    """
+    if not isinstance(recipe, ImageRecipe):
+        raise ValueError(f"a dry run is for images, not for {recipe.data}, which takes minutes")
+    count = recipe.train_images or IMAGE_FACTS[recipe.data].train
+    shape = IMAGE_FACTS[recipe.data].shape
+    attacks = recipe.keys if recipe.crafted else 1
+    works = []
+    if recipe.crafted:
+        adapted = [name for name in recipe.defenses if name in DEFENSES and (recipe.adaptive or name == "none")]
+        works += [_training(recipe, name, recipe.craft.surrogates, count, "surrogates") for name in adapted]
+        works.append(_crafting(recipe, len(adapted), count, shape))
+    nets = (attacks + 1) * len(recipe.seeds)
+    return works + [_training(recipe, name, nets, count, "nets") for name in recipe.defenses]
+
+
+def _training(recipe: ImageRecipe, defense: str, nets: int, count: int, what: str) -> Work:
+    victim = recipe.victim_for(defense)
+    shape = IMAGE_FACTS[recipe.data].shape
+    return Work(
+        name=f"train {what}, {defense}",
+        nets=nets,
+        steps=victim.steps(count),
+        items=victim.batch_size,
+        prepare=lambda items, device: timed_step(victim, shape, items, augment=augment_of(defense), device=device),
+    )
+
+
+def _crafting(recipe: ImageRecipe, expected: int, count: int, shape: tuple[int, int, int]) -> Work:
+    def prepare(items: int, device: torch.device) -> Callable[[], object]:
+        surrogates = Stacked([recipe.victim.build(shape[0], seed) for seed in range(recipe.craft.surrogates)], device)
+        surrogates.set_training(False)
+        objective = match_gradients(surrogates, torch.rand(shape, device=device), 0, chunk=recipe.craft.chunk)
+        poisons = torch.rand(items, *shape, device=device, requires_grad=True)
+        view, generator = view_of(recipe.victim, 0), torch.Generator()
+
+        def step() -> None:
+            images, targets = view(poisons, generator)
+            _, gradient = objective(images.detach(), targets)
+            torch.autograd.grad(images, poisons, gradient)
+
+        return step
+
+    return Work(
+        name="optimize poisons",
+        nets=recipe.keys * recipe.craft.restarts * expected,
+        steps=recipe.craft.steps,
+        items=math.ceil(recipe.budget * count),
+        prepare=prepare,
+    )
