@@ -37,7 +37,7 @@ from easy_to_hard.baselines.kit.poisoning.attacks import (
     patch_backdoor,
 )
 from easy_to_hard.baselines.kit.precision import get_device
-from easy_to_hard.baselines.kit.private_training import PrivacyConfig, replacement_epsilon_of
+from easy_to_hard.baselines.kit.private_training import replacement_epsilon_of
 from easy_to_hard.baselines.kit.run_folder import Row, RunFolder
 from easy_to_hard.baselines.kit.stacked import Stacked
 from easy_to_hard.baselines.kit.victims import VictimConfig, train_victims
@@ -183,17 +183,9 @@ def _released(
 
 
 def _private(study: _Study, backdoor: Backdoor, pair: Sequence[Poisoned], seed: int, multiplier: float) -> list[Row]:
-    recipe = study.recipe
-    config = replace(
-        study.victim,
-        batch_size=recipe.private_batch,
-        learning_rate=recipe.private_rate,
-        momentum=0.0,
-        weight_decay=0.0,
-        crop=0,
-        flip=False,
-        private=PrivacyConfig(clip=recipe.private_clip, noise_multiplier=multiplier, delta=recipe.delta),
-    )
+    victims = study.recipe.private_victims
+    privacy = replace(victims.privacy, noise_multiplier=multiplier, delta=study.recipe.delta)
+    config = replace(victims, privacy=privacy).of(study.victim)
     title = f"DP-SGD, noise {multiplier:g}, seed {seed}"
     nets = train_victims(pair, [seed] * 2, config, device=study.device, progress=study.progress, title=title)
     rows = _judge(study, backdoor, nets, [{"defence": PRIVATE, "noise multiplier": multiplier}], seed)

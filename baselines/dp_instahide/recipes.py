@@ -1,13 +1,14 @@
 """Sizes and settings of the runs: on images and on puzzles, for each preset."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from easy_to_hard.baselines.dp_instahide.accountant import compose_advanced, noise_for
 from easy_to_hard.baselines.dp_instahide.mechanism import Cell, make_grid
 from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.baselines.kit.poisoning.attacks import check_budget
-from easy_to_hard.baselines.kit.victims import VictimConfig
+from easy_to_hard.baselines.kit.private_training import PrivacyConfig
+from easy_to_hard.baselines.kit.victims import PrivateVictims, VictimConfig
 from easy_to_hard.generators.integers import check_integer_fields
 
 PAPER_MIX: Final = 4
@@ -66,7 +67,7 @@ class ImageRecipe(MixingRecipe):
         train_images, test_images: how many of the first images to use; 0 for all.
         victim: how nets are trained, on the original images and on releases; not by DP-SGD.
         private: noise multipliers of DP-SGD, to find one with the same accuracy.
-        private_rate: learning rate of DP-SGD; private_batch: its batch size; private_clip: its clipping norm C.
+        private_victims: how nets are trained by DP-SGD, but for the noise.
         budget: share of the training set that is poisoned, in (0, 1].
         source, target: classes of the backdoor.
         online: whether fresh mixtures in each batch are also tried, at the reference setting.
@@ -80,9 +81,7 @@ class ImageRecipe(MixingRecipe):
     test_images: int
     victim: VictimConfig
     private: tuple[float, ...]
-    private_rate: float = 2.0
-    private_batch: int = 128
-    private_clip: float = 1.0
+    private_victims: PrivateVictims = field(default_factory=PrivateVictims)
     budget: float = 0.02
     source: int = 3
     target: int = 5
@@ -161,7 +160,7 @@ _PAPER_IMAGES: Final = replace(
         architecture="resnet18", epochs=40, batch_size=128, learning_rate=0.1, crop=4, flip=True, at_once=1
     ),
     budget=0.01,
-    private_batch=512,
+    private_victims=PrivateVictims(batch_size=512, privacy=PrivacyConfig(clip=1.0, noise_multiplier=1.0, chunk=128)),
     noise_scales=(8 / 255, PAPER_NOISE, 32 / 255),
     trials=200_000,
 )

@@ -1,0 +1,61 @@
+"""Estimates of what a run would take."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from easy_to_hard.baselines import get_baseline
+from easy_to_hard.baselines.augmentation_defense.recipes import get_image_recipe as get_defense_recipe
+from easy_to_hard.baselines.augmentation_defense.recipes import get_puzzle_recipe
+from easy_to_hard.baselines.dp_instahide.recipes import get_image_recipe as get_mixing_recipe
+from easy_to_hard.baselines.kit.work import Estimate, Work, describe_estimates, estimate
+
+CPU = torch.device("cpu")
+
+
+def test_a_step_is_timed_after_a_first_one_and_scaled_to_all_items() -> None:
+    calls: list[int] = []
+
+    def prepare(items: int, device: torch.device) -> Callable[[], object]:
+        def step() -> None:
+            calls.append(items)
+            time.sleep(0.2 if len(calls) == 1 else 0.01)
+
+        return step
+
+    found = estimate(Work(name="wait", nets=3, steps=5, items=64, prepare=prepare), CPU)
+    assert calls == [16, 16]
+    assert 0.04 <= found.step_seconds < 0.4
+    assert found.seconds == pytest.approx(15 * found.step_seconds)
+    assert found.peak_bytes > 2**20
+    table = describe_estimates([found], CPU)
+    assert "wait" in table
+    assert "at most 16 items" in table
+
+
+def test_the_sum_is_over_all_kinds() -> None:
+    works = [Work(name=name, nets=1, steps=3600, items=1, prepare=lambda *_: print) for name in ("one", "two")]
+    table = describe_estimates([Estimate(work=work, step_seconds=1.5, peak_bytes=2**30) for work in works], CPU)
+    assert "about 3.00 hours" in table
+    assert "memory so far 1.0 GiB" in table
+
+
+def test_a_plan_counts_the_nets_of_a_run() -> None:
+    recipe = get_defense_recipe("small", "cifar10")
+    nets = {work.name: work.nets for work in get_baseline("augmentation_defense").plan(recipe)}
+    assert nets == {f"train nets, {name}": 20 for name in recipe.defenses}
+    crafted = get_defense_recipe("paper", "cifar10", "gradient_matching")
+    nets = {work.name: work.nets for work in get_baseline("augmentation_defense").plan(crafted)}
+    assert nets["optimize poisons"] == 10 * 8
+    assert nets["train nets, none"] == 10 * 8 + 8
+    mixing = get_baseline("dp_instahide").plan(get_mixing_recipe("paper", "cifar10"))
+    assert all(work.nets > 0 and work.steps > 0 for work in mixing)
+
+
+def test_what_has_no_plan_says_so() -> None:
+    with pytest.raises(ValueError, match="a dry run is for images, not for mazes"):
+        get_baseline("augmentation_defense").plan(get_puzzle_recipe("small", "mazes"))
+    with pytest.raises(ValueError, match="there is no dry run for this method"):
+        get_baseline("deep_thinking").plan(get_puzzle_recipe("small", "mazes"))
