@@ -174,15 +174,15 @@ def test_leaving_out_gives_nothing_away_of_its_own(fixed: bool) -> None:
 def test_roc_takes_ties_together() -> None:
     scores, members = np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False])
     fpr, tpr = roc_points(scores, members)
-    assert (fpr[0].tolist(), tpr[0].tolist()) == ([0, 0, 0.5, 1], [0, 0.5, 1, 1])
+    assert (fpr[:, 0].tolist(), tpr[:, 0].tolist()) == ([0, 0, 0.5, 1], [0, 0.5, 1, 1])
     found = roc_metrics(fpr, tpr, (0.01, 0.6))
     assert found[AUC][0] == 0.875
     assert found[BALANCED][0] == 0.75
     assert (found["TPR at 1 % FPR"][0], found[level_name(0.6)][0]) == (0.5, 1)
     # The FPR must be below the level, and not at it.
     assert roc_metrics(fpr, tpr, (0.5,))["TPR at 50 % FPR"][0] == 0.5
-    twice = roc_points(np.array([3.0, 2.0, 1.0]), np.array([True, False, False]), np.array([[1.0, 3.0, 1.0]]))
-    assert twice[0][0].tolist() == [0, 0, 0.75, 1]
+    twice = roc_points(np.array([3.0, 2.0, 1.0]), np.array([True, False, False]), np.array([[1.0], [3.0], [1.0]]))
+    assert twice[0][:, 0].tolist() == [0, 0, 0.75, 1]
     for wrong, who in (([1.0, math.nan], [True, False]), ([1.0, 2.0], [True, True])):
         with pytest.raises(ValueError, match=r"finite|members and non-members, not 2 of 2"):
             roc_points(np.array(wrong), np.array(who))
