@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.baselines.kit.seeds import seed_of
-from easy_to_hard.baselines.kit.statistics import of_draws
+from easy_to_hard.baselines.kit.statistics import LEAST_SEEDS, of_draws
 from easy_to_hard.scores.reference import Condition, Measurement
 
 AUC: Final = "AUC"
@@ -113,12 +113,12 @@ class Performance:
         return replace(self, value=self.value - other.value, draws=self.draws - other.draws)
 
     def measured(self, name: str, condition: Condition, unit: str = "") -> Measurement:
-        """The metric as a measurement, with a bootstrap interval."""
+        """The metric as a measurement, with a bootstrap interval; none for two seeds, as in `kit.statistics`."""
         items = self.num_targets * self.num_points
         found = Measurement(
             name=name, value=self.value, unit=unit, condition=condition, num_items=items, num_seeds=self.num_seeds
         )
-        return of_draws(found, self.draws)
+        return found if 1 < self.num_seeds < LEAST_SEEDS else of_draws(found, self.draws)
 
 
 def measure_attack(

@@ -218,8 +218,8 @@ def of_draws(measured: Measurement, draws: ArrayLike) -> Measurement:
 
     The quantiles are shifted by how far the draws' median is from the value (Efron 1987, J. Am. Stat. Assoc. 82,
     171-185, with zero acceleration). Plain percentiles are off for a quantity that resampling shifts, such as a
-    true-positive rate at a low false-positive rate, which repeated items lower: they can even exclude the value. A
-    value that is outside this interval too, which takes 97.5 % of the draws on one side of it, gets no interval.
+    true-positive rate at a low false-positive rate, where repeated items move the threshold: they can even exclude the
+    value. A value that is outside this interval too, which takes 97.5 % of the draws on one side of it, gets none.
 
     Args:
         measured: the value; its interval, if any, is replaced.
