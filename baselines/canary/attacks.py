@@ -33,12 +33,15 @@ HELD_OUT_NETS: Final = "held-out nets"
 ALL_NETS: Final = "all nets but the target"
 PROTOCOLS: Final = (CANARY_NETS, HELD_OUT_NETS, ALL_NETS)
 
+TWO_SIDED: Final = "offline, two-sided"
+"""The offline score of the authors' code; "offline" is LiRA's, which has one side."""
+
 _VARIANCES: Final = {"fixed": True, "per point": False}
 # The scores that each kind of query is for; LiRA's augmentations are for all.
 _SCORES: Final = {
     CANARY["online"]: ("online",),
-    CANARY["offline"]: ("offline", "offline, two-sided"),
-    AUGMENTED: ("online", "offline", "offline, two-sided"),
+    CANARY["offline"]: ("offline", TWO_SIDED),
+    AUGMENTED: ("online", "offline", TWO_SIDED),
 }
 _ENSEMBLES: Final = (1, 2, 5, 10)
 
@@ -158,6 +161,10 @@ def _pairs() -> list[tuple[str, str]]:
         for mode in CANARY
         for fit in PROTOCOLS
     ]
+    pairs += [
+        (attack_name(CANARY["offline"], TWO_SIDED, "fixed", fit), attack_name(AUGMENTED, TWO_SIDED, "fixed", fit))
+        for fit in PROTOCOLS
+    ]
     # Against LiRA with all the nets that the canaries' attack needs.
     pairs += [
         (attack_name(CANARY[mode], mode, "fixed", fit), attack_name(AUGMENTED, mode, "fixed", ALL_NETS))
@@ -168,7 +175,7 @@ def _pairs() -> list[tuple[str, str]]:
     pairs += [(lira[mode], attack_name(AUGMENTED, mode, "per point")) for mode in CANARY]
     pairs += [
         (lira["online"], lira["offline"]),
-        (lira["offline"], attack_name(AUGMENTED, "offline, two-sided")),
+        (lira["offline"], attack_name(AUGMENTED, TWO_SIDED)),
         (lira["online"], THRESHOLD),
     ]
     return pairs

@@ -11,6 +11,7 @@ from easy_to_hard.baselines.canary.attacks import (
     HELD_OUT_NETS,
     PROTOCOLS,
     THRESHOLD,
+    TWO_SIDED,
     attack_name,
 )
 from easy_to_hard.baselines.canary.metrics import AUC, level_name
@@ -67,13 +68,16 @@ def image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
 def _canary_claims() -> Iterator[tuple[str, Condition, str, str, str]]:
     """Name and condition of a measurement that should be above 0, text, source, and the protocol."""
     for fit in PROTOCOLS:
-        for mode, queries in CANARY.items():
+        scores = [(CANARY[mode], mode) for mode in CANARY]
+        if fit == CANARY_NETS:
+            scores.append((CANARY["offline"], TWO_SIDED))
+        for queries, score in scores:
             pair: Condition = {
-                "attack": attack_name(queries, mode, "fixed", fit),
-                "against": attack_name(AUGMENTED, mode, "fixed", fit),
+                "attack": attack_name(queries, score, "fixed", fit),
+                "against": attack_name(AUGMENTED, score, "fixed", fit),
             }
             for metric in (AUC, level_name(_LEVEL)):
-                text = f"Canaries beat LiRA's queries {mode}, {_FITTED[fit]}: their {metric} is higher."
+                text = f"Canaries beat LiRA's queries {score}, {_FITTED[fit]}: their {metric} is higher."
                 yield f"{metric} difference", pair, text, SOURCE, fit
         gain: Condition = {"gain": "offline", "against": "online", "fit": fit}
         text = f"Canaries gain more offline than online, {_FITTED[fit]}, in AUC."
