@@ -2,7 +2,6 @@
 
 import glob
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,6 @@ from typing import Final
 from easy_to_hard.baselines.kit.precision import recorded_precision
 from easy_to_hard.storage.writing import hold_folder
 
-_FORM: Final = re.compile(r"(\d+)/(\d+)")
 _RECORD: Final = "precision.json"
 
 
@@ -31,15 +29,7 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count:
-            raise ValueError(f"a shard must be I/N with I from 1 to N, such as 1/4, not {self.number}/{self.count}")
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """A shard from a text such as "1/4"."""
-        found = _FORM.fullmatch(text)
-        if found is None:
-            raise ValueError(f"a shard must be I/N with I from 1 to N, such as 1/4, not {text!r}")
-        return cls(number=int(found[1]), count=int(found[2]))
+            raise ValueError(f"number must be from 1 to count, {self.count}, not {self.number}")
 
     def has(self, place: int) -> bool:
         """Whether the stack at this place, counted from 0, is in the shard."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from tyro.conf import arg
 
+from easy_to_hard.commands.data import parse_shard
 from easy_to_hard.commands.reference.method import MethodCommand, refuse_others, require_known
 from easy_to_hard.storage.writing import hold_folder
 
@@ -89,7 +90,8 @@ class Canary(MethodCommand):
         from easy_to_hard.baselines.canary.recipes import ImageRecipe, PuzzleRecipe
         from easy_to_hard.baselines.canary.shards import Shard
 
-        shard = Shard.parse(self.shard)
+        number, count = parse_shard(self.shard)
+        shard = Shard(number=number, count=count)
         recipe, out = self.start()
         folder = shard.folder(out)
         with hold_folder(folder, "training of a shard"):

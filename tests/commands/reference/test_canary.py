@@ -28,7 +28,7 @@ def command(*arguments: str) -> Canary:
         (("--objective", "l2"), "objective must be one of mse, log_odds, softmax, .*, margin, kl, not 'l2'"),
         (("--stop-loss", "nan"), "stop_loss must be finite, or None to run all steps, not nan"),
         (("--target", "mazes", "--stop-loss", "3"), "--stop-loss is for images, not for"),
-        (("--shard", "3/2"), "a shard must be I/N with I from 1 to N, such as 1/4, not 3/2"),
+        (("--shard", "3/2"), "--shard must be I/N with I from 1 to N, such as 2/8, not '3/2'"),
         (("--seeds", "1", "1"), r"seeds must be at least one, all different, each at least 0, not \[1, 1\]"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
         (("--sizes", "20"), "--sizes is for tasks, not for"),
