@@ -220,7 +220,8 @@ _SMOKE_CIFAR: Final = replace(
     variants=(("mse", 8.0),),
     seeds=(0,),
 )
-# github.com/YuxinWenRick/canary-in-a-coalmine, README and train.py.
+# github.com/YuxinWenRick/canary-in-a-coalmine at 1e1e0be, README and train.py. There all 64 nets make canaries and one
+# more is the target; here 32 make canaries, and the other 32 are targets.
 _PAPER_CIFAR: Final = ImageRecipe(
     preset="paper",
     data="cifar10",

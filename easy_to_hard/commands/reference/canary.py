@@ -29,7 +29,9 @@ class Canary(MethodCommand):
 
     METHOD: ClassVar[str] = "canary"
 
-    preset: Annotated[str, arg(help="smoke (a minute), small (minutes) or paper (weeks on a GPU)")] = "smoke"
+    preset: Annotated[
+        str, arg(help="smoke (minutes), small (minutes on a GPU, hours on a CPU) or paper (weeks on a GPU)")
+    ] = "smoke"
     target: Annotated[str, arg(help="images: mnist or cifar10; tasks: mazes or prefix_sums")] = "cifar10"
     data_root: Annotated[Path, arg(help="for images: the folder with MNIST/raw or cifar-10-batches-py")] = Path("data")
     download: Annotated[bool, arg(help="download the images if missing (needs torchvision)")] = False
