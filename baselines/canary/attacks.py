@@ -119,7 +119,8 @@ def all_scores(statistics: Statistics) -> dict[str, tuple[Condition, Floats]]:
         # Variants of canaries are compared with one variance and held-out nets only.
         main = queries in _SCORES
         for fit in PROTOCOLS if main else (HELD_OUT_NETS,):
-            for variance in _VARIANCES if main and fit != ALL_NETS else ("fixed",):
+            both = main and (fit != ALL_NETS or queries == AUGMENTED)
+            for variance in _VARIANCES if both else ("fixed",):
                 scores = statistics.scores(queries, fit, fixed=_VARIANCES[variance])
                 for score in _SCORES.get(queries, ("online",)):
                     condition = {"queries": queries, "score": score, "variance": variance, "fit": fit}
@@ -171,11 +172,12 @@ def _pairs() -> list[tuple[str, str]]:
         for mode in CANARY
         for fit in (CANARY_NETS, HELD_OUT_NETS)
     ]
-    lira = {mode: attack_name(AUGMENTED, mode) for mode in CANARY}
-    pairs += [(lira[mode], attack_name(AUGMENTED, mode, "per point")) for mode in CANARY]
+    # LiRA itself is judged with all the nets there are.
+    lira = {mode: attack_name(AUGMENTED, mode, "fixed", ALL_NETS) for mode in CANARY}
+    pairs += [(lira[mode], attack_name(AUGMENTED, mode, "per point", ALL_NETS)) for mode in CANARY]
     pairs += [
         (lira["online"], lira["offline"]),
-        (lira["offline"], attack_name(AUGMENTED, TWO_SIDED)),
+        (lira["offline"], attack_name(AUGMENTED, TWO_SIDED, "fixed", ALL_NETS)),
         (lira["online"], THRESHOLD),
     ]
     return pairs

@@ -254,8 +254,8 @@ def test_all_attacks_side_by_side() -> None:
     seeds = [made_up(0)]
     keep, queries = seeds[0].keep, seeds[0].phi
     attacks = all_attacks(seeds, levels=(0.05,))
-    # The threshold; 6 scores by two protocols and two variances, and by all nets with one; and the variant.
-    assert len(attacks) == 1 + 6 * (2 * 2 + 1) + 1
+    # The threshold; 6 scores by two protocols and two variances, and by all nets with one, LiRA's with two; a variant.
+    assert len(attacks) == 1 + 6 * (2 * 2 + 1) + 3 + 1
     assert len({str(attack.condition) for attack in attacks.values()}) == len(attacks)
     assert attacks[THRESHOLD].scores[0].tolist() == queries["image"][8:, :, 0].tolist()
     assert all(set(attack.performance) == {AUC, BALANCED, "TPR at 5 % FPR"} for attack in attacks.values())
