@@ -3,7 +3,17 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from easy_to_hard.baselines.canary.attacks import AUGMENTED, CANARY, THRESHOLD, attack_name
+from easy_to_hard.baselines.canary.attacks import (
+    ALL_NETS,
+    AUGMENTED,
+    CANARY,
+    CANARY_NETS,
+    HELD_OUT_NETS,
+    PROTOCOLS,
+    THRESHOLD,
+    TWO_SIDED,
+    attack_name,
+)
 from easy_to_hard.baselines.canary.metrics import AUC, level_name
 from easy_to_hard.baselines.kit.claims import CAN_CLASSIFY, CAN_SOLVE, Criterion, Statement, judge
 from easy_to_hard.baselines.kit.evaluation import IMAGES
@@ -22,6 +32,11 @@ CHANCE: Final = 0.5
 # How close to chance an AUC must be to count as chance.
 NOTHING: Final = 0.05
 _LEVEL: Final = 0.01
+_FITTED: Final = {
+    CANARY_NETS: "both fitted to the nets that made the canaries (the authors' protocol)",
+    HELD_OUT_NETS: "both fitted to held-out nets",
+    ALL_NETS: "both fitted to all nets but the target",
+}
 
 
 def claims(result: ReferenceResult) -> tuple[Claim, ...]:
@@ -33,50 +48,60 @@ def claims(result: ReferenceResult) -> tuple[Claim, ...]:
 
 
 def image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
-    """The papers' claims, judged by the figures that were measured.
+    """The papers' claims, judged by the figures that were measured, those on canaries by each protocol.
 
     Attacks are not compared if the nets do not classify their members, or if LiRA is no better than chance.
     """
-    lira = {mode: attack_name(AUGMENTED, mode) for mode in CANARY}
-    wanted: list[tuple[str, Condition, str, str]] = [
-        (
-            f"{metric} difference",
-            {"attack": attack_name(queries, mode), "against": lira[mode]},
-            f"Canaries beat LiRA's queries {mode}: their {metric} is higher.",
-            SOURCE,
-        )
-        for mode, queries in CANARY.items()
-        for metric in (AUC, level_name(_LEVEL))
-    ]
-    gain: Condition = {"gain": "offline", "against": "online"}
-    wanted.append(("gain in AUC difference", gain, "Canaries gain more offline than online, in AUC.", SOURCE))
-    texts = {
-        (lira["online"], THRESHOLD): "LiRA online beats one threshold for all points, in AUC.",
-        (lira["online"], lira["offline"]): "LiRA online beats LiRA offline, in AUC.",
-        (lira["online"], attack_name(AUGMENTED, "online", "per point")): (
-            "With few shadow nets a variance for all points is better than one a point, online in AUC."
-        ),
-    }
-    wanted += [
-        (f"{AUC} difference", {"attack": attack, "against": against}, text, LIRA_SOURCE)
-        for (attack, against), text in texts.items()
-    ]
-    needs = _image_needs()
     statements = [
         Statement(
             text=text,
             source=source,
             criteria=(Criterion(name=name, condition=condition, direction="greater", bound=0.0),),
-            needs=needs,
+            needs=_image_needs(fit),
         )
-        for name, condition, text, source in wanted
+        for name, condition, text, source, fit in (*_canary_claims(), *_lira_claims())
         if look_up(measurements, name, condition)
     ]
     return judge(statements, measurements)
 
 
-def _image_needs() -> tuple[Criterion, ...]:
-    facts = {"queries": AUGMENTED, "score": "online", "variance": "fixed", "fit": "held out"}
+def _canary_claims() -> Iterator[tuple[str, Condition, str, str, str]]:
+    """Name and condition of a measurement that should be above 0, text, source, and the protocol."""
+    for fit in PROTOCOLS:
+        scores = [(CANARY[mode], mode) for mode in CANARY]
+        if fit == CANARY_NETS:
+            scores.append((CANARY["offline"], TWO_SIDED))
+        for queries, score in scores:
+            pair: Condition = {
+                "attack": attack_name(queries, score, "fixed", fit),
+                "against": attack_name(AUGMENTED, score, "fixed", fit),
+            }
+            for metric in (AUC, level_name(_LEVEL)):
+                text = f"Canaries beat LiRA's queries {score}, {_FITTED[fit]}: their {metric} is higher."
+                yield f"{metric} difference", pair, text, SOURCE, fit
+        gain: Condition = {"gain": "offline", "against": "online", "fit": fit}
+        text = f"Canaries gain more offline than online, {_FITTED[fit]}, in AUC."
+        yield "gain in AUC difference", gain, text, SOURCE, fit
+
+
+def _lira_claims() -> Iterator[tuple[str, Condition, str, str, str]]:
+    """As `_canary_claims`, with all nets but the target; files from before that protocol have held-out nets."""
+    for fit in (ALL_NETS, HELD_OUT_NETS):
+        online = attack_name(AUGMENTED, "online", "fixed", fit)
+        texts = {
+            THRESHOLD: "LiRA online beats one threshold for all points",
+            attack_name(AUGMENTED, "offline", "fixed", fit): "LiRA online beats LiRA offline",
+            attack_name(AUGMENTED, "online", "per point", fit): (
+                "With few shadow nets a variance for all points is better than one a point, online"
+            ),
+        }
+        for against, text in texts.items():
+            pair: Condition = {"attack": online, "against": against}
+            yield f"{AUC} difference", pair, f"{text}, fitted to {fit}, in AUC.", LIRA_SOURCE, fit
+
+
+def _image_needs(fit: str) -> tuple[Criterion, ...]:
+    facts = {"queries": AUGMENTED, "score": "online", "variance": "fixed", "fit": fit}
     return (
         Criterion(
             name="accuracy of the nets",

@@ -1,6 +1,7 @@
 """Statistics of a net's answer, and the likelihood-ratio attack that compares them (LiRA, arXiv 2112.03570)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -135,20 +136,29 @@ def _log_normal(phi: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
     return -((phi - mean) ** 2) / (2 * spread**2) - spread.log() - math.log(2 * math.pi) / 2
 
 
-def leave_one_out(phi: Tensor, keep: Tensor, *, fixed: bool) -> dict[str, Tensor]:
-    """Scores with every net as the target in turn, and the distributions fitted to all the others.
+def leave_one_out(
+    phi: Tensor,
+    keep: Tensor,
+    *,
+    fixed: bool,
+    targets: Sequence[int] | None = None,
+    helpers: Sequence[int] | None = None,
+) -> dict[str, Tensor]:
+    """Scores with nets as the target in turn, and the distributions fitted to the helpers other than the target.
 
     Args:
         phi: (M, P, Q) float64.
         keep: (M, P) bool.
         fixed: see `fit_gaussians`.
+        targets: numbers of nets; None for all.
+        helpers: numbers of the nets that are fitted; None for all.
 
     Returns:
-        name of the score -> (M, P) float64.
+        name of the score -> (number of targets, P) float64.
     """
     rows = []
-    for target in range(len(phi)):
-        others = torch.arange(len(phi), device=phi.device) != target
+    for target in range(len(phi)) if targets is None else targets:
+        others = [number for number in (range(len(phi)) if helpers is None else helpers) if number != target]
         rows.append(lira_scores(phi[target], fit_gaussians(phi[others], keep[others], fixed=fixed)))
     return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 

@@ -1,23 +1,34 @@
 """The evaluation on images: train shadow nets, make canaries with one half, attack the other half, and measure."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from easy_to_hard.baselines.canary.attacks import AUGMENTED, CANARY, all_attacks, compare_attacks, query_counts
+from easy_to_hard.baselines.canary.attacks import (
+    AUGMENTED,
+    CANARY,
+    IMAGE,
+    Statistics,
+    all_attacks,
+    compare_attacks,
+    query_counts,
+)
 from easy_to_hard.baselines.canary.claims import MEMBERS, claims
 from easy_to_hard.baselines.canary.classifiers import NUM_CLASSES, build_classifier
 from easy_to_hard.baselines.canary.lira import class_log_odds
 from easy_to_hard.baselines.canary.pictures import draw_queries, draw_roc
 from easy_to_hard.baselines.canary.queries import Augmentation, CanaryConfig, Mode, PixelBox, make_canaries
 from easy_to_hard.baselines.canary.recipes import ImageRecipe
-from easy_to_hard.baselines.canary.shadows import keep_matrix, train_shadows
+from easy_to_hard.baselines.canary.score_files import SCORES, statistics_to_arrays, write_arrays
+from easy_to_hard.baselines.canary.shadows import ShadowJob, keep_matrix, train_parts, train_shadows
+from easy_to_hard.baselines.canary.shards import Shard, collect_shards
 from easy_to_hard.baselines.kit.evaluation import result_of, save_picture
 from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
 from easy_to_hard.baselines.kit.precision import get_device, settle
@@ -34,6 +45,8 @@ QUESTION: Final = (
 ROC: Final = "roc.png"
 QUERIES: Final = "queries.png"
 
+_OTHERS: Final = "others of the pool"
+_TEST: Final = "test"
 _TEST_IMAGES: Final = 2000
 _SHOWN: Final = 6
 # Floats in memory per number in a query: query, start, gradient, two of Adam, and a temporary copy.
@@ -133,20 +146,72 @@ def augmented_queries(task: ImageTask, num_points: int, num_queries: int, *, see
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Prepared:
-    """What a run attacks: the trained nets, half of which make canaries, and which net was trained on which point."""
+class _Plan:
+    """What one seed trains: half of the nets make canaries, the other half are targets."""
 
     recipe: ImageRecipe
     task: ImageTask
-    nets: Stacked
     keep: Tensor
+    job: ShadowJob
+
+    @property
+    def half(self) -> int:
+        return self.recipe.shadows // 2
+
+    @property
+    def nets(self) -> str:
+        """The name of the nets in the run's folder."""
+        return f"seed{self.recipe.seed}/nets"
+
+    @property
+    def settings(self) -> dict[str, int]:
+        return {"seed": self.recipe.seed}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answers:
+    """What the nets of one seed gave: statistics of all queries, accuracies, and pictures of some queries."""
+
+    statistics: Statistics
+    accuracies: Mapping[str, list[float]]
+    shown: Mapping[str, Tensor]
+
+
+def _plan(recipe: ImageRecipe, train: ImageSet, device: torch.device, *, shards: int = 1) -> _Plan:
+    """The plan of a recipe with one seed."""
+    task = build_image_task(train, recipe, device)
+    half = recipe.shadows // 2
+    keep = torch.cat([keep_matrix(half, recipe.pool, seed=seed_of("half", recipe.seed, part)) for part in (0, 1)])
+    job = recipe.job(task, [torch.nonzero(row)[:, 0] for row in keep], device, shards=shards)
+    return _Plan(recipe=recipe, task=task, keep=keep, job=job)
+
+
+def _settings(recipe: ImageRecipe, device: torch.device) -> dict[str, Any]:
+    """What decides every part of a run."""
+    return {**recipe.settings_of("pool", "augmentation", "architecture", "width"), "device": device.type}
+
+
+def train_shard(recipe: ImageRecipe, folder: Path, shard: Shard, *, device: str, progress: bool) -> None:
+    """Train one shard of the nets of all seeds, for a run that has the folder's parent.
+
+    Args:
+        recipe, folder, device, progress: see `Baseline.run`; the folder is the shard's.
+        shard: which nets.
+    """
+    where = get_device(device)
+    train = load_images(recipe.data, recipe.data_root, train=True, download=recipe.download)
+    train.first(recipe.pool)
+    parts = RunFolder(folder, _settings(recipe, where))
+    for one in settle(recipe, parts.precision(where)).of_each_seed():
+        plan = _plan(one, train, where, shards=shard.count)
+        train_parts(plan.job, parts, plan.nets, settings=plan.settings, shard=shard, progress=progress)
 
 
 def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
     """Train the nets, make the canaries, attack, and judge the claims.
 
-    The folder keeps the nets and canaries, from which a stopped run continues, and the pictures `roc.png` and
-    `queries.png`.
+    The folder keeps the nets and canaries, from which a stopped run continues, the scores of each seed in
+    `seedN/scores.npz` (see `read_statistics`), and the pictures `roc.png` and `queries.png`.
 
     Args:
         recipe, folder, device, progress: see `Baseline.run`.
@@ -155,23 +220,23 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     train, test = (
         load_images(recipe.data, recipe.data_root, train=part, download=recipe.download) for part in (True, False)
     )
-    task = build_image_task(train, recipe, where)
-    require_memory(recipe, task.images[0].numel(), where)
+    require_memory(recipe, train.first(recipe.pool).images[0].numel(), where)
     # Nothing is written before it is known that everything fits.
-    settings = recipe.settings_of("pool", "augmentation", "architecture", "width")
-    parts = RunFolder(folder, {**settings, "device": where.type})
+    parts = RunFolder(folder, _settings(recipe, where))
+    collect_shards(folder)
     recipe = settle(recipe, parts.precision(where))
-    half = recipe.shadows // 2
-    keep = torch.cat([keep_matrix(half, recipe.pool, seed=seed_of("half", recipe.seed, part)) for part in (0, 1)])
-    job = recipe.job(task, [torch.nonzero(row)[:, 0] for row in keep], where)
-    nets = train_shadows(job, parts, "nets", progress=progress)
-    prepared = _Prepared(recipe=recipe, task=task, nets=nets, keep=keep)
-    queries = _all_queries(prepared, parts)
-    phi = {name: statistics_of(nets, task, values, recipe.canary.batch_size) for name, values in queries.items()}
-    of_points = keep[:, : recipe.points]
-    attacks = all_attacks(phi, of_points, half, levels=recipe.reported_levels, seed=recipe.seed)
-    save_picture(lambda: draw_roc(attacks, of_points[half:].numpy()), folder / ROC)
-    save_picture(lambda: draw_queries(_shown_queries(queries, task)), folder / QUERIES)
+    found = []
+    for of_seed in recipe.of_each_seed():
+        plan = _plan(of_seed, train, where)
+        found.append(_ask(plan, parts, test, progress=progress))
+    seeds = [answers.statistics for answers in found]
+    attacks = all_attacks(seeds, levels=recipe.reported_levels)
+    for place, one in enumerate(seeds):
+        scores = {f"scores: {name}": attack.scores[place] for name, attack in attacks.items()}
+        write_arrays({**statistics_to_arrays(one), **scores}, folder / f"seed{one.seed}" / SCORES)
+    members = np.stack([one.members for one in seeds])
+    save_picture(lambda: draw_roc(attacks, members), folder / ROC)
+    save_picture(lambda: draw_queries(found[0].shown), folder / QUERIES)
     return result_of(
         "canary",
         recipe,
@@ -179,19 +244,32 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
         question=QUESTION,
         device=device,
         measurements=(
-            *_accuracies(prepared, test),
+            *_accuracies(found, recipe.pool, len(_shown_test(test))),
             *(one for attack in attacks.values() for one in attack.measurements()),
             *compare_attacks(attacks),
-            *query_counts(phi, of_points, half, seed=recipe.seed),
+            *query_counts(seeds),
         ),
         claims=claims,
         more={
-            "nets_at_once": job.at_once,
-            "parameters": count_parameters(task.build(0)),
+            "nets_at_once": plan.job.at_once,
+            "parameters": count_parameters(plan.task.build(0)),
             "levels": list(recipe.reported_levels),
             "data_note": "; ".join(filter(None, (one.note for one in (train, test)))),
-            "targets": half,
+            "targets": plan.half,
         },
+    )
+
+
+def _ask(plan: _Plan, parts: RunFolder, test: ImageSet, *, progress: bool) -> _Answers:
+    """Train the nets of one seed, make the queries, and ask all nets."""
+    recipe = plan.recipe
+    nets = train_shadows(plan.job, parts, plan.nets, settings=plan.settings, progress=progress)
+    queries = _all_queries(plan, nets, parts)
+    phi = {name: statistics_of(nets, plan.task, values, recipe.online.batch_size) for name, values in queries.items()}
+    return _Answers(
+        statistics=Statistics(phi=phi, keep=plan.keep[:, : recipe.points], half=plan.half, seed=recipe.seed),
+        accuracies=_accuracies_of(plan, nets, test),
+        shown=_shown_queries(queries, plan.task),
     )
 
 
@@ -216,23 +294,37 @@ def require_memory(recipe: ImageRecipe, numbers: int, device: torch.device) -> N
         )
 
 
-def _accuracies(prepared: _Prepared, test: ImageSet) -> list[Measurement]:
-    """Accuracy of the nets on their members, on the other images of the pool, and on the test images."""
-    task, nets = prepared.task, prepared.nets
-    shown = test.first(min(len(test), _TEST_IMAGES))
+def _shown_test(test: ImageSet) -> ImageSet:
+    return test.first(min(len(test), _TEST_IMAGES))
+
+
+def _accuracies_of(plan: _Plan, nets: Stacked, test: ImageSet) -> dict[str, list[float]]:
+    """Accuracies of each net: on its members, on the other images of the pool, and on the test images."""
+    task, shown = plan.task, _shown_test(test)
     images = normalized(shown.images, task.mean.cpu(), task.std.cpu()).to(task.images.device)
     labels = shown.labels.to(task.labels.device)
-    values: dict[str, list[float]] = {MEMBERS: [], "others of the pool": [], "test": []}
-    for number, own in enumerate(prepared.keep):
+    values: dict[str, list[float]] = {MEMBERS: [], _OTHERS: [], _TEST: []}
+    for number, own in enumerate(plan.keep):
         net = nets.net(number)
         right = (_logits(net, task.images).argmax(1) == task.labels).cpu()
         values[MEMBERS].append(float(right[own].float().mean()))
-        values["others of the pool"].append(float(right[~own].float().mean()))
-        values["test"].append(float((_logits(net, images).argmax(1) == labels).float().mean()))
-    counts = {MEMBERS: len(task.images) // 2, "others of the pool": len(task.images) // 2, "test": len(shown)}
+        values[_OTHERS].append(float(right[~own].float().mean()))
+        values[_TEST].append(float((_logits(net, images).argmax(1) == labels).float().mean()))
+    return values
+
+
+def _accuracies(found: Sequence[_Answers], pool: int, tested: int) -> list[Measurement]:
+    """Accuracies of the nets of all seeds; each net has weights of its own, and counts as a seed."""
+    counts = {MEMBERS: pool // 2, _OTHERS: pool // 2, _TEST: tested}
     return [
-        over_seeds("accuracy of the nets", found, unit=SHARE, condition={"images": name}, num_items=counts[name])
-        for name, found in values.items()
+        over_seeds(
+            "accuracy of the nets",
+            [value for one in found for value in one.accuracies[name]],
+            unit=SHARE,
+            condition={"images": name},
+            num_items=count,
+        )
+        for name, count in counts.items()
     ]
 
 
@@ -252,30 +344,30 @@ def statistics_of(nets: Stacked, task: ImageTask, queries: Tensor, batch_size: i
     return torch.stack(rows)
 
 
-def _all_queries(prepared: _Prepared, parts: RunFolder) -> dict[str, Tensor]:
+def _all_queries(plan: _Plan, nets: Stacked, parts: RunFolder) -> dict[str, Tensor]:
     """Name -> (P, Q, C, H, W): the images, LiRA's augmentations, canaries for both modes, and the variants."""
-    recipe, task = prepared.recipe, prepared.task
+    recipe, task = plan.recipe, plan.task
     starts = augmented_queries(task, recipe.points, recipe.queries, seed=recipe.seed)
-    queries = {"image": task.images[: recipe.points, None], AUGMENTED: starts}
-    for mode in ("online", "offline"):
-        queries[CANARY[mode]] = _canaries(prepared, starts, mode, recipe.canary, parts)
+    queries = {IMAGE: task.images[: recipe.points, None], AUGMENTED: starts}
+    modes: dict[Mode, CanaryConfig] = {"online": recipe.online, "offline": recipe.offline}
+    for mode, config in modes.items():
+        queries[CANARY[mode]] = _canaries(plan, nets, starts, mode, config, parts)
     for objective, epsilon in recipe.variants:
-        if (objective, epsilon) != (recipe.canary.objective, recipe.canary.epsilon):
-            changed = replace(recipe.canary, objective=objective, epsilon=epsilon)
+        if (objective, epsilon) != (recipe.online.objective, recipe.online.epsilon):
+            changed = replace(recipe.online, objective=objective, epsilon=epsilon, stop_loss=None)
             name = f"canary, online, {objective}, epsilon {epsilon:g}"
-            queries[name] = _canaries(prepared, starts, "online", changed, parts)
+            queries[name] = _canaries(plan, nets, starts, "online", changed, parts)
     return queries
 
 
-def _canaries(prepared: _Prepared, starts: Tensor, mode: Mode, config: CanaryConfig, parts: RunFolder) -> Tensor:
+def _canaries(plan: _Plan, nets: Stacked, starts: Tensor, mode: Mode, config: CanaryConfig, parts: RunFolder) -> Tensor:
     """Canaries from the folder, or made anew with the first half of the nets."""
-    recipe, task = prepared.recipe, prepared.task
-    half = recipe.shadows // 2
+    recipe, task = plan.recipe, plan.task
 
     def make() -> dict[str, Tensor]:
         made = make_canaries(
-            prepared.nets.take(range(half)),
-            prepared.keep[:half, : recipe.points],
+            nets.take(range(plan.half)),
+            plan.keep[: plan.half, : recipe.points],
             starts,
             task.labels[: recipe.points],
             box=PixelBox(black=task.black, white=task.white),
@@ -284,10 +376,16 @@ def _canaries(prepared: _Prepared, starts: Tensor, mode: Mode, config: CanaryCon
             num_classes=NUM_CLASSES,
             seed=recipe.seed,
         )
-        return {"queries": made}
+        return made._asdict()
 
-    settings = {"mode": mode, "canary": asdict(config), "points": recipe.points, "queries": recipe.queries}
-    name = f"canaries/{mode}-{config.objective}-{config.epsilon:g}"
+    settings = {
+        **plan.settings,
+        "mode": mode,
+        "canary": asdict(config),
+        "points": recipe.points,
+        "queries": recipe.queries,
+    }
+    name = f"seed{recipe.seed}/canaries/{mode}-{config.objective}-{config.epsilon:g}"
     return parts.tensors(name, make, settings=settings, device=starts.device)["queries"]
 
 
@@ -299,7 +397,7 @@ def _shown_queries(queries: Mapping[str, Tensor], task: ImageTask) -> dict[str, 
         return chosen.clamp(0, 1).cpu()
 
     start = pixels(AUGMENTED)
-    rows = {"image": pixels("image"), "start": start}
+    rows = {"image": pixels(IMAGE), "start": start}
     for mode, name in CANARY.items():
         rows[name] = made = pixels(name)
         change = made - start

@@ -1,21 +1,31 @@
 """How much nets that solve puzzles give away about their training set, by its size, iterations, and kind of net."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.canary.attacks import THRESHOLD
 from easy_to_hard.baselines.canary.claims import LIRA, MEMBERS, NEW_ITEMS, TEST_SPLIT, claims
 from easy_to_hard.baselines.canary.lira import answer_log_odds, answer_margins, leave_one_out
-from easy_to_hard.baselines.canary.metrics import AUC, Performance, measure_attack, roc_metrics, roc_points
+from easy_to_hard.baselines.canary.metrics import (
+    AUC,
+    Performance,
+    measure_attack,
+    over_all_seeds,
+    roc_metrics,
+    roc_points,
+)
 from easy_to_hard.baselines.canary.pictures import draw_memorization
 from easy_to_hard.baselines.canary.recipes import PuzzleRecipe
-from easy_to_hard.baselines.canary.shadows import ShadowJob, keep_matrix, train_shadows
+from easy_to_hard.baselines.canary.score_files import SCORES, write_arrays
+from easy_to_hard.baselines.canary.shadows import ShadowJob, keep_matrix, train_parts, train_shadows
+from easy_to_hard.baselines.canary.shards import Shard, collect_shards
 from easy_to_hard.baselines.deep_thinking.solvers import StackableSolvers
 from easy_to_hard.baselines.kit.evaluation import result_of, save_picture
 from easy_to_hard.baselines.kit.precision import get_device, settle
@@ -23,7 +33,7 @@ from easy_to_hard.baselines.kit.puzzles import Puzzles, Solvers, make_puzzles, s
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import seed_of
 from easy_to_hard.baselines.kit.stacked import Stacked
-from easy_to_hard.baselines.kit.statistics import SHARE, over_seeds
+from easy_to_hard.baselines.kit.statistics import SHARE, SHARE_DIFFERENCE, over_seeds
 from easy_to_hard.baselines.kit.training import count_parameters
 from easy_to_hard.scores.reference import Condition, Measurement, ReferenceResult
 
@@ -142,12 +152,6 @@ class _Sets:
     pool: int
     keeps: Mapping[int, Tensor]
 
-    @property
-    def middle(self) -> int:
-        """The size at which iterations and the null are examined."""
-        sizes = list(self.keeps)
-        return sizes[len(sizes) // 2]
-
 
 class _Key(NamedTuple):
     """Nets of one kind trained on one number of items (0 for new ones), after so many iterations."""
@@ -159,11 +163,19 @@ class _Key(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class _Cell:
-    """The results of the nets of a `_Key`: answers to the items with memberships and to the test split, and attacks."""
+    """What the nets of a `_Key` and one seed gave.
+
+    Attributes:
+        keep: (N, P) bool, memberships.
+        answers, fresh: to the items with memberships, and to the test split.
+        scores: name of the attack -> (N, P) float64.
+        performance: name of the attack -> its AUC.
+    """
 
     keep: Tensor
     answers: Answers
     fresh: Answers
+    scores: Mapping[str, Tensor]
     performance: Mapping[str, Performance]
 
 
@@ -178,7 +190,8 @@ def run(
 ) -> ReferenceResult:
     """Train nets of each kind on training sets of each size, and attack each of them with the help of the others.
 
-    The folder keeps the nets, from which a stopped run continues, and the picture `memorization.png`.
+    The folder keeps the nets, from which a stopped run continues, the answers and scores of each seed in
+    `seedN/scores.npz`, and the picture `memorization.png`.
 
     Args:
         recipe, folder, device, progress: see `Baseline.run`.
@@ -186,25 +199,22 @@ def run(
         comparisons: pairs of names of kinds.
     """
     where, kinds = get_device(device), kinds or solver_kinds(recipe)
-    sets = _make_sets(recipe, where)
-    parts = RunFolder(folder, {**recipe.settings_of("difficulty", "sizes"), "device": where.type})
+    parts = RunFolder(folder, _settings(recipe, where))
+    collect_shards(folder)
     recipe = settle(recipe, parts.precision(where))
-    found: list[Measurement] = []
-    cells: dict[_Key, _Cell] = {}
+    seeds: list[dict[_Key, _Cell]] = []
     stacks, parameters = {}, {}
-    for number, (kind, solver) in enumerate(kinds.items()):
-        job = _shadow_job(recipe, sets, solver.solvers, where, with_null=number == 0)
-        settings = {"kind": kind, "net": repr(solver.solvers)}
-        nets = train_shadows(job, parts, f"nets/{number}", settings=settings, progress=progress)
-        stacks[kind], parameters[kind] = job.at_once, count_parameters(nets.net(0))
-        for place, size in enumerate([*sets.keeps, 0] if number == 0 else sets.keeps):
-            group = nets.take(range(place * recipe.shadows, (place + 1) * recipe.shadows))
-            for iterations in recipe.iterations if size == sets.middle else (recipe.max_iterations,):
-                if solver.allows(iterations):
-                    key = _Key(kind, size, iterations)
-                    cells[key] = _look(recipe, sets, solver.solvers, group, key)
-                    found += _measure(recipe, sets, key, cells[key])
-    found += _compare(recipe, sets.middle, cells, kinds, comparisons)
+    for one in recipe.of_each_seed():
+        sets = _make_sets(one, where)
+        cells: dict[_Key, _Cell] = {}
+        for plan in _plans(one, sets, kinds, where):
+            nets = train_shadows(plan.job, parts, plan.name, settings=plan.settings, progress=progress)
+            stacks[plan.kind], parameters[plan.kind] = plan.job.at_once, count_parameters(nets.net(0))
+            cells |= _cells(one, sets, plan.kind, kinds[plan.kind], nets)
+        write_arrays(_arrays(cells), folder / f"seed{one.seed}" / SCORES)
+        seeds.append(cells)
+    found = [one for key in seeds[0] for one in _measure(recipe, key, [cells[key] for cells in seeds])]
+    found += _compare(recipe, seeds, kinds, comparisons)
     draw = partial(draw_memorization, found, kinds=list(kinds), attack=LIRA, trained_iterations=recipe.max_iterations)
     save_picture(draw, folder / PICTURE)
     return result_of(
@@ -223,6 +233,80 @@ def run(
     )
 
 
+def train_shard(recipe: PuzzleRecipe, folder: Path, shard: Shard, *, device: str, progress: bool) -> None:
+    """Train one shard of the nets of all seeds and kinds, for a run that has no result yet.
+
+    Args:
+        recipe, folder, device, progress: see `Baseline.run`; the folder is the shard's.
+        shard: which nets.
+    """
+    where = get_device(device)
+    parts = RunFolder(folder, _settings(recipe, where))
+    for one in settle(recipe, parts.precision(where)).of_each_seed():
+        sets = _make_sets(one, where)
+        for plan in _plans(one, sets, solver_kinds(recipe), where, shards=shard.count):
+            train_parts(plan.job, parts, plan.name, settings=plan.settings, shard=shard, progress=progress)
+
+
+def _settings(recipe: PuzzleRecipe, device: torch.device) -> dict[str, Any]:
+    """What decides every part of a run."""
+    return {**recipe.settings_of("difficulty", "sizes"), "device": device.type}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """The nets of one kind and seed, their name in the run's folder, and what decides them besides its settings."""
+
+    kind: str
+    name: str
+    job: ShadowJob
+    settings: Mapping[str, Any]
+
+
+def _plans(
+    recipe: PuzzleRecipe, sets: "_Sets", kinds: Mapping[str, SolverKind], device: torch.device, *, shards: int = 1
+) -> Iterator[_Plan]:
+    """What a recipe with one seed trains; the first kind is also trained on new items at each step."""
+    for number, (kind, solver) in enumerate(kinds.items()):
+        yield _Plan(
+            kind=kind,
+            name=f"seed{recipe.seed}/nets/{number}",
+            job=_shadow_job(recipe, sets, solver.solvers, device, with_null=number == 0, shards=shards),
+            settings={"seed": recipe.seed, "kind": kind, "net": repr(solver.solvers)},
+        )
+
+
+def _cells(recipe: PuzzleRecipe, sets: "_Sets", kind: str, solver: SolverKind, nets: Stacked) -> "dict[_Key, _Cell]":
+    """What the nets of one kind give, for each size and number of iterations that is asked about."""
+    cells = {}
+    # The nets of the null come last, if there are any.
+    sizes = [*sets.keeps, 0][: len(nets) // recipe.shadows]
+    for place, size in enumerate(sizes):
+        group = nets.take(range(place * recipe.shadows, (place + 1) * recipe.shadows))
+        for iterations in recipe.iterations if size == recipe.middle else (recipe.max_iterations,):
+            if solver.allows(iterations):
+                key = _Key(kind, size, iterations)
+                cells[key] = _look(recipe, sets, solver.solvers, group, key)
+    return cells
+
+
+def _arrays(cells: "Mapping[_Key, _Cell]") -> dict[str, NDArray[Any]]:
+    """The memberships, answers and scores of one seed, named "WHAT; nets KIND; items SIZE; iterations NUMBER"."""
+    found: dict[str, NDArray[Any]] = {}
+    for key, cell in cells.items():
+        items = key.size or NEW_ITEMS
+        arrays = {
+            "keep": cell.keep,
+            "log odds": cell.answers.log_odds,
+            "mean margin": cell.answers.margins,
+            "solved": cell.answers.solved,
+            **{f"scores: {name}": values for name, values in cell.scores.items()},
+        }
+        where = f"nets {key.kind}; items {items}; iterations {key.iterations}"
+        found |= {f"{name}; {where}": values.numpy() for name, values in arrays.items()}
+    return found
+
+
 def _make_sets(recipe: PuzzleRecipe, device: torch.device) -> _Sets:
     pool, new = 2 * recipe.sizes[-1], recipe.train.steps * recipe.train.batch_size
     # The null's items are seen once each and are not in the pool.
@@ -235,18 +319,19 @@ def _make_sets(recipe: PuzzleRecipe, device: torch.device) -> _Sets:
 
 
 def _shadow_job(
-    recipe: PuzzleRecipe, sets: _Sets, solvers: Solvers, device: torch.device, *, with_null: bool
+    recipe: PuzzleRecipe, sets: _Sets, solvers: Solvers, device: torch.device, *, with_null: bool, shards: int = 1
 ) -> ShadowJob:
     """All nets of a kind: those of the first size, of the second, ..., and of the null."""
     members = [torch.nonzero(row)[:, 0] for keep in sets.keeps.values() for row in keep]
     if with_null:
         members += [torch.arange(sets.pool, len(sets.items))] * recipe.shadows
-    return recipe.job(PuzzleTask(items=sets.items, solvers=solvers, seed=recipe.seed), members, device)
+    task = PuzzleTask(items=sets.items, solvers=solvers, seed=recipe.seed)
+    return recipe.job(task, members, device, shards=shards)
 
 
 def _look(recipe: PuzzleRecipe, sets: _Sets, solvers: Solvers, nets: Stacked, key: _Key) -> _Cell:
     # Nets of the null have no members, so any memberships will do: those of the middle size.
-    keep = sets.keeps[key.size or sets.middle]
+    keep = sets.keeps[key.size or recipe.middle]
     answers, fresh = (
         answers_of(nets, solvers, items, key.iterations) for items in (sets.items[: keep.shape[1]], sets.fresh)
     )
@@ -258,25 +343,31 @@ def _look(recipe: PuzzleRecipe, sets: _Sets, solvers: Solvers, nets: Stacked, ke
     performance = {
         name: measure_attack(values.numpy(), keep.numpy(), seed=recipe.seed)[AUC] for name, values in scores.items()
     }
-    return _Cell(keep=keep, answers=answers, fresh=fresh, performance=performance)
+    return _Cell(keep=keep, answers=answers, fresh=fresh, scores=scores, performance=performance)
 
 
-def _measure(recipe: PuzzleRecipe, sets: _Sets, key: _Key, cell: _Cell) -> list[Measurement]:
+def _measure(recipe: PuzzleRecipe, key: _Key, cells: Sequence[_Cell]) -> list[Measurement]:
+    """What the nets of a key give, over all seeds; in solve rates each net counts as a seed."""
     size = key.size
     facts: Condition = {"nets": key.kind, "items": size or NEW_ITEMS, "iterations": key.iterations}
-    found = [one.measured(AUC, {"attack": name, **facts}, unit=SHARE) for name, one in cell.performance.items()]
-    rates = {TEST_SPLIT: [float(right.float().mean()) for right in cell.fresh.solved]}
+    found = [
+        over_all_seeds([cell.performance[name] for cell in cells]).measured(AUC, {"attack": name, **facts}, unit=SHARE)
+        for name in cells[0].performance
+    ]
+    rates = {TEST_SPLIT: [float(right.float().mean()) for cell in cells for right in cell.fresh.solved]}
     if size:
-        pairs = zip(cell.answers.solved, cell.keep, strict=True)
+        pairs = [pair for cell in cells for pair in zip(cell.answers.solved, cell.keep, strict=True)]
         rates[MEMBERS] = [float(right[own].float().mean()) for right, own in pairs]
     for items, values in rates.items():
-        number = len(sets.fresh) if items == TEST_SPLIT else size
+        number = recipe.fresh if items == TEST_SPLIT else size
         found.append(over_seeds("solve rate", values, unit=SHARE, condition={"of": items, **facts}, num_items=number))
     if size and key.iterations == recipe.max_iterations:
-        rows = zip(cell.answers.log_odds, cell.fresh.log_odds, cell.keep, strict=True)
+        rows = [
+            row for cell in cells for row in zip(cell.answers.log_odds, cell.fresh.log_odds, cell.keep, strict=True)
+        ]
         aucs = [auc_of(members[own], others) for members, others, own in rows]
         condition = {"attack": FRESH_ATTACK, **facts}
-        found.append(over_seeds(AUC, aucs, unit=SHARE, condition=condition, num_items=size + len(sets.fresh)))
+        found.append(over_seeds(AUC, aucs, unit=SHARE, condition=condition, num_items=size + recipe.fresh))
     return found
 
 
@@ -289,13 +380,13 @@ def auc_of(members: Tensor, others: Tensor) -> float:
 
 def _compare(
     recipe: PuzzleRecipe,
-    middle: int,
-    cells: Mapping[_Key, _Cell],
+    seeds: Sequence[Mapping[_Key, _Cell]],
     kinds: Mapping[str, SolverKind],
     comparisons: Sequence[tuple[str, str]],
 ) -> list[Measurement]:
     """Differences in AUC: between kinds, between the smallest and largest set, between most and trained iterations."""
     trained, last, least, most = recipe.max_iterations, recipe.iterations[-1], recipe.sizes[0], recipe.sizes[-1]
+    middle = recipe.middle
     pairs: list[tuple[_Key, _Key, Condition]] = []
     facts: Condition
     for first, second in comparisons:
@@ -311,9 +402,9 @@ def _compare(
     found = []
     for attack in (THRESHOLD, LIRA):
         for one, other, facts in pairs:
-            ours, theirs = cells[one].performance[attack], cells[other].performance[attack]
+            ours, theirs = (over_all_seeds([cells[key].performance[attack] for cells in seeds]) for key in (one, other))
             difference = ours.minus(theirs) if one.size == other.size else apart(ours, theirs)
-            found.append(difference.measured(f"{AUC} difference", {"attack": attack, **facts}))
+            found.append(difference.measured(f"{AUC} difference", {"attack": attack, **facts}, unit=SHARE_DIFFERENCE))
     return found
 
 

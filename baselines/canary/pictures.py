@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from easy_to_hard.baselines.canary.attacks import AUGMENTED, CANARY, THRESHOLD, Attack, attack_name
+from easy_to_hard.baselines.canary.attacks import (
+    AUGMENTED,
+    CANARY,
+    CANARY_NETS,
+    HELD_OUT_NETS,
+    THRESHOLD,
+    Attack,
+    attack_name,
+)
 from easy_to_hard.baselines.canary.claims import NEW_ITEMS
 from easy_to_hard.baselines.canary.metrics import AUC, roc_points
 from easy_to_hard.plotting import new_figure
@@ -18,41 +26,47 @@ if TYPE_CHECKING:
 
 _INCH: Final = 0.85
 _GRAY: Final = "0.55"
-_STYLES: Final = {
-    "LiRA, online": (attack_name(AUGMENTED, "online"), "#1f5fbf", "-"),
-    "canary, online": (attack_name(CANARY["online"], "online"), "#d1432b", "-"),
-    "LiRA, offline": (attack_name(AUGMENTED, "offline"), "#1f5fbf", "--"),
-    "canary, offline": (attack_name(CANARY["offline"], "offline"), "#d1432b", "--"),
-    "global threshold": (THRESHOLD, "0.35", ":"),
+_PANELS: Final = {
+    CANARY_NETS: "fitted to the nets that made the canaries\n(the authors' protocol)",
+    HELD_OUT_NETS: "fitted to held-out nets",
 }
+_LINES: Final = {"online": "-", "offline": "--"}
+_BLUE: Final = "#1f5fbf"
+_RED: Final = "#d1432b"
 _COLORS: Final = ("#1f5fbf", "#d1432b", "#2a9d4a", "#8a4fbf", "#c98a00")
 
 
 def draw_roc(attacks: Mapping[str, Attack], members: NDArray[np.bool_]) -> "Figure":
-    """ROC curves of the main attacks, with the scores of all targets pooled, on logarithmic axes.
+    """ROC curves of the main attacks by both protocols, with the scores of all seeds and targets pooled, on log axes.
 
     Args:
         attacks: see `all_attacks`.
-        members: (T, P) bool.
+        members: (S, T, P) bool.
 
     Raises:
         ImportError: matplotlib is not installed.
     """
-    figure = new_figure(5.4, 5.0)
-    axes = figure.subplots()
+    figure = new_figure(9.2, 5.0)
     least = 1 / int((~members).sum())
-    for label, (name, color, line) in _STYLES.items():
-        fpr, tpr = roc_points(attacks[name].scores.reshape(-1), members.reshape(-1))
-        auc = attacks[name].performance[AUC].value
-        shown = np.maximum(fpr[0], least), np.maximum(tpr[0], least)
-        axes.plot(*shown, color=color, linestyle=line, linewidth=1.6, label=f"{label} (AUC {auc:.3f})")
-    axes.plot([least, 1], [least, 1], color="0.8", linewidth=1, zorder=0)
-    axes.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1.05))
-    axes.set_xlabel("false-positive rate")
-    axes.set_ylabel("true-positive rate")
-    axes.set_title(f"membership: {members.shape[0]} targets, {members.shape[1]} points", fontsize=10, loc="left")
-    axes.grid(color="0.92")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    for axes, (fit, title) in zip(figure.subplots(1, 2, sharey=True), _PANELS.items(), strict=True):
+        lines = {
+            f"{label}, {mode}": (attack_name(queries, mode, "fixed", fit), color, style)
+            for mode, style in _LINES.items()
+            for label, queries, color in (("LiRA", AUGMENTED, _BLUE), ("canary", CANARY[mode], _RED))
+        }
+        lines["global threshold"] = THRESHOLD, "0.35", ":"
+        for label, (name, color, style) in lines.items():
+            fpr, tpr = roc_points(attacks[name].scores.reshape(-1), members.reshape(-1))
+            auc = attacks[name].performance[AUC].value
+            shown = np.maximum(fpr[:, 0], least), np.maximum(tpr[:, 0], least)
+            axes.plot(*shown, color=color, linestyle=style, linewidth=1.6, label=f"{label} (AUC {auc:.3f})")
+        axes.plot([least, 1], [least, 1], color="0.8", linewidth=1, zorder=0)
+        axes.set(xscale="log", yscale="log", xlim=(least, 1), ylim=(least, 1.05))
+        axes.set_xlabel("false-positive rate")
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.grid(color="0.92")
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.axes[0].set_ylabel("true-positive rate")
     return figure
 
 
@@ -102,7 +116,12 @@ def draw_memorization(
         _line(iterations, [one for one in found if one.condition["items"] == middle], "iterations", color, kind)
     iterations.axvline(trained_iterations, color=_GRAY, linewidth=1, linestyle=":")
     for one in measurements:
-        if one.name == AUC and one.condition["items"] == NEW_ITEMS and one.condition["attack"] == attack:
+        if (
+            one.name == AUC
+            and one.condition["items"] == NEW_ITEMS
+            and one.condition["attack"] == attack
+            and one.low is not None
+        ):
             sizes.axhspan(one.low, one.high, color="0.9", zorder=0, label=NEW_ITEMS)
     for axes, label in ((sizes, "training items"), (iterations, f"iterations at test time ({middle} training items)")):
         axes.axhline(0.5, color=_GRAY, linewidth=1)
@@ -132,5 +151,11 @@ def _aucs(measurements: Sequence[Measurement], kind: str, attack: str) -> list[M
 def _line(axes: Any, found: Sequence[Measurement], along: str, color: str, label: str) -> None:
     """A curve with its intervals."""
     places, values = [one.condition[along] for one in found], np.array([one.value for one in found])
-    ends = np.array([[one.value - (one.low or 0), (one.high or 0) - one.value] for one in found]).T
+    # Without an interval, a bar of no height.
+    ends = np.array(
+        [
+            (0, 0) if one.low is None or one.high is None else (one.value - one.low, one.high - one.value)
+            for one in found
+        ]
+    ).T
     axes.errorbar(places, values, yerr=ends, color=color, marker="o", markersize=4, capsize=2, label=label)

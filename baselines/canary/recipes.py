@@ -1,16 +1,16 @@
 """Recipes: everything that decides a run, and the presets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.canary.classifiers import ARCHITECTURES
 from easy_to_hard.baselines.canary.metrics import require_resolution
-from easy_to_hard.baselines.canary.queries import Augmentation, CanaryConfig
+from easy_to_hard.baselines.canary.queries import KL, OBJECTIVES, Augmentation, CanaryConfig
 from easy_to_hard.baselines.canary.shadows import ShadowJob, ShadowTask, TrainConfig, batch_streams, can_stack
 from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.generators.integers import check_field, check_integer_fields
@@ -33,7 +33,7 @@ class ShadowRecipe(ReferenceRecipe):
         train: how nets are trained.
         at_once: nets trained as one stack, if they can be; 0 for all on a GPU and `at_once_on_cpu` on a CPU.
         at_once_on_cpu: nets trained as one stack on a CPU by default, at least 1.
-        seeds: exactly one: of memberships, weights, and queries, which are drawn independently.
+        seeds: one run each, with memberships, weights, and queries of its own, which are drawn independently.
 
     Raises:
         ValueError: a number that is not allowed.
@@ -47,25 +47,35 @@ class ShadowRecipe(ReferenceRecipe):
     def __post_init__(self) -> None:
         check_integer_fields(self)
         super().__post_init__()
-        check_field(self, "seeds", len(self.seeds) == 1, "one number")
         check_field(self, "at_once", self.at_once >= 0, "at least 1, or 0 for the default")
         check_field(self, "at_once_on_cpu", self.at_once_on_cpu >= 1, "at least 1")
 
     @property
     def seed(self) -> int:
-        """The one seed."""
+        """The seed, of a recipe with one; the first of several."""
         return self.seeds[0]
+
+    def of_each_seed(self) -> "Iterator[Self]":
+        """The recipe with one seed at a time."""
+        for seed in self.seeds:
+            yield replace(self, seeds=(seed,))
 
     def settings_of(self, *names: str) -> dict[str, Any]:
         """The settings that decide every net: those common to all recipes, and those of the given names."""
         settings = self.settings()
-        return {name: settings[name] for name in ("data", "seeds", "shadows", "train", *names)}
+        return {name: settings[name] for name in ("data", "shadows", "train", *names)}
 
-    def job(self, task: ShadowTask, members: Sequence[Tensor], device: torch.device) -> ShadowJob:
-        """The training of one net for each set of members (see `batch_streams`), with `at_once` nets in a stack."""
+    def job(self, task: ShadowTask, members: Sequence[Tensor], device: torch.device, *, shards: int = 1) -> ShadowJob:
+        """The training of one net for each set of members (see `batch_streams`), with `at_once` nets in a stack.
+
+        Args:
+            task, members, device: what to train on, with what, and where.
+            shards: number of shards, each of which trains a stack at least.
+        """
         train = self.train
         streams = batch_streams(members, steps=train.steps, batch_size=train.batch_size, seed=self.seed)
         count = self.at_once or (len(streams) if device.type == "cuda" else self.at_once_on_cpu)
+        count = min(count, -(-len(streams) // shards))
         job = ShadowJob(task=task, config=train, streams=streams, seed=self.seed, at_once=count, device=device)
         return job if count == 1 or can_stack(job) else replace(job, at_once=1)
 
@@ -81,7 +91,7 @@ class ImageRecipe(ShadowRecipe):
         queries: per point.
         architecture, width: see `build_classifier`.
         augmentation: of training and of queries.
-        canary: how canaries are made.
+        online, offline: how canaries are made for each mode.
         variants: other objectives and epsilons to compare, online only.
         levels: false-positive rates; empty for all that can be measured with so many points.
 
@@ -95,7 +105,8 @@ class ImageRecipe(ShadowRecipe):
     architecture: str
     width: int
     augmentation: Augmentation
-    canary: CanaryConfig
+    online: CanaryConfig
+    offline: CanaryConfig
     variants: tuple[tuple[str, float], ...] = ()
     levels: tuple[float, ...] = ()
 
@@ -110,6 +121,8 @@ class ImageRecipe(ShadowRecipe):
         check_field(self, "points", 20 <= self.points <= self.pool, f"from 20 to {self.pool:,}, the pool")
         check_field(self, "queries", self.queries >= 1, "at least 1")
         check_field(self, "architecture", self.architecture in ARCHITECTURES, f"one of {', '.join(ARCHITECTURES)}")
+        if self.offline.objective == KL:
+            raise ValueError(f"offline canaries' objective must be one of {', '.join(OBJECTIVES)}, not {KL!r}")
         for level in self.levels:
             require_resolution(level, self.points // 2)
 
@@ -160,11 +173,23 @@ class PuzzleRecipe(ShadowRecipe):
         check_field(self, "iterations", held, f"increasing and include the {self.max_iterations} of training")
         check_field(self, "fresh", self.fresh >= 20, "at least 20")
 
+    @property
+    def middle(self) -> int:
+        """The size at which iterations and new items at each step are examined."""
+        return self.sizes[len(self.sizes) // 2]
+
 
 _MNIST: Final = Augmentation(shift=2, mirror=False)
 _CIFAR: Final = Augmentation(shift=4, mirror=True)
 _SMALL_TRAIN: Final = TrainConfig(steps=600, batch_size=64, learning_rate=2e-3)
-_VARIANTS: Final = (("mse", 8.0), ("log_odds", 1.0), ("cross_entropy", 1.0))
+_VARIANTS: Final = (
+    ("mse", 8.0),
+    ("log_odds", 1.0),
+    ("softmax", 1.0),
+    ("cross_entropy", 1.0),
+    ("reverse_cross_entropy", 1.0),
+    ("kl", 1.0),
+)
 
 _SMALL_CIFAR: Final = ImageRecipe(
     preset="small",
@@ -176,8 +201,10 @@ _SMALL_CIFAR: Final = ImageRecipe(
     width=16,
     train=_SMALL_TRAIN,
     augmentation=_CIFAR,
-    canary=CanaryConfig(),
+    online=CanaryConfig(),
+    offline=CanaryConfig(),
     variants=_VARIANTS,
+    seeds=(0, 1, 2),
 )
 _SMOKE_CIFAR: Final = replace(
     _SMALL_CIFAR,
@@ -188,10 +215,13 @@ _SMOKE_CIFAR: Final = replace(
     queries=4,
     width=8,
     train=replace(_SMALL_TRAIN, steps=200, batch_size=32),
-    canary=CanaryConfig(steps=10),
+    online=CanaryConfig(steps=10),
+    offline=CanaryConfig(steps=10),
     variants=(("mse", 8.0),),
+    seeds=(0,),
 )
-# github.com/YuxinWenRick/canary-in-a-coalmine, README and train.py.
+# github.com/YuxinWenRick/canary-in-a-coalmine at 1e1e0be, README and train.py. There all 64 nets make canaries and one
+# more is the target; here 32 make canaries, and the other 32 are targets.
 _PAPER_CIFAR: Final = ImageRecipe(
     preset="paper",
     data="cifar10",
@@ -204,7 +234,8 @@ _PAPER_CIFAR: Final = ImageRecipe(
         steps=9800, batch_size=256, optimizer="sgd", learning_rate=0.1, weight_decay=5e-4, precision="auto"
     ),
     augmentation=_CIFAR,
-    canary=CanaryConfig(batch_size=250),
+    online=CanaryConfig(batch_size=250),
+    offline=CanaryConfig(batch_size=250, stop_loss=23.0),
 )
 
 _SMALL_STRINGS: Final = PuzzleRecipe(
@@ -219,6 +250,7 @@ _SMALL_STRINGS: Final = PuzzleRecipe(
     train=TrainConfig(steps=300, batch_size=50, learning_rate=2e-3, gradient_clip=1.0),
     fresh=1000,
     at_once_on_cpu=12,
+    seeds=(0, 1, 2),
 )
 _SMOKE_STRINGS: Final = replace(
     _SMALL_STRINGS,
@@ -230,6 +262,7 @@ _SMOKE_STRINGS: Final = replace(
     iterations=(3, 6, 12),
     train=replace(_SMALL_STRINGS.train, steps=60, batch_size=20),
     fresh=100,
+    seeds=(0,),
 )
 _PAPER_STRINGS: Final = replace(
     _SMALL_STRINGS,

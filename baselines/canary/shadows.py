@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from easy_to_hard.baselines.canary.shards import Shard
 from easy_to_hard.baselines.kit.precision import Precision, autocast
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of, seed_of, seeded
@@ -203,40 +204,71 @@ def can_stack(job: ShadowJob) -> bool:
 def train_shadows(
     job: ShadowJob, folder: RunFolder, name: str, *, settings: Mapping[str, Any] | None = None, progress: bool
 ) -> Stacked:
-    """Train the nets that are not yet in the run's folder; each stack of them is a part of its own.
+    """Train the nets that are not yet in the run's folder; arguments and errors as for `train_parts`.
+
+    Returns:
+        The nets, in evaluation mode.
+    """
+    parts = train_parts(job, folder, name, settings=settings, progress=progress)
+    nets = Stacked([job.task.build(0)], job.device)
+    nets.load({key: torch.cat([part[key] for part in parts]) for key in parts[0]})
+    nets.set_training(False)
+    return nets
+
+
+def train_parts(
+    job: ShadowJob,
+    folder: RunFolder,
+    name: str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    shard: Shard | None = None,
+    progress: bool,
+) -> list[dict[str, Tensor]]:
+    """Train the nets that are not yet in the run's folder; each is a part of its own.
+
+    A stack of which a net is missing is trained whole, so that a net does not depend on which others were there.
 
     Args:
         job: what to train.
-        folder: of the run.
+        folder: of the run, or of the shard.
         name: of the parts.
         settings: what decides these nets besides the run's settings.
+        shard: which stacks to train; None for all.
         progress: whether to show a progress bar.
 
     Returns:
-        The nets, whose `weights` include their buffers, if any.
+        The weights and buffers of each net of the shard, with a leading dimension of 1.
 
     Raises:
         RuntimeError: a loss is no longer finite.
         ValueError: a part is damaged or of a run with other settings.
         OSError: one cannot be written.
     """
-    chunks: list[dict[str, Tensor]] = []
+    parts: list[dict[str, Tensor]] = []
     total, steps = len(job.streams), job.config.steps
-    with progress_bar(total=total * steps, desc="shadow nets", show=progress) as bar:
-        for first in range(0, total, job.at_once):
-            last = min(first + job.at_once, total)
-            chunk = folder.tensors(
-                f"{name}/{first:04d}",
-                partial(_train_chunk, job, first, last, bar),
-                settings={**(settings or {}), "nets": [first, last], "of": total},
-                device=job.device,
-            )
+    stacks = [(first, min(first + job.at_once, total)) for first in range(0, total, job.at_once)]
+    own = [stack for place, stack in enumerate(stacks) if shard is None or shard.has(place)]
+    with progress_bar(total=sum(last - first for first, last in own) * steps, desc="shadow nets", show=progress) as bar:
+        for first, last in own:
+            train = cache(partial(_train_chunk, job, first, last, bar))
+            done = bar.n
+            for number in range(first, last):
+                part = folder.tensors(
+                    f"{name}/{number:04d}",
+                    partial(_one_of, train, number - first),
+                    settings={**(settings or {}), "net": number, "of": total},
+                    device=job.device,
+                )
+                parts.append(part)
             # Nets that were there already.
-            bar.update(max(0, last * steps - bar.n))
-            chunks.append(chunk)
-    nets = Stacked([job.task.build(0)], job.device)
-    nets.weights = {key: torch.cat([chunk[key] for chunk in chunks]) for key in chunks[0]}
-    return nets
+            bar.update(max(0, done + (last - first) * steps - bar.n))
+    return parts
+
+
+def _one_of(train: Callable[[], dict[str, Tensor]], place: int) -> dict[str, Tensor]:
+    """One net of a stack; a copy, since saving a view would save the whole stack."""
+    return {name: values[place : place + 1].clone() for name, values in train().items()}
 
 
 def _train_chunk(job: ShadowJob, first: int, last: int, bar: "tqdm[Any]") -> dict[str, Tensor]:
@@ -261,6 +293,4 @@ def _train_chunk(job: ShadowJob, first: int, last: int, bar: "tqdm[Any]") -> dic
             gradient_clip=config.gradient_clip,
             on_step=lambda: bar.update(last - first),
         )
-    # Nets with buffers are trained alone, so that the buffers are those of the one net's module.
-    state = stacked.net(0).state_dict()
-    return {key.removeprefix("net."): stacked.weights.get(key, value[None]) for key, value in state.items()}
+    return {key.removeprefix("net."): value for key, value in stacked.tensors().items()}

@@ -62,7 +62,7 @@ class Build:
             preset=self.preset,
             seed=self.seed,
             split_rule=self.split_rule,
-            shard=self._share(),
+            shard=parse_shard(self.shard) if self.shard else None,
             num_threads=self.threads,
             progress=not self.quiet,
         )
@@ -76,13 +76,17 @@ class Build:
             print("when all shares are in one folder, run this command there without --shard")
         return 0
 
-    def _share(self) -> tuple[int, int] | None:
-        if not self.shard:
-            return None
-        index, slash, number = self.shard.partition("/")
-        if not (slash and index.isdecimal() and number.isdecimal() and 1 <= int(index) <= int(number)):
-            raise ValueError(f"--shard must be I/N with I from 1 to N, such as 2/8, not {self.shard!r}")
-        return int(index), int(number)
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """(I, N) of the flag --shard I/N.
+
+    Raises:
+        ValueError: another form, or I is not from 1 to N.
+    """
+    index, slash, number = text.partition("/")
+    if not (slash and index.isdecimal() and number.isdecimal() and 1 <= int(index) <= int(number)):
+        raise ValueError(f"--shard must be I/N with I from 1 to N, such as 2/8, not {text!r}")
+    return int(index), int(number)
 
 
 @dataclass(frozen=True, kw_only=True)

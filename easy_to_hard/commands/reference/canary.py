@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from tyro.conf import arg
 
+from easy_to_hard.commands.data import parse_shard
 from easy_to_hard.commands.reference.method import MethodCommand, refuse_others, require_known
+from easy_to_hard.storage.writing import hold_folder
 
 if TYPE_CHECKING:
     from easy_to_hard.baselines.canary.recipes import ImageRecipe, PuzzleRecipe
 
 _IMAGES: Final = ("mnist", "cifar10")
 _TASKS: Final = ("mazes", "prefix_sums")
+_ONLINE_ONLY: Final = ("kl",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,9 @@ class Canary(MethodCommand):
 
     METHOD: ClassVar[str] = "canary"
 
-    preset: Annotated[str, arg(help="smoke (a minute), small (minutes) or paper (weeks on a GPU)")] = "smoke"
+    preset: Annotated[
+        str, arg(help="smoke (minutes), small (minutes on a GPU, hours on a CPU) or paper (weeks on a GPU)")
+    ] = "smoke"
     target: Annotated[str, arg(help="images: mnist or cifar10; tasks: mazes or prefix_sums")] = "cifar10"
     data_root: Annotated[Path, arg(help="for images: the folder with MNIST/raw or cifar-10-batches-py")] = Path("data")
     download: Annotated[bool, arg(help="download the images if missing (needs torchvision)")] = False
@@ -47,8 +52,16 @@ class Canary(MethodCommand):
         ),
     ] = -1.0
     objective: Annotated[
-        str, arg(help="objective of the canaries: mse, log_odds, cross_entropy or margin; by default the preset's")
+        str,
+        arg(
+            help="objective of the canaries: mse, log_odds, softmax, cross_entropy, reverse_cross_entropy, margin, or "
+            "kl for online ones only (offline ones keep the preset's); by default the preset's"
+        ),
     ] = ""
+    stop_loss: Annotated[
+        float | None,
+        arg(help="offline, stop making a canary once its loss is at most this; by default the preset's (paper: 23)"),
+    ] = None
     sizes: Annotated[tuple[int, ...], arg(help="for tasks: sizes of the training sets; by default the preset's")] = ()
     steps: Annotated[int, arg(help="training steps; by default the preset's")] = 0
     fpr: Annotated[
@@ -58,8 +71,39 @@ class Canary(MethodCommand):
     at_once: Annotated[
         int, arg(help="nets trained as one stack; by default all on a GPU, and on a CPU whatever is faster")
     ] = 0
+    shard: Annotated[
+        str,
+        arg(
+            help="I/N: train only the I-th of N shards of the shadow nets, for each process or machine another; then "
+            "run the command without it in the same --out"
+        ),
+    ] = ""
     out: Annotated[Path | None, arg(help="the run folder; by default runs/canary-TARGET-PRESET")] = None
-    seed: Annotated[int, arg(help="seed of memberships, weights and queries, which are drawn independently")] = 0
+    seeds: Annotated[
+        tuple[int, ...],
+        arg(help="one run for each seed, with memberships, weights and queries of its own; by default the preset's"),
+    ] = ()
+
+    def run(self) -> int:
+        """Run the method, or train a shard of its nets, which gives no result yet."""
+        if not self.shard:
+            return super().run()
+        from easy_to_hard.baselines.canary import on_images, on_puzzles
+        from easy_to_hard.baselines.canary.recipes import ImageRecipe, PuzzleRecipe
+        from easy_to_hard.baselines.canary.shards import Shard
+
+        number, count = parse_shard(self.shard)
+        shard = Shard(number=number, count=count)
+        recipe, out = self.start()
+        folder = shard.folder(out)
+        with hold_folder(folder, "training of a shard"):
+            if isinstance(recipe, ImageRecipe):
+                on_images.train_shard(recipe, folder, shard, device=self.device, progress=not self.quiet)
+            else:
+                assert isinstance(recipe, PuzzleRecipe)
+                on_puzzles.train_shard(recipe, folder, shard, device=self.device, progress=not self.quiet)
+        print(f"{folder}\nonce all {shard.count} shards are trained, run the same command without --shard")
+        return 0
 
     def recipe(self) -> "ImageRecipe | PuzzleRecipe":
         """See `MethodCommand`."""
@@ -71,29 +115,35 @@ class Canary(MethodCommand):
             refuse_others("tasks", self.target, {"sizes": self.sizes or None})
             return self._image_recipe()
         of_images = {name: getattr(self, name) or None for name in ("points", "queries", "objective", "fpr")}
-        refuse_others("images", self.target, {**of_images, "epsilon": self.epsilon if self.epsilon >= 0 else None})
+        epsilon = self.epsilon if self.epsilon >= 0 else None
+        refuse_others("images", self.target, {**of_images, "epsilon": epsilon, "stop-loss": self.stop_loss})
         return self._puzzle_recipe()
 
     def _image_recipe(self) -> "ImageRecipe":
         from easy_to_hard.baselines.canary.recipes import get_image_preset
 
         preset = get_image_preset(self.preset, self.target)
-        canary = replace(
-            preset.canary,
-            epsilon=self.epsilon if self.epsilon >= 0 else preset.canary.epsilon,
-            objective=self.objective or preset.canary.objective,
+        epsilon = self.epsilon if self.epsilon >= 0 else preset.online.epsilon
+        objective = self.objective or preset.online.objective
+        online = replace(preset.online, epsilon=epsilon, objective=objective)
+        offline = replace(
+            preset.offline,
+            epsilon=epsilon,
+            objective=preset.offline.objective if objective in _ONLINE_ONLY else objective,
+            stop_loss=preset.offline.stop_loss if self.stop_loss is None else self.stop_loss,
         )
         return replace(
             preset,
             data_root=self.data_root,
             download=self.download,
-            seeds=(self.seed,),
+            seeds=self.seeds or preset.seeds,
             shadows=self.shadows or preset.shadows,
             points=self.points or preset.points,
             queries=self.queries or preset.queries,
             train=replace(preset.train, steps=self.steps or preset.train.steps),
             at_once=self.at_once,
-            canary=canary,
+            online=online,
+            offline=offline,
             levels=self.fpr,
         )
 
@@ -103,7 +153,7 @@ class Canary(MethodCommand):
         preset = get_puzzle_preset(self.preset, self.target)
         return replace(
             preset,
-            seeds=(self.seed,),
+            seeds=self.seeds or preset.seeds,
             shadows=self.shadows or preset.shadows,
             sizes=self.sizes or preset.sizes,
             train=replace(preset.train, steps=self.steps or preset.train.steps),

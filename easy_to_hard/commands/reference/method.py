@@ -46,21 +46,25 @@ class MethodCommand(ABC):
         """The parts of the default folder's name, after the name of the method."""
         return recipe.data, recipe.preset
 
-    def run(self) -> int:
-        """Run the method, and write and print the result."""
+    def start(self) -> "tuple[ReferenceRecipe, Path]":
+        """The recipe and the run folder, with the number of threads set."""
         import torch
-
-        from easy_to_hard.baselines import get_baseline
-        from easy_to_hard.scores.reference import write_reference_result
 
         if self.threads < 1:
             raise ValueError(f"--threads must be at least 1, not {self.threads}")
         recipe = self.recipe()
         torch.set_num_threads(self.threads)
+        return recipe, self._default_folder(recipe) if self.out is None else self.out
+
+    def run(self) -> int:
+        """Run the method, and write and print the result."""
+        from easy_to_hard.baselines import get_baseline
+        from easy_to_hard.scores.reference import write_reference_result
+
+        recipe, out = self.start()
         if self.dry_run:
             print(self._estimate(recipe))
             return 0
-        out = self._default_folder(recipe) if self.out is None else self.out
         with hold_folder(out, "run"):
             result = get_baseline(self.METHOD).run(recipe, out, device=self.device, progress=not self.quiet)
             write_reference_result(result, out / _RESULT)

@@ -1,6 +1,7 @@
 """Memberships, statistics, LiRA and metrics, against what can be worked out."""
 
 import math
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
@@ -8,11 +9,14 @@ import pytest
 import torch
 
 from easy_to_hard.baselines.canary.attacks import (
+    ALL_NETS,
     AUGMENTED,
     CANARY,
-    HELD_OUT,
-    SHARED,
+    CANARY_NETS,
+    HELD_OUT_NETS,
+    PROTOCOLS,
     THRESHOLD,
+    Statistics,
     all_attacks,
     attack_name,
     compare_attacks,
@@ -29,12 +33,15 @@ from easy_to_hard.baselines.canary.lira import (
 from easy_to_hard.baselines.canary.metrics import (
     AUC,
     BALANCED,
+    Performance,
     level_name,
     measure_attack,
+    over_all_seeds,
     require_resolution,
     roc_metrics,
     roc_points,
 )
+from easy_to_hard.baselines.canary.score_files import read_statistics, statistics_to_arrays, write_arrays
 from easy_to_hard.baselines.canary.shadows import batch_streams, keep_matrix
 from easy_to_hard.baselines.kit.puzzles import Puzzles
 from easy_to_hard.scores.reference import find_measurement
@@ -165,7 +172,7 @@ def test_leaving_out_gives_nothing_away_of_its_own(fixed: bool) -> None:
     # The design is balanced: the other nets' memberships tell a target's, and the scores must not.
     phi, keep = synthetic(0.0, nets=8, points=3000)
     for name, values in leave_one_out(phi, keep, fixed=fixed).items():
-        one = measure_attack(values.numpy(), keep.numpy())[AUC].measured(AUC, {})
+        one = measure_attack(values.numpy(), keep.numpy(), draws=200)[AUC].measured(AUC, {})
         assert one.low is not None, name
         assert one.low <= 0.5 <= one.high
         assert one.high - one.low < 0.05
@@ -174,15 +181,15 @@ def test_leaving_out_gives_nothing_away_of_its_own(fixed: bool) -> None:
 def test_roc_takes_ties_together() -> None:
     scores, members = np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False])
     fpr, tpr = roc_points(scores, members)
-    assert (fpr[0].tolist(), tpr[0].tolist()) == ([0, 0, 0.5, 1], [0, 0.5, 1, 1])
+    assert (fpr[:, 0].tolist(), tpr[:, 0].tolist()) == ([0, 0, 0.5, 1], [0, 0.5, 1, 1])
     found = roc_metrics(fpr, tpr, (0.01, 0.6))
     assert found[AUC][0] == 0.875
     assert found[BALANCED][0] == 0.75
     assert (found["TPR at 1 % FPR"][0], found[level_name(0.6)][0]) == (0.5, 1)
     # The FPR must be below the level, and not at it.
     assert roc_metrics(fpr, tpr, (0.5,))["TPR at 50 % FPR"][0] == 0.5
-    twice = roc_points(np.array([3.0, 2.0, 1.0]), np.array([True, False, False]), np.array([[1.0, 3.0, 1.0]]))
-    assert twice[0][0].tolist() == [0, 0, 0.75, 1]
+    twice = roc_points(np.array([3.0, 2.0, 1.0]), np.array([True, False, False]), np.array([[1.0], [3.0], [1.0]]))
+    assert twice[0][:, 0].tolist() == [0, 0, 0.75, 1]
     for wrong, who in (([1.0, math.nan], [True, False]), ([1.0, 2.0], [True, True])):
         with pytest.raises(ValueError, match=r"finite|members and non-members, not 2 of 2"):
             roc_points(np.array(wrong), np.array(who))
@@ -229,35 +236,111 @@ def test_resolution(level: float, count: int, message: str) -> None:
         require_resolution(level, count)
 
 
-def test_all_attacks_side_by_side() -> None:
-    # Canaries of the first half's nets separate them far better than a target: fitting those is misled.
-    phi, keep = synthetic(1.0, nets=16, points=80)
-    keep = torch.cat([keep_matrix(8, 80, seed=part) for part in (1, 2)])
-    phi = phi[:, :, :1] * 0 + torch.randn(16, 80, 3, generator=rng(2), dtype=torch.float64)
-    queries = {
-        "image": phi[..., :1] + keep[..., None],
-        AUGMENTED: phi + keep[..., None],
-        CANARY["online"]: phi + 3 * keep[..., None],
-        CANARY["offline"]: phi + 3 * keep[..., None],
-        "another": phi + keep[..., None],
+def made_up(seed: int, points: int = 80) -> Statistics:
+    """Canaries of the first half's nets separate them far better than a target: fitting those is misled."""
+    keep = torch.cat([keep_matrix(8, points, seed=2 * seed + part) for part in (1, 2)])
+    noise = torch.randn(16, points, 3, generator=rng(2 + seed), dtype=torch.float64)
+    phi = {
+        "image": noise[..., :1] + keep[..., None],
+        AUGMENTED: noise + keep[..., None],
+        CANARY["online"]: noise + 3 * keep[..., None],
+        CANARY["offline"]: noise + 3 * keep[..., None],
+        "another": noise + keep[..., None],
     }
-    attacks = all_attacks(queries, keep, 8, levels=(0.05,), seed=0)
-    assert len(attacks) == 1 + 12 + 4 + 8 + 1
+    return Statistics(phi=phi, keep=keep, half=8, seed=seed)
+
+
+def test_all_attacks_side_by_side() -> None:
+    seeds = [made_up(0)]
+    keep, queries = seeds[0].keep, seeds[0].phi
+    attacks = all_attacks(seeds, levels=(0.05,))
+    # The threshold; 6 scores by two protocols and two variances, and by all nets with one, LiRA's with two; a variant.
+    assert len(attacks) == 1 + 6 * (2 * 2 + 1) + 3 + 1
     assert len({str(attack.condition) for attack in attacks.values()}) == len(attacks)
-    assert attacks[THRESHOLD].scores.tolist() == queries["image"][8:, :, 0].tolist()
+    assert attacks[THRESHOLD].scores[0].tolist() == queries["image"][8:, :, 0].tolist()
     assert all(set(attack.performance) == {AUC, BALANCED, "TPR at 5 % FPR"} for attack in attacks.values())
-    shared = fit_gaussians(queries[AUGMENTED][:8], keep[:8], fixed=True)
-    expected = lira_scores(queries[AUGMENTED][9], shared)["online"]
-    assert attacks[attack_name(AUGMENTED, "online", "fixed", SHARED)].scores[1].tolist() == expected.tolist()
-    held_out = torch.arange(8, 16) != 9
-    rest = fit_gaussians(queries[AUGMENTED][8:][held_out], keep[8:][held_out], fixed=True)
-    expected = lira_scores(queries[AUGMENTED][9], rest)["online"]
-    assert attacks[attack_name(AUGMENTED, "online", "fixed", HELD_OUT)].scores[1].tolist() == expected.tolist()
+    everyone = torch.arange(16)
+    fitted = {
+        CANARY_NETS: everyone < 8,
+        HELD_OUT_NETS: (everyone >= 8) & (everyone != 9),
+        ALL_NETS: everyone != 9,
+    }
+    assert set(fitted) == set(PROTOCOLS)
+    for name in (AUGMENTED, CANARY["online"]):
+        for fit, chosen in fitted.items():
+            # Canaries and LiRA's queries are always compared with the same nets.
+            gaussians = fit_gaussians(queries[name][chosen], keep[chosen], fixed=True)
+            expected = lira_scores(queries[name][9], gaussians)["online"]
+            assert attacks[attack_name(name, "online", "fixed", fit)].scores[0, 1].tolist() == expected.tolist()
     found = compare_attacks(attacks)
-    pair = {"attack": attack_name(CANARY["online"], "online"), "against": attack_name(AUGMENTED, "online")}
-    difference = find_measurement(found, "AUC difference", pair)
-    assert difference.low is not None
-    assert difference.low > 0
-    counts = query_counts(queries, keep, 8, seed=0)
+    for fit in PROTOCOLS:
+        pair = {
+            "attack": attack_name(CANARY["online"], "online", "fixed", fit),
+            "against": attack_name(AUGMENTED, "online", "fixed", fit),
+        }
+        difference = find_measurement(found, "AUC difference", pair)
+        assert difference.low is not None
+        assert difference.low > 0
+        find_measurement(found, "gain in AUC difference", {"gain": "offline", "against": "online", "fit": fit})
+    counts = query_counts(seeds)
     assert [one.condition["number of queries"] for one in counts] == [1, 2, 1, 2]
     assert counts[0].value < counts[1].value < attacks[attack_name(AUGMENTED, "online")].performance[AUC].value
+
+
+def test_attacks_on_all_seeds() -> None:
+    seeds = [made_up(seed) for seed in range(3)]
+    name = attack_name(AUGMENTED, "online")
+    together = all_attacks(seeds, levels=())[name]
+    alone = [all_attacks([one], levels=())[name] for one in seeds]
+    assert together.scores.shape == (3, 8, 80)
+    assert np.array_equal(together.scores, np.concatenate([one.scores for one in alone]))
+    measured = together.performance[AUC].measured(AUC, {})
+    assert measured.value == pytest.approx(np.mean([one.performance[AUC].value for one in alone]))
+    assert (measured.num_seeds, measured.num_items) == (3, 3 * 8 * 80)
+    assert measured.low is not None
+    # With two seeds there is no interval, as in all methods.
+    assert all_attacks(seeds[:2], levels=())[name].performance[AUC].measured(AUC, {}).low is None
+
+
+def test_seeds_are_drawn_too() -> None:
+    # Seeds that differ more than their targets and points: the interval is that of three numbers drawn thrice.
+    rows = [
+        Performance(value=value, draws=np.full(2000, value), num_targets=2, num_points=5) for value in (0.0, 1.0, 2.0)
+    ]
+    one = over_all_seeds(rows)
+    assert (one.value, one.num_targets, one.num_seeds) == (1.0, 6, 3)
+    assert one.draws.std() == pytest.approx(math.sqrt(2 / 9), abs=0.02)
+    # Differences of the same seeds are draw by draw.
+    assert set(one.minus(over_all_seeds(rows)).draws) == {0.0}
+
+
+def test_rates_at_a_low_level_are_in_their_intervals() -> None:
+    # The rate jumps from one non-member to the next, so that resampling shifts it: percentiles are corrected.
+    draw, truth, within = np.random.default_rng(1), 1 - NormalDist().cdf(NormalDist().inv_cdf(0.95) - 1.5), 0
+    for repeat in range(30):
+        members = draw.random((4, 200)) < 0.5
+        scores = draw.normal(size=members.shape) + 1.5 * members
+        performance = measure_attack(scores, members, levels=(0.05,), seed=repeat)["TPR at 5 % FPR"]
+        one = performance.measured("TPR", {})
+        assert one.low is not None
+        assert one.high is not None
+        assert one.low < one.value < one.high
+        within += one.low <= truth <= one.high
+    assert within >= 26
+
+
+def test_scores_are_kept(tmp_path: Path) -> None:
+    one = made_up(1)
+    path = tmp_path / "seed1" / "scores.npz"
+    write_arrays(statistics_to_arrays(one), path)
+    again = read_statistics(path)
+    assert (again.half, again.seed) == (8, 1)
+    both = [all_attacks([kept], levels=(0.05,)) for kept in (one, again)]
+    assert [attack.measurements() for attack in both[0].values()] == [
+        attack.measurements() for attack in both[1].values()
+    ]
+    path.write_bytes(b"none")
+    with pytest.raises(ValueError, match=r"scores\.npz does not hold the scores of a run on images"):
+        read_statistics(path)
+    with pytest.raises(FileNotFoundError):
+        read_statistics(tmp_path / "missing.npz")

@@ -1,5 +1,6 @@
 """Canaries: in the ball, in the box, of the nets that were drawn, and better at their aim."""
 
+import math
 from typing import Any
 
 import pytest
@@ -7,11 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.canary.queries import (
+    KL,
     OBJECTIVES,
+    Canaries,
     CanaryConfig,
     PixelBox,
     draw_nets,
     make_canaries,
+    negative_divergence,
 )
 from easy_to_hard.baselines.canary.shadows import keep_matrix
 from easy_to_hard.baselines.kit.stacked import Stacked
@@ -42,6 +46,10 @@ def setting() -> tuple[Stacked, Tensor, Tensor]:
 
 
 def made(mode: Any = "online", keep: Tensor = KEEP, seed: int = 0, **changes: Any) -> Tensor:
+    return canaries(mode, keep, seed, **changes).queries
+
+
+def canaries(mode: Any = "online", keep: Tensor = KEEP, seed: int = 0, **changes: Any) -> Canaries:
     nets, starts, labels = setting()
     return make_canaries(
         nets,
@@ -109,6 +117,64 @@ def test_mse_is_of_the_right_logit() -> None:
     assert outside - inside == pytest.approx(3)
 
 
+def test_objectives_of_probabilities() -> None:
+    logits, labels, others = torch.tensor([[0.0, 0.0, torch.tensor(2.0).log()]]), torch.tensor([2]), torch.tensor([0])
+    # The right class has a probability of a half.
+    expected = {"softmax": (0.25, 0.25), "reverse_cross_entropy": (math.log(2), math.log(2)), "log_odds": (100, 0)}
+    for name, values in expected.items():
+        found = [OBJECTIVES[name](logits, labels, others, inside).item() for inside in (True, False)]
+        assert found == pytest.approx(values, abs=1e-6)
+    inside, outside = torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 3.0]]).log_softmax(1)
+    divergence = math.log(1 / 2) - outside.mean().item()
+    for found in (negative_divergence(inside, outside, True), negative_divergence(outside, inside, False)):
+        assert found.item() == pytest.approx(-divergence)
+
+
+def test_divergence_of_nets_with_and_without_the_point() -> None:
+    nets, starts, _ = setting()
+
+    def divergence(queries: Tensor) -> float:
+        logits = torch.stack([nets.net(number)(queries.flatten(0, 1)).unflatten(0, (POINTS, 2)) for number in range(4)])
+        total = 0.0
+        for point in range(POINTS):
+            pairs = [(one, other) for one in range(4) for other in range(4) if KEEP[one, point] > KEEP[other, point]]
+            for one, other in pairs:
+                total -= float(negative_divergence(logits[one, point], logits[other, point], True).sum())
+        return total
+
+    assert divergence(made(objective=KL, epsilon=100.0)) > 1.5 * divergence(starts)
+    # Batches only bound memory.
+    torch.testing.assert_close(made(objective=KL, batch_size=2), made(objective=KL))
+    with pytest.raises(ValueError, match="objective 'kl' is not for offline canaries: it needs nets with the point"):
+        made("offline", objective=KL)
+
+
+def test_points_stop_once_their_loss_is_low() -> None:
+    whole = canaries("offline", epsilon=0.0)
+    assert whole.steps.tolist() == [30] * POINTS
+    stopped = canaries("offline", epsilon=0.0, stop_loss=2.0)
+    assert 1 <= stopped.steps.min() < stopped.steps.max()
+    for count in stopped.steps.unique().tolist():
+        # With the same draws a point is where it was after as many steps.
+        same = canaries("offline", epsilon=0.0, steps=count).queries
+        chosen = stopped.steps == count
+        torch.testing.assert_close(stopped.queries[chosen], same[chosen])
+    # Each point has one step at least.
+    for mode in ("online", "offline"):
+        assert canaries(mode, stop_loss=1e9).steps.tolist() == [1] * POINTS
+
+
+def test_the_loss_of_a_stop_is_summed_over_nets_and_averaged_over_queries() -> None:
+    nets, starts, labels = setting()
+    logits = torch.stack([nets.net(number)(starts.flatten(0, 1)).unflatten(0, (POINTS, 2)) for number in range(4)])
+    right = logits.gather(3, labels.expand(4, 2, -1).transpose(1, 2)[..., None])[..., 0]
+    # Two of four nets are without a point, so that both are asked at each step.
+    loss = (right**2).mean(2).masked_fill(KEEP, 0).sum(0)
+    middle = float(loss.sort().values[2:4].mean())
+    steps = canaries("offline", stop_loss=middle, steps=2, learning_rate=1e-9, weight_decay=0.0).steps
+    assert (steps == 1).tolist() == (loss <= middle).tolist()
+
+
 def test_draws_are_of_the_right_kind() -> None:
     keep = keep_matrix(8, 50, seed=0)
     drawn = draw_nets(keep, 4, "online", torch.Generator().manual_seed(0))
@@ -148,7 +214,8 @@ def test_offline_asks_only_nets_without_the_point(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objective": "kl"}, "objective must be one of mse, log_odds, cross_entropy, margin, not 'kl'"),
+        ({"objective": "l2"}, "objective must be one of mse, log_odds, softmax, .*, margin, kl, not 'l2'"),
+        ({"stop_loss": float("nan")}, "stop_loss must be finite, or None to run all steps, not nan"),
         ({"epsilon": -1.0}, "epsilon must be from 0 to 255, in 1/255 of a pixel's range, not -1.0"),
         ({"steps": 0}, "^steps must be at least 1, not 0"),
         ({"nets_a_step": 3}, "nets_a_step must be even and at least 2, not 3"),

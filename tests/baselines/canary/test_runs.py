@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from easy_to_hard.baselines import get_baseline
 from easy_to_hard.baselines.canary import on_images, on_puzzles
-from easy_to_hard.baselines.canary.attacks import THRESHOLD
+from easy_to_hard.baselines.canary.attacks import PROTOCOLS, THRESHOLD, all_attacks
 from easy_to_hard.baselines.canary.claims import LIRA, NEW_ITEMS, image_claims, puzzle_claims
 from easy_to_hard.baselines.canary.on_images import require_memory
 from easy_to_hard.baselines.canary.on_puzzles import FRESH_ATTACK, SolverKind, auc_of, solver_kinds
@@ -28,7 +28,9 @@ from easy_to_hard.baselines.canary.recipes import (
     get_image_preset,
     get_puzzle_preset,
 )
+from easy_to_hard.baselines.canary.score_files import read_statistics
 from easy_to_hard.baselines.canary.shadows import TrainConfig
+from easy_to_hard.baselines.canary.shards import Shard
 from easy_to_hard.baselines.deep_thinking.solvers import RecurrentSolvers, StackableSolvers
 from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.baselines.kit.puzzles import Puzzles, make_puzzles, mean_loss
@@ -60,7 +62,8 @@ def tiny(root: Path, **changes: Any) -> ImageRecipe:
         queries=2,
         width=2,
         train=TrainConfig(steps=3, batch_size=4, learning_rate=0.01),
-        canary=CanaryConfig(steps=2),
+        online=CanaryConfig(steps=2),
+        offline=CanaryConfig(steps=2, stop_loss=1e9),
         variants=(("mse", 8.0),),
     )
     return replace(recipe, **changes)
@@ -84,7 +87,7 @@ def test_a_run_on_images_is_whole_and_goes_on(
     assert len(result.measurements) < 150
     for name in ("roc.png", "queries.png"):
         assert (tmp_path / "a" / name).read_bytes()[:4] == b"\x89PNG"
-    condition = {"queries": "canary, online", "score": "online", "variance": "fixed", "fit": "held out"}
+    condition = {"queries": "canary, online", "score": "online", "variance": "fixed", "fit": "held-out nets"}
     one = find_measurement(result.measurements, "TPR at 10 % FPR", condition)
     assert one.num_items == 6 * 40
     assert "1 of 5 batches" in result.settings["data_note"]
@@ -104,13 +107,67 @@ def test_a_run_on_images_is_whole_and_goes_on(
     monkeypatch.setattr(on_images, "make_canaries", lambda *a, **s: again.append(s["mode"]) or real(*a, **s))
     assert plain(on_cpu(recipe, tmp_path / "b")) == plain(result)
     assert (made, again) == (["online"], ["offline", "online"])
-    with pytest.raises(ValueError, match="it belongs to a run that differs in seeds"):
-        on_cpu(replace(recipe, seeds=(1,)), tmp_path / "b")
+    with pytest.raises(ValueError, match=r"it belongs to a run that differs in of, shadows"):
+        on_cpu(replace(recipe, shadows=16), tmp_path / "b")
     with pytest.raises(ValueError, match=r"it belongs to a run that differs in canary\.steps"):
-        on_cpu(replace(recipe, canary=CanaryConfig(steps=3)), tmp_path / "b")
+        on_cpu(replace(recipe, online=CanaryConfig(steps=3)), tmp_path / "b")
     # What only the attacks go by may change: nets and canaries are taken as they are.
     monkeypatch.setattr(on_images, "make_canaries", stopped)
     assert on_cpu(replace(recipe, levels=(0.2,)), tmp_path / "b").settings["levels"] == [0.2]
+    # From the kept scores all figures follow.
+    kept = read_statistics(tmp_path / "a" / "seed0" / "scores.npz")
+    attacks = all_attacks([kept], levels=(0.1,))
+    assert {str(one) for attack in attacks.values() for one in attack.measurements()} <= {
+        str(one) for one in result.measurements
+    }
+    with np.load(tmp_path / "a" / "seed0" / "scores.npz") as arrays:
+        for name, attack in attacks.items():
+            assert np.array_equal(arrays[f"scores: {name}"], attack.scores[0])
+        assert arrays["phi: canary, online"].shape == (12, 40, 2)
+
+
+def no_training(*given: Any) -> Any:
+    raise AssertionError("all nets are there")
+
+
+@pytest.mark.slow
+def test_shards_of_all_seeds_give_the_same_as_one_run(
+    cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny(cifar_root, levels=(0.1,), seeds=(0, 5, 7))
+    whole = on_cpu(recipe, tmp_path / "whole")
+    assert {one.num_seeds for one in whole.measurements} == {3, 36}
+    (tmp_path / "out").mkdir()
+    for number in (2, 1):
+        shard = Shard(number=number, count=2)
+        on_images.train_shard(recipe, shard.folder(tmp_path / "out"), shard, device="cpu", progress=False)
+
+    monkeypatch.setattr("easy_to_hard.baselines.canary.shadows._train_chunk", no_training)
+    assert plain(on_cpu(recipe, tmp_path / "out")) == plain(whole)
+    # A run can get more seeds, or fewer, later.
+    assert on_cpu(replace(recipe, seeds=(5,)), tmp_path / "out").seeds == (5,)
+
+
+@pytest.mark.slow
+def test_shards_of_nets_that_solve_puzzles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = tiny_puzzles(
+        sizes=(10,),
+        max_iterations=2,
+        iterations=(2,),
+        width=2,
+        train=replace(tiny_puzzles().train, steps=2),
+    )
+    whole = on_cpu(recipe, tmp_path / "whole")
+    (tmp_path / "out").mkdir()
+    for number in (1, 2):
+        shard = Shard(number=number, count=2)
+        on_puzzles.train_shard(recipe, shard.folder(tmp_path / "out"), shard, device="cpu", progress=False)
+    monkeypatch.setattr("easy_to_hard.baselines.canary.shadows._train_chunk", no_training)
+    assert plain(on_cpu(recipe, tmp_path / "out")) == plain(whole)
+    with np.load(tmp_path / "out" / "seed0" / "scores.npz") as arrays:
+        where = "nets recall; items 10; iterations 2"
+        assert arrays[f"log odds; {where}"].shape == arrays[f"keep; {where}"].shape == (6, 20)
+        assert arrays[f"scores: {LIRA}; {where}"].shape == (6, 20)
 
 
 @pytest.mark.slow
@@ -135,7 +192,7 @@ def test_targets_make_no_canaries(cifar_root: Path, tmp_path: Path, monkeypatch:
         ({"architecture": "vit"}, "architecture must be one of small_cnn, wide_resnet, not 'vit'"),
         ({"levels": (0.01,)}, "needs at least 100 non-members per target, not 20"),
         ({"seeds": (-1,)}, r"each at least 0, not \[-1\]"),
-        ({"seeds": (0, 1)}, r"seeds must be one number, not \(0, 1\)"),
+        ({"offline": CanaryConfig(objective="kl")}, "offline canaries' objective must be one of mse, .*, not 'kl'"),
         ({"at_once": -1}, "at_once must be at least 1, or 0 for the default, not -1"),
     ],
 )
@@ -163,8 +220,14 @@ def difference(name: str, condition: Mapping[str, Any], low: float, high: float)
 
 
 def test_claims_are_decided_by_whole_intervals() -> None:
-    pair = {"attack": "canary, online; online; fixed; held out", "against": "augmented; online; fixed; held out"}
-    lira = {"queries": "augmented", "score": "online", "variance": "fixed", "fit": "held out"}
+    # Each protocol is judged by its own figures.
+    for fit in PROTOCOLS:
+        pair = {"attack": f"canary, online; online; fixed; {fit}", "against": f"augmented; online; fixed; {fit}"}
+        lira = {"queries": "augmented", "score": "online", "variance": "fixed", "fit": fit}
+        decided_by_intervals(pair, lira)
+
+
+def decided_by_intervals(pair: Mapping[str, Any], lira: Mapping[str, Any]) -> None:
     able = [difference("accuracy of the nets", {"images": "members"}, 0.7, 0.8), difference("AUC", lira, 0.6, 0.7)]
     for (low, high), held in {(0.1, 0.2): True, (-0.2, -0.1): False, (-0.1, 0.2): None}.items():
         figures = [difference("AUC difference", pair, low, high), *able]
@@ -176,6 +239,9 @@ def test_claims_are_decided_by_whole_intervals() -> None:
             poor = replace(figures[place], low=low, high=high, value=low)
             (claim,) = image_claims([*figures[:place], poor, *figures[place + 1 :]])
             assert claim.verdict == "not tested"
+
+
+def test_claims_on_puzzles_are_decided_by_whole_intervals() -> None:
     facts = {"attack": LIRA, "nets": "a", "iterations": 5}
     ends = [
         difference("AUC", {**facts, "items": NEW_ITEMS}, 0.46, 0.54),
@@ -274,8 +340,8 @@ def test_tables_give_all_away_and_nothing_where_items_are_new(tmp_path: Path) ->
     same = {"attack": LIRA, "of": "tables", "against": "short", "items": 30, "iterations": 5}
     assert find_measurement(result.measurements, "AUC difference", same).value == 0
     assert (tmp_path / "memorization.png").is_file()
-    with pytest.raises(ValueError, match="it belongs to a run that differs in seed"):
-        run(replace(recipe, seeds=(1,)))
+    with pytest.raises(ValueError, match=r"it belongs to a run that differs in .*shadows"):
+        run(replace(recipe, shadows=8))
 
 
 def test_no_net_of_the_null_has_seen_the_pool() -> None:
@@ -335,6 +401,14 @@ def test_auc_of_two_samples() -> None:
     assert auc_of(torch.tensor([3.0, 1.0]).double(), torch.tensor([2.0, 0.0, 1.0]).double()) == pytest.approx(4.5 / 6)
 
 
+SMALL: list[tuple[Any, str]] = [
+    (get_image_preset, "cifar10"),
+    (get_image_preset, "mnist"),
+    (get_puzzle_preset, "mazes"),
+    (get_puzzle_preset, "prefix_sums"),
+]
+
+
 def test_presets() -> None:
     names = {"smoke", "small", "paper"}
     assert {preset for preset, _ in IMAGE_PRESETS} == {preset for preset, _ in PUZZLE_PRESETS} == names
@@ -342,7 +416,11 @@ def test_presets() -> None:
     assert (paper.shadows, paper.points, paper.reported_levels) == (64, 5000, (0.01, 0.001))
     # 100 epochs of 25,000 images in batches of 256.
     assert paper.train.steps == round(25_000 / 256 + 0.5) * 100
-    assert (paper.canary.epsilon, paper.canary.steps, paper.canary.nets_a_step, paper.queries) == (1, 30, 2, 10)
+    for config, stop_loss in ((paper.online, None), (paper.offline, 23)):
+        assert (config.objective, config.epsilon, config.steps, config.nets_a_step) == ("mse", 1, 30, 2)
+        assert config.stop_loss == stop_loss
+    assert paper.queries == 10
+    assert all(len(get("small", data).seeds) == 3 for get, data in SMALL)
     assert get_image_preset("small", "cifar10").reported_levels == (0.01,)
     for get in (get_image_preset, get_puzzle_preset):
         with pytest.raises(ValueError, match=r"unknown preset 'huge' of .*: choose one of smoke, small, paper"):

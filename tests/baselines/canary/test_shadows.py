@@ -14,10 +14,20 @@ from easy_to_hard.baselines.canary.classifiers import WideResNet, build_classifi
 from easy_to_hard.baselines.canary.on_images import augmented_queries, build_image_task
 from easy_to_hard.baselines.canary.queries import Augmentation
 from easy_to_hard.baselines.canary.recipes import get_image_preset
-from easy_to_hard.baselines.canary.shadows import ShadowJob, TrainConfig, batch_streams, can_stack, train_shadows
+from easy_to_hard.baselines.canary.shadows import (
+    ShadowJob,
+    TrainConfig,
+    batch_streams,
+    can_stack,
+    train_parts,
+    train_shadows,
+)
+from easy_to_hard.baselines.canary.shards import Shard, collect_shards
 from easy_to_hard.baselines.kit.image_data import ImageSet
+from easy_to_hard.baselines.kit.precision import recorded_precision
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.stacked import Stacked
+from easy_to_hard.storage.writing import hold_folder
 
 CPU = torch.device("cpu")
 
@@ -99,16 +109,67 @@ def test_a_stopped_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     resumed = trained(job(at_once=2), tmp_path / "stopped")
     assert (seen, again) == ([0], [2])
     assert all(torch.equal(values, whole.weights[name]) for name, values in resumed.weights.items())
+    # A stack of which a net is missing is trained whole, and the others are left as they are.
+    (tmp_path / "stopped" / "nets" / "0003.pt").unlink()
+    kept = (tmp_path / "stopped" / "nets" / "0002.pt").read_bytes()
+    again.clear()
+    resumed = trained(job(at_once=2), tmp_path / "stopped")
+    assert again == [2]
+    assert (tmp_path / "stopped" / "nets" / "0002.pt").read_bytes() == kept
+    assert all(torch.equal(values, whole.weights[name]) for name, values in resumed.weights.items())
     with pytest.raises(
         ValueError, match=r"it belongs to a run that differs in about; .* remove that folder"
     ) as failure:
         trained(job(at_once=2), tmp_path / "stopped", "x")
     assert "\n" not in str(failure.value)
-    with pytest.raises(ValueError, match="it belongs to a run that differs in nets"):
-        trained(job(at_once=4), tmp_path / "stopped")
+    # Whatever is trained at once, nets that are there are taken.
+    again.clear()
+    trained(job(at_once=4), tmp_path / "stopped")
+    assert again == []
     (tmp_path / "stopped" / "nets" / "0000.pt").write_bytes(b"none")
     with pytest.raises(ValueError, match="cannot resume from"):
         trained(job(at_once=2), tmp_path / "stopped")
+
+
+def test_shards_train_each_net_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = trained(job(at_once=1), tmp_path / "whole")
+    real, seen = shadows._train_chunk, []
+    monkeypatch.setattr(
+        shadows, "_train_chunk", lambda run, first, *rest: seen.append(first) or real(run, first, *rest)
+    )
+    run = tmp_path / "run"
+    for number, own in ((1, [0, 3]), (3, [2])):
+        shard = Shard(number=number, count=3)
+        found = train_parts(
+            job(at_once=1), RunFolder(shard.folder(run), {"about": "noise"}), "nets", shard=shard, progress=False
+        )
+        recorded_precision(shard.folder(run), "cpu")
+        assert (seen, len(found)) == (own, len(own))
+        seen.clear()
+    run.mkdir()
+    collect_shards(run)
+    together = trained(job(at_once=1), run)
+    assert seen == [1], "the rest, that no shard has trained"
+    assert all(torch.equal(values, whole.weights[name]) for name, values in together.weights.items())
+
+
+def test_shards_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    for number, count in ((0, 2), (3, 2), (1, 0)):
+        with pytest.raises(ValueError, match=f"number must be from 1 to count, {count}, not {number}"):
+            Shard(number=number, count=count)
+    run = tmp_path / "a[b]"
+    run.mkdir()
+    folders = [Shard(number=number, count=2).folder(run) for number in (1, 2)]
+    assert [folder.name for folder in folders] == ["a[b]-shard-1-of-2", "a[b]-shard-2-of-2"]
+    for folder, precision in zip(folders, ("float32", "bfloat16"), strict=True):
+        (folder / "nets").mkdir(parents=True)
+        (folder / "nets" / f"{precision}.pt").write_bytes(b"x")
+        (folder / "precision.json").write_text(f'{{"precision": "{precision}"}}')
+    with hold_folder(folders[0], "training"), pytest.raises(ValueError, match="another training of a shard is going"):
+        collect_shards(run)
+    with pytest.raises(ValueError, match=r"shard-2-of-2 was trained in bfloat16, but .* in float32"):
+        collect_shards(run)
+    assert (run / "nets" / "float32.pt").is_file()
 
 
 def test_weights_have_seeds_of_their_own(tmp_path: Path) -> None:
@@ -124,7 +185,7 @@ def test_batch_norm_is_trained_one_net_after_another(tmp_path: Path) -> None:
     run = job(at_once=1, architecture="wide_resnet", width=1, train={"steps": 1})
     assert not can_stack(run)
     nets = trained(run, tmp_path)
-    assert int(nets.weights["norm.num_batches_tracked"][0]) == 1
+    assert int(nets.buffers["norm.num_batches_tracked"][0]) == 1
     # In eval mode an answer does not go by the others of the batch.
     task: Any = run.task
     torch.testing.assert_close(nets.net(0)(task.images[:1]), nets.net(0)(task.images[:5])[:1])

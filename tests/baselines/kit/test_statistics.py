@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -124,6 +125,25 @@ def test_the_bootstrap_draws_nets_and_items() -> None:
     # Nets that agree within themselves differ still.
     nets = [torch.zeros(50, dtype=torch.float64), torch.ones(50, dtype=torch.float64)]
     assert set(bootstrap_means(nets).tolist()) == {0.0, 0.5, 1.0}
+
+
+def test_an_interval_is_not_stretched_to_the_value() -> None:
+    measured = Measurement(name="x", value=1.0, num_items=10)
+    draws = np.random.default_rng(0).normal(size=20_000)
+    # Draws around the value: plain percentiles.
+    centered = of_draws(measured, 1 + draws)
+    assert (centered.low, centered.high) == pytest.approx((1 - 1.96, 1 + 1.96), abs=0.05)
+    # Draws whose median is a standard error too low: so the value is taken to be, and the interval goes up by two.
+    shifted = of_draws(measured, draws)
+    assert (shifted.low, shifted.high) == pytest.approx((2 - 1.96, 2 + 1.96), abs=0.3)
+    # A value beyond nearly all draws is not one that they describe: no interval, instead of one that ends at it.
+    for far in (draws - 2, draws + 5):
+        assert of_draws(measured, far).low is None
+    # Draws that differ from the value by rounding only.
+    same = of_draws(measured, np.array([1 - 1e-16, 1 + 2e-16, 1.0]))
+    assert (same.low, same.high) == (1.0, 1.0)
+    top = of_draws(Measurement(name="x", value=0.95, unit=SHARE, num_items=10), 0.95 + 0.1 * draws)
+    assert top.high == 1.0
 
 
 def test_summarize_over_seeds_and_of_one() -> None:

@@ -1,6 +1,7 @@
 """`easy-to-hard reference canary`: what it takes, and what it says when that cannot be."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,11 @@ def command(*arguments: str) -> Canary:
         (("--points", "5000"), "points must be from 20 to 400, the pool, not 5000"),
         (("--fpr", "0.001"), "a false-positive rate of 0.001 needs at least 1,000 non-members per target, not 60"),
         (("--epsilon", "300"), "epsilon must be from 0 to 255"),
-        (("--objective", "kl"), "objective must be one of mse, log_odds, cross_entropy, margin, not 'kl'"),
+        (("--objective", "l2"), "objective must be one of mse, log_odds, softmax, .*, margin, kl, not 'l2'"),
+        (("--stop-loss", "nan"), "stop_loss must be finite, or None to run all steps, not nan"),
+        (("--target", "mazes", "--stop-loss", "3"), "--stop-loss is for images, not for"),
+        (("--shard", "3/2"), "--shard must be I/N with I from 1 to N, such as 2/8, not '3/2'"),
+        (("--seeds", "1", "1"), r"seeds must be at least one, all different, each at least 0, not \[1, 1\]"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
         (("--sizes", "20"), "--sizes is for tasks, not for"),
         (("--target", "mazes", "--points", "20"), "--points is for images, not for"),
@@ -43,6 +48,26 @@ def test_errors_are_one_line(
         command(*arguments).run()
     assert "\n" not in str(failure.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_divergence_is_for_online_canaries() -> None:
+    recipe: Any = command("--objective", "kl", "--epsilon", "8", "--seeds", "3", "4").recipe()
+    assert (recipe.online.objective, recipe.offline.objective, recipe.seeds) == ("kl", "mse", (3, 4))
+    assert recipe.online.epsilon == recipe.offline.epsilon == 8
+    recipe = command("--preset", "paper", "--objective", "softmax", "--stop-loss", "0.5").recipe()
+    assert (recipe.offline.objective, recipe.offline.stop_loss, recipe.online.stop_loss) == ("softmax", 0.5, None)
+
+
+@pytest.mark.slow
+def test_shards_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--target", "prefix_sums", "--shadows", "6", "--sizes", "10", "--steps", "2", "--quiet")
+    out = ("--out", str(tmp_path / "run"))
+    for shard in ("1/2", "2/2"):
+        assert command(*arguments, *out, "--shard", shard).run() == 0
+        assert "once all 2 shards are trained, run the same command without --shard" in capsys.readouterr().out
+    assert command(*arguments, *out).run() == 0
+    assert (tmp_path / "run" / "result.json").is_file()
+    assert not list(tmp_path.glob("run-shard-*/**/*.pt"))
 
 
 @pytest.mark.slow
