@@ -12,7 +12,8 @@ import torch
 # On a CPU, a step is timed on so many items and taken to be as much slower as it has more of them.
 _CPU_ITEMS: Final = 16
 
-PrepareStep = Callable[[int, torch.device], Callable[[], object]]
+Step = Callable[[], object]
+PrepareStep = Callable[[int, torch.device], Step]
 """Number of items and device -> a function that makes one step of one net on random items."""
 
 

@@ -9,6 +9,7 @@ import torch
 from easy_to_hard.baselines import get_baseline
 from easy_to_hard.baselines.augmentation_defense.recipes import get_image_recipe as get_defense_recipe
 from easy_to_hard.baselines.augmentation_defense.recipes import get_puzzle_recipe
+from easy_to_hard.baselines.canary.recipes import get_image_preset
 from easy_to_hard.baselines.dp_instahide.recipes import get_image_recipe as get_mixing_recipe
 from easy_to_hard.baselines.kit.work import Estimate, Work, describe_estimates, estimate
 
@@ -50,6 +51,10 @@ def test_a_plan_counts_the_nets_of_a_run() -> None:
     nets = {work.name: work.nets for work in get_baseline("augmentation_defense").plan(crafted)}
     assert nets["optimize poisons"] == 10 * 8
     assert nets["train nets, none"] == 10 * 8 + 8
+    canary = get_image_preset("paper", "cifar10")
+    works = {work.name: work for work in get_baseline("canary").plan(canary)}
+    assert works["train shadow nets"].nets == canary.shadows * len(canary.seeds)
+    assert works["make offline canaries"].steps == 30 * 2
     mixing = get_baseline("dp_instahide").plan(get_mixing_recipe("paper", "cifar10"))
     assert all(work.nets > 0 and work.steps > 0 for work in mixing)
 
