@@ -158,7 +158,7 @@ class CellularNet(ThinkingNet):
         return seen.new_zeros(len(seen), self.width, *seen.shape[2:])
 
     def iteration(self, x: Tensor) -> Iteration:
-        """See `ThinkingNet.iteration`."""
+        """See `ThinkingNet.iteration`; the function also notes which items are at rest, so call it in order."""
         cells = self.cells(x)
         rest = Rest(cells.places, self.shakes)
 
