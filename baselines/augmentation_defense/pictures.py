@@ -26,11 +26,12 @@ def draw_defenses(result: ReferenceResult) -> "Figure":
     axes = figure.subplots()
     for number, (name, color) in enumerate(zip(names, _COLORS, strict=True)):
         _bars(axes, [one for one in measurements if one.name == name], name, (number - 1) * 0.27, color)
-    axes.set_xticks(range(len(defenses)), [name.replace("_", " ") for name in defenses])
+    axes.set_xticks(range(len(defenses)), [name.replace("_", "\n") for name in defenses])
     axes.set_ylim(0, 1)
     axes.set_ylabel("share")
     attack = result.settings["attack"].replace("_", " ")
-    axes.set_title(f"{attack} on {result.data}: mean over seeds, 95 % interval", fontsize=10)
+    over = "seeds" if attack.endswith("backdoor") else "targets"
+    axes.set_title(f"{attack} on {result.data}: mean over {over}, 95 % interval", fontsize=10)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
 
