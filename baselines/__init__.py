@@ -67,7 +67,9 @@ class Baseline:
         """
         try:
             module = import_module(f"{self.module}.plan")
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if error.name != f"{self.module}.plan":
+                raise
             raise ValueError("there is no dry run for this method") from None
         works: list[Work] = module.plan(recipe)
         return works

@@ -13,7 +13,10 @@ SOURCE: Final = "arXiv 2011.09527"
 PUZZLE_SOURCE: Final = "a question of this benchmark, not of arXiv 2011.09527"
 
 SHIFT: Final = "shift of the attacker's class"
-"""The log-odds of the class that an attacked item should be given: poisoned net minus clean net."""
+"""The log-odds of the class that an attacked item should be given: poisoned net minus clean net.
+
+No claim is judged by it: nets that are less sure of everything, as after mixing, have smaller log-odds, too.
+"""
 
 # "No accuracy cost" is taken as less than a point.
 NO_COST: Final = 0.01
@@ -38,12 +41,10 @@ def _on_images(result: ReferenceResult) -> list[Statement]:
     defenses = result.settings["defenses"]
     backdoor = result.settings["attack"].endswith("backdoor")
     adaptive = bool(result.settings.get("adaptive", False))
-    # Files from before shifts were measured.
-    shifts = not backdoor and any(one.name == SHIFT for one in result.measurements)
-    statements = [_works(shifts=shifts)]
+    statements = [_works()]
     for defense in (name for name in _MIXING if name in defenses):
         useless = backdoor and defense.startswith("mixup")
-        statements += [_falls(defense, useless=useless, shifts=shifts, adaptive=adaptive), _cost(defense)]
+        statements += [_falls(defense, useless=useless, adaptive=adaptive), _cost(defense)]
     if "dp_sgd" in defenses:
         statements.append(_cost("dp_sgd", costs=True))
     return statements
@@ -55,48 +56,43 @@ def _classifies(defense: str) -> Criterion:
     return Criterion(name="clean accuracy", condition=condition, direction="at least", bound=CAN_CLASSIFY, words=words)
 
 
-def _works(*, shifts: bool) -> Statement:
+_MADE: Final = Criterion(
+    name="attack success above unpoisoned",
+    condition={"defense": "none"},
+    direction="greater",
+    bound=0.0,
+    words="success above that of unpoisoned nets without a defense",
+)
+
+
+def _works() -> Statement:
     """That an attack has an effect on an undefended net."""
     return Statement(
-        text="The attack works on an undefended net: "
-        + ("it makes the attacker's class likelier." if shifts else "it succeeds more often than without poison."),
+        text="The attack works on an undefended net: it succeeds more often than without poison.",
         source=SOURCE,
-        criteria=(_made(shifts=shifts),),
+        criteria=(_MADE,),
         needs=(_classifies("none"),),
     )
 
 
-def _made(*, shifts: bool) -> Criterion:
-    """That the attack has an effect without a defense."""
-    return Criterion(
-        name=SHIFT if shifts else "attack success above unpoisoned",
-        condition={"defense": "none"},
-        direction="greater",
-        bound=0.0,
-        words=f"{SHIFT} without a defense, log-odds"
-        if shifts
-        else "success above that of unpoisoned nets without a defense",
-    )
-
-
-def _falls(defense: str, *, useless: bool, shifts: bool, adaptive: bool) -> Statement:
-    """That a defense lowers the effect of an attack, or that it is useless."""
-    quantity = SHIFT if shifts else "attack success"
+def _falls(defense: str, *, useless: bool, adaptive: bool) -> Statement:
+    """That a defense makes an attack succeed less often, or that it is useless."""
     fall = Criterion(
-        name=f"{quantity} less that of none",
+        name="attack success less that of none",
         condition={"defense": defense},
         direction="at least" if useless else "less",
         bound=0.0,
-        words=f"{quantity} with {defense} less that with none",
+        words=f"success with {defense} less that with none",
     )
     attack = "an attack that is adapted to it" if adaptive else "the attack"
-    if useless:
-        text = f"{defense} is no defense against the backdoor: it does not lower its success."
-    elif shifts:
-        text = f"{defense} weakens {attack}: the attacker's class becomes less likely."
-    else:
-        text = f"{defense} makes {attack} succeed less often."
-    return Statement(text=text, source=SOURCE, criteria=(fall,), needs=(_made(shifts=shifts), _classifies(defense)))
+    return Statement(
+        text=f"{defense} is no defense against the backdoor: it does not lower its success."
+        if useless
+        else f"{defense} makes {attack} succeed less often.",
+        source=SOURCE,
+        criteria=(fall,),
+        needs=(_MADE, _classifies(defense)),
+    )
 
 
 def _cost(defense: str, *, costs: bool = False) -> Statement:

@@ -55,9 +55,11 @@ class Threat:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The outcome of the attacks under one defense; the lists have one value per attack, averaged over its victims.
+    """The outcome of the attacks under one defense.
 
-    An attack is a backdoor, of which each seed has its own, or the poisons against one target.
+    An attack is a backdoor, of which each seed has its own, or the poisons against one target, which are tried on a
+    victim of each seed. What attacks do has one value per attack, averaged over its victims; accuracies have one per
+    seed, averaged over the attacks.
 
     Attributes:
         success: share of attacked items to which a poisoned net gives the attacker's class, in [0, 1].
@@ -65,7 +67,8 @@ class Outcome:
         shift: log-odds of the attacker's class, mean over attacked items: poisoned net minus clean net.
         accuracy: accuracy of poisoned nets on clean test items, in [0, 1].
         clean_accuracy: accuracy of nets trained on the clean set, in [0, 1].
-        removed: name -> the share of poisons, and of other items, that a filter removes; none for other defenses.
+        removed: name -> the shares of poisons, and of other items, that a filter removes from the attacks' sets, and
+            how many such items there are; none for other defenses.
         hits, unpoisoned_hits, attacked: number of successes, of successes without poison, and of attacked items, over
             all nets.
         num_test: number of clean test items.
@@ -76,7 +79,7 @@ class Outcome:
     shift: Sequence[float]
     accuracy: Sequence[float]
     clean_accuracy: Sequence[float]
-    removed: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    removed: Mapping[str, tuple[Sequence[float], int]] = field(default_factory=dict)
     hits: int
     unpoisoned_hits: int
     attacked: int
@@ -238,7 +241,7 @@ def choose_targets(run: _Run) -> tuple[Target, ...]:
     for key, item in enumerate(items):
         others = there[there != labels[item]]
         if recipe.intended == "random":
-            intended, _ = _two_classes(others, "intended", key)
+            intended = int(others[torch.randint(len(others), (), generator=generator_of("intended", key))])
         else:
             intended = int(others[logits[:, item].mean(0)[others].argmax()])
         targets.append(Target(item, intended))
@@ -308,19 +311,21 @@ def _try_defense(run: _Run, defense: str, threats: Sequence[Threat], kept: Tenso
         odds = log_odds(logits, threat.target).mean(1).tolist()
         hits += int((pair[0] == threat.target).sum())
         unpoisoned_hits += int((pair[1] == threat.target).sum())
-        values = {
+        of_attack = {
             "success": success.rates[0],
             "unpoisoned": success.unpoisoned[0],
             "shift": odds[0] - odds[1],
-            "accuracy": right[number],
-            "clean_accuracy": right[clean],
             **{name: shares[number] for name, shares in removed.items()},
         }
-        for name, value in values.items():
-            found.setdefault(name, {}).setdefault(threat.number, []).append(value)
-    means = {name: [_mean(values) for values in by_attack.values()] for name, by_attack in found.items()}
+        of_seed = {"accuracy": right[number], "clean_accuracy": right[clean]}
+        for values, unit in ((of_attack, threat.number), (of_seed, threat.seed)):
+            for name, value in values.items():
+                found.setdefault(name, {}).setdefault(unit, []).append(value)
+    means = {name: [_mean(values) for values in by_unit.values()] for name, by_unit in found.items()}
+    poisons = int(threats[0].train.poisoned.sum())
+    counts = {"poisons": poisons, "other items": len(run.train) - poisons}
     return Outcome(
-        removed={name: means.pop(name) for name in removed},
+        removed={name: (means.pop(name), counts[name]) for name in removed},
         hits=hits,
         unpoisoned_hits=unpoisoned_hits,
         attacked=sum(len(threat.attacked) for threat in threats),
@@ -382,7 +387,7 @@ def measurements_of(
             "attack success of unpoisoned nets": (outcome.unpoisoned, items),
             "clean accuracy": (outcome.accuracy, outcome.num_test),
             "clean accuracy of unpoisoned nets": (outcome.clean_accuracy, outcome.num_test),
-            **{f"{name} removed": (shares, num_train) for name, shares in outcome.removed.items()},
+            **{f"{name} removed": removed for name, removed in outcome.removed.items()},
         }
         differences = {"attack success above unpoisoned": (outcome.success, outcome.unpoisoned, items)}
         if defense != "none":
@@ -400,7 +405,7 @@ def measurements_of(
             found.append(
                 of_differences(name, outcome.shift, bare.shift, unit=_LOG_ODDS, condition=condition, num_items=items)
             )
-        # Attacked items of one net are not independent draws: this interval is over items, those above over attacks.
+        # Attacked items of one net are not independent draws: these intervals are over items, as if they were.
         counts = {
             "attacked items given the target": outcome.hits,
             "attacked items given the target by unpoisoned nets": outcome.unpoisoned_hits,

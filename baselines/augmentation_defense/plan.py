@@ -1,8 +1,5 @@
 """What a run on images would take."""
 
-import math
-from collections.abc import Callable
-
 import torch
 
 from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES
@@ -10,10 +7,10 @@ from easy_to_hard.baselines.augmentation_defense.on_images import augment_of
 from easy_to_hard.baselines.augmentation_defense.recipes import ImageRecipe
 from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.baselines.kit.image_data import IMAGE_FACTS
-from easy_to_hard.baselines.kit.poisoning.crafting import match_gradients, view_of
+from easy_to_hard.baselines.kit.poisoning.crafting import objective_of, view_of
 from easy_to_hard.baselines.kit.stacked import Stacked
 from easy_to_hard.baselines.kit.victims import timed_step
-from easy_to_hard.baselines.kit.work import Work
+from easy_to_hard.baselines.kit.work import Step, Work
 
 
 def plan(recipe: ReferenceRecipe) -> list[Work]:
@@ -25,13 +22,15 @@ def plan(recipe: ReferenceRecipe) -> list[Work]:
     if not isinstance(recipe, ImageRecipe):
         raise ValueError(f"a dry run is for images, not for {recipe.data}, which takes minutes")
     count = recipe.train_images or IMAGE_FACTS[recipe.data].train
-    shape = IMAGE_FACTS[recipe.data].shape
     attacks = recipe.keys if recipe.crafted else 1
     works = []
+    if recipe.body_images:
+        works.append(_training(recipe, "none", 1, recipe.body_images, "the body"))
     if recipe.crafted:
-        adapted = [name for name in recipe.defenses if name in DEFENSES and (recipe.adaptive or name == "none")]
-        works += [_training(recipe, name, recipe.craft.surrogates, count, "surrogates") for name in adapted]
-        works.append(_crafting(recipe, len(adapted), count, shape))
+        expected = [name for name in recipe.defenses if name in DEFENSES and (recipe.adaptive or name == "none")]
+        for name in expected:
+            works.append(_training(recipe, name, recipe.craft.surrogates, count, "surrogates"))
+            works.append(_crafting(recipe, name, count))
     nets = (attacks + 1) * len(recipe.seeds)
     return works + [_training(recipe, name, nets, count, "nets") for name in recipe.defenses]
 
@@ -48,13 +47,15 @@ def _training(recipe: ImageRecipe, defense: str, nets: int, count: int, what: st
     )
 
 
-def _crafting(recipe: ImageRecipe, expected: int, count: int, shape: tuple[int, int, int]) -> Work:
-    def prepare(items: int, device: torch.device) -> Callable[[], object]:
-        surrogates = Stacked([recipe.victim.build(shape[0], seed) for seed in range(recipe.craft.surrogates)], device)
-        surrogates.set_training(False)
-        objective = match_gradients(surrogates, torch.rand(shape, device=device), 0, chunk=recipe.craft.chunk)
+def _crafting(recipe: ImageRecipe, defense: str, count: int) -> Work:
+    shape, craft = IMAGE_FACTS[recipe.data].shape, recipe.craft
+
+    def prepare(items: int, device: torch.device) -> Step:
+        surrogates = Stacked([recipe.victim.build(shape[0], seed) for seed in range(craft.surrogates)], device)
+        head_only = recipe.scenario == "transfer"
+        objective = objective_of(surrogates, torch.rand(shape, device=device), 0, craft, head_only=head_only)
         poisons = torch.rand(items, *shape, device=device, requires_grad=True)
-        view, generator = view_of(recipe.victim, 0), torch.Generator()
+        view, generator = view_of(recipe.victim, 0, augment_of(defense)), torch.Generator()
 
         def step() -> None:
             images, targets = view(poisons, generator)
@@ -64,9 +65,9 @@ def _crafting(recipe: ImageRecipe, expected: int, count: int, shape: tuple[int, 
         return step
 
     return Work(
-        name="optimize poisons",
-        nets=recipe.keys * recipe.craft.restarts * expected,
-        steps=recipe.craft.steps,
-        items=math.ceil(recipe.budget * count),
+        name=f"optimize poisons, {defense}",
+        nets=recipe.keys * craft.restarts,
+        steps=craft.steps,
+        items=max(1, round(recipe.budget * count)),
         prepare=prepare,
     )

@@ -92,11 +92,14 @@ class ImageRecipe(ReferenceRecipe):
             check_field(self, name, getattr(self, name) >= least, f"at least {least}")
         transfer = self.scenario == "transfer"
         check_field(self, "body_images", (self.body_images > 0) == transfer, "above 0 for transfer, 0 otherwise")
-        if transfer and not (self.crafted and self.train_images):
-            raise ValueError(
-                f"transfer needs an attack that optimizes poisons, and a number of train_images above 0, not "
-                f"{self.attack} and {self.train_images}"
-            )
+        if transfer and not self.crafted:
+            raise ValueError(f"transfer needs an attack that optimizes poisons, not {self.attack}")
+        if transfer:
+            check_field(self, "train_images", self.train_images > 0, "above 0 for transfer")
+            if "dp_sgd" in self.defenses:
+                raise ValueError("dp_sgd is not for transfer: a body that is kept is trained without it")
+        if self.crafted and self.craft.method != self.attack:
+            raise ValueError(f"craft.method must be the attack, {self.attack}, not {self.craft.method}")
         if self.adaptive and not self.crafted:
             raise ValueError(f"adaptive needs an attack that optimizes poisons, not {self.attack}")
 
@@ -250,6 +253,7 @@ _COLLISION: Final = replace(
     _MATCHING,
     attack="bullseye",
     scenario="transfer",
+    defenses=tuple(name for name in TRIED if name != "dp_sgd"),
     body_images=4000,
     train_images=1000,
     budget=0.025,
@@ -402,7 +406,7 @@ def get_image_recipe(preset: str, data: str, attack: str = "", scenario: str = "
     elif scenario == "transfer":
         raise ValueError(f"transfer needs an attack that optimizes poisons ({', '.join(CRAFTED)}), not a backdoor")
     if (preset, data, threat) not in IMAGE_PRESETS:
-        raise ValueError(f"there is no preset {preset!r} for {threat}: choose smoke or small")
+        raise ValueError(f"there is no preset {preset!r} for {attack} in the scenario {threat}: choose smoke or small")
     recipe = IMAGE_PRESETS[preset, data, threat]
     craft = replace(recipe.craft, method=attack) if attack in CRAFTED else recipe.craft
     return replace(recipe, attack=attack or recipe.attack, craft=craft)

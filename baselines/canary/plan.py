@@ -29,11 +29,12 @@ def plan(recipe: ReferenceRecipe) -> list[Work]:
             prepare=_step(recipe, train=True),
         )
     ]
-    for name, canary in (("online", recipe.online), ("offline", recipe.offline)):
+    kinds = (("online", recipe.online, 1 + len(recipe.variants)), ("offline", recipe.offline, 1))
+    for name, canary, times in kinds:
         works.append(
             Work(
                 name=f"make {name} canaries",
-                nets=recipe.points * seeds,
+                nets=recipe.points * seeds * times,
                 steps=canary.steps * canary.nets_a_step,
                 items=recipe.queries,
                 prepare=_step(recipe, train=False),

@@ -169,6 +169,8 @@ class CanaryConfig:
         check_field(self, "weight_decay", self.weight_decay >= 0, "at least 0")
         finite = self.stop_loss is None or math.isfinite(self.stop_loss)
         check_field(self, "stop_loss", finite, "finite, or None to run all steps")
+        if self.objective == KL and self.stop_loss is not None:
+            raise ValueError(f"stop_loss must be None for the objective {KL!r}, which compares points with each other")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ class Shard:
 
 
 def collect_shards(run: Path) -> None:
-    """Move the nets that shards have trained into their run's folder.
+    """Move the nets that shards have trained, and the run does not have, into the run's folder.
 
     Args:
         run: the folder, which must exist and belong to this process.
@@ -59,7 +59,8 @@ def collect_shards(run: Path) -> None:
             for part in parts:
                 target = run / part.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(part, target)
+                if not target.exists():
+                    os.replace(part, target)
 
 
 def _check_precision(folder: Path, run: Path) -> None:

@@ -19,7 +19,8 @@ SETTLED_CHANGE: Final = 1e-4
 _RULES: Final = {
     "settled": (
         "each item's first iteration whose largest change of a feature is at most {settled_change:g} of the item's "
-        "largest feature, or else the last of {max_iterations}; targets are not looked at"
+        "largest feature (a cellular net's do not change once it is at rest), or else the last of {max_iterations}; "
+        "targets are not looked at"
     ),
     "max_confidence": (
         "each item's most confident iteration of {max_iterations} (sum over cells of the larger class probability); "

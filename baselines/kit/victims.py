@@ -44,7 +44,7 @@ class Augment(Protocol):
             images: (S, B, C, H, W) float32 in [0, 1].
             targets: (S, B, K) float32, one-hot classes.
             generators: one for each of the S nets, on the CPU; all that is drawn comes from them.
-            progress: share of the training that is done, in [0, 1).
+            progress: share of the training that is done, in [0, 1].
 
         Returns:
             images (S, M, B, C, H, W) and soft targets (S, M, B, K), whose loss is linear in the targets.

@@ -91,7 +91,8 @@ def view_of(victim: VictimConfig, intended: int, augment: Augment | None = None)
     Args:
         victim: gives crops, mirrors, and the number of classes.
         intended: class of the poisons.
-        augment: the defense that the attack adapts to; None for none.
+        augment: the defense that the attack adapts to; None for none. Poisons are mixed with each other only, while a
+            victim mixes them with clean items, too.
     """
 
     def view(poisons: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -141,19 +142,13 @@ def craft_poisons(
     device = next(iter(surrogate.weights.values())).device
     chosen = choose_items(train.labels, intended, share, seed=seed)
     base = train.images[chosen].to(device).float() / 255
-    surrogate.set_training(False)
-    target = image.to(device).float() / 255
-    if config.method == "gradient_matching":
-        objective = match_gradients(surrogate, target, intended, head_only=head_only, chunk=config.chunk)
-    else:
-        objective = collide_features(surrogate, target, of_mean=config.method == "bullseye")
-    loss, best = min(
-        (
-            _optimize(objective, base, config, view, generator_of("craft", seed, number))
-            for number in range(config.restarts)
-        ),
-        key=lambda found: found[0],
-    )
+    objective = objective_of(surrogate, image.to(device).float() / 255, intended, config, head_only=head_only)
+    found = []
+    for number in range(config.restarts):
+        # All starts are judged by the same view.
+        judging = generator_of("craft", seed, "judged")
+        found.append(_optimize(objective, base, config, view, generator_of("craft", seed, number), judging))
+    loss, best = min(found, key=lambda one: one[0])
     images = train.images.clone()
     images[chosen] = (255 * best).round().byte().cpu()
     poisoned = torch.zeros(len(images), dtype=torch.bool)
@@ -163,9 +158,20 @@ def craft_poisons(
 
 
 def _optimize(
-    objective: Objective, base: Tensor, config: CraftConfig, view: View, generator: torch.Generator
+    objective: Objective,
+    base: Tensor,
+    config: CraftConfig,
+    view: View,
+    generator: torch.Generator,
+    judging: torch.Generator,
 ) -> tuple[float, Tensor]:
-    """The final loss, and poisons (P, C, H, W) within the bound and in [0, 1]."""
+    """The final loss, and poisons (P, C, H, W) within the bound, in multiples of 1 / 255.
+
+    Args:
+        objective, base, config, view: what is minimized, from where, how, and as seen by whom.
+        generator: of the start, and of what views draw.
+        judging: of the view that the final loss is of.
+    """
     bound = config.bound / 255
     start = torch.randn(base.shape, generator=generator).to(base.device) * bound
     delta = within(start, base, bound).requires_grad_()
@@ -181,8 +187,18 @@ def _optimize(
         optimizer.step()
         with torch.no_grad():
             delta.copy_(within(delta, base, bound))
-    poisons = (base + delta).detach()
-    return objective(*view(poisons, generator))[0], poisons
+    poisons = (255 * (base + delta).detach()).round() / 255
+    return objective(*view(poisons, judging))[0], poisons
+
+
+def objective_of(
+    surrogate: Stacked, image: Tensor, intended: int, config: CraftConfig, *, head_only: bool = False
+) -> Objective:
+    """What the poisons of a method minimize; arguments as for `match_gradients`. Nets are put in evaluation mode."""
+    surrogate.set_training(False)
+    if config.method == "gradient_matching":
+        return match_gradients(surrogate, image, intended, head_only=head_only, chunk=config.chunk)
+    return collide_features(surrogate, image, of_mean=config.method == "bullseye")
 
 
 def within(delta: Tensor, base: Tensor, bound: float) -> Tensor:
@@ -281,8 +297,9 @@ def collide_features(surrogate: Stacked, image: Tensor, *, of_mean: bool) -> Obj
     Args:
         surrogate: at least one net, in evaluation mode, whose features before the last layer are compared.
         image: (C, H, W) float in [0, 1], the target.
-        of_mean: whether the poisons' mean feature is compared (arXiv 2005.00191), or each one's (arXiv 1804.00792),
-            then the mean distance is taken.
+        of_mean: whether the poisons' mean feature is compared (arXiv 2005.00191, which divides by the square of the
+            target's feature: another scale of the same loss), or each one's (arXiv 1804.00792), then the mean distance
+            is taken.
     """
     nets = [{**weights, **buffers} for weights, buffers in map(surrogate.one, range(len(surrogate)))]
     wanted = [surrogate.call(net, image[None], features=True)[0].detach() for net in nets]

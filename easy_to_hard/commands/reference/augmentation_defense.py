@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TASKS: Final = ("mazes", "prefix_sums")
 _IMAGES: Final = ("cifar10", "mnist")
 _CRAFT: Final = ("surrogates", "restarts", "chunk")
-_OF_IMAGES: Final = ("scenario", "adaptive", "intended", *_CRAFT)
+_OF_IMAGES: Final = ("scenario", "adaptive", "intended", "download")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,11 @@ class AugmentationDefense(MethodCommand):
     METHOD: ClassVar[str] = "augmentation_defense"
 
     preset: Annotated[
-        str, arg(help="smoke (a minute or two), small (minutes) or, for images, paper (days on a GPU)")
+        str,
+        arg(
+            help="smoke (a minute or two), small (minutes) or paper (days on a GPU): for cifar10, a backdoor or "
+            "gradient_matching from scratch"
+        ),
     ] = "smoke"
     data: Annotated[str, arg(help="images: cifar10 or mnist; tasks: mazes or prefix_sums")] = "cifar10"
     attack: Annotated[
@@ -87,7 +91,8 @@ class AugmentationDefense(MethodCommand):
     ] = None
     steps: Annotated[int | None, arg(help="for tasks: training steps; by default the preset's")] = None
     out: Annotated[
-        Path | None, arg(help="the run folder; by default runs/augmentation-defense-DATA[-ATTACK]-PRESET")
+        Path | None,
+        arg(help="the run folder; by default runs/augmentation-defense-DATA[-ATTACK][-SCENARIO][-adaptive]-PRESET"),
     ] = None
 
     def recipe(self) -> "ImageRecipe | PuzzleRecipe":
@@ -99,14 +104,21 @@ class AugmentationDefense(MethodCommand):
         """Data, attack and preset; on a task, the attack only if it was given; and what is unusual about the attack."""
         from easy_to_hard.baselines.augmentation_defense.recipes import ImageRecipe
 
-        attack = recipe.attack if isinstance(recipe, ImageRecipe) else self.attack
-        return recipe.data, attack, self.scenario, "adaptive" if self.adaptive else "", recipe.preset
+        if not isinstance(recipe, ImageRecipe):
+            return recipe.data, self.attack, recipe.preset
+        scenario = recipe.scenario if recipe.crafted else ""
+        return recipe.data, recipe.attack, scenario, "adaptive" if self.adaptive else "", recipe.preset
 
     def _image_recipe(self) -> "ImageRecipe":
         from easy_to_hard.baselines.augmentation_defense.recipes import get_image_recipe
 
         refuse_others("tasks", self.data, {"steps": self.steps})
         recipe = get_image_recipe(self.preset, self.data, self.attack, self.scenario)
+        if not recipe.crafted:
+            given = {name: getattr(self, name) for name in (*_CRAFT, "keys", "intended")}
+            for name, value in given.items():
+                if value not in (None, ""):
+                    raise ValueError(f"--{name} is for attacks that optimize poisons, not for {recipe.attack}")
         craft = {name: getattr(self, name) for name in _CRAFT if getattr(self, name) is not None}
         intended: dict[str, Any] = {"intended": self.intended} if self.intended else {}
         return replace(
@@ -123,6 +135,7 @@ class AugmentationDefense(MethodCommand):
         from easy_to_hard.baselines.augmentation_defense.recipes import get_puzzle_recipe
 
         refuse_others("images", self.data, {"keys": self.keys, "train-images": self.train_images})
+        refuse_others("images", self.data, {name: getattr(self, name) for name in _CRAFT})
         refuse_others("images", self.data, {name: getattr(self, name) or None for name in _OF_IMAGES})
         recipe = get_puzzle_recipe(self.preset, self.data)
         steps = recipe.training.steps if self.steps is None else self.steps

@@ -86,7 +86,7 @@ class Canary(MethodCommand):
 
     def run(self) -> int:
         """Run the method, or train a shard of its nets, which gives no result yet."""
-        if not self.shard:
+        if not self.shard or self.dry_run:
             return super().run()
         from easy_to_hard.baselines.canary import on_images, on_puzzles
         from easy_to_hard.baselines.canary.recipes import ImageRecipe, PuzzleRecipe

@@ -31,7 +31,11 @@ class MethodCommand(ABC):
     threads: Annotated[int, arg(help="CPU threads; the small nets gain little from more than one")] = 1
     quiet: Quiet = False
     dry_run: Annotated[
-        bool, arg(help="train nothing: print nets, steps, and an estimate of the time from one timed step of each kind")
+        bool,
+        arg(
+            help="train nothing: print nets, steps, and an estimate of the time from a timed step of each kind "
+            "(augmentation-defense, canary and dp-instahide, on images)"
+        ),
     ] = False
 
     @abstractmethod

@@ -70,6 +70,20 @@ def plain(result: ReferenceResult) -> str:
     return json.dumps(result.to_dict() | {"seconds": 0})
 
 
+def accuracy_of(result: ReferenceResult, defense: str) -> Measurement:
+    return find_measurement(result.measurements, "clean accuracy", {"defense": defense})
+
+
+@pytest.mark.slow
+def test_what_attacks_do_is_over_targets_and_accuracy_over_seeds(run: Any, tmp_path: Path) -> None:
+    recipe = tiny(attack="gradient_matching", defenses=("none",), keys=3, seeds=(0, 1))
+    result = run(recipe, tmp_path)
+    success = find_measurement(result.measurements, "attack success", {"defense": "none"})
+    assert (success.num_seeds, accuracy_of(result, "none").num_seeds) == (3, 2)
+    clean = find_measurement(result.measurements, "clean accuracy of unpoisoned nets", {"defense": "none"})
+    assert clean.num_seeds == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_run_is_whole_and_the_same_again(run: Any, tmp_path: Path, attack: str) -> None:
@@ -83,8 +97,8 @@ def test_run_is_whole_and_the_same_again(run: Any, tmp_path: Path, attack: str) 
     for defense in recipe.defenses:
         found = find_measurement(result.measurements, "attacked items given the target", {"defense": defense})
         assert (found.num_items, found.num_seeds) == (attacked, 2)
-        accuracy = find_measurement(result.measurements, "clean accuracy", {"defense": defense})
-        assert accuracy.num_items == (30 if attacked == 20 else 28)
+        assert accuracy_of(result, defense).num_seeds == 2
+        assert accuracy_of(result, defense).num_items == (30 if attacked == 20 else 28)
         shift = find_measurement(result.measurements, SHIFT, {"defense": defense})
         assert shift.unit == "log-odds"
     for name in ("poisons removed", "other items removed"):
@@ -293,15 +307,19 @@ def test_claims_are_decided_by_the_figures() -> None:
     assert [*decided("backdoor", (*outcomes, "dp_sgd"), found).values()][-1] == "held"
 
 
-def test_a_defense_against_optimized_poisons_is_judged_by_the_shift() -> None:
-    weakens = "cutmix weakens the attack: the attacker's class becomes less likely."
-    outcomes = {"none": outcome(0.95, 0.9, shift=3.0), "cutmix": replace(outcome(0.3, 0.9), shift=[0.9, 1.0, 1.3])}
-    assert decided("gradient_matching", outcomes, measurements_of(outcomes, {}, num_train=9))[weakens] == "held"
-    # Where nothing is to be defended against, or nothing is learned, a defense is not judged.
-    nothing = {"none": outcome(0.95, 0.9, shift=-1.0), "cutmix": outcome(0.3, 0.9)}
-    assert decided("gradient_matching", nothing, measurements_of(nothing, {}, num_train=9))[weakens] == "not tested"
-    useless = {"none": outcome(0.95, 0.9, shift=3.0), "cutmix": outcome(0.3, 0.1)}
-    assert decided("gradient_matching", useless, measurements_of(useless, {}, num_train=9))[weakens] == "not tested"
+def test_a_defense_is_not_judged_where_there_is_nothing_to_defend_or_nothing_is_learned() -> None:
+    falls = "cutmix makes the attack succeed less often."
+    nothing = {"none": replace(outcome(0.0, 0.9), success=[0.0, 0.0, 0.0]), "cutmix": outcome(0.3, 0.9)}
+    assert decided("gradient_matching", nothing, measurements_of(nothing, {}, num_train=9))[falls] == "not tested"
+    useless = {"none": outcome(0.95, 0.9), "cutmix": outcome(0.3, 0.1)}
+    assert decided("gradient_matching", useless, measurements_of(useless, {}, num_train=9))[falls] == "not tested"
+
+
+def test_a_smaller_shift_alone_is_no_defense() -> None:
+    """Nets that mix are less sure of everything."""
+    outcomes = {"none": outcome(0.9, 0.9, shift=4.0), "cutmix": replace(outcome(0.9, 0.9, wide=0.02), shift=[1, 1, 1])}
+    verdicts = decided("gradient_matching", outcomes, measurements_of(outcomes, {}, num_train=9))
+    assert verdicts["cutmix makes the attack succeed less often."] == "not decided"
 
 
 @pytest.mark.parametrize(
@@ -316,7 +334,10 @@ def test_a_defense_against_optimized_poisons_is_judged_by_the_shift() -> None:
         ({"defenses": ("none", "none")}, "defenses must be all different"),
         ({"attack": "bribery"}, "unknown attack 'bribery': choose one of clean_label_backdoor"),
         ({"scenario": "transfer"}, "body_images must be above 0 for transfer, 0 otherwise, not 0"),
-        ({"scenario": "transfer", "body_images": 9}, "transfer needs an attack that optimizes poisons, and a number"),
+        (
+            {"scenario": "transfer", "body_images": 9},
+            "transfer needs an attack that optimizes poisons, not dirty_label",
+        ),
         ({"adaptive": True}, "adaptive needs an attack that optimizes poisons, not dirty_label_backdoor"),
         ({"intended": "any"}, "intended must be one of runner_up, random, not 'any'"),
     ],
@@ -324,6 +345,19 @@ def test_a_defense_against_optimized_poisons_is_judged_by_the_shift() -> None:
 def test_recipes_are_checked(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(get_image_recipe("smoke", "mnist"), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_images": 0}, "train_images must be above 0 for transfer, not 0"),
+        ({"defenses": ("none", "dp_sgd")}, "dp_sgd is not for transfer"),
+        ({"attack": "feature_collision"}, "craft.method must be the attack, feature_collision, not bullseye"),
+    ],
+)
+def test_recipes_of_transfer_are_checked(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(get_image_recipe("smoke", "cifar10", "bullseye"), **changes)
 
 
 def test_victims_are_checked() -> None:

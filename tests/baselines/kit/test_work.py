@@ -49,7 +49,7 @@ def test_a_plan_counts_the_nets_of_a_run() -> None:
     assert nets == {f"train nets, {name}": 20 for name in recipe.defenses}
     crafted = get_defense_recipe("paper", "cifar10", "gradient_matching")
     nets = {work.name: work.nets for work in get_baseline("augmentation_defense").plan(crafted)}
-    assert nets["optimize poisons"] == 10 * 8
+    assert nets["optimize poisons, none"] == 10 * 8
     assert nets["train nets, none"] == 10 * 8 + 8
     canary = get_image_preset("paper", "cifar10")
     works = {work.name: work for work in get_baseline("canary").plan(canary)}
