@@ -120,7 +120,7 @@ def make_facts(recipe: Recipe, report: TrainingReport, device: str) -> ModelFact
     published = replace(published, training=replace(published.training, seed=recipe.training.seed))
     # A preset that leaves the precision to the device is not changed by it.
     published, recipe = settle(published, report.precision), settle(recipe, report.precision)
-    changes = changed_settings(_settings(published), _settings(recipe))
+    changes = changed_settings(_settings(recipe), _settings(published))
     if recipe.root:
         changes.append(f"data {_data_of(recipe)[:12]}")
     return ModelFacts(

@@ -14,6 +14,8 @@ from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import ARCHITECTURES, FeedForwardNet, RecurrentNet
 from easy_to_hard.baselines.deep_thinking.recipes import RECIPES, NetConfig, Recipe, get_recipe
+from easy_to_hard.baselines.deep_thinking.training import TrainingReport
+from easy_to_hard.baselines.deep_thinking.training_run import make_facts
 from easy_to_hard.tasks import TASKS, get_task
 
 
@@ -146,3 +148,11 @@ def test_unknown_recipe() -> None:
         get_recipe("maze")
     for name, recipe in RECIPES.items():
         assert get_recipe(name) is recipe
+
+
+def test_facts_say_what_was_used_and_not_what_the_recipe_has() -> None:
+    recipe = get_recipe("mazes-cellular")
+    changed = replace(recipe, training=replace(recipe.training, steps=7, seed=3))
+    report = TrainingReport(steps=7, loss=0.5, accuracy=1.0, seconds=1.0, precision="float32")
+    assert make_facts(changed, report, "CPU").changes == "steps 7, not 2000"
+    assert make_facts(recipe, report, "CPU").changes == ""
