@@ -136,7 +136,7 @@ def test_changed_settings_are_on_record(strings: Path, tmp_path: Path) -> None:
     assert main(["evaluate", "--model", str(strings), *flags, "--out", str(out)]) == 0
     preset = read_result(out)["preset"]
     assert preset.startswith("prefix-sums-cpu (")
-    assert "width 64, not 8" in preset
+    assert "width 8, not 64" in preset
     assert "seed" not in preset
 
 
