@@ -71,6 +71,10 @@ class Baseline:
             if error.name != f"{self.module}.plan":
                 raise
             raise ValueError("there is no dry run for this method") from None
+        from easy_to_hard.baselines.kit.evaluation import IMAGES
+
+        if recipe.data not in IMAGES:
+            raise ValueError(f"a dry run is for images, not for {recipe.data}, which takes minutes")
         works: list[Work] = module.plan(recipe)
         return works
 

@@ -12,12 +12,6 @@ CLEAN: Final = "clean solve rate"
 SOURCE: Final = "arXiv 2011.09527"
 PUZZLE_SOURCE: Final = "a question of this benchmark, not of arXiv 2011.09527"
 
-SHIFT: Final = "shift of the attacker's class"
-"""The log-odds of the class that an attacked item should be given: poisoned net minus clean net.
-
-No claim is judged by it: nets that are less sure of everything, as after mixing, have smaller log-odds, too.
-"""
-
 # "No accuracy cost" is taken as less than a point.
 NO_COST: Final = 0.01
 # A backdoor in puzzles counts as open if it works on most of them, and as stopped if on fewer than a tenth.

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.augmentation_defense.claims import SHIFT, claims
+from easy_to_hard.baselines.augmentation_defense.claims import claims
 from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES
 from easy_to_hard.baselines.augmentation_defense.pictures import draw_defenses
 from easy_to_hard.baselines.augmentation_defense.recipes import ImageRecipe
@@ -27,6 +27,11 @@ from easy_to_hard.baselines.kit.victims import Augment, train_victims
 from easy_to_hard.scores.reference import Condition, Measurement, ReferenceResult
 
 PICTURE: Final = "defenses.png"
+SHIFT: Final = "shift of the attacker's class"
+"""The log-odds of the class that an attacked item should be given: poisoned net minus clean net.
+
+No claim is judged by it: nets that are less sure of everything, as after mixing, have smaller log-odds, too.
+"""
 _LOG_ODDS: Final = "log-odds"
 _QUESTION: Final = (
     "How often does a poisoned net do what the attacker wants, under each defense by augmentation, under DP-SGD and "
@@ -180,7 +185,7 @@ def _backdoors(run: _Run) -> list[Threat]:
     """A backdoor for each seed, between its own two classes."""
     threats = []
     for number, seed in enumerate(run.recipe.seeds):
-        source, target = _two_classes(run.train.labels, "backdoor", seed)
+        source, target = _two_classes(run.train.labels, seed)
         backdoor = patch_backdoor(
             run.train.images,
             run.train.labels,
@@ -198,12 +203,14 @@ def _backdoors(run: _Run) -> list[Threat]:
     return threats
 
 
-def _two_classes(labels: Tensor, *parts: int | str) -> tuple[int, int]:
-    """Two of the classes in `labels`, drawn with a seed made of `parts`."""
+def _two_classes(labels: Tensor, seed: int) -> tuple[int, int]:
+    """Source and target of a seed's backdoor: two of the classes in `labels`."""
     classes = torch.unique(labels)
     if len(classes) < 2:
         raise ValueError(f"attacks need images of at least 2 classes, not of {len(classes)}")
-    first, second = classes[torch.randperm(len(classes), generator=generator_of("classes", *parts))[:2]].tolist()
+    first, second = classes[
+        torch.randperm(len(classes), generator=generator_of("classes", "backdoor", seed))[:2]
+    ].tolist()
     return int(first), int(second)
 
 

@@ -5,7 +5,6 @@ import torch
 from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES
 from easy_to_hard.baselines.augmentation_defense.on_images import augment_of
 from easy_to_hard.baselines.augmentation_defense.recipes import ImageRecipe
-from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.baselines.kit.image_data import IMAGE_FACTS
 from easy_to_hard.baselines.kit.poisoning.crafting import objective_of, view_of
 from easy_to_hard.baselines.kit.stacked import Stacked
@@ -13,14 +12,8 @@ from easy_to_hard.baselines.kit.victims import timed_step
 from easy_to_hard.baselines.kit.work import Step, Work
 
 
-def plan(recipe: ReferenceRecipe) -> list[Work]:
-    """The nets to train and the poisons to optimize.
-
-    Raises:
-        ValueError: a run on puzzles, which takes minutes.
-    """
-    if not isinstance(recipe, ImageRecipe):
-        raise ValueError(f"a dry run is for images, not for {recipe.data}, which takes minutes")
+def plan(recipe: ImageRecipe) -> list[Work]:
+    """The nets to train and the poisons to optimize."""
     count = recipe.train_images or IMAGE_FACTS[recipe.data].train
     attacks = recipe.keys if recipe.crafted else 1
     works = []

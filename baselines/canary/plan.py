@@ -5,20 +5,13 @@ import torch.nn.functional as F
 
 from easy_to_hard.baselines.canary.classifiers import NUM_CLASSES, build_classifier
 from easy_to_hard.baselines.canary.recipes import ImageRecipe
-from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 from easy_to_hard.baselines.kit.image_data import IMAGE_FACTS
 from easy_to_hard.baselines.kit.precision import autocast
 from easy_to_hard.baselines.kit.work import PrepareStep, Step, Work
 
 
-def plan(recipe: ReferenceRecipe) -> list[Work]:
-    """The shadow nets to train, and the passes through them that make canaries.
-
-    Raises:
-        ValueError: a run on puzzles, which takes minutes.
-    """
-    if not isinstance(recipe, ImageRecipe):
-        raise ValueError(f"a dry run is for images, not for {recipe.data}, which takes minutes")
+def plan(recipe: ImageRecipe) -> list[Work]:
+    """The shadow nets to train, and the passes through them that make canaries."""
     seeds = len(recipe.seeds)
     works = [
         Work(

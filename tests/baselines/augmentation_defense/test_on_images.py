@@ -11,9 +11,9 @@ import torch
 
 from easy_to_hard.baselines import get_baseline
 from easy_to_hard.baselines.augmentation_defense import on_images
-from easy_to_hard.baselines.augmentation_defense.claims import SHIFT, claims
+from easy_to_hard.baselines.augmentation_defense.claims import claims
 from easy_to_hard.baselines.augmentation_defense.defenses import Cutout, MaxUp
-from easy_to_hard.baselines.augmentation_defense.on_images import Outcome, measurements_of
+from easy_to_hard.baselines.augmentation_defense.on_images import SHIFT, Outcome, measurements_of
 from easy_to_hard.baselines.augmentation_defense.recipes import ATTACKS, IMAGE_PRESETS, ImageRecipe, get_image_recipe
 from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
 from easy_to_hard.baselines.kit.poisoning.attacks import accuracies, clean_set, patch_backdoor
