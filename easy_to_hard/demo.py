@@ -1,7 +1,8 @@
 """From easy to hard in a few minutes on a CPU: ``python -m easy_to_hard.demo``.
 
 Makes graded prefix sums, reads them back with `datasets`, trains a small cellular net on strings of
-32 bits, has it solve strings of up to 1,024, and writes the leaderboard page.
+32 bits, has it solve strings of up to 1,024, shows how a net that comes with the package solves a
+maze of size 59, and writes the leaderboard page.
 """
 
 import sys
@@ -20,8 +21,9 @@ from tyro.conf import arg
 
 from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import TensorItems, evaluate
 from easy_to_hard.baselines.deep_thinking.batches import draw_batches
-from easy_to_hard.baselines.deep_thinking.checkpoint import save_model
+from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, save_model
 from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
+from easy_to_hard.baselines.deep_thinking.film import film_instance
 from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts
 from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
@@ -32,7 +34,7 @@ from easy_to_hard.commands.net_tables import format_scores
 from easy_to_hard.commands.parsing import wide_enough
 from easy_to_hard.environment import check_device, describe_device
 from easy_to_hard.generators.integers import check_field, check_integer_fields
-from easy_to_hard.leaderboard.page import write_site
+from easy_to_hard.leaderboard.page import Figure, write_site
 from easy_to_hard.plotting import new_figure, plot_accuracy_curves, save_figure
 from easy_to_hard.scores.results import Result, write_result
 from easy_to_hard.storage.building import build
@@ -49,6 +51,10 @@ _BATCH_POSITIONS: Final = 8192
 _TEST_POSITIONS: Final = 102_400
 # A bit learns its parity from its neighbor, one or two iterations later.
 _ITERATIONS_A_BIT: Final = 4
+_MAZE_NET: Final = "mazes-cellular"
+_MAZE_SIZE: Final = 59
+# Pictures of the maze, while it is being solved.
+_MAZE_FRAMES: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +162,21 @@ def _write_plots(result: Result, folder: Path) -> list[Path]:
     return [save_figure(figure, folder / f"accuracy.{kind}") for kind in ("png", "svg")]
 
 
+def _solve_maze(folder: Path) -> Figure:
+    """Draw a maze being solved by a net that was trained on small ones."""
+    model, facts = load_model(_MAZE_NET)
+    spec = DataSpec(task="mazes", difficulty=_MAZE_SIZE, split="test")
+    picture = folder / "maze.png"
+    solved = film_instance(model, facts, picture, spec=spec, index=0, frames=_MAZE_FRAMES)
+    outcome = "solved" if solved.num_correct else "not solved"
+    return Figure(
+        picture.name,
+        f"A maze of size {_MAZE_SIZE}, {outcome} in {solved.last_iteration:,} iterations by {_MAZE_NET}, a net of "
+        f"{model.count_parameters():,} weights that was trained on mazes of size {facts.difficulty} and comes with "
+        "the package.",
+    )
+
+
 def run(config: DemoConfig) -> Result:
     """Run the whole demo, reporting progress."""
     started = time.perf_counter()
@@ -165,13 +186,15 @@ def run(config: DemoConfig) -> Result:
     out, data, cache = config.out, config.out / "data", config.out / "cache"
     out.mkdir(parents=True, exist_ok=True)
 
-    print(f"1/4 Making prefix sums of {TRAIN_BITS} to {TEST_BITS[-1]:,} bits in {data}", flush=True)
+    print(f"1/5 Making prefix sums of {TRAIN_BITS} to {TEST_BITS[-1]:,} bits in {data}", flush=True)
     build(data, preset="demo")
-    print(f"2/4 Training on {TRAIN_BITS} bits: a few minutes at most on one core", flush=True)
+    print(f"2/5 Training on {TRAIN_BITS} bits: a few minutes at most on one core", flush=True)
     model, facts = train_net(config, data, cache)
-    print(f"3/4 Testing on up to {TEST_BITS[-1]:,} bits, {TEST_BITS[-1] // TRAIN_BITS} times as long", flush=True)
+    print(f"3/5 Testing on up to {TEST_BITS[-1]:,} bits, {TEST_BITS[-1] // TRAIN_BITS} times as long", flush=True)
     evaluations = evaluate_net(model, config, data, cache)
-    print("4/4 Writing the results", flush=True)
+    print(f"4/5 Solving a maze of size {_MAZE_SIZE} with {_MAZE_NET}, which comes with the package", flush=True)
+    maze = _solve_maze(out)
+    print("5/5 Writing the results", flush=True)
     result = to_result(
         model,
         facts,
@@ -181,7 +204,7 @@ def run(config: DemoConfig) -> Result:
     )
     write_result(result, out / "result.json")
     plots = _write_plots(result, out)
-    write_site([result.to_dict()], out)
+    write_site([result.to_dict()], out, shown=[maze])
 
     print(f"\n{format_scores(result)}\n")
     places = {
@@ -190,6 +213,7 @@ def run(config: DemoConfig) -> Result:
         "training log": out / "training" / "log.jsonl",
         "result": out / "result.json",
         "plot": plots[0],
+        "maze": out / maze.name,
     }
     for name, path in places.items():
         print(f"  {name:<13} {path}")

@@ -16,8 +16,18 @@ def test_demo_writes_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     out = tmp_path / "demo"
     result = json.loads((out / "result.json").read_text())
     assert [(score["difficulty"], score["num_items"]) for score in result["scores"]] == [(32, 7), (64, 7)]
-    for name in ("index.html", "accuracy.png", "accuracy.svg", "training/log.jsonl", "model/model.safetensors"):
+    for name in (
+        "index.html",
+        "accuracy.png",
+        "accuracy.svg",
+        "maze.png",
+        "training/log.jsonl",
+        "model/model.safetensors",
+    ):
         assert (out / name).stat().st_size > 0
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert '<img src="maze.png"' in page
+    assert "A maze of size 59, solved in " in page
     shown = capsys.readouterr().out
     assert str((out / "index.html").resolve()) in shown
     x, y = demo.load_strings(out / "data", 32, "test", tmp_path / "cache")

@@ -1,6 +1,7 @@
 """Writes the site: pictures, style and script first, the page that needs them last."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -27,11 +28,25 @@ _ASSETS: Final = ("style.css", "charts.js", "page.js")
 _PICTURES: Final = "assets/pictures"
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A picture of the overview.
+
+    Attributes:
+        name: of a file in the site's folder.
+        caption: what it shows.
+    """
+
+    name: str
+    caption: str
+
+
 def write_site(
     results: Sequence[Mapping[str, Any]],
     out: Path,
     *,
     published: Sequence[Mapping[str, Any]] = (),
+    shown: Sequence[Figure] = (),
     title: str = TITLE,
     take_part: str = "",
     dataset_id: str = DATASET_ID,
@@ -44,6 +59,7 @@ def write_site(
         results: what `easy_to_hard.scores.results.read_result` returns, at least one.
         out: the folder, created if missing. Anything in it that is not part of the site stays.
         published: figures from papers, entries of `published.json`; shown separately.
+        shown: pictures of the overview; their files must be in the folder already.
         title: of the page.
         take_part: address of the README's section "How to take part"; "" to name it without a link.
         dataset_id: of the benchmark's dataset on the Hub, for the `eval_results`.
@@ -62,7 +78,7 @@ def write_site(
     ranking = standings(results)
     sections = make_sections(ranking, published)
     galleries = {section.id: _pictures(section) for section in sections}
-    page = _page(ranking, sections, galleries, title=title, take_part=take_part)
+    page = _page(ranking, sections, galleries, shown, title=title, take_part=take_part)
     for picture in (picture for gallery in galleries.values() for picture in gallery.values()):
         _write(out / _PICTURES / picture.name, picture.png)
     for name in _ASSETS:
@@ -78,6 +94,7 @@ def _page(
     ranking: Sequence[Standing],
     sections: Sequence[Section],
     galleries: Mapping[str, Mapping[int, Picture]],
+    shown: Sequence[Figure],
     *,
     title: str,
     take_part: str,
@@ -88,7 +105,7 @@ def _page(
         heading=text(title).replace("-", "&#8209;"),
         version=text(__version__),
         navigation="".join(f'<li><a href="#{section.id}">{text(section.title)}</a></li>' for section in sections),
-        overview=overview_table(overview(ranking)),
+        overview=overview_table(overview(ranking)) + "".join(_shown(figure) for figure in shown),
         sections="\n".join(_section(section, galleries[section.id]) for section in sections),
         take_part=link(take_part, "How to take part") if take_part else "“How to take part”",
         tasks=number_word(len(ranked_tasks())),
@@ -144,6 +161,14 @@ def _gallery(section: Section, pictures: Mapping[int, Picture]) -> str:
     return (
         f'<div class="gallery" tabindex="0" role="region" aria-label="{text(label)}">{figures}</div>'
         f'<p class="quiet">The first test instance of each difficulty ({text(name)}), solved.</p>'
+    )
+
+
+def _shown(figure: Figure) -> str:
+    name, caption = text(figure.name), text(figure.caption)
+    return (
+        f'<figure class="shown"><a href="{name}"><img src="{name}" loading="lazy" alt="{caption}"></a>'
+        f"<figcaption>{caption}</figcaption></figure>"
     )
 
 
