@@ -11,7 +11,7 @@ from torch import Tensor
 
 from easy_to_hard.baselines.augmentation_defense.claims import claims
 from easy_to_hard.baselines.augmentation_defense.defenses import DEFENSES
-from easy_to_hard.baselines.augmentation_defense.pictures import draw_defenses
+from easy_to_hard.baselines.augmentation_defense.pictures import BY_BUDGET, draw_defenses
 from easy_to_hard.baselines.augmentation_defense.recipes import ImageRecipe
 from easy_to_hard.baselines.kit.evaluation import result_of, save_picture
 from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
@@ -159,13 +159,19 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     targets = choose_targets(run) if recipe.crafted else ()
     kept = torch.ones(len(test), dtype=torch.bool)
     kept[[target.item for target in targets]] = False
-    threats = _crafted(run, targets, "none") if recipe.crafted else _backdoors(run)
+    threats = _crafted(run, targets, "none") if recipe.crafted else _backdoors(run, recipe.budget)
     outcomes = {}
-    for defense in ("none", *(name for name in recipe.defenses if name != "none")):
+    for defense in _undefended_first(recipe.defenses):
         # A filter is part of training, but poisons are not optimized through it.
         adapted = recipe.adaptive and defense in DEFENSES
         tried = _crafted(run, targets, defense) if adapted else threats
-        outcomes[defense] = _try_defense(run, defense, tried, kept)
+        outcomes[defense] = _try_defense(run, defense, tried, kept, recipe.budget)
+    by_budget = {recipe.budget: outcomes}
+    for budget in recipe.other_budgets:
+        others = _backdoors(run, budget)
+        by_budget[budget] = {
+            defense: _try_defense(run, defense, others, kept, budget) for defense in _undefended_first(recipe.defenses)
+        }
     epsilons = {name: recipe.victim_for(name).epsilon(len(run.train)) for name in recipe.defenses if name == "dp_sgd"}
     result = result_of(
         "augmentation_defense",
@@ -173,7 +179,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
         run.folder,
         question=_QUESTION,
         device=device,
-        measurements=measurements_of(outcomes, epsilons, num_train=len(run.train)),
+        measurements=measurements_of(outcomes, epsilons, num_train=len(run.train)) + success_by_budget(by_budget),
         claims=claims,
         more=run.facts,
     )
@@ -181,8 +187,12 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     return result
 
 
-def _backdoors(run: _Run) -> list[Threat]:
-    """A backdoor for each seed, between its own two classes."""
+def _undefended_first(defenses: Sequence[str]) -> tuple[str, ...]:
+    return "none", *(name for name in defenses if name != "none")
+
+
+def _backdoors(run: _Run, budget: float) -> list[Threat]:
+    """A backdoor for each seed, between its own two classes, on a share of the training set."""
     threats = []
     for number, seed in enumerate(run.recipe.seeds):
         source, target = _two_classes(run.train.labels, seed)
@@ -191,7 +201,7 @@ def _backdoors(run: _Run) -> list[Threat]:
             run.train.labels,
             source=source,
             target=target,
-            share=run.recipe.budget,
+            share=budget,
             seed=seed,
             clean_label=run.recipe.attack == "clean_label_backdoor",
             side=run.recipe.patch,
@@ -290,7 +300,7 @@ def _crafted(run: _Run, targets: Sequence[Target], defense: str) -> list[Threat]
     return threats
 
 
-def _try_defense(run: _Run, defense: str, threats: Sequence[Threat], kept: Tensor) -> Outcome:
+def _try_defense(run: _Run, defense: str, threats: Sequence[Threat], kept: Tensor, budget: float) -> Outcome:
     """Train a victim for each threat and a clean net for each seed, and test them.
 
     Args:
@@ -298,14 +308,15 @@ def _try_defense(run: _Run, defense: str, threats: Sequence[Threat], kept: Tenso
         defense: in `TRIED`.
         threats: the attacks.
         kept: (N,) bool, the test items that accuracy is on.
+        budget: share of a threat's training set that is poisoned.
     """
     seeds = run.recipe.seeds
     sets = [threat.train for threat in threats] + [run.train for _ in seeds]
     victims = [*(threat.seed for threat in threats), *seeds]
     removed: dict[str, list[float]] = {}
     if defense in FILTERS:
-        sets, removed = _filtered(run, defense, sets, victims)
-    nets = run.nets(sets, victims, defense, f"nets-{defense}")
+        sets, removed = _filtered(run, defense, sets, victims, budget)
+    nets = run.nets(sets, victims, defense, _nets_name(run, defense, budget))
     images, labels = run.test.images[kept], run.test.labels[kept]
     right = accuracies(nets.predict(images), labels)
     found: dict[str, dict[int, list[float]]] = {}
@@ -341,18 +352,22 @@ def _try_defense(run: _Run, defense: str, threats: Sequence[Threat], kept: Tenso
     )
 
 
+def _nets_name(run: _Run, defense: str, budget: float) -> str:
+    return f"nets-{defense}" if budget == run.recipe.budget else f"nets-{defense}-{budget:g}"
+
+
 def _filtered(
-    run: _Run, defense: str, sets: Sequence[Poisoned], seeds: Sequence[int]
+    run: _Run, defense: str, sets: Sequence[Poisoned], seeds: Sequence[int], budget: float
 ) -> tuple[list[Poisoned], dict[str, list[float]]]:
     """Each set without what a filter suspects in the features of the undefended net that was trained on it.
 
     Also the share of the poisons, and of the other items, that the filter removed, set by set.
     """
-    bare = run.nets(sets, seeds, "none", "nets-none")
+    bare = run.nets(sets, seeds, "none", _nets_name(run, "none", budget))
     filtered, poisons, others = [], [], []
     for number, (one, seed) in enumerate(zip(sets, seeds, strict=True)):
         features = bare.take([number]).features(one.images)[0]
-        suspicious = suspects(one, features, FILTERS[defense], budget=run.recipe.budget)
+        suspicious = suspects(one, features, FILTERS[defense], budget=budget)
         filtered.append(without(one, suspicious, seed=seed))
         poisons.append(_share(suspicious[one.poisoned]))
         others.append(_share(suspicious[~one.poisoned]))
@@ -372,6 +387,27 @@ def log_odds(logits: Tensor, target: int) -> Tensor:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def success_by_budget(by_budget: Mapping[float, Mapping[str, Outcome]]) -> list[Measurement]:
+    """The success of backdoors, budget by budget, for each defense; none if there is one budget.
+
+    Args:
+        by_budget: budget -> defense -> outcome.
+    """
+    if len(by_budget) == 1:
+        return []
+    return [
+        over_seeds(
+            BY_BUDGET,
+            outcome.success,
+            unit=SHARE,
+            condition={"defense": defense, "budget": budget},
+            num_items=max(1, outcome.attacked // len(outcome.success)),
+        )
+        for budget, outcomes in sorted(by_budget.items())
+        for defense, outcome in outcomes.items()
+    ]
 
 
 def measurements_of(

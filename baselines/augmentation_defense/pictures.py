@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+BY_BUDGET: Final = "attack success by budget"
 _COLORS: Final = ("#c1292e", "#8a8a8a", "#235789")
 
 
 def draw_defenses(result: ReferenceResult) -> "Figure":
     """Attack success with and without poison, and clean accuracy, on images: a group of bars for each defense.
+
+    If several budgets were tried, attack success against the budget stands beside it.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -22,8 +25,15 @@ def draw_defenses(result: ReferenceResult) -> "Figure":
     measurements = result.measurements
     names = ("attack success", "attack success of unpoisoned nets", "clean accuracy")
     defenses = [str(one.condition["defense"]) for one in measurements if one.name == names[0]]
-    figure = new_figure(1.1 * len(defenses) + 1.5, 3.4)
-    axes = figure.subplots()
+    by_budget = [one for one in measurements if one.name == BY_BUDGET]
+    width = 1.1 * len(defenses) + 1.5
+    if by_budget:
+        figure = new_figure(width + 4.5, 3.4)
+        axes, beside = figure.subplots(1, 2, width_ratios=(width, 4.5))
+        _budgets(beside, by_budget)
+    else:
+        figure = new_figure(width, 3.4)
+        axes = figure.subplots()
     for number, (name, color) in enumerate(zip(names, _COLORS, strict=True)):
         _bars(axes, [one for one in measurements if one.name == name], name, (number - 1) * 0.27, color)
     axes.set_xticks(range(len(defenses)), [name.replace("_", "\n") for name in defenses])
@@ -32,8 +42,32 @@ def draw_defenses(result: ReferenceResult) -> "Figure":
     attack = result.settings["attack"].replace("_", " ")
     over = "seeds" if attack.endswith("backdoor") else "targets"
     axes.set_title(f"{attack} on {result.data}: mean over {over}, 95 % interval", fontsize=10)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
+
+
+def _budgets(axes: "Axes", found: Sequence[Measurement]) -> None:
+    """A line for each defense, with intervals, clipped to [0, 1]."""
+    for defense in dict.fromkeys(str(one.condition["defense"]) for one in found):
+        line = [one for one in found if one.condition["defense"] == defense]
+        shares = [100 * float(one.condition["budget"]) for one in line]
+        values = [one.value for one in line]
+        axes.errorbar(shares, values, yerr=_errors(line), fmt="-o", markersize=3.5, capsize=2, label=defense)
+    axes.set_xscale("log")
+    ticks = sorted({100 * float(one.condition["budget"]) for one in found})
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("training set poisoned, %", fontsize=9)
+    axes.set_ylabel("attack success")
+    axes.legend(fontsize=8, frameon=False)
+
+
+def _errors(found: Sequence[Measurement]) -> list[list[float]]:
+    """How far intervals reach down and up, clipped to [0, 1]; 0 where there is none."""
+    lows = [one.value - max(0.0, one.low if one.low is not None else one.value) for one in found]
+    highs = [min(1.0, one.high if one.high is not None else one.value) - one.value for one in found]
+    return [lows, highs]
 
 
 def draw_sizes(result: ReferenceResult) -> "Figure":
@@ -90,6 +124,4 @@ def _bars(axes: "Axes", found: Sequence[Measurement], name: str, offset: float, 
     places = [number + offset for number in range(len(found))]
     values = [one.value for one in found]
     axes.bar(places, values, width=0.25, label=name, color=color)
-    lows = [one.value - max(0.0, one.low if one.low is not None else one.value) for one in found]
-    highs = [min(1.0, one.high if one.high is not None else one.value) - one.value for one in found]
-    axes.errorbar(places, values, yerr=[lows, highs], fmt="none", ecolor="black", elinewidth=0.8, capsize=2)
+    axes.errorbar(places, values, yerr=_errors(found), fmt="none", ecolor="black", elinewidth=0.8, capsize=2)

@@ -24,7 +24,7 @@ def plan(recipe: ImageRecipe) -> list[Work]:
         for name in expected:
             works.append(_training(recipe, name, recipe.craft.surrogates, count, "surrogates"))
             works.append(_crafting(recipe, name, count))
-    nets = (attacks + 1) * len(recipe.seeds)
+    nets = (attacks + 1) * len(recipe.seeds) * (1 + len(recipe.other_budgets))
     return works + [_training(recipe, name, nets, count, "nets") for name in recipe.defenses]
 
 

@@ -49,6 +49,7 @@ class ImageRecipe(ReferenceRecipe):
         train_images, test_images: how many of the first images to use; 0 for all.
         body_images: for transfer: how many of the first images the body is trained on; the training set are the next.
         budget: share of the training set that is poisoned, in (0, 1].
+        other_budgets: further budgets of a backdoor, tried with the same defenses.
         victim: how nets are trained.
         private: what is different with DP-SGD.
         craft: how poisons are optimized, for the attacks that optimize them.
@@ -70,6 +71,7 @@ class ImageRecipe(ReferenceRecipe):
     test_images: int
     body_images: int = 0
     budget: float = 0.01
+    other_budgets: tuple[float, ...] = ()
     victim: VictimConfig
     private: PrivateVictims
     craft: CraftConfig
@@ -87,7 +89,14 @@ class ImageRecipe(ReferenceRecipe):
         check_field(self, "scenario", self.scenario in get_args(Scenario), f"one of {', '.join(get_args(Scenario))}")
         check_field(self, "intended", self.intended in get_args(Intended), f"one of {', '.join(get_args(Intended))}")
         _check_defenses(self.defenses, TRIED)
-        check_budget(self.budget)
+        for share in (self.budget, *self.other_budgets):
+            check_budget(share)
+        if len({self.budget, *self.other_budgets}) <= len(self.other_budgets):
+            raise ValueError(
+                f"other_budgets must be different, and not the budget {self.budget:g}, not {list(self.other_budgets)}"
+            )
+        if self.other_budgets and self.crafted:
+            raise ValueError(f"other_budgets are for backdoors, not for {self.attack}")
         for name, least in (("train_images", 0), ("test_images", 0), ("keys", 1)):
             check_field(self, name, getattr(self, name) >= least, f"at least {least}")
         transfer = self.scenario == "transfer"
@@ -119,7 +128,8 @@ class ImageRecipe(ReferenceRecipe):
 
     def net_settings(self) -> dict[str, Any]:
         """The settings that decide a net besides its seed and defense: JSON-able."""
-        return {name: value for name, value in self.seed_settings().items() if name != "defenses"}
+        others = ("defenses", "other_budgets")
+        return {name: value for name, value in self.seed_settings().items() if name not in others}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,7 @@ class PoolConfig:
         noiseless_share: in [0, 1]; share of a batch's items without noise.
         patience: at least 1; the weight of a cell that should answer 0 is min(1, age / patience), where age is the
             number of iterations since its item was new or damaged.
+        positive_weight: above 0; the weight of a cell that should answer 1.
         stillness_weight: at least 0; of the mean absolute change in the last iteration.
         inward_gradient: whether a state at its bound gets a gradient that leads it back (see `CellularNet.bounded`).
         quiet_iterations: from 1 to iterations; the number of iterations without noise at the end.
@@ -57,6 +58,7 @@ class PoolConfig:
         judged_from: at least 1; the first iteration that the loss is computed after.
         learning_rate: above 0.
         warmup_steps: number of steps in which the rate rises, at least 0.
+        decay_steps: number of last steps in which the rate falls to 0, at least 0.
         weight_decay: at least 0, of AdamW.
         gradient_clip: largest norm of the whole gradient, above 0.
         average_decay: in [0, 1); decay of the average of the weights, which is the final net.
@@ -76,6 +78,7 @@ class PoolConfig:
     noise: float = 0.2
     noiseless_share: float = 0.3
     patience: float = 200.0
+    positive_weight: float = 1.0
     stillness_weight: float = 0.2
     inward_gradient: bool = True
     quiet_iterations: int = 4
@@ -83,6 +86,7 @@ class PoolConfig:
     judged_from: int = 7
     learning_rate: float = 2e-3
     warmup_steps: int = 20
+    decay_steps: int = 0
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     average_decay: float = 0.999
@@ -94,9 +98,9 @@ class PoolConfig:
         check_integer_fields(self)
         for name in ("steps", "iterations", "pool_size", "judged_every", "judged_from", "log_every", "patience"):
             check_field(self, name, 1 <= getattr(self, name) < math.inf, "at least 1")
-        for name in ("noise", "stillness_weight", "warmup_steps", "weight_decay", "seed"):
+        for name in ("noise", "stillness_weight", "warmup_steps", "decay_steps", "weight_decay", "seed"):
             check_field(self, name, 0 <= getattr(self, name) < math.inf, "at least 0")
-        for name in ("learning_rate", "gradient_clip"):
+        for name in ("positive_weight", "learning_rate", "gradient_clip"):
             check_field(self, name, 0 < getattr(self, name) < math.inf, "above 0 and finite")
         check_field(self, "seed", self.seed < 2**63, "below 2^63")
         check_field(self, "fresh_share", 0 < self.fresh_share <= 1, "above 0 and at most 1")
@@ -113,7 +117,7 @@ class PoolConfig:
 
     def learning_rate_factor(self, step: int) -> float:
         """The factor of the learning rate at a step, counted from 0: in (0, 1]."""
-        return min(1.0, (step + 1) / (self.warmup_steps + 1))
+        return min(1.0, (step + 1) / (self.warmup_steps + 1), (self.steps - step) / (self.decay_steps + 1))
 
 
 class _Pool:
@@ -269,7 +273,7 @@ class PoolTrainer:
             if last or (number >= config.judged_from and (number - config.judged_from) % config.judged_every == 0):
                 surplus = model.surplus(rows)
                 patience = ((ages + number) / config.patience).clamp(max=1)[:, None]
-                weights = torch.where(signs > 0, 1.0, patience)
+                weights = torch.where(signs > 0, config.positive_weight, patience)
                 losses.append((weights * F.relu(1 - surplus * signs) ** 2).mean())
         stillness = (rows - before).abs().mean()
         wrong = (surplus * signs <= 0).any(dim=1)

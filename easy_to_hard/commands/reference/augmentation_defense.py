@@ -79,6 +79,10 @@ class AugmentationDefense(MethodCommand):
     budget: Annotated[float | None, arg(help="share of the training set that is poisoned; by default the preset's")] = (
         None
     )
+    other_budgets: Annotated[
+        tuple[float, ...],
+        arg(help="further budgets of a backdoor, on tasks only without a defense; by default the preset's"),
+    ] = ()
     seeds: Annotated[tuple[int, ...], arg(help="seeds of the nets; by default the preset's")] = ()
     keys: Annotated[
         int | None,
@@ -149,4 +153,5 @@ class AugmentationDefense(MethodCommand):
     def _given(self, *names: str) -> dict[str, Any]:
         """The flags that were given, which replace the preset's settings."""
         given = {name: getattr(self, name) for name in ("budget", *names) if getattr(self, name) is not None}
-        return given | {name: getattr(self, name) for name in ("seeds", "defenses") if getattr(self, name)}
+        several = ("other_budgets", "seeds", "defenses")
+        return given | {name: getattr(self, name) for name in several if getattr(self, name)}

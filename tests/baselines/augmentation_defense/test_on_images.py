@@ -110,6 +110,24 @@ def test_run_is_whole_and_the_same_again(run: Any, tmp_path: Path, attack: str) 
 
 
 @pytest.mark.slow
+def test_other_budgets_have_nets_of_their_own(run: Any, tmp_path: Path) -> None:
+    recipe = tiny(defenses=("none", "spectral_signatures"), budget=0.1, other_budgets=(0.2,))
+    result = run(recipe, tmp_path / "both")
+    assert plain(run(replace(recipe, budget=0.2, other_budgets=(0.1,)), tmp_path / "swapped")) != plain(result)
+    for budget, folder in ((0.1, "both"), (0.2, "swapped")):
+        alone = run(replace(recipe, budget=budget, other_budgets=()), tmp_path / f"alone-{budget}")
+        assert not [one for one in alone.measurements if one.name == "attack success by budget"]
+        for defense in recipe.defenses:
+            found = find_measurement(
+                result.measurements, "attack success by budget", {"defense": defense, "budget": budget}
+            )
+            expected = find_measurement(alone.measurements, "attack success", {"defense": defense})
+            assert (found.value, found.low, found.num_items) == (expected.value, expected.low, expected.num_items)
+        assert (tmp_path / folder / "nets-none.pt").exists()
+    assert (tmp_path / "both" / "nets-spectral_signatures-0.2.pt").exists()
+
+
+@pytest.mark.slow
 def test_a_body_that_is_kept_is_the_same_in_all_victims(run: Any, tmp_path: Path) -> None:
     run(tiny(attack="gradient_matching", scenario="transfer", defenses=("none", "mixup")), tmp_path)
     body, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("body", "nets-none", "nets-mixup"))

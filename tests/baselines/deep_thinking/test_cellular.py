@@ -309,6 +309,12 @@ def test_the_pool_holds_new_damaged_and_old_items() -> None:
     assert sorted(undamaged.state()["pool"]["ages"].tolist()) == [8, 8] + [16] * 6
 
 
+def test_the_rate_rises_and_falls() -> None:
+    config = replace(SMALL, warmup_steps=1, decay_steps=3)
+    factors = [config.learning_rate_factor(step) for step in range(12)]
+    assert factors == [0.5, *[1.0] * 8, 0.75, 0.5, 0.25]
+
+
 def test_a_wrong_yes_costs_less_while_an_item_is_young() -> None:
     inputs, targets = mazes(4)
     losses = {}
