@@ -9,6 +9,8 @@ We found that these decide whether a net trained on small mazes solves large one
 - noise in every iteration: a slow drift that serves as a clock does not survive it; a share of the items has no noise,
   as in use, so that they reach the fixed points that rounding creates
 - a hinge loss: once an answer has its margin, there is nothing more to gain, in particular not by answering sooner
+- no age that is never judged: the number of iterations varies from step to step, and an item is judged at any age but
+  the first few; with a fixed number, states were free to go astray at the ages between
 - patience: a wrong "yes" costs little while an item is young, since what is far away cannot be known yet, and "yes" is
   the right answer where nothing is known
 - stillness: the last iterations have no noise, and any change in the last one is penalized, so that states come to rest
@@ -42,7 +44,7 @@ class PoolConfig:
 
     Attributes:
         steps: batches to train on, at least 1.
-        iterations: per step, at least 1.
+        iterations: mean number per step, at least 1; each step has from half to one and a half times as many.
         pool_size: items whose states are kept, at least as many as a batch.
         fresh_share: in (0, 1]; share of a batch's items that are replaced by new ones, whose states start from 0.
         damage_share: in [0, 1]; share of the other items whose states are reset in a few discs.
@@ -50,15 +52,13 @@ class PoolConfig:
         noiseless_share: in [0, 1]; share of a batch's items without noise.
         patience: at least 1; the weight of a cell that should answer 0 is min(1, age / patience), where age is the
             number of iterations since its item was new or damaged.
-        positive_weight: above 0; the weight of a cell that should answer 1.
         stillness_weight: at least 0; of the mean absolute change in the last iteration.
         inward_gradient: whether a state at its bound gets a gradient that leads it back (see `CellularNet.bounded`).
         quiet_iterations: from 1 to iterations; the number of iterations without noise at the end.
         judged_every: at least 1; iterations between those that the loss is computed after; it always includes the last.
-        judged_from: at least 1; the first iteration that the loss is computed after.
+        judged_from: at least 1; an item is judged from this age on.
         learning_rate: above 0.
         warmup_steps: number of steps in which the rate rises, at least 0.
-        decay_steps: number of last steps in which the rate falls to 0, at least 0.
         weight_decay: at least 0, of AdamW.
         gradient_clip: largest norm of the whole gradient, above 0.
         average_decay: in [0, 1); decay of the average of the weights, which is the final net.
@@ -78,7 +78,6 @@ class PoolConfig:
     noise: float = 0.2
     noiseless_share: float = 0.3
     patience: float = 200.0
-    positive_weight: float = 1.0
     stillness_weight: float = 0.2
     inward_gradient: bool = True
     quiet_iterations: int = 4
@@ -86,7 +85,6 @@ class PoolConfig:
     judged_from: int = 7
     learning_rate: float = 2e-3
     warmup_steps: int = 20
-    decay_steps: int = 0
     weight_decay: float = 0.0
     gradient_clip: float = 1.0
     average_decay: float = 0.999
@@ -98,9 +96,9 @@ class PoolConfig:
         check_integer_fields(self)
         for name in ("steps", "iterations", "pool_size", "judged_every", "judged_from", "log_every", "patience"):
             check_field(self, name, 1 <= getattr(self, name) < math.inf, "at least 1")
-        for name in ("noise", "stillness_weight", "warmup_steps", "decay_steps", "weight_decay", "seed"):
+        for name in ("noise", "stillness_weight", "warmup_steps", "weight_decay", "seed"):
             check_field(self, name, 0 <= getattr(self, name) < math.inf, "at least 0")
-        for name in ("positive_weight", "learning_rate", "gradient_clip"):
+        for name in ("learning_rate", "gradient_clip"):
             check_field(self, name, 0 < getattr(self, name) < math.inf, "above 0 and finite")
         check_field(self, "seed", self.seed < 2**63, "below 2^63")
         check_field(self, "fresh_share", 0 < self.fresh_share <= 1, "above 0 and at most 1")
@@ -117,7 +115,7 @@ class PoolConfig:
 
     def learning_rate_factor(self, step: int) -> float:
         """The factor of the learning rate at a step, counted from 0: in (0, 1]."""
-        return min(1.0, (step + 1) / (self.warmup_steps + 1), (self.steps - step) / (self.decay_steps + 1))
+        return min(1.0, (step + 1) / (self.warmup_steps + 1))
 
 
 class _Pool:
@@ -223,8 +221,13 @@ class PoolTrainer:
             for averaged, weights in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 averaged.lerp_(weights, 1 - decay)
             pool.states[slots] = cells.grids(rows.detach())
-        pool.ages[slots] += config.iterations
+        pool.ages[slots] += self._length(step)
         return float(loss.detach()), float(exact.float().mean())
+
+    def _length(self, step: int) -> int:
+        """Number of iterations of a step."""
+        least, most = max(1, self.config.iterations // 2), self.config.iterations * 3 // 2
+        return int(np.random.default_rng((self.config.seed, step, 3)).integers(least, most, endpoint=True))
 
     def _draw(self, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[_Pool, Tensor]:
         """Draw the slots of a batch, and put new items in the first of them and in empty ones."""
@@ -264,16 +267,16 @@ class PoolTrainer:
         noise = config.noise * noisy[items, None]
         rows = before = cells.rows(pool.states[slots])
         surplus, losses = signs, []
-        for number in range(1, config.iterations + 1):
+        length = self._length(step)
+        for number in range(1, length + 1):
             before, rows = rows, model.changed(rows, cells)
-            if number <= config.iterations - config.quiet_iterations:
+            if number <= length - config.quiet_iterations:
                 rows = rows + noise * torch.randn(rows.shape, dtype=rows.dtype, device=self.device, generator=generator)
             rows = model.rounded(model.bounded(rows, inward_gradient=config.inward_gradient))
-            last = number == config.iterations
-            if last or (number >= config.judged_from and (number - config.judged_from) % config.judged_every == 0):
-                surplus = model.surplus(rows)
-                patience = ((ages + number) / config.patience).clamp(max=1)[:, None]
-                weights = torch.where(signs > 0, config.positive_weight, patience)
+            if number == length or (number + step) % config.judged_every == 0:
+                surplus, now = model.surplus(rows), ages + number
+                weights = torch.where(signs > 0, 1.0, (now / config.patience).clamp(max=1)[:, None])
+                weights = weights * (now >= config.judged_from)[:, None]
                 losses.append((weights * F.relu(1 - surplus * signs) ** 2).mean())
         stillness = (rows - before).abs().mean()
         wrong = (surplus * signs <= 0).any(dim=1)
