@@ -283,9 +283,10 @@ _CELLULAR_MAZES: Final = Recipe(
     title="mazes by a cellular automaton: each position changes with its neighbors until nothing changes any more",
     task="mazes",
     difficulty=9,
-    batch_size=32,
+    # Rare junctions, such as a crossing next to a fork, are where a path dies: they must occur in training.
+    batch_size=96,
     net=NetConfig(architecture="cellular", width=16, hidden=48, levels=8, shakes=3, patch=2),
-    training=PoolConfig(steps=2000),
+    training=PoolConfig(steps=2000, pool_size=768),
 )
 _CELLULAR_SUMS: Final = Recipe(
     title="prefix sums by a cellular automaton: each bit changes with its neighbors until nothing changes any more",
