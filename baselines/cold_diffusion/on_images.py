@@ -41,7 +41,7 @@ GRID: Final = "grid.png"
 GENERATED_GRID: Final = "generated.png"
 TRAJECTORY_GRID: Final = "trajectory.png"
 
-_BATCH: Final = 100
+RESTORED_AT_ONCE: Final = 100
 _SHOWN: Final = 8
 _DISTANCES: Final = ("FID", "KID", "unpaired FID", "unpaired KID")
 _UNITS: Final = {"RMSE": "pixel value", "SSIM": "", **dict.fromkeys(_DISTANCES, "squared distance")}
@@ -76,7 +76,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     Raises:
         ValueError, RuntimeError, OSError, ImportError: one line on what is wrong with data, settings, or folder.
     """
-    where, data = get_device(device), _load(recipe)
+    where, data = get_device(device), load(recipe)
     weights = recipe.inception_weights
     features = None if weights is None else inception_features(weights, where)
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     )
 
 
-def _load(recipe: ImageRecipe) -> _Data:
+def load(recipe: ImageRecipe) -> _Data:
     """Load images and make the degradation; what does not fit raises here, before anything is trained."""
     root, wide = recipe.data_root, int(recipe.side * recipe.margin)
     train, test = (
@@ -189,7 +189,7 @@ def _figures_of_seed(
         return _rows({name: measure_generated(images, originals, features) for name, images in states.items()})
 
     compared, figures = {"features": features.name}, []
-    if not (recipe.generate and get_degradation(recipe.degradation).erases):
+    if restores(recipe):
         figures += _compared(folder.rows(f"seed{seed}/restored", restored, settings=compared), len(data.test))
     if recipe.generate:
         made = compared | {"generate": recipe.generate, "components": recipe.components}
@@ -221,6 +221,11 @@ def _compared(rows: Sequence[Row], num_items: int) -> list[Figure]:
 def _save_grid(rows: Mapping[str, Tensor], path: Path) -> None:
     shown = {name: images[:_SHOWN] for name, images in rows.items()}
     save_picture(lambda: plot_grid(shown), path)
+
+
+def restores(recipe: ImageRecipe) -> bool:
+    """Whether images are restored: not where they are generated from states in which nothing is left of an image."""
+    return not (recipe.generate and get_degradation(recipe.degradation).erases)
 
 
 def draw_batch(images: Tensor, side: int, size: int, rng: torch.Generator) -> Tensor:
@@ -316,7 +321,7 @@ def restore_all(
         "degraded" and each name of `SAMPLERS` -> (N, C, H, W) float32 in [0, 1], clamped, on the CPU.
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in ("degraded", *SAMPLERS)}
-    for number, batch in enumerate(torch.split(originals, _BATCH)):
+    for number, batch in enumerate(torch.split(originals, RESTORED_AT_ONCE)):
         clean = to_unit_range(batch).to(device)
         degrade = degradation.freeze(clean.shape, generator_of("test", seed, number), device)
         degraded = degrade(clean, at_severity(degradation.steps, clean))

@@ -26,19 +26,15 @@ class ColdDiffusion(MethodCommand):
     preset: Annotated[str, arg(help="smoke (a minute or two), small (minutes per seed) or paper (days on a GPU)")] = (
         "smoke"
     )
-    data: Annotated[str, arg(help="images: mnist, cifar10 or folder; tasks: mazes or prefix_sums")] = "mnist"
+    data: Annotated[str, arg(help="images: mnist, cifar10 or folder; tasks: mazes or prefix_sums")] = "mazes"
     degradation: Annotated[
         str,
         arg(
             help="for images: blur, blur_offset, blur_to_mean, mask, mask_random, mask_colour, pixelate, snow, "
-            "desaturate, animorphosis or noise"
+            "desaturate, animorphosis or noise; by default blur, or on cifar10 blur_offset, as in the paper"
         ),
-    ] = "blur"
-    data_root: Annotated[
-        Path, arg(help="for images: the folder with MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS")
-    ] = Path("data")
+    ] = ""
     others: Annotated[str, arg(help="a second set of images, into which animorphosis turns the first")] = ""
-    download: Annotated[bool, arg(help="download MNIST or CIFAR-10 if missing (needs torchvision)")] = False
     severities: Annotated[
         int, arg(help="for images: number of severities of the degradation; by default the preset's", metavar="T")
     ] = 0
@@ -46,7 +42,13 @@ class ColdDiffusion(MethodCommand):
         tuple[int, ...],
         arg(help="one run for each seed, by default the preset's; for tasks, one number: the first of the seeds"),
     ] = ()
-    generate: Annotated[int, arg(help="number of images to generate from scratch as well")] = 0
+    generate: Annotated[
+        int,
+        arg(
+            help="number of images to generate from scratch; blur_to_mean, mask_colour, animorphosis and noise then "
+            "restore none"
+        ),
+    ] = 0
     components: Annotated[int, arg(help="components of the Gaussian mixture that generation starts from")] = 1
     inception_weights: Annotated[
         Path | None,
@@ -77,11 +79,10 @@ class ColdDiffusion(MethodCommand):
     def _on_images(self) -> "ReferenceRecipe":
         from easy_to_hard.baselines.cold_diffusion.recipes import get_image_recipe
 
-        preset = get_image_recipe(self.preset, self.data)
+        preset = get_image_recipe(self.preset, self.data, self.degradation)
         return replace(
             preset,
-            degradation=self.degradation,
-            data_root=self.data_root,
+            data_root=self.root,
             others=self.others,
             download=self.download,
             severities=self.severities,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from reference_flags import on_images
 
 from easy_to_hard.baselines.cold_diffusion.recipes import (
     IMAGE_RECIPES,
@@ -55,7 +56,9 @@ def test_of_a_task_the_seed_is_the_first() -> None:
 
 def test_folders_are_named_by_what_is_run() -> None:
     for arguments, parts in (
-        ((), ("mnist", "blur", "smoke")),
+        ((), ("mazes", "", "smoke")),
+        (("--data", "mnist"), ("mnist", "blur", "smoke")),
+        (("--data", "cifar10", "--preset", "paper"), ("cifar10", "blur_offset", "paper")),
         (("--data", "prefix_sums", "--degradation", "snow"), ("prefix_sums", "", "smoke")),
     ):
         method = command(*arguments)
@@ -80,5 +83,5 @@ def test_errors_are_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
-        command(*arguments).run()
+        command(*on_images("--data", "mnist", *arguments)).run()
     assert "\n" not in str(failure.value)
