@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tyro.conf import arg
 
-from easy_to_hard.commands.reference.method import MethodCommand, require_known
+from easy_to_hard.commands.reference.method import MethodCommand, refuse_others, require_known
 
 if TYPE_CHECKING:
     from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
@@ -38,6 +38,7 @@ class ColdDiffusion(MethodCommand):
     severities: Annotated[
         int, arg(help="for images: number of severities of the degradation; by default the preset's", metavar="T")
     ] = 0
+    train_steps: Annotated[int, arg(help="for images: training steps of a net; by default the preset's")] = 0
     seeds: Annotated[
         tuple[int, ...],
         arg(help="one run for each seed, by default the preset's; for tasks, one number: the first of the seeds"),
@@ -87,6 +88,7 @@ class ColdDiffusion(MethodCommand):
             download=self.download,
             severities=self.severities,
             seeds=self.seeds or preset.seeds,
+            loop=replace(preset.loop, steps=self.train_steps or preset.loop.steps),
             generate=self.generate,
             components=self.components,
             inception_weights=self.inception_weights,
@@ -95,6 +97,7 @@ class ColdDiffusion(MethodCommand):
     def _on_puzzles(self) -> "ReferenceRecipe":
         from easy_to_hard.baselines.cold_diffusion.recipes import get_puzzle_recipe
 
+        refuse_others("images", self.data, {"train-steps": self.train_steps or None})
         if len(self.seeds) > 1:
             raise ValueError(f"--seeds must be one number for a task, the first of its seeds, not {list(self.seeds)}")
         preset = get_puzzle_recipe(self.preset, self.data)

@@ -34,9 +34,11 @@ def test_without_more_flags_the_recipe_is_the_preset(data: str, preset: str) -> 
 
 def test_flags_are_in_the_recipe() -> None:
     flags = "--preset small --data cifar10 --degradation mask_colour --data-root there --others mnist --download"
-    numbers = "--severities 7 --seeds 1 2 --generate 20 --components 3 --inception-weights weights.pth"
+    numbers = "--severities 7 --train-steps 9 --seeds 1 2 --generate 20 --components 3 --inception-weights weights.pth"
+    preset = get_image_recipe("small", "cifar10")
     assert command(*flags.split(), *numbers.split()).recipe() == replace(
-        get_image_recipe("small", "cifar10"),
+        preset,
+        loop=replace(preset.loop, steps=9),
         degradation="mask_colour",
         data_root=Path("there"),
         others="mnist",
@@ -73,6 +75,8 @@ def test_folders_are_named_by_what_is_run() -> None:
         (("--preset", "huge"), "unknown preset 'huge'"),
         (("--degradation", "rain"), "unknown degradation 'rain': choose one of blur"),
         (("--severities", "-2"), "severities must be at least 0, not -2"),
+        (("--train-steps", "-2"), "steps must be at least 1, not -2"),
+        (("--data", "mazes", "--train-steps", "2"), "--train-steps is for images, not for mazes"),
         (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
         (("--data-root", "."), "no MNIST in"),
         (("--data", "mazes", "--seeds", "1", "2"), r"--seeds must be one number for a task, .*, not \[1, 2\]"),
