@@ -299,9 +299,9 @@ _SMOKE_IMAGES: Final = replace(
 def _paper(data: str, side: int, degradation: str, restorer: RestorerConfig) -> ImageRecipe:
     """Days on a GPU: the authors' scripts, commit f8b1379 of arpitbansal297/Cold-Diffusion-Models.
 
-    The scripts mnist_train.py, cifar10_train.py and celebA_128.py give side, net, batches, rate, average of the weights
-    and number of batches (also 700,000 where they are called for inpainting, except as in `_PAPER_STEPS`); their
-    Dataset classes give the margin; the paper measures on all test images.
+    The scripts mnist_train.py, cifar10_train.py and celebA_128.py give the side, the net, batch_size, steps, the rate,
+    micro_batches and ema_decay; their class Trainer gives ema_every, ema_from and the margin. All test images are
+    restored. The degradations say where they are from.
     """
     return ImageRecipe(
         preset="paper",
@@ -318,10 +318,10 @@ def _paper(data: str, side: int, degradation: str, restorer: RestorerConfig) -> 
     )
 
 
-# What the authors' commands train with --discrete: inpainting on MNIST and CIFAR-10, and generation.
+# The degradations that the authors' commands train with --discrete: inpainting on MNIST and CIFAR-10, and generation.
 _PAPER_EIGHT_BITS: Final = ("mask_random", "blur_to_mean")
-# The command for inpainting on CelebA.
-_PAPER_STEPS: Final = MappingProxyType({("folder", "mask"): 350_000})
+# To inpaint CelebA, batch_size is that of celebA_train.py, and the command has --train_steps 350000.
+_PAPER_CELEBA_INPAINTING: Final = ("folder", "mask", 100, 350_000)
 
 _IMAGES: Final = {"mnist": ("blur", 16), "cifar10": ("blur_offset", 32), "folder": ("blur", 64)}
 IMAGE_RECIPES: Final[Mapping[tuple[str, str], ImageRecipe]] = MappingProxyType(
@@ -448,9 +448,11 @@ def get_image_recipe(preset: str, data: str, degradation: str = "") -> ImageReci
     recipe = replace(recipe, degradation=degradation or recipe.degradation)
     if preset != "paper":
         return recipe
-    steps = _PAPER_STEPS.get((data, recipe.degradation), recipe.loop.steps)
-    eight_bits = recipe.degradation in _PAPER_EIGHT_BITS
-    return replace(recipe, eight_bits=eight_bits, loop=replace(recipe.loop, steps=steps))
+    recipe = replace(recipe, eight_bits=recipe.degradation in _PAPER_EIGHT_BITS)
+    *inpainting, batch_size, steps = _PAPER_CELEBA_INPAINTING
+    if [data, recipe.degradation] != inpainting:
+        return recipe
+    return replace(recipe, batch_size=batch_size, loop=replace(recipe.loop, steps=steps))
 
 
 def get_puzzle_recipe(preset: str, task: str) -> PuzzleRecipe:

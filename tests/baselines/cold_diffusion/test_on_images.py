@@ -125,16 +125,16 @@ def test_evaluation_crops_what_the_authors_loaders_resize(mnist_root: Path) -> N
 
 
 def test_paper_presets_are_those_of_the_commands() -> None:
-    def settings(data: str, degradation: str = "") -> tuple[str, int, int, bool]:
+    def settings(data: str, degradation: str = "") -> tuple[str, int, int, int, bool]:
         recipe = get_image_recipe("paper", data, degradation)
-        return recipe.degradation, recipe.steps, recipe.loop.steps, recipe.eight_bits
+        return recipe.degradation, recipe.steps, recipe.loop.steps, recipe.batch_size, recipe.eight_bits
 
-    assert settings("mnist") == ("blur", 20, 700_000, False)
-    assert settings("cifar10") == ("blur_offset", 50, 700_000, False)
-    assert settings("folder") == ("blur", 200, 700_000, False)
-    assert settings("mnist", "mask_random") == ("mask_random", 50, 700_000, True)
-    assert settings("folder", "mask") == ("mask", 100, 350_000, False)
-    assert settings("folder", "blur_to_mean") == ("blur_to_mean", 300, 700_000, True)
+    assert settings("mnist") == ("blur", 20, 700_000, 32, False)
+    assert settings("cifar10") == ("blur_offset", 50, 700_000, 32, False)
+    assert settings("folder") == ("blur", 200, 700_000, 32, False)
+    assert settings("mnist", "mask_random") == ("mask_random", 50, 700_000, 32, True)
+    assert settings("folder", "mask") == ("mask", 100, 350_000, 100, False)
+    assert settings("folder", "blur_to_mean") == ("blur_to_mean", 300, 700_000, 32, True)
 
 
 def test_paired_and_unpaired_distances() -> None:
