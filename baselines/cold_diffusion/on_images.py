@@ -219,7 +219,8 @@ def _compared(rows: Sequence[Row], num_items: int) -> list[Figure]:
 
 
 def _save_grid(rows: Mapping[str, Tensor], path: Path) -> None:
-    shown = {name: images[:_SHOWN] for name, images in rows.items()}
+    count = min(_SHOWN, *map(len, rows.values()))
+    shown = {name: images[:count] for name, images in rows.items()}
     save_picture(lambda: plot_grid(shown), path)
 
 
