@@ -16,8 +16,14 @@ _PAPER: Final = "arXiv 2208.09392"
 # Of RMSE by Algorithm 2 over that of direct restoration: the paper's MNIST figures, 0.154 and 0.142, give 1.08.
 SMALL_COST: Final = 1.2
 
-_PAIRS: Final = (("algorithm_2", "direct"), ("algorithm_1", "direct"), ("algorithm_1", "algorithm_2"))
-_DIFFERENCES: Final = ("FID", "KID", "SSIM")
+_PAIRS: Final = (
+    ("algorithm_2", "direct"),
+    ("algorithm_1", "direct"),
+    ("algorithm_1", "algorithm_2"),
+    ("broken symmetry", "perfect symmetry"),
+    ("estimated noise", "fixed noise"),
+)
+_DIFFERENCES: Final = ("FID", "KID", "unpaired FID", "unpaired KID", "SSIM", "diversity")
 _GAIN: Final = "RMSE of direct restoration over that of the degraded image"
 
 _ALGORITHMS: Final = ("algorithm_1", "algorithm_2")
@@ -30,19 +36,21 @@ Counts = tuple[int, int]
 
 def claims(result: ReferenceResult) -> tuple[Claim, ...]:
     """The paper's claims, judged from a result's measurements and settings alone."""
+    from easy_to_hard.baselines.cold_diffusion.degradations import get_degradation
     from easy_to_hard.baselines.cold_diffusion.recipes import NetTrials
 
     if result.data in IMAGES:
-        return image_claims(result.measurements)
+        erases = get_degradation(result.settings["degradation"]["name"]).erases
+        return (() if erases else restoration_claims(result.measurements)) + generation_claims(result.measurements)
     net = NetTrials(**result.settings["nets"][0])
     return puzzle_claims(net, result.settings["trained_steps"], result.measurements)
 
 
 def compare(values: Mapping[tuple[str, str], float], num_items: int) -> list[Figure]:
-    """Differences of FID, KID, and SSIM and ratios of RMSE between two ways to restore, for one seed.
+    """Differences of FID, KID, SSIM and diversity and ratios of RMSE between two ways, for one seed.
 
     Args:
-        values: (name of the quantity, state) -> value.
+        values: (name of the quantity, state) -> value; those that are there are compared.
         num_items: images behind each value.
 
     Returns:
@@ -51,16 +59,24 @@ def compare(values: Mapping[tuple[str, str], float], num_items: int) -> list[Fig
     found = []
     for state, against in _PAIRS:
         condition = {"state": state, "against": against}
-        compared = {f"{name} difference": values[name, state] - values[name, against] for name in _DIFFERENCES}
-        compared["RMSE ratio"] = values["RMSE", state] / values["RMSE", against]
+        compared = {
+            f"{name} difference": values[name, state] - values[name, against]
+            for name in _DIFFERENCES
+            if {(name, state), (name, against)} <= values.keys()
+        }
+        if ("RMSE", state) in values:
+            compared["RMSE ratio"] = values["RMSE", state] / values["RMSE", against]
         found += [
             Figure(name=name, value=value, condition=condition, num_items=num_items) for name, value in compared.items()
         ]
     return found
 
 
-def image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
-    """The paper's claims, judged by the figures; not tested where direct restoration gains nothing."""
+def restoration_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
+    """The paper's claims on restored images, judged by the figures; not tested where direct restoration gains nothing.
+
+    As in the paper, the FID is that to the originals of the restored images.
+    """
     ways: list[tuple[str, tuple[str, str, str], Direction, float, str]] = [
         (
             "Restoring step by step with Algorithm 2 gives a lower FID than restoring at once.",
@@ -91,6 +107,32 @@ def image_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
         criterion = Criterion(name=name, condition=condition, direction=direction, bound=bound, words=words)
         statements.append(Statement(text=text, source=f"{_PAPER}, section 4", criteria=(criterion,), needs=(gains,)))
     return judge(statements, [*measurements, *_gain(measurements)])
+
+
+def generation_claims(measurements: Sequence[Measurement]) -> tuple[Claim, ...]:
+    """The paper's claims on generated images that are about the ways compared here, judged by the figures."""
+    ways = (
+        ("Noise that breaks the symmetry of blurred states lowers the FID.", "broken symmetry", "perfect symmetry"),
+        ("Of hot diffusion, noise estimated at each step gives a lower FID.", "estimated noise", "fixed noise"),
+    )
+    statements = [
+        Statement(
+            text=text,
+            source=f"{_PAPER}, section 5",
+            criteria=(
+                Criterion(
+                    name="FID difference",
+                    condition={"state": state, "against": against},
+                    direction="less",
+                    bound=0.0,
+                    words=f"FID with {state} minus FID with {against}",
+                ),
+            ),
+        )
+        for text, state, against in ways
+        if look_up(measurements, "FID difference", {"state": state, "against": against})
+    ]
+    return judge(statements, measurements)
 
 
 def _gain(measurements: Sequence[Measurement]) -> list[Measurement]:

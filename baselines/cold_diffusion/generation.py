@@ -1,10 +1,10 @@
-"""Image generation: the fully degraded state is drawn at random, and Algorithm 2 restores an image from it.
+"""Image generation: the fully degraded state is drawn at random, and an image is restored from it.
 
 This needs a degradation that ends in something simple: a constant, a few pixels, a color, another image, or noise.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -12,9 +12,17 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.cold_diffusion.degradations.base import Blending, Degradation
-from easy_to_hard.baselines.cold_diffusion.degradations.blending import Mask
+from easy_to_hard.baselines.cold_diffusion.degradations.blending import Mask, Noise, cosine_signal
 from easy_to_hard.baselines.cold_diffusion.degradations.separable import Blur, Pixelate
-from easy_to_hard.baselines.cold_diffusion.sampling import Restore, algorithm_2
+from easy_to_hard.baselines.cold_diffusion.sampling import (
+    Degrade,
+    OnStep,
+    Restore,
+    Sampler,
+    algorithm_2,
+    at_severity,
+    descend,
+)
 from easy_to_hard.baselines.kit.image_data import to_unit_range
 
 # Standard deviation of the noise that breaks the symmetry of constant states, in the authors' commands.
@@ -117,10 +125,10 @@ def last_states(degradation: Degradation, images: Tensor, *, components: int, se
     """
     channels, height, width = images.shape[1:]
     if isinstance(degradation, Blur) and degradation.to_mean:
-        return _from_mixture(images, (1, 1), components, seed_rng)
+        return _from_mixture(degradation, images, (1, 1), components, seed_rng)
     if isinstance(degradation, Pixelate):
         block = 2**degradation.steps
-        return _from_mixture(images, (height // block, width // block), components, seed_rng)
+        return _from_mixture(degradation, images, (height // block, width // block), components, seed_rng)
     # Nothing can be generated from the zero that fills a mask.
     if isinstance(degradation, Blending) and not (isinstance(degradation, Mask) and degradation.fill == "zero"):
         shape = channels, height, width
@@ -131,11 +139,16 @@ def last_states(degradation: Degradation, images: Tensor, *, components: int, se
     )
 
 
-def _from_mixture(images: Tensor, sides: tuple[int, int], components: int, rng: torch.Generator) -> DrawStates:
+def _from_mixture(
+    degradation: Degradation, images: Tensor, sides: tuple[int, int], components: int, rng: torch.Generator
+) -> DrawStates:
+    """Of a degradation without random draws whose last state is constant on each of rows x columns blocks."""
     channels, height, width = images.shape[1:]
-    pool = torch.nn.functional.adaptive_avg_pool2d
-    small = torch.cat([pool(to_unit_range(part), sides) for part in torch.split(images, 4096)])
-    mixture = fit_mixture(small.flatten(1).double(), components, rng)
+    parts = []
+    for part in map(to_unit_range, torch.split(images, 4096)):
+        last = degradation.freeze(part.shape, rng)(part, at_severity(degradation.steps, part))
+        parts.append(last[:, :, :: height // sides[0], :: width // sides[1]])
+    mixture = fit_mixture(torch.cat(parts).flatten(1).double(), components, rng)
 
     def draw(count: int, draw_rng: torch.Generator) -> Tensor:
         points = mixture.sample(count, draw_rng).float().reshape(count, channels, *sides)
@@ -144,27 +157,70 @@ def _from_mixture(images: Tensor, sides: tuple[int, int], components: int, rng: 
     return draw
 
 
+def estimated_noise(
+    restore: Restore, degrade: Degrade, degraded: Tensor, steps: int, *, on_step: OnStep | None = None
+) -> Tensor:
+    """Restore from `Noise`, which is estimated anew at each step as in DDIM (arXiv 2010.02502): the hot baseline.
+
+    Arguments, result, and error are those of `algorithm_2`; the degradation is not used. With x_t = a_t x + b_t z, the
+    net's estimate of x gives one of z, and both together x_{t-1}.
+    """
+    signal = cosine_signal(steps)
+    kept, lost = signal.sqrt().tolist(), (1 - signal).sqrt().tolist()
+
+    def step(state: Tensor, estimate: Tensor, severity: int) -> Tensor:
+        noise = (state - kept[severity] * estimate) / lost[severity]
+        earlier: Tensor = kept[severity - 1] * estimate + lost[severity - 1] * noise
+        return earlier
+
+    return descend(restore, step, degraded, steps, on_step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A way to generate images.
+
+    Attributes:
+        sampler: restores them.
+        noise: see `generate`.
+    """
+
+    sampler: Sampler = algorithm_2
+    noise: float = 0.0
+
+
+def ways_to_generate(degradation: Degradation) -> Mapping[str, Way]:
+    """The ways that the paper compares (section 5), by name."""
+    if isinstance(degradation, Noise):
+        return {"fixed noise": Way(), "estimated noise": Way(sampler=estimated_noise)}
+    return {"perfect symmetry": Way(), "broken symmetry": Way(noise=BROKEN_SYMMETRY)}
+
+
 def generate(
     restore: Restore,
     degradation: Degradation,
     draw: DrawStates,
     count: int,
     *,
+    sampler: Sampler = algorithm_2,
     noise: float,
     rng: torch.Generator,
     device: torch.device,
+    on_step: OnStep | None = None,
 ) -> Tensor:
-    """Draw last states, break their symmetry, and restore images from them by Algorithm 2.
+    """Draw last states, break their symmetry, and restore images from them.
 
     Args:
         restore: the restorer.
         degradation: whose last states are drawn.
         draw: see `last_states`.
         count: number of images, at least 1.
+        sampler: restores them.
         noise: std of the noise that is added to each pixel of a last state; 0 for none: a net without a sense of place
             then makes the same image of every state of one color.
         rng: for all random draws.
         device: where.
+        on_step: called after each step of each batch of 100.
 
     Returns:
         (count, C, H, W) float32 in [0, 1], clamped, on the CPU.
@@ -181,5 +237,5 @@ def generate(
             degrade = degradation.freeze_at(states, rng)
         else:
             degrade = degradation.freeze(states.shape, rng, device)
-        made.append(algorithm_2(restore, degrade, states, degradation.steps))
+        made.append(sampler(restore, degrade, states, degradation.steps, on_step=on_step))
     return ((torch.cat(made) + 1) / 2).clamp(0, 1).cpu()

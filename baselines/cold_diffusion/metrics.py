@@ -128,7 +128,8 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
 def kernel_distance(first: Tensor, second: Tensor) -> float:
     """KID: the squared maximum mean discrepancy under (x y / D + 1)^3 (arXiv 1801.01401), from all pairs at once.
 
-    Unbiased for any number of images: about 0, and just as often below, if both sets have the same distribution.
+    Unbiased for any number of images: about 0, and just as often below, if both sets have the same distribution. Not so
+    for restored images and their originals, which are not independent: there it lies lower.
 
     Args:
         first: (N, D) float64.
@@ -149,11 +150,12 @@ def kernel_distance(first: Tensor, second: Tensor) -> float:
     return between_others(first) + between_others(second) - 2 * float(kernel(first, second).mean())
 
 
-def inception_features(weights: Path) -> Features:
+def inception_features(weights: Path, device: torch.device | str = "cpu") -> Features:
     """The 2048 features of the Inception net that papers use for FID, through torch-fidelity.
 
     Args:
         weights: the file `weights-inception-2015-12-05-6726825d.pth`; nothing is downloaded here.
+        device: where the net computes.
 
     Raises:
         ImportError: torch-fidelity or torchvision is not installed.
@@ -178,11 +180,11 @@ def inception_features(weights: Path) -> Features:
         )
     except ModuleNotFoundError as error:
         raise ImportError("Inception features need torch-fidelity: pip install torch-fidelity") from error
-    net: Any = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(weights))
+    net: Any = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(weights)).to(device)
 
     def extract(images: Tensor) -> Tensor:
         color = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
-        features: Tensor = net((color.clamp(0, 1) * 255).round().byte())[0]
+        features: Tensor = net((color.to(device).clamp(0, 1) * 255).round().byte())[0]
         return features
 
     return Features(name="Inception pool features (torch-fidelity, inception-v3-compat)", extract=extract)

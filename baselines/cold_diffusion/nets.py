@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import torch
@@ -130,14 +131,16 @@ class ConvNextUNet(nn.Module):
         self.code = SeverityCode(width, 4 * width, width)
         inner = channels * patch**2
         self.first = ConvNextBlock(inner, widths[0], code_width=width, norm=False)
+        sizes = [(widths[0],) * 2, *((before, here, here) for before, here in pairwise(widths))]
         self.down = nn.ModuleList(
-            _Level(before, here, width, attention, _halve(here) if number < len(widths) - 1 else nn.Identity())
-            for number, (before, here) in enumerate(zip([widths[0], *widths], widths, strict=False))
+            _Level(channels, width, attention, _halve(channels[-1]) if number < len(widths) - 1 else nn.Identity())
+            for number, channels in enumerate(sizes)
         )
-        self.middle = _Level(widths[-1], widths[-1], width, attention, nn.Identity())
+        self.middle = _Level(widths[-1:] * 2, width, attention, nn.Identity())
+        self.middle_last = ConvNextBlock(widths[-1], widths[-1], code_width=width)
         self.up = nn.ModuleList(
-            _Level(2 * here, below, width, attention, _double(below))
-            for here, below in zip(widths[:0:-1], widths[-2::-1], strict=True)
+            _Level((2 * here, below, below), width, attention, _double(below))
+            for below, here in reversed(list(pairwise(widths)))
         )
         self.last = ConvNextBlock(widths[0], widths[0], code_width=None)
         self.head = nn.Conv2d(widths[0], inner, 1)
@@ -157,6 +160,7 @@ class ConvNextUNet(nn.Module):
             features, before = level(features, code)
             kept.append(before)
         features, _ = self.middle(features, code)
+        features = self.middle_last(features, code)
         for level in self.up:
             features, _ = level(torch.cat([features, kept.pop()], dim=1), code)
         features = self.last(features, None)
@@ -165,12 +169,14 @@ class ConvNextUNet(nn.Module):
 
 
 class _Level(nn.Module):
-    """Two blocks, attention, and a change of resolution."""
+    """Blocks from one number of channels to the next, attention, and a change of resolution."""
 
-    def __init__(self, before: int, here: int, code_width: int, attention: bool, resize: nn.Module) -> None:
+    def __init__(self, channels: Sequence[int], code_width: int, attention: bool, resize: nn.Module) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(ConvNextBlock(channels, here, code_width=code_width) for channels in (before, here))
-        self.attention = LinearAttention(here) if attention else nn.Identity()
+        self.blocks = nn.ModuleList(
+            ConvNextBlock(before, here, code_width=code_width) for before, here in pairwise(channels)
+        )
+        self.attention = LinearAttention(channels[-1]) if attention else nn.Identity()
         self.resize = resize
 
     def forward(self, features: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from easy_to_hard.tasks import get_task
 
 Architecture = Literal["convnext", "ddpm"]
 
-# What the paper resizes to before it crops, for augmentation and for evaluation alike.
+# To what the authors' loaders resize images before they crop them, in training and in evaluation alike.
 PAPER_MARGIN: Final = 1.12
 
 
@@ -133,17 +133,18 @@ class ImageRecipe(ReferenceRecipe):
     """A run on images.
 
     Attributes:
-        degradation: name in `DEGRADATIONS`.
+        degradation: name in `DEGRADATIONS`, with the paper's settings for images of that side.
         others: a second set under the same root, for animorphosis; "" for none.
-        severities: T; 0 for the degradation's default, limited by `most_severities`.
+        severities: T; 0 for the paper's, limited by `most_severities`.
+        eight_bits: whether the degraded images that the net learns from, and those that are restored, are rounded to
+            256 levels, as in files. A net reads finer traces of the image from a blur that is not.
         generate: how many images to generate, 0 for none.
         components: of the Gaussian mixture that their last states are drawn from.
         inception_weights: file of the Inception net for FID and KID; None for features of a classifier trained here.
         side: of the images, in pixels.
         margin: images are resized to this times the side; training uses a random square of them, flipped half the
             time, evaluation the middle. 1 for neither.
-        gentle: whether degradations and T are such that a small net learns in minutes; otherwise they are the paper's.
-        most_severities: the default T is at most this; 0 for no limit.
+        most_severities: the paper's T is limited to this; 0 for no limit.
         restorer: the net.
         batch_size: images per (micro-)batch.
         loop: how the net is trained; its seed is replaced by the run's.
@@ -157,12 +158,12 @@ class ImageRecipe(ReferenceRecipe):
     degradation: str = "blur"
     others: str = ""
     severities: int = 0
+    eight_bits: bool = False
     generate: int = 0
     components: int = 1
     inception_weights: Path | None = None
     side: int
     margin: float = 1.0
-    gentle: bool = False
     most_severities: int = 0
     restorer: RestorerConfig
     batch_size: int
@@ -180,11 +181,9 @@ class ImageRecipe(ReferenceRecipe):
 
     @property
     def steps(self) -> int:
-        """The given T, or the degradation's default."""
-        if self.severities:
-            return self.severities
-        steps = get_degradation(self.degradation).steps(self.side, gentle=self.gentle)
-        return min(steps, self.most_severities) if self.most_severities else steps
+        """T: the number of severities."""
+        steps = get_degradation(self.degradation).steps(self.side)
+        return self.severities or min(steps, self.most_severities or steps)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the figures; not where the Inception weights are, since the features are recorded."""
@@ -263,16 +262,17 @@ _CONVNEXT: Final = RestorerConfig(architecture="convnext", width=64, multipliers
 _DDPM: Final = RestorerConfig(architecture="ddpm", width=128, multipliers=(1, 2, 2, 2), dropout=0.1)
 _SMALL_NET: Final = RestorerConfig(architecture="convnext", width=24, multipliers=(1, 2), attention=False, patch=2)
 
-# Minutes a seed on a core.
+# Two to four minutes a seed on a core for 16 pixels a side, and about three times as many for 32.
 _SMALL_IMAGES: Final = ImageRecipe(
     preset="small",
     data="mnist",
-    side=28,
-    gentle=True,
+    side=16,
+    most_severities=50,
+    eight_bits=True,
     restorer=_SMALL_NET,
     batch_size=32,
     loop=LoopConfig(
-        steps=1500,
+        steps=2000,
         learning_rate=2e-3,
         decay="linear",
         gradient_clip=1.0,
@@ -281,7 +281,7 @@ _SMALL_IMAGES: Final = ImageRecipe(
         precision="auto",
     ),
     test_images=1000,
-    seeds=(0, 1, 2),
+    seeds=(0, 1, 2, 3, 4),
 )
 # A minute, to see that all works.
 _SMOKE_IMAGES: Final = replace(
@@ -296,28 +296,44 @@ _SMOKE_IMAGES: Final = replace(
 )
 
 
-def _paper(data: str, side: int, restorer: RestorerConfig) -> ImageRecipe:
-    """Days on a GPU: the settings of the authors' code, commit f8b1379 of arpitbansal297/Cold-Diffusion-Models."""
+def _paper(data: str, side: int, degradation: str, restorer: RestorerConfig) -> ImageRecipe:
+    """Days on a GPU: the authors' scripts, commit f8b1379 of arpitbansal297/Cold-Diffusion-Models.
+
+    The scripts mnist_train.py, cifar10_train.py and celebA_128.py give the side, the net, batch_size, steps, the rate,
+    micro_batches and ema_decay; their class Trainer gives ema_every, ema_from and the margin. All test images are
+    restored. The degradations say where they are from.
+    """
     return ImageRecipe(
         preset="paper",
         data=data,
+        degradation=degradation,
         side=side,
         margin=PAPER_MARGIN,
         restorer=restorer,
         batch_size=32,
-        loop=LoopConfig(steps=700_000, learning_rate=2e-5, micro_batches=2),
+        loop=LoopConfig(
+            steps=700_000, learning_rate=2e-5, micro_batches=2, ema_decay=0.995, ema_every=10, ema_from=2000
+        ),
         test_images=0,
     )
 
 
-_SIDES: Final = {"mnist": 28, "cifar10": 32, "folder": 64}
+# The degradations that the authors' commands train with --discrete: inpainting on MNIST and CIFAR-10, and generation.
+_PAPER_EIGHT_BITS: Final = ("mask_random", "blur_to_mean")
+# To inpaint CelebA, batch_size is that of celebA_train.py, and the command has --train_steps 350000.
+_PAPER_CELEBA_INPAINTING: Final = ("folder", "mask", 100, 350_000)
+
+_IMAGES: Final = {"mnist": ("blur", 16), "cifar10": ("blur_offset", 32), "folder": ("blur", 64)}
 IMAGE_RECIPES: Final[Mapping[tuple[str, str], ImageRecipe]] = MappingProxyType(
     {
-        **{(data, "smoke"): replace(_SMOKE_IMAGES, data=data, side=side) for data, side in _SIDES.items()},
-        **{(data, "small"): replace(_SMALL_IMAGES, data=data, side=side) for data, side in _SIDES.items()},
-        ("mnist", "paper"): _paper("mnist", 32, _CONVNEXT),
-        ("cifar10", "paper"): _paper("cifar10", 32, _DDPM),
-        ("folder", "paper"): _paper("folder", 128, _CONVNEXT),
+        **{
+            (data, preset.preset): replace(preset, data=data, degradation=degradation, side=side)
+            for preset in (_SMOKE_IMAGES, _SMALL_IMAGES)
+            for data, (degradation, side) in _IMAGES.items()
+        },
+        ("mnist", "paper"): _paper("mnist", 32, "blur", _CONVNEXT),
+        ("cifar10", "paper"): _paper("cifar10", 32, "blur_offset", _DDPM),
+        ("folder", "paper"): _paper("folder", 128, "blur", _CONVNEXT),
     }
 )
 
@@ -418,13 +434,25 @@ PUZZLE_RECIPES: Final[Mapping[tuple[str, str], PuzzleRecipe]] = MappingProxyType
 _Named = TypeVar("_Named", bound=ReferenceRecipe)
 
 
-def get_image_recipe(preset: str, data: str) -> ImageRecipe:
+def get_image_recipe(preset: str, data: str, degradation: str = "") -> ImageRecipe:
     """The recipe of that name for a set of images.
 
+    Args:
+        preset, data: names.
+        degradation: name of the degradation; "" for that with which the paper blurs these images.
+
     Raises:
-        ValueError: unknown preset or images; the message lists the known ones.
+        ValueError: unknown preset, images or degradation; the message lists the known ones.
     """
-    return _get(IMAGE_RECIPES, preset, data)
+    recipe = _get(IMAGE_RECIPES, preset, data)
+    recipe = replace(recipe, degradation=degradation or recipe.degradation)
+    if preset != "paper":
+        return recipe
+    recipe = replace(recipe, eight_bits=recipe.degradation in _PAPER_EIGHT_BITS)
+    *inpainting, batch_size, steps = _PAPER_CELEBA_INPAINTING
+    if [data, recipe.degradation] != inpainting:
+        return recipe
+    return replace(recipe, batch_size=batch_size, loop=replace(recipe.loop, steps=steps))
 
 
 def get_puzzle_recipe(preset: str, task: str) -> PuzzleRecipe:

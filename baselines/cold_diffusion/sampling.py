@@ -97,7 +97,7 @@ def algorithm_1(
     def step(state: Tensor, estimate: Tensor, severity: int) -> Tensor:
         return degrade(estimate, at_severity(severity - 1, state))
 
-    return _descend(restore, step, degraded, steps, on_step)
+    return descend(restore, step, degraded, steps, on_step)
 
 
 def algorithm_2(
@@ -126,16 +126,22 @@ def algorithm_2(
         here, next_ = (degrade(estimate, at_severity(t, state)) for t in (severity, severity - 1))
         return state - here + next_
 
-    return _descend(restore, step, degraded, steps, on_step)
+    return descend(restore, step, degraded, steps, on_step)
 
 
-def _descend(
+def descend(
     restore: Restore,
     step: Callable[[Tensor, Tensor, int], Tensor],
     degraded: Tensor,
     steps: int,
     on_step: OnStep | None,
 ) -> Tensor:
+    """Take one step after another, from severity `steps` to 0.
+
+    Args:
+        restore, degraded, steps, on_step: as in `algorithm_2`, whose error is raised.
+        step: (state, estimate, severity of the state) -> the state of one severity less.
+    """
     check_integer("steps", steps, 1)
     state = degraded
     with torch.no_grad():

@@ -26,15 +26,19 @@ class ImageFacts(NamedTuple):
     """What is known of a set of images without reading it.
 
     Attributes:
-        train: number of training images.
+        train, test: number of training and test images.
         shape: (C, H, W) of an image.
     """
 
     train: int
+    test: int
     shape: tuple[int, int, int]
 
 
-IMAGE_FACTS: Final = {"mnist": ImageFacts(60_000, (1, 28, 28)), "cifar10": ImageFacts(50_000, (3, 32, 32))}
+IMAGE_FACTS: Final = {
+    "mnist": ImageFacts(60_000, 10_000, (1, 28, 28)),
+    "cifar10": ImageFacts(50_000, 10_000, (3, 32, 32)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +105,14 @@ def load_images(name: str, root: Path, *, train: bool, download: bool = False) -
     if name not in _READERS:
         raise ValueError(f"unknown images {name!r}: choose one of {', '.join(_READERS)}")
     if not root.is_dir() and not download:
-        raise FileNotFoundError(f"no folder {root}: --data-root must be one that holds the data")
+        raise FileNotFoundError(f"no folder {root}: --data-root must be one that holds the data{_instead(name)}")
     return _READERS[name](root, train, download)
+
+
+def _instead(name: str) -> str:
+    """What to do if images are missing, as the end of a message."""
+    fetched = "--download fetches it, and " if name in IMAGE_FACTS else ""
+    return f"; {fetched}mazes, the default, need no files"
 
 
 def _read_mnist(root: Path, train: bool, download: bool) -> ImageSet:
@@ -114,7 +124,7 @@ def _read_mnist(root: Path, train: bool, download: bool) -> ImageSet:
     for name in names:
         path = _mnist_file(folder, name)
         if path is None:
-            raise FileNotFoundError(f"no MNIST in {root}: {folder / name} (or .gz) is missing; --download fetches it")
+            raise FileNotFoundError(f"no MNIST in {root}: {folder / name} (or .gz) is missing{_instead('mnist')}")
         arrays.append(read_idx(path))
     images, labels = arrays
     if images.ndim != 3 or labels.shape != images.shape[:1]:
@@ -153,7 +163,7 @@ def _read_cifar10(root: Path, train: bool, download: bool) -> ImageSet:
         import_torchvision().datasets.CIFAR10(str(root), train=train, download=True)
         there = list(names)
     if not there:
-        raise FileNotFoundError(f"no CIFAR-10 in {root}: {folder / names[0]} is missing; --download fetches it")
+        raise FileNotFoundError(f"no CIFAR-10 in {root}: {folder / names[0]} is missing{_instead('cifar10')}")
     batches = [_read_cifar_batch(folder / name) for name in there]
     images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     note = "" if len(there) == len(names) else f"{len(images):,} images: {len(there)} of {len(names)} batches are there"
@@ -194,7 +204,9 @@ def _read_cifar_batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
 def _read_folder(root: Path, train: bool, download: bool) -> ImageSet:
     folder = root / ("train" if train else "test")
     if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}: images are read from {root}/train/CLASS and {root}/test/CLASS")
+        raise FileNotFoundError(
+            f"no folder {folder}: images are read from {root}/train/CLASS and {root}/test/CLASS" + _instead("folder")
+        )
     datasets = import_torchvision().datasets
     try:
         files = datasets.ImageFolder(str(folder), loader=_read_picture)

@@ -24,6 +24,8 @@ _RECORD: Final = "precision.json"
 def get_device(name: str) -> torch.device:
     """The device of that name.
 
+    On a GPU, float32 is then float32 in all operations: TF32, which torch's convolutions use by default, is turned off.
+
     Raises:
         ValueError: neither "cpu" nor "cuda" (with or without a number), or a GPU that is not there.
     """
@@ -32,6 +34,8 @@ def get_device(name: str) -> torch.device:
         raise ValueError(f"device must be cpu, cuda or cuda:NUMBER, not {name!r}")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise ValueError(f"device {name!r} does not exist: torch sees {torch.cuda.device_count()} CUDA devices")
+    if kind == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
     return torch.device(name)
 
 

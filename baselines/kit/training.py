@@ -32,6 +32,8 @@ Stop: TypeAlias = Callable[[nn.Module, int], bool]
 """(net, step from 0) -> whether training ends before that step; it must depend on nothing else."""
 
 CHECKPOINT: Final = "checkpoint.pt"
+# Training goes on for at least so many times as long as a checkpoint took to write.
+_TRAINED_PER_SAVING: Final = 50
 
 
 def count_parameters(net: nn.Module) -> int:
@@ -141,7 +143,8 @@ class Loop:
             folder: of the checkpoint, made when missing; None for no checkpoint.
             stop: asked before each step, including the first after resuming; None for never. It sees the net in
                 training mode.
-            checkpoint_seconds: time between two checkpoints; one always follows the last step or an interrupt.
+            checkpoint_seconds: time between two checkpoints, or 50 times as long as one takes to write if that is more;
+                one always follows the last step or an interrupt.
             progress: whether to show a progress bar.
 
         Raises:
@@ -154,7 +157,8 @@ class Loop:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_file():
                 self._load(path)
-        done, started, saved = self._done, time.perf_counter(), time.perf_counter()
+        done, started = self._done, time.perf_counter()
+        due = started + checkpoint_seconds
         earlier = done.seconds
         bar = progress_bar(total=self._config.steps, initial=done.step, desc="training", show=progress)
         try:
@@ -162,21 +166,24 @@ class Loop:
             with bar, torch.random.fork_rng():
                 self.net.train()
                 while done.step < self._config.steps and not (stop is not None and stop(self.net, done.step)):
-                    done.loss = self._step(done.step)
+                    done.loss = self.step(done.step)
                     done.step += 1
                     done.seconds = earlier + time.perf_counter() - started
                     bar.set_postfix_str(f"loss {done.loss:.5f}", refresh=False)
                     bar.update()
-                    if path is not None and time.perf_counter() - saved > checkpoint_seconds:
+                    now = time.perf_counter()
+                    if path is not None and now > due:
                         self._save(path)
                         saved = time.perf_counter()
+                        due = saved + max(checkpoint_seconds, _TRAINED_PER_SAVING * (saved - now))
         finally:
             if path is not None and done.step and done.seconds > earlier and math.isfinite(done.loss):
                 self._save(path)
         self.net.eval()
         return done
 
-    def _step(self, step: int) -> float:
+    def step(self, step: int) -> float:
+        """Train on the batches of a step, counted from 0, and return their loss; `run` calls this."""
         config = self._config
         torch.manual_seed(seed_of("step", config.seed, step))
         self.net.train()

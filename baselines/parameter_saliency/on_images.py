@@ -34,7 +34,9 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     place = get_device(device)
     if recipe.model in TORCHVISION:
         return evaluate(load_torchvision_nets(recipe, place), folder, device=device, progress=progress)
-    train, test = (load_images(recipe.data, recipe.data_root, train=split) for split in (True, False))
+    train, test = (
+        load_images(recipe.data, recipe.data_root, train=split, download=recipe.download) for split in (True, False)
+    )
     nets = SmallNets(
         recipe=recipe,
         train=train,

@@ -99,6 +99,14 @@ class Blending(Degradation):
         return self._checked(self._blend(last, (batch, channels, height, width), rng), last.shape)
 
 
+def to_eight_bits(images: Tensor) -> Tensor:
+    """Round images in [-1, 1] to 256 levels, as in a file; values beyond continue in the same steps.
+
+    Deviates: the authors' code ("discrete") cuts off the rest instead of rounding.
+    """
+    return ((images + 1) * 127.5).round() / 127.5 - 1
+
+
 def gaussian(length: int, std: float, center: float | None = None) -> Tensor:
     """A Gaussian window, exp(-(i - center)^2 / (2 std^2)) for i from 0: (length,) float64; by default centered."""
     middle = (length - 1) / 2 if center is None else center

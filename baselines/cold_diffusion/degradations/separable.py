@@ -121,10 +121,9 @@ class Blur(Separable):
 class Pixelate(Separable):
     """Super-resolution's inverse: step i (from 0) resizes to 1 / 2^(i + 1) of the side, and back by nearest pixel.
 
-    Deviates: the paper's code uses bicubic interpolation; the default here is "area", a plain mean over the block.
-
     Attributes:
-        resizing: how to downscale: "area", "bilinear", or "bicubic" (without antialiasing).
+        resizing: how to downscale: "area" (a plain mean over the block), "bilinear", or "bicubic" (without
+            antialiasing, as in the paper).
     """
 
     resizing: Resizing = "area"

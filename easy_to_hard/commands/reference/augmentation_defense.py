@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _TASKS: Final = ("mazes", "prefix_sums")
 _IMAGES: Final = ("cifar10", "mnist")
 _CRAFT: Final = ("surrogates", "restarts", "chunk")
-_OF_IMAGES: Final = ("scenario", "adaptive", "intended", "download")
+_OF_IMAGES: Final = ("scenario", "adaptive", "intended")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class AugmentationDefense(MethodCommand):
             "gradient_matching from scratch"
         ),
     ] = "smoke"
-    data: Annotated[str, arg(help="images: cifar10 or mnist; tasks: mazes or prefix_sums")] = "cifar10"
+    data: Annotated[str, arg(help="images: cifar10 or mnist; tasks: mazes or prefix_sums")] = "mazes"
     attack: Annotated[
         str,
         arg(
@@ -88,8 +88,6 @@ class AugmentationDefense(MethodCommand):
         int | None,
         arg(help="number of target images of attacks that optimize poisons; by default the preset's"),
     ] = None
-    data_root: Annotated[Path, arg(help="for images: the folder with MNIST/raw or cifar-10-batches-py")] = Path("data")
-    download: Annotated[bool, arg(help="download MNIST or CIFAR-10 if missing (needs torchvision)")] = False
     train_images: Annotated[
         int | None, arg(help="train on the first N images, 0 for all; by default the preset's", metavar="N")
     ] = None
@@ -127,7 +125,7 @@ class AugmentationDefense(MethodCommand):
         intended: dict[str, Any] = {"intended": self.intended} if self.intended else {}
         return replace(
             recipe,
-            data_root=self.data_root,
+            data_root=self.root,
             download=self.download,
             adaptive=self.adaptive,
             craft=replace(recipe.craft, **craft),

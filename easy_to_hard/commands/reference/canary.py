@@ -32,9 +32,7 @@ class Canary(MethodCommand):
     preset: Annotated[
         str, arg(help="smoke (minutes), small (minutes on a GPU, hours on a CPU) or paper (weeks on a GPU)")
     ] = "smoke"
-    target: Annotated[str, arg(help="images: mnist or cifar10; tasks: mazes or prefix_sums")] = "cifar10"
-    data_root: Annotated[Path, arg(help="for images: the folder with MNIST/raw or cifar-10-batches-py")] = Path("data")
-    download: Annotated[bool, arg(help="download the images if missing (needs torchvision)")] = False
+    target: Annotated[str, arg(help="images: mnist or cifar10; tasks: mazes or prefix_sums")] = "mazes"
     shadows: Annotated[
         int,
         arg(
@@ -134,7 +132,7 @@ class Canary(MethodCommand):
         )
         return replace(
             preset,
-            data_root=self.data_root,
+            data_root=self.root,
             download=self.download,
             seeds=self.seeds or preset.seeds,
             shadows=self.shadows or preset.shadows,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tyro.conf import arg
 
-from easy_to_hard.commands.reference.method import MethodCommand, require_known
+from easy_to_hard.commands.reference.method import MethodCommand, refuse_others, require_known
 
 if TYPE_CHECKING:
     from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
@@ -26,27 +26,30 @@ class ColdDiffusion(MethodCommand):
     preset: Annotated[str, arg(help="smoke (a minute or two), small (minutes per seed) or paper (days on a GPU)")] = (
         "smoke"
     )
-    data: Annotated[str, arg(help="images: mnist, cifar10 or folder; tasks: mazes or prefix_sums")] = "mnist"
+    data: Annotated[str, arg(help="images: mnist, cifar10 or folder; tasks: mazes or prefix_sums")] = "mazes"
     degradation: Annotated[
         str,
         arg(
             help="for images: blur, blur_offset, blur_to_mean, mask, mask_random, mask_colour, pixelate, snow, "
-            "desaturate, animorphosis or noise"
+            "desaturate, animorphosis or noise; by default blur, or on cifar10 blur_offset, as in the paper"
         ),
-    ] = "blur"
-    data_root: Annotated[
-        Path, arg(help="for images: the folder with MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS")
-    ] = Path("data")
+    ] = ""
     others: Annotated[str, arg(help="a second set of images, into which animorphosis turns the first")] = ""
-    download: Annotated[bool, arg(help="download MNIST or CIFAR-10 if missing (needs torchvision)")] = False
     severities: Annotated[
         int, arg(help="for images: number of severities of the degradation; by default the preset's", metavar="T")
     ] = 0
+    train_steps: Annotated[int, arg(help="for images: training steps of a net; by default the preset's")] = 0
     seeds: Annotated[
         tuple[int, ...],
         arg(help="one run for each seed, by default the preset's; for tasks, one number: the first of the seeds"),
     ] = ()
-    generate: Annotated[int, arg(help="number of images to generate from scratch as well")] = 0
+    generate: Annotated[
+        int,
+        arg(
+            help="number of images to generate from scratch; blur_to_mean, mask_colour, animorphosis and noise then "
+            "restore none"
+        ),
+    ] = 0
     components: Annotated[int, arg(help="components of the Gaussian mixture that generation starts from")] = 1
     inception_weights: Annotated[
         Path | None,
@@ -77,15 +80,15 @@ class ColdDiffusion(MethodCommand):
     def _on_images(self) -> "ReferenceRecipe":
         from easy_to_hard.baselines.cold_diffusion.recipes import get_image_recipe
 
-        preset = get_image_recipe(self.preset, self.data)
+        preset = get_image_recipe(self.preset, self.data, self.degradation)
         return replace(
             preset,
-            degradation=self.degradation,
-            data_root=self.data_root,
+            data_root=self.root,
             others=self.others,
             download=self.download,
             severities=self.severities,
             seeds=self.seeds or preset.seeds,
+            loop=replace(preset.loop, steps=self.train_steps or preset.loop.steps),
             generate=self.generate,
             components=self.components,
             inception_weights=self.inception_weights,
@@ -94,6 +97,7 @@ class ColdDiffusion(MethodCommand):
     def _on_puzzles(self) -> "ReferenceRecipe":
         from easy_to_hard.baselines.cold_diffusion.recipes import get_puzzle_recipe
 
+        refuse_others("images", self.data, {"train-steps": self.train_steps or None})
         if len(self.seeds) > 1:
             raise ValueError(f"--seeds must be one number for a task, the first of its seeds, not {list(self.seeds)}")
         preset = get_puzzle_recipe(self.preset, self.data)

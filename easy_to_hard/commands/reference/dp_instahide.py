@@ -27,9 +27,7 @@ class DpInstaHide(MethodCommand):
     METHOD: ClassVar[str] = "dp_instahide"
 
     preset: Annotated[str, arg(help="smoke (under a minute), small (minutes) or paper (days on a GPU)")] = "smoke"
-    data: Annotated[str, arg(help="images: mnist or cifar10; puzzles: mazes or prefix_sums")] = "mnist"
-    data_root: Annotated[Path, arg(help="for images: the folder with MNIST/raw or cifar-10-batches-py")] = Path("data")
-    download: Annotated[bool, arg(help="download the images if missing (needs torchvision)")] = False
+    data: Annotated[str, arg(help="images: mnist or cifar10; puzzles: mazes or prefix_sums")] = "mazes"
     k: Annotated[
         tuple[int, ...], arg(help="numbers of records to mix; by default the preset's; 1 is always tried")
     ] = ()
@@ -69,7 +67,7 @@ class DpInstaHide(MethodCommand):
         if self.budget is not None:
             changes["budget"] = self.budget
         recipe = get_image_recipe(self.preset, self.data)
-        return replace(recipe, data_root=self.data_root, download=self.download, **changes)
+        return replace(recipe, data_root=self.root, download=self.download, **changes)
 
     def _account(self) -> int:
         from easy_to_hard.baselines.dp_instahide.accountant import Account, MixingMechanism

@@ -22,10 +22,21 @@ _MOST_LINES: Final = 60
 
 @dataclass(frozen=True, kw_only=True)
 class MethodCommand(ABC):
-    """The command of a reference method: it turns flags into a recipe for the method's `run`."""
+    """The command of a reference method: it turns flags into a recipe for the method's `run`.
+
+    By default every method runs on mazes, which need no files.
+    """
 
     METHOD: ClassVar[str]
 
+    data_root: Annotated[
+        Path | None,
+        arg(
+            help="for images: the folder with MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS; by "
+            "default data"
+        ),
+    ] = None
+    download: Annotated[bool, arg(help="download MNIST or CIFAR-10 if missing (needs torchvision)")] = False
     out: Annotated[Path | None, arg(help="the run folder; by default runs/METHOD-DATA-PRESET")] = None
     device: Device = "cpu"
     threads: Annotated[int, arg(help="CPU threads; the small nets gain little from more than one")] = 1
@@ -34,9 +45,14 @@ class MethodCommand(ABC):
         bool,
         arg(
             help="train nothing: print nets, steps, and an estimate of the time from a timed step of each kind "
-            "(augmentation-defense, canary and dp-instahide, on images)"
+            "(augmentation-defense, canary, cold-diffusion and dp-instahide, on images)"
         ),
     ] = False
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds the images."""
+        return Path("data") if self.data_root is None else self.data_root
 
     @abstractmethod
     def recipe(self) -> "ReferenceRecipe":
@@ -57,6 +73,7 @@ class MethodCommand(ABC):
         if self.threads < 1:
             raise ValueError(f"--threads must be at least 1, not {self.threads}")
         recipe = self.recipe()
+        refuse_others("images", recipe.data, _of_images(recipe, self))
         torch.set_num_threads(self.threads)
         return recipe, self._default_folder(recipe) if self.out is None else self.out
 
@@ -90,6 +107,15 @@ class MethodCommand(ABC):
         for separator in "_:/":
             name = name.replace(separator, "-")
         return Path("runs") / name
+
+
+def _of_images(recipe: "ReferenceRecipe", command: MethodCommand) -> dict[str, object]:
+    """The flags for files that were given although the recipe needs none."""
+    from easy_to_hard.baselines.kit.evaluation import IMAGES
+
+    if recipe.data in IMAGES:
+        return {}
+    return {"data-root": command.data_root, "download": command.download or None}
 
 
 def require_known(flag: str, value: str, known: Sequence[str]) -> None:

@@ -24,8 +24,14 @@ class ParameterSaliency(MethodCommand):
 
     METHOD = "parameter_saliency"
 
-    preset: Annotated[str, arg(help="smoke (a minute), small (minutes) or paper (ImageNet, days on a GPU)")] = "smoke"
-    data: Annotated[str, arg(help="images: mnist, cifar10 or folder; tasks: mazes or prefix_sums")] = "mnist"
+    preset: Annotated[
+        str,
+        arg(
+            help="smoke (a minute), small (minutes) or paper (ImageNet's validation set as CLASS/*.JPEG in the data "
+            "root, days on a GPU)"
+        ),
+    ] = "smoke"
+    data: Annotated[str, arg(help="images: mnist, cifar10 or folder; tasks: mazes or prefix_sums")] = "mazes"
     model: Annotated[
         str,
         arg(
@@ -34,13 +40,6 @@ class ParameterSaliency(MethodCommand):
             "tested on harder puzzles); by default the first of these"
         ),
     ] = ""
-    data_root: Annotated[
-        Path,
-        arg(
-            help="for images: the folder with MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS; for "
-            "--preset paper: ImageNet's validation set as CLASS/*.JPEG"
-        ),
-    ] = Path("data")
     seeds: Annotated[tuple[int, ...], arg(help="one net for each seed; by default the preset's")] = ()
     items: Annotated[int, arg(help="number of test items; by default the preset's", metavar="N")] = 0
     k: Annotated[int, arg(help="number of filters turned off and tuned; by default the preset's", metavar="K")] = 0
@@ -52,7 +51,7 @@ class ParameterSaliency(MethodCommand):
 
         model = self.model or (TORCHVISION[0] if self.preset == "paper" else models_of(self.data)[0])
         recipe = get_recipe(self.preset, self.data, model).changed(items=self.items, k=self.k, seeds=self.seeds)
-        return replace(recipe, data_root=self.data_root)
+        return replace(recipe, data_root=self.root, download=self.download)
 
     def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:
         """Data, model and preset."""

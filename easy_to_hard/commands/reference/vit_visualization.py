@@ -27,7 +27,7 @@ class VitVisualization(MethodCommand):
     METHOD = "vit_visualization"
 
     preset: Annotated[str, arg(help="smoke (a minute), small (minutes per seed) or paper (hours on a GPU)")] = "smoke"
-    data: Annotated[str, arg(help="mnist, cifar10, folder or mazes")] = "mnist"
+    data: Annotated[str, arg(help="mnist, cifar10, folder or mazes")] = "mazes"
     model: Annotated[
         str,
         arg(
@@ -35,10 +35,6 @@ class VitVisualization(MethodCommand):
             "on mazes also recurrent (the net that comes with the package)"
         ),
     ] = "tiny_vit"
-    data_root: Annotated[
-        Path, arg(help="for images: the folder with MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS")
-    ] = Path("data")
-    download: Annotated[bool, arg(help="download MNIST or CIFAR-10 if missing (needs torchvision)")] = False
     layers: Annotated[
         tuple[int, ...], arg(help="blocks (or iterations) to look at, from 0; by default the preset's")
     ] = ()
@@ -65,7 +61,7 @@ class VitVisualization(MethodCommand):
         recipe = get_recipe(self.preset, self.data, self.model)
         recipe = replace(
             recipe,
-            data_root=self.data_root,
+            data_root=self.root,
             download=self.download,
             layers_given=self.layers,
             neurons_given=self.neurons,

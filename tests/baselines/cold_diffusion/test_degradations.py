@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from easy_to_hard.baselines.cold_diffusion.degradations import DEGRADATIONS, get_degradation
-from easy_to_hard.baselines.cold_diffusion.degradations.base import Degradation
+from easy_to_hard.baselines.cold_diffusion.degradations.base import Degradation, to_eight_bits
 from easy_to_hard.baselines.cold_diffusion.degradations.blending import (
     Animorphosis,
     Desaturate,
@@ -38,6 +38,53 @@ def severities(*values: int) -> Tensor:
 
 def built(name: str, steps: int = 3) -> Degradation:
     return get_degradation(name).build(steps, 16, images(7, 3, 16, 16, seed=2))
+
+
+def test_registry_has_the_settings_of_the_authors_commands() -> None:
+    def made(name: str, side: int) -> Degradation:
+        named = get_degradation(name)
+        return named.build(named.steps(side), side, None)
+
+    assert made("blur", 32) == Blur(steps=20, std=7.0, kernel_size=11)
+    assert made("blur", 128) == Blur(steps=200, std=0.01, growth="exponential", kernel_size=15, padding="reflect")
+    assert made("blur_offset", 32) == Blur(steps=50, std=0.01, growth="offset", kernel_size=11, padding="reflect")
+    assert made("mask_random", 32) == Mask(steps=50, std=0.1, first=11, random_center=True)
+    assert made("mask", 128) == Mask(steps=100, std=0.2, first=11)
+    assert made("mask_colour", 128) == Mask(steps=750, std=0.05, first=1, fill="color", order="inwards")
+    assert made("pixelate", 32) == Pixelate(steps=3, resizing="bicubic")
+
+
+def test_blur_is_as_severe_on_tiny_images() -> None:
+    """Of the paper's blur, a pixel's spread against the side of the image; at 16 pixels a little more."""
+
+    def spread(side: int) -> float:
+        blur = get_degradation("blur").build(1, side, None)
+        assert isinstance(blur, Blur)
+        row = blur.matrices(side)[1][side // 2]
+        distances = (torch.arange(side) - side // 2).double()
+        return float((row * distances**2).sum().sqrt()) / side
+
+    assert 1.0 < spread(16) / spread(32) < 1.2
+
+
+def test_eight_bits_are_256_levels_and_leave_files_alone() -> None:
+    levels = torch.arange(256) / 127.5 - 1
+    torch.testing.assert_close(to_eight_bits(levels), levels, atol=1e-6, rtol=0)
+    many = to_eight_bits(images(1, 3, 99, 99))
+    assert len(many.unique()) <= 256
+    assert float((many - images(1, 3, 99, 99)).abs().max()) == pytest.approx(1 / 255, rel=0.05)
+    torch.testing.assert_close(to_eight_bits(torch.tensor([1.01])), torch.tensor([256 / 127.5 - 1]))
+
+
+def test_what_is_erased_says_nothing_of_the_image() -> None:
+    """Of an image and its negative, the last state is the same; both have the same mean."""
+    clean = torch.ones(SHAPE)
+    clean[..., :8] = -1
+    for name, named in DEGRADATIONS.items():
+        steps = named.steps(16)
+        degrade = named.build(steps, 16, images(7, 3, 16, 16, seed=2)).freeze(SHAPE, generator())
+        first, second = (degrade(of, torch.full((5,), steps)) for of in (clean, -clean))
+        assert ((first - second).abs().max() < 1e-3) == named.erases, name
 
 
 @pytest.mark.parametrize("name", DEGRADATIONS)
@@ -162,7 +209,7 @@ def test_bicubic_pixelation_is_that_of_whole_images_in_sequence() -> None:
 def test_mask_by_hand() -> None:
     """Stds 0.5 and 1: a pixel away from the hole 1 - e^-2 is left, then times 1 - e^-0.5."""
     ones = torch.ones(3, 1, 6, 6)
-    kept = Mask(steps=2, std=0.5).freeze(ones.shape, generator())(ones, severities(0, 1, 2))[:, 0]
+    kept = Mask(steps=2, std=0.5, first=1).freeze(ones.shape, generator())(ones, severities(0, 1, 2))[:, 0]
     # The peak of an even side is the pixel before the middle.
     assert kept[1, 2, 2] == kept[2, 2, 2] == 0
     assert float(kept[1, 2, 3]) == pytest.approx(1 - math.exp(-2))
@@ -173,7 +220,7 @@ def test_mask_by_hand() -> None:
 
 def test_random_mask_has_its_hole_anywhere_and_keeps_it() -> None:
     ones = torch.ones(200, 1, 8, 8)
-    degrade = Mask(steps=3, random_center=True, std=0.6).freeze(ones.shape, generator())
+    degrade = Mask(steps=3, random_center=True, std=0.6, first=1).freeze(ones.shape, generator())
     holes = [degrade(ones, torch.full((200,), t))[:, 0].flatten(1).argmin(dim=1) for t in (1, 2, 3)]
     assert torch.equal(holes[0], holes[1])
     assert torch.equal(holes[0], holes[2])
@@ -182,7 +229,7 @@ def test_random_mask_has_its_hole_anywhere_and_keeps_it() -> None:
 
 def test_color_mask_ends_in_the_color_alone() -> None:
     clean = images()
-    degradation = Mask(steps=4, std=0.5, fill="color", order="inwards")
+    degradation = Mask(steps=4, std=0.5, first=1, fill="color", order="inwards")
     last = degradation.freeze(SHAPE, generator())(clean, severities(4, 4, 4, 4, 4))
     assert torch.equal(last, last[:, :, :1, :1].expand(SHAPE))
     assert last.abs().max() <= 0.5

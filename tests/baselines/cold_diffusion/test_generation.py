@@ -7,10 +7,16 @@ import torch
 from torch import Tensor
 
 from easy_to_hard.baselines.cold_diffusion.degradations.base import Blending, Degradation
-from easy_to_hard.baselines.cold_diffusion.degradations.blending import Animorphosis, Mask, Noise
+from easy_to_hard.baselines.cold_diffusion.degradations.blending import Animorphosis, Mask, Noise, cosine_signal
 from easy_to_hard.baselines.cold_diffusion.degradations.separable import Blur, Pixelate
 from easy_to_hard.baselines.cold_diffusion.degradations.snow import Snow
-from easy_to_hard.baselines.cold_diffusion.generation import fit_mixture, generate, last_states
+from easy_to_hard.baselines.cold_diffusion.generation import (
+    estimated_noise,
+    fit_mixture,
+    generate,
+    last_states,
+    ways_to_generate,
+)
 
 IMAGES = torch.randint(256, (60, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 CPU = torch.device("cpu")
@@ -18,7 +24,7 @@ CPU = torch.device("cpu")
 DEGRADATIONS: dict[str, Degradation] = {
     "blur": Blur(steps=4, std=1.0, to_mean=True),
     "pixelate": Pixelate(steps=3),
-    "color": Mask(steps=4, std=0.5, fill="color", order="inwards"),
+    "color": Mask(steps=4, std=0.5, first=1, fill="color", order="inwards"),
     "noise": Noise(steps=4),
     "others": Animorphosis(steps=4, others=IMAGES[:5].float() / 127.5 - 1),
 }
@@ -96,6 +102,48 @@ def test_noise_breaks_the_symmetry() -> None:
     )
     assert float(flat.std(dim=(2, 3)).max()) < 1e-3
     assert float(varied.std(dim=(2, 3)).min()) > 0.01
+
+
+def test_estimated_noise_by_hand() -> None:
+    """From a state a x + b z, with x known at every step, the way back goes through a' x + b' z with the same z."""
+    clean, noise = (torch.randn(3, 1, 4, 4, generator=rng(seed)) for seed in (0, 1))
+    degrade = Noise(steps=4).freeze_at(noise, rng())
+    seen: list[Tensor] = []
+
+    def at(severity: int) -> Tensor:
+        return degrade(clean, torch.full((3,), severity))
+
+    found = estimated_noise(lambda x, t: clean, degrade, at(4), 4, on_step=lambda t, state, _: seen.append(state))
+    torch.testing.assert_close(found, clean)
+    for state, severity in zip(seen, (3, 2, 1), strict=False):
+        torch.testing.assert_close(state, at(severity), atol=1e-4, rtol=1e-4)
+
+
+def test_with_estimated_noise_both_algorithms_are_one() -> None:
+    """D(xh, t) is then x_t itself, so Algorithm 2 degrades the estimate again, as Algorithm 1 does."""
+    signal = cosine_signal(4)
+    state = torch.randn(3, 1, 4, 4, generator=rng())
+    found: list[Tensor] = []
+    estimated_noise(lambda x, t: x / 2, lambda x, t: x, state, 4, on_step=lambda t, state, _: found.append(state))
+    noise = (state - signal[4].sqrt().float() * state / 2) / (1 - signal[4]).sqrt().float()
+    again = Noise(steps=4).freeze_at(noise, rng())(state / 2, torch.full((3,), 3))
+    torch.testing.assert_close(found[0], again)
+
+
+def test_ways_to_generate() -> None:
+    assert list(ways_to_generate(DEGRADATIONS["noise"])) == ["fixed noise", "estimated noise"]
+    noises = {name: way.noise for name, way in ways_to_generate(DEGRADATIONS["blur"]).items()}
+    assert noises == {"perfect symmetry": 0.0, "broken symmetry": 0.002}
+
+
+def test_pixelated_states_are_drawn_like_those_of_images() -> None:
+    degradation = Pixelate(steps=2, resizing="bicubic")
+    drawn = last_states(degradation, IMAGES, components=1, seed_rng=rng())(4000, rng())
+    images = IMAGES.float() / 127.5 - 1
+    last = degradation.freeze(images.shape, rng())(images, torch.full((60,), 2))
+    assert torch.equal(drawn[:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3), drawn)
+    torch.testing.assert_close(drawn.mean(dim=0), last.mean(dim=0), atol=0.02, rtol=0)
+    torch.testing.assert_close(drawn.std(dim=0), last.std(dim=0, correction=0), atol=0.02, rtol=0)
 
 
 def test_errors() -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from easy_to_hard.baselines.cold_diffusion.degradations.separable import Blur
 from easy_to_hard.baselines.cold_diffusion.nets import ConvNextBlock, LinearAttention, SeverityCode
-from easy_to_hard.baselines.cold_diffusion.nets_ddpm import DdpmUNet, ResidualBlock
+from easy_to_hard.baselines.cold_diffusion.nets_ddpm import ResidualBlock
 from easy_to_hard.baselines.cold_diffusion.recipes import IMAGE_RECIPES, RestorerConfig, get_image_recipe
 from easy_to_hard.baselines.kit.training import count_parameters
 
@@ -59,10 +59,23 @@ def test_small_differences_of_the_input_survive_bfloat16(name: str) -> None:
     assert not torch.equal(first, second)
 
 
-def test_parameters_are_the_papers() -> None:
-    """The net of DDPM for CIFAR-10 has 35.7 million weights (arXiv 2006.11239, appendix B)."""
+@pytest.mark.parametrize(
+    ("data", "channels", "weights"), [("mnist", 1, 56_612_916), ("folder", 3, 56_615_708), ("cifar10", 3, 35_746_307)]
+)
+def test_parameters_are_the_papers(data: str, channels: int, weights: int) -> None:
+    """Of the authors' nets; that for CIFAR-10 is DDPM's, of 35.7 million weights (arXiv 2006.11239, appendix B)."""
     with torch.device("meta"):
-        assert count_parameters(DdpmUNet(3, width=128, multipliers=(1, 2, 2, 2))) == 35_746_307
+        assert count_parameters(get_image_recipe("paper", data).restorer.build(channels, 0)) == weights
+
+
+def test_attention_stands_between_the_middle_blocks() -> None:
+    net = NETS["convnext"].build(1, seed=0)
+    order: list[str] = []
+    for name, part in net.named_modules():
+        if name.startswith("middle") and isinstance(part, ConvNextBlock | LinearAttention):
+            part.register_forward_hook(lambda part, *_: order.append(type(part).__name__))
+    net(torch.zeros(2, 1, 16, 16), two(1, 2))
+    assert order == ["ConvNextBlock", "LinearAttention", "ConvNextBlock"]
 
 
 def test_parameters_by_hand() -> None:

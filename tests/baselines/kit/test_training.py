@@ -97,11 +97,11 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 import test_training
 loop = test_training.build()
-step = loop._step
+step = loop.step
 def slowly(number):
     time.sleep(0.2)
     return step(number)
-loop._step = slowly
+loop.step = slowly
 loop.run(Path(sys.argv[1]), checkpoint_seconds=0.0, progress=False)
 """
 
@@ -121,6 +121,27 @@ def test_killed_run_goes_on(tmp_path: Path) -> None:
     whole.run(None, progress=False)
     assert torch.equal(weights(again.average), weights(whole.average))
     assert os.listdir(folder) == [CHECKPOINT]
+
+
+def test_checkpoints_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes 0.45 s to write is followed by 22.5 s of training, whatever was asked for."""
+    now, saved = [0.0], []
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    loop = build(replace(CONFIG, steps=60))
+    step = loop.step
+
+    def slowly(number: int) -> float:
+        now[0] += 1.0
+        return step(number)
+
+    def save(path: Path) -> None:
+        now[0] += 0.45
+        saved.append(loop._done.step)
+
+    monkeypatch.setattr(loop, "step", slowly)
+    monkeypatch.setattr(loop, "_save", save)
+    loop.run(tmp_path, checkpoint_seconds=1.5, progress=False)
+    assert saved == [2, 25, 48, 60]
 
 
 def test_global_randomness_is_left_alone() -> None:
@@ -146,7 +167,7 @@ def test_average_by_hand() -> None:
     loop._optimizer.step = climb  # type: ignore[method-assign,assignment]
     loop._optimizer.step = lambda: climb(None)  # type: ignore[method-assign,assignment,misc]
     for step in range(12):
-        loop._step(step)
+        loop.step(step)
         seen.append(float(loop.average.weight))  # type: ignore[arg-type]
     #                             copies                    4 (copy), 6: (4 + 6) / 2, (5 + 8) / 2, ...
     assert seen == [0, 2, 2, 4, 4, 5, 5, 6.5, 6.5, 8.25, 8.25, 10.125]
@@ -162,7 +183,7 @@ def test_micro_batches_give_the_mean_gradient() -> None:
 
     net = nn.Linear(1, 1, bias=False)
     loop = Loop(net, loss_at, replace(CONFIG, micro_batches=2, gradient_clip=100.0), {})
-    loop._step(3)
+    loop.step(3)
     assert asked == [6, 7]
     assert net.weight.grad is not None
     assert float(net.weight.grad) == pytest.approx((7 + 8) / 2)
@@ -229,3 +250,10 @@ def test_device() -> None:
     with pytest.raises(ValueError, match="device 'cuda:99' does not exist: torch sees"):
         get_device("cuda:99")
     assert count_parameters(nn.Linear(3, 2)) == 8
+
+
+def test_float32_on_a_gpu_is_not_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    get_device("cuda:0")
+    assert not torch.backends.cudnn.allow_tf32

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from easy_to_hard.baselines import get_baseline
 from easy_to_hard.baselines.augmentation_defense.recipes import get_image_recipe as get_defense_recipe
 from easy_to_hard.baselines.augmentation_defense.recipes import get_puzzle_recipe
 from easy_to_hard.baselines.canary.recipes import get_image_preset
+from easy_to_hard.baselines.cold_diffusion.recipes import get_image_recipe as get_restoration_recipe
 from easy_to_hard.baselines.dp_instahide.recipes import get_image_recipe as get_mixing_recipe
 from easy_to_hard.baselines.kit.work import Estimate, Work, describe_estimates, estimate
 
@@ -55,8 +57,24 @@ def test_a_plan_counts_the_nets_of_a_run() -> None:
     works = {work.name: work for work in get_baseline("canary").plan(canary)}
     assert works["train shadow nets"].nets == canary.shadows * len(canary.seeds)
     assert works["make offline canaries"].steps == 30 * 2
+    restorers = {
+        work.name: work for work in get_baseline("cold_diffusion").plan(get_restoration_recipe("paper", "mnist"))
+    }
+    assert (restorers["train restorers"].nets, restorers["train restorers"].steps) == (1, 700_000)
+    # 100 batches of test images, at once and in two ways of 20 steps.
+    assert restorers["restore images"].steps == 100 * 41
+    generated = replace(get_restoration_recipe("paper", "folder", "blur_to_mean"), generate=250)
+    steps = {work.name: work.steps for work in get_baseline("cold_diffusion").plan(generated)}
+    assert steps == {"train restorers": 700_000, "generate images": 3 * 2 * 300}
     mixing = get_baseline("dp_instahide").plan(get_mixing_recipe("paper", "cifar10"))
     assert all(work.nets > 0 and work.steps > 0 for work in mixing)
+
+
+def test_a_plan_of_restorers_can_be_timed() -> None:
+    recipe = replace(get_restoration_recipe("smoke", "mnist", "pixelate"), generate=10)
+    found = [estimate(work, CPU) for work in get_baseline("cold_diffusion").plan(recipe)]
+    assert [one.work.name for one in found] == ["train restorers", "restore images", "generate images"]
+    assert all(one.step_seconds > 0 for one in found)
 
 
 def test_what_has_no_plan_says_so() -> None:

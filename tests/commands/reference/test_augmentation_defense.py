@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from reference_flags import on_images
 
 from easy_to_hard.commands.parsing import parse
 from easy_to_hard.commands.reference.augmentation_defense import AugmentationDefense
@@ -60,5 +61,5 @@ def test_errors_are_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
-        command("--quiet", *arguments).run()
+        command("--quiet", *on_images("--data", "cifar10", *arguments)).run()
     assert "\n" not in str(failure.value)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reference_flags import on_images
 
 from easy_to_hard.commands.parsing import parse
 from easy_to_hard.commands.reference.canary import Canary
@@ -45,16 +46,18 @@ def test_errors_are_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
-        command(*arguments).run()
+        command(*on_images("--target", "cifar10", *arguments)).run()
     assert "\n" not in str(failure.value)
     assert not (tmp_path / "runs").exists()
 
 
 def test_the_divergence_is_for_online_canaries() -> None:
-    recipe: Any = command("--objective", "kl", "--epsilon", "8", "--seeds", "3", "4").recipe()
+    recipe: Any = command("--target", "cifar10", "--objective", "kl", "--epsilon", "8", "--seeds", "3", "4").recipe()
     assert (recipe.online.objective, recipe.offline.objective, recipe.seeds) == ("kl", "mse", (3, 4))
     assert recipe.online.epsilon == recipe.offline.epsilon == 8
-    recipe = command("--preset", "paper", "--objective", "softmax", "--stop-loss", "0.5").recipe()
+    recipe = command(
+        "--target", "cifar10", "--preset", "paper", "--objective", "softmax", "--stop-loss", "0.5"
+    ).recipe()
     assert (recipe.offline.objective, recipe.offline.stop_loss, recipe.online.stop_loss) == ("softmax", 0.5, None)
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from reference_flags import on_images
 
 from easy_to_hard.baselines.cold_diffusion.recipes import (
     IMAGE_RECIPES,
@@ -33,9 +34,11 @@ def test_without_more_flags_the_recipe_is_the_preset(data: str, preset: str) -> 
 
 def test_flags_are_in_the_recipe() -> None:
     flags = "--preset small --data cifar10 --degradation mask_colour --data-root there --others mnist --download"
-    numbers = "--severities 7 --seeds 1 2 --generate 20 --components 3 --inception-weights weights.pth"
+    numbers = "--severities 7 --train-steps 9 --seeds 1 2 --generate 20 --components 3 --inception-weights weights.pth"
+    preset = get_image_recipe("small", "cifar10")
     assert command(*flags.split(), *numbers.split()).recipe() == replace(
-        get_image_recipe("small", "cifar10"),
+        preset,
+        loop=replace(preset.loop, steps=9),
         degradation="mask_colour",
         data_root=Path("there"),
         others="mnist",
@@ -55,7 +58,9 @@ def test_of_a_task_the_seed_is_the_first() -> None:
 
 def test_folders_are_named_by_what_is_run() -> None:
     for arguments, parts in (
-        ((), ("mnist", "blur", "smoke")),
+        ((), ("mazes", "", "smoke")),
+        (("--data", "mnist"), ("mnist", "blur", "smoke")),
+        (("--data", "cifar10", "--preset", "paper"), ("cifar10", "blur_offset", "paper")),
         (("--data", "prefix_sums", "--degradation", "snow"), ("prefix_sums", "", "smoke")),
     ):
         method = command(*arguments)
@@ -70,6 +75,8 @@ def test_folders_are_named_by_what_is_run() -> None:
         (("--preset", "huge"), "unknown preset 'huge'"),
         (("--degradation", "rain"), "unknown degradation 'rain': choose one of blur"),
         (("--severities", "-2"), "severities must be at least 0, not -2"),
+        (("--train-steps", "-2"), "steps must be at least 1, not -2"),
+        (("--data", "mazes", "--train-steps", "2"), "--train-steps is for images, not for mazes"),
         (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
         (("--data-root", "."), "no MNIST in"),
         (("--data", "mazes", "--seeds", "1", "2"), r"--seeds must be one number for a task, .*, not \[1, 2\]"),
@@ -80,5 +87,5 @@ def test_errors_are_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
-        command(*arguments).run()
+        command(*on_images("--data", "mnist", *arguments)).run()
     assert "\n" not in str(failure.value)

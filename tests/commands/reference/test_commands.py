@@ -27,6 +27,32 @@ def test_one_run_a_folder(method: str, tmp_path: Path) -> None:
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
+METHODS = [name.replace("_", "-") for name, method in BASELINES.items() if method.makes_claims]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_a_smoke_run_needs_no_data(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(method, "--preset", "smoke", "--quiet").run() == 0
+    assert "smoke, on mazes (seeds 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_missing_images_are_named_with_what_to_do(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flag = "--target" if method == "canary" else "--data"
+    wanted = "--download fetches it, and mazes, the default, need no files"
+    for root in ("nowhere", "."):
+        with pytest.raises(FileNotFoundError, match=wanted):
+            command(method, flag, "mnist", "--data-root", root, "--quiet").run()
+    for given in (("--data-root", "."), ("--download",)):
+        with pytest.raises(ValueError, match=f"{given[0]} is for images, not for mazes"):
+            command(method, *given).run()
+
+
 def test_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = ReferenceResult(
         method="cold_diffusion",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from reference_flags import on_images
 
 from easy_to_hard.commands.parsing import parse
 from easy_to_hard.commands.reference.dp_instahide import DpInstaHide
@@ -55,6 +56,6 @@ def test_account(capsys: pytest.CaptureFixture[str]) -> None:
 def test_errors_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: str, message: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
-        command(*arguments.split()).run()
+        command(*on_images("--data", "mnist", *arguments.split())).run()
     assert "\n" not in str(failure.value)
     assert not (tmp_path / "runs").exists()

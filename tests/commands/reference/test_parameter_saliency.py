@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from reference_flags import on_images
 
 from easy_to_hard.commands.parsing import parse
 from easy_to_hard.commands.reference.parameter_saliency import ParameterSaliency
@@ -47,6 +48,6 @@ def test_errors_are_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
-        command(*arguments).run()
+        command(*on_images("--data", "mnist", *arguments)).run()
     assert "\n" not in str(failure.value)
     assert not (tmp_path / "runs").exists()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from reference_flags import on_images
 
 from easy_to_hard.baselines.vit_visualization.recipes import get_recipe
 from easy_to_hard.commands.parsing import parse
@@ -27,10 +28,10 @@ def test_it_takes_its_settings() -> None:
     settings = recipe.settings()
     assert (settings["layers_given"], settings["neurons_given"], recipe.seeds) == ((0, 3), (7,), (1, 2))
     given = ("--steps", "9", "--train-steps", "8", "--batch-size", "7", "--test-images", "6")
-    settings = command("--preset", "small", *given).recipe().settings()
+    settings = command("--preset", "small", "--data", "mnist", *given).recipe().settings()
     found = settings["ascent"]["steps"], settings["loop"]["steps"], settings["batch_size"], settings["test_images"]
     assert found == (9, 8, 7, 6)
-    assert command("--preset", "small").recipe() == get_recipe("small", "mnist")
+    assert command("--preset", "small").recipe() == get_recipe("small", "mazes")
     assert list(method.name_parts(recipe)) == ["cifar10", "tiny_vit", "smoke"]
 
 
@@ -58,6 +59,6 @@ def test_errors_are_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=message) as failure:
-        command(*arguments).run()
+        command(*on_images("--data", "mnist", *arguments)).run()
     assert "\n" not in str(failure.value)
     assert not (tmp_path / "runs").exists()
