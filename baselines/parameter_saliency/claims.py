@@ -31,8 +31,8 @@ def decide_claims(measurements: Sequence[Measurement], *, k: int, puzzles: bool)
     Args:
         measurements: the measurements of a run.
         k: number of filters at which choices are compared.
-        puzzles: whether the data are puzzles. They have two classes, so the confidence in a wrong answer falls exactly
-            as that in the true one rises, and is not judged again.
+        puzzles: whether the data are puzzles. They have two classes, so that turning filters off raises the confidence
+            in the true answer exactly as it lowers that in the wrong one, which is not judged twice.
     """
     does_task = Criterion(name=ITEMS_RIGHT, direction="at least", bound=CAN_SOLVE if puzzles else CAN_CLASSIFY)
     statements = [
@@ -45,7 +45,7 @@ def decide_claims(measurements: Sequence[Measurement], *, k: int, puzzles: bool)
             needs=(does_task,),
         )
         for words, part, name, condition, sign in (*_on_pruning(k), *_on_neighbors(k))
-        if not (puzzles and name.startswith(WRONG_CONFIDENCE))
+        if not (puzzles and name.startswith(TRUE_CONFIDENCE))
     ]
     return judge(statements, measurements)
 
