@@ -1,6 +1,6 @@
 """How and where an answer is wrong: labels of error types, and regions of the input."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,10 +84,17 @@ def string_errors(items: Puzzles, predicted: Tensor) -> Errors:
     return Errors(labels=labels, regions={WRONG: wrong, FIRST: around & wrong.any(1)[:, None]})
 
 
-def class_errors(items: Puzzles, predicted: Tensor) -> Errors:
-    """Error types of images: the true class and the predicted one; targets and predicted are (N, 1)."""
+def class_errors(items: Puzzles, predicted: Tensor, names: Sequence[str] = ()) -> Errors:
+    """Error types of images: the true class and the predicted one, by their names or, without any, their numbers.
+
+    Args:
+        items: N images; targets (N, 1).
+        predicted: (N, 1) int64.
+        names: of the classes.
+    """
     pairs = zip(items.targets[:, 0].tolist(), predicted[:, 0].tolist(), strict=True)
-    return Errors(labels=tuple(f"{true} taken for {given}" for true, given in pairs), regions={})
+    named = [(names[true], names[given]) if names else (true, given) for true, given in pairs]
+    return Errors(labels=tuple(f"{true} taken for {given}" for true, given in named), regions={})
 
 
 ERRORS: Final = {"mazes": maze_errors, "prefix_sums": string_errors}

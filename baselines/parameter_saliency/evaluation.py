@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor
 
-from easy_to_hard.baselines.kit.evaluation import figures_of_seed, result_of, save_picture
+from easy_to_hard.baselines.kit.evaluation import IMAGES, figures_of_seed, result_of, save_picture
 from easy_to_hard.baselines.kit.puzzles import Puzzles, solved
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.statistics import Figure, summarize
@@ -21,21 +21,23 @@ from easy_to_hard.baselines.parameter_saliency.input_saliency import (
     MAP_KINDS,
     POINTED,
     LocatedErrors,
+    MapKind,
     pointing_game,
     saliency_maps,
 )
 from easy_to_hard.baselines.parameter_saliency.mistakes import Mistakes
 from easy_to_hard.baselines.parameter_saliency.neighbors import look, nearest, purity
-from easy_to_hard.baselines.parameter_saliency.pictures import plot_inputs, save_figures
-from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet, Standard
+from easy_to_hard.baselines.parameter_saliency.pictures import plot_inputs, plot_neighbors, save_figures
+from easy_to_hard.baselines.parameter_saliency.profiles import Items, ProfiledNet, Standard
 from easy_to_hard.baselines.parameter_saliency.pruning import prune
 from easy_to_hard.baselines.parameter_saliency.recipes import SaliencyRecipe
-from easy_to_hard.baselines.parameter_saliency.tuning import tune
+from easy_to_hard.baselines.parameter_saliency.tuning import Groups, tune, tune_by_smallest_rate
 from easy_to_hard.scores.reference import ReferenceResult
 
 QUESTION: Final = "Are the filters whose weights pull most at the loss of a wrong answer the ones that are to blame?"
 LOUDEST: Final = "top filters in the convolution with the largest gradients"
 INPUTS_PICTURE: Final = "input_saliency.png"
+NEIGHBORS_PICTURE: Final = "neighbors.png"
 
 # With fewer wrong items than this, nothing can be concluded.
 _FEWEST: Final = 3
@@ -52,14 +54,14 @@ class Answers:
 
     Attributes:
         items: all test items.
-        is_right: (N,) bool, on the device of the items.
+        is_right: (N,) bool, on the CPU.
         mistakes: the wrong items, as the experiments take them.
         errors: the error types and places of the wrong items.
         standard: the statistics of the filters over all items.
         raw: profiles of the wrong items before standardization: (wrong items, F).
     """
 
-    items: Puzzles
+    items: Items
     is_right: Tensor
     mistakes: Mistakes
     errors: Errors
@@ -75,18 +77,20 @@ class NetSource(ABC):
         recipe: settings of the run.
         device: device of the nets and, if they fit, of the items.
         note: a note on the data for the result; may be empty.
+        locates: whether `locate` knows the places of errors; without them, maps are made for the pictures alone.
     """
 
     recipe: SaliencyRecipe
     device: torch.device
     note: str = ""
+    locates: ClassVar[bool] = True
 
     @abstractmethod
     def count_filters(self) -> int:
         """Number of filters of a net, known before anything is trained."""
 
     @abstractmethod
-    def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
+    def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Items]:
         """The seed's net, trained or loaded from the run folder, and its items."""
 
     @abstractmethod
@@ -141,7 +145,7 @@ def evaluate(nets: NetSource, folder: Path, *, device: str, progress: bool) -> R
     if not of_seeds:
         raise NothingToExamineError(left_out[0])
     measurements = summarize(list(of_seeds.values()), resampled=(POINTED, f"{POINTED}, difference"))
-    save_figures(measurements, folder, k=recipe.k)
+    save_figures(measurements, folder)
     return result_of(
         "parameter_saliency",
         recipe,
@@ -168,52 +172,84 @@ def _examine_seed(nets: NetSource, run: RunFolder, seed: int, *, progress: bool)
     answers = answer(nets, *nets.load(seed, run, progress=progress), seed)
     mistakes, labels = answers.mistakes, answers.errors.labels
     figures = [Figure.of_items(ITEMS_RIGHT, answers.is_right.float().tolist())]
-    figures += prune(mistakes, recipe.counts, main=recipe.k)
-    figures += tune(mistakes, recipe.k, neighbours=recipe.neighbours)
-    figures += purity(nearest(mistakes.profiles, recipe.neighbours), labels, space="saliency")
+    figures += prune(mistakes, recipe.counts)
+    groups = Groups.of(mistakes, recipe.neighbours)
+    figures += tune(mistakes, recipe.counts, groups, rate=recipe.rate)
+    if recipe.smallest_rates:
+        figures += tune_by_smallest_rate(mistakes, recipe.k, groups)
+    near = nearest(mistakes.profiles, recipe.neighbours)
+    figures += purity(near, labels, space="saliency")
     figures += purity(nearest(look(mistakes.wrong.inputs), recipe.neighbours), labels, space="pixels")
     figures += loudest_layer(answers)
-    located = nets.locate(answers)
+    first = seed == recipe.seeds[0]
+    if first and recipe.data in IMAGES:
+        save_picture(partial(plot_neighbors, mistakes.wrong.inputs, labels, near), run.path / NEIGHBORS_PICTURE)
+    located = nets.locate(answers) if nets.locates or first else None
     if located is not None:
         located = with_maps(located, answers, recipe)
         figures += pointing_game(located.maps, located.regions, nets.rankable(located.items))
-        if seed == recipe.seeds[0]:
+        if first:
             save_picture(partial(plot_inputs, located, recipe.data), run.path / INPUTS_PICTURE)
     return figures + nets.more_figures(mistakes, located)
 
 
-def answer(nets: NetSource, net: ProfiledNet, items: Puzzles, seed: int) -> Answers:
-    """Let a net answer its items, and compute the saliency profiles of all of them.
+def answer(nets: NetSource, net: ProfiledNet, items: Items, seed: int) -> Answers:
+    """Let a net answer its items, and compute the saliency profiles of all of them, a chunk at a time.
+
+    Of the items that are right, nothing is held but that they are; of wrong ones, the recipe's `examined` first.
 
     Raises:
         NothingToExamineError: too few items are wrong, or none is right.
     """
     recipe = nets.recipe
-    logits = net.logits(items.inputs)
-    right = solved(logits, items.to(net.device)).to(items.inputs.device)
-    count = int((~right).sum())
-    if count < _FEWEST or count == len(items):
+    standard: Standard | None = None
+    is_right: list[Tensor] = []
+    raw: list[Tensor] = []
+    predicted: list[Tensor] = []
+    room = recipe.examined
+    for part in net.chunks(items):
+        logits, profiles = net.logits(part.inputs), net.chunk_profiles(part)
+        right = solved(logits, part)
+        standard = Standard.of(profiles) if standard is None else standard.updated(profiles)
+        wrong = (~right).nonzero()[:room, 0]
+        room -= len(wrong)
+        is_right.append(right.cpu())
+        raw.append(profiles[wrong])
+        predicted.append(logits[wrong].argmax(1))
+    told = torch.cat(is_right)
+    count = int((~told).sum())
+    if standard is None or count < _FEWEST or count == len(items):
         raise NothingToExamineError(
             f"seed {seed}: the net gets {count} of {len(items)} items wrong; {_FEWEST} or more are needed, and one "
             "that is right: change --items or --seeds"
         )
-    raw = net.profiles(items)
-    standard = Standard.of(raw)
-    chosen = ~right.to(raw.device)
-    # The items that the experiments use are on the net's device.
-    wrong = items[~right].to(net.device)
-    predicted = logits[chosen].argmax(1)
+    of_wrong = torch.cat(raw)
+    wrong_items = items[(~told).nonzero()[: recipe.examined, 0]].to(net.device)
     mistakes = Mistakes(
         net=net,
-        wrong=wrong,
-        right=items[right][: recipe.kept].to(net.device),
-        profiles=standard.apply(raw[chosen]),
-        predicted=predicted,
-        tried=min(recipe.tried, len(wrong)),
+        wrong=wrong_items,
+        right=items[told.nonzero()[: recipe.kept, 0]].to(net.device),
+        profiles=standard.apply(of_wrong),
+        predicted=torch.cat(predicted),
+        tried=min(recipe.tried, len(wrong_items)),
         seed=seed,
     )
-    errors = nets.errors(wrong, predicted)
-    return Answers(items=items, is_right=right, mistakes=mistakes, errors=errors, standard=standard, raw=raw[chosen])
+    errors = nets.errors(wrong_items, mistakes.predicted)
+    return Answers(items=items, is_right=told, mistakes=mistakes, errors=errors, standard=standard, raw=of_wrong)
+
+
+def held_bytes(recipe: SaliencyRecipe, filters: int, values: int) -> int:
+    """Most bytes of items, profiles and statistics that `answer` holds, however many items there are.
+
+    Args:
+        recipe: of the run.
+        filters: number of values in a profile, F.
+        values: number of values in an item's input, C x H x W.
+    """
+    profiles = 2 * recipe.examined * filters + recipe.chunk * filters
+    inputs = (recipe.examined + recipe.kept + recipe.chunk) * values
+    moments = 2 * filters
+    return 4 * (profiles + inputs) + 8 * moments
 
 
 def loudest_layer(answers: Answers) -> list[Figure]:
@@ -235,8 +271,16 @@ def loudest_layer(answers: Answers) -> list[Figure]:
 def with_maps(located: LocatedErrors, answers: Answers, recipe: SaliencyRecipe) -> LocatedErrors:
     """The same located errors, with input saliency maps of each kind."""
     net, seed, k = answers.mistakes.net, answers.mistakes.seed, recipe.boosted
-    maps = {
-        kind: saliency_maps(net, answers.standard, located.items, located.profiles, kind, k=k, seed=seed)
-        for kind in MAP_KINDS
-    }
+    make = partial(
+        saliency_maps,
+        net,
+        answers.standard,
+        located.items,
+        located.profiles,
+        k=k,
+        seed=seed,
+        copies=recipe.map_copies,
+        noise=recipe.map_noise,
+    )
+    maps: dict[MapKind, Tensor] = {kind: make(kind) for kind in MAP_KINDS}
     return replace(located, maps=maps)

@@ -36,6 +36,7 @@ class LocatedErrors:
     Attributes:
         items: N wrong items.
         predicted: the net's answers, (N, *positions) int64.
+        labels: what is wrong with each of them.
         profiles: standardized saliency profiles: (N, F) float32.
         regions: name -> (N, *size) bool.
         maps: kind -> (N, *size) float32; empty until they are computed.
@@ -43,6 +44,7 @@ class LocatedErrors:
 
     items: Puzzles
     predicted: Tensor
+    labels: tuple[str, ...]
     profiles: Tensor
     regions: Mapping[str, Tensor]
     maps: Mapping[MapKind, Tensor] = field(default_factory=dict)
@@ -83,7 +85,16 @@ def match(
 
 
 def saliency_maps(
-    net: ProfiledNet, standard: Standard, items: Puzzles, profiles: Tensor, kind: MapKind, *, k: int, seed: int
+    net: ProfiledNet,
+    standard: Standard,
+    items: Puzzles,
+    profiles: Tensor,
+    kind: MapKind,
+    *,
+    k: int,
+    seed: int,
+    copies: int = 1,
+    noise: float = 0.0,
 ) -> Tensor:
     """Saliency maps of the input, in float32 without autocast.
 
@@ -96,27 +107,36 @@ def saliency_maps(
         profiles: their standardized profiles: (N, F).
         kind: which filters are boosted; or the plain gradient of the loss, for comparison.
         k: number of boosted filters.
-        seed: seed for choosing random filters.
+        seed: seed for choosing random filters, and for noise.
+        copies: number of noisy copies of an item over which gradients are averaged (SmoothGrad, arXiv 1706.03825).
+        noise: standard deviation of the Gaussian noise on the inputs.
 
     Returns:
         (N, *size) float32, at least 0.
     """
-    maps = []
+    maps, weights = [], net.convolutions()
     for number, part in enumerate(net.chunks(items)):
-        if kind == "gradient of the loss":
-            of_loss = vmap(grad(net.loss, argnums=1), in_dims=(None, 0, 0, 0))
-            gradients = of_loss(net.convolutions(), part.inputs, part.targets, part.mask)
-        else:
-            first = number * net.chunk
+        numbers = range(number * net.chunk, number * net.chunk + len(part))
+        boosted = None
+        if kind != "gradient of the loss":
             filters: BoostedFilters = "salient" if kind == "salient filters" else "random"
             boosted = torch.stack(
-                [
-                    boosted_profile(profile, k, filters, rng=generator_of("boost", seed, first + row))
-                    for row, profile in enumerate(profiles[first : first + len(part)])
-                ]
+                [boosted_profile(profiles[row], k, filters, rng=generator_of("boost", seed, row)) for row in numbers]
             )
-            of_match = vmap(grad(match, argnums=2), in_dims=(None, None, 0, 0, 0, 0))
-            gradients = of_match(net, standard, part.inputs, part.targets, part.mask, boosted)
+        gradients = torch.zeros_like(part.inputs)
+        for copy in range(copies):
+            inputs = part.inputs
+            if noise:
+                drawn = [
+                    torch.randn(inputs.shape[1:], generator=generator_of("noise", seed, row, copy)) for row in numbers
+                ]
+                inputs = inputs + noise * torch.stack(drawn).to(inputs)
+            if boosted is None:
+                of_loss = vmap(grad(net.loss, argnums=1), in_dims=(None, 0, 0, 0))
+                gradients += of_loss(weights, inputs, part.targets, part.mask) / copies
+            else:
+                of_match = vmap(grad(match, argnums=2), in_dims=(None, None, 0, 0, 0, 0))
+                gradients += of_match(net, standard, inputs, part.targets, part.mask, boosted) / copies
         maps.append(gradients.abs().amax(1))
     return torch.cat(maps)
 

@@ -41,6 +41,21 @@ class Mistakes:
         rng = generator_of("filters", experiment, self.seed, item)
         return choose_filters(self.profiles[item], k, choice, rng=rng)
 
+    def confidence(self, logits: Tensor, classes: Tensor, rows: slice | Tensor) -> Tensor:
+        """Mean probability of the given classes over the positions that were wrong at first, for some wrong items.
+
+        Args:
+            logits: of these items, (n, classes, *positions).
+            classes: (n, *positions) int64: the predicted or the true ones.
+            rows: which of the wrong items they are.
+
+        Returns:
+            (n,) float32 in [0, 1].
+        """
+        counted = ((self.predicted != self.wrong.targets) & self.wrong.mask)[rows]
+        probabilities = logits.float().softmax(1).gather(1, classes[:, None])[:, 0] * counted
+        return probabilities.flatten(1).sum(1) / counted.flatten(1).sum(1)
+
 
 def choose_filters(profile: Tensor, k: int, choice: Choice, *, rng: torch.Generator) -> Tensor:
     """A mask of k filters.

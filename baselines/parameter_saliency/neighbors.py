@@ -11,6 +11,8 @@ from easy_to_hard.baselines.kit.statistics import SHARE, SHARE_DIFFERENCE, Figur
 
 PURITY: Final = "neighbours with the same error type"
 
+_LOOKED_AT: Final = 32
+
 
 def nearest(vectors: Tensor, count: int) -> Tensor:
     """The nearest other rows of each row by cosine similarity, the nearest first.
@@ -34,7 +36,9 @@ def nearest(vectors: Tensor, count: int) -> Tensor:
 
 
 def look(inputs: Tensor) -> Tensor:
-    """Inputs (N, C, *size) as vectors (N, D) for `nearest`, with their mean subtracted."""
+    """Inputs (N, C, *size) as vectors (N, D) for `nearest`, with their mean subtracted; large pictures are shrunk."""
+    if inputs.ndim == 4 and min(inputs.shape[2:]) > _LOOKED_AT:
+        inputs = F.adaptive_avg_pool2d(inputs, _LOOKED_AT)
     flat = inputs.flatten(1).float()
     return flat - flat.mean(0)
 

@@ -1,14 +1,16 @@
-"""The evaluation on images: small nets trained here, or the paper's nets, and patches planted in images."""
+"""The evaluation on images: small nets trained here, a pretrained net from a package, or the paper's nets."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.kit.image_data import ImageSet, import_torchvision, load_images, to_unit_range
 from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.pretrained import CIFAR10_IN_IMAGENET, EfficientNetLite0, GroupedClasses
 from easy_to_hard.baselines.kit.puzzles import Puzzles, solved
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of, seeded
@@ -17,8 +19,8 @@ from easy_to_hard.baselines.kit.training import train_classifier
 from easy_to_hard.baselines.parameter_saliency.error_types import PATCH, Errors, class_errors
 from easy_to_hard.baselines.parameter_saliency.evaluation import Answers, NetSource, evaluate
 from easy_to_hard.baselines.parameter_saliency.input_saliency import LocatedErrors
-from easy_to_hard.baselines.parameter_saliency.profiles import Filters, ProfiledNet
-from easy_to_hard.baselines.parameter_saliency.recipes import TORCHVISION, ImageRecipe
+from easy_to_hard.baselines.parameter_saliency.profiles import Filters, Items, ProfiledNet
+from easy_to_hard.baselines.parameter_saliency.recipes import EFFICIENTNET, TORCHVISION, ImageRecipe
 from easy_to_hard.scores.reference import ReferenceResult
 
 _WIDTHS: Final = (16, 32, 32, 64)
@@ -27,24 +29,23 @@ _STRIDES: Final = (1, 2, 2, 1)
 _PATCH_TRIES: Final = 30
 # Right images to try for each wrong one that is needed: not all of them can be made wrong.
 _PLANTABLE: Final = 3
+_DONORS: Final = 500
 
 
 def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
-    """Evaluate small nets, or a net from torchvision; see `evaluate`, and `load_images` for further errors."""
-    place = get_device(device)
+    """Evaluate the recipe's nets; see `evaluate`, and `load_images` for further errors."""
+    return evaluate(_nets_of(recipe, get_device(device)), folder, device=device, progress=progress)
+
+
+def _nets_of(recipe: ImageRecipe, device: torch.device) -> "Classifiers":
     if recipe.model in TORCHVISION:
-        return evaluate(load_torchvision_nets(recipe, place), folder, device=device, progress=progress)
-    train, test = (
-        load_images(recipe.data, recipe.data_root, train=split, download=recipe.download) for split in (True, False)
-    )
-    nets = SmallNets(
-        recipe=recipe,
-        train=train,
-        test=test,
-        device=place,
-        note="; ".join(filter(None, (train.note, test.note))),
-    )
-    return evaluate(nets, folder, device=device, progress=progress)
+        return load_torchvision_nets(recipe, device)
+    test = load_images(recipe.data, recipe.data_root, train=False, download=recipe.download)
+    if recipe.model == EFFICIENTNET:
+        return PretrainedNets(recipe=recipe, test=test, device=device, note=test.note)
+    train = load_images(recipe.data, recipe.data_root, train=True, download=recipe.download)
+    note = "; ".join(filter(None, (train.note, test.note)))
+    return SmallNets(recipe=recipe, train=train, test=test, device=device, note=note)
 
 
 def class_logits(net: nn.Module, images: Tensor) -> Tensor:
@@ -66,15 +67,15 @@ class Classifiers(NetSource):
 
     def errors(self, wrong: Puzzles, predicted: Tensor) -> Errors:
         """The true class and the predicted one."""
-        return class_errors(wrong, predicted)
+        return class_errors(wrong, predicted, tuple(CIFAR10_IN_IMAGENET) if self.recipe.data == "cifar10" else ())
 
     def locate(self, answers: Answers) -> LocatedErrors | None:
         """Right images with a patch that makes them wrong; None if no image could be made wrong."""
         net, recipe, items = answers.mistakes.net, self.recipe, answers.items
         planted, places = plant_patches(
             net,
-            items[answers.is_right][: _PLANTABLE * recipe.mapped].to(net.device),
-            items.inputs[: len(items) // 2].to(net.device),
+            items[answers.is_right.nonzero()[: _PLANTABLE * recipe.mapped, 0]].to(net.device),
+            items[: min(len(items) // 2, _DONORS)].inputs.to(net.device),
             side=recipe.patch,
             tries=_PATCH_TRIES,
             count=recipe.mapped,
@@ -82,9 +83,11 @@ class Classifiers(NetSource):
         )
         if not len(planted):
             return None
+        predicted = net.logits(planted.inputs).argmax(1)
         return LocatedErrors(
             items=planted,
-            predicted=net.logits(planted.inputs).argmax(1),
+            predicted=predicted,
+            labels=self.errors(planted, predicted).labels,
             profiles=answers.standard.apply(net.profiles(planted)),
             regions={PATCH: places},
         )
@@ -113,7 +116,7 @@ class SmallNets(Classifiers):
 
     def count_filters(self) -> int:
         """Number of filters, the same for all nets."""
-        return sum(_WIDTHS)
+        return len(Filters.of(build_small_net(self.train.images.shape[1], 2, 0), self.recipe.aggregation))
 
     def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
         """The seed's net, and the first test images."""
@@ -133,7 +136,7 @@ class SmallNets(Classifiers):
         )
         test = self.test.first(recipe.items)
         items = as_items(to_unit_range(test.images), test.labels).to(self.device)
-        return ProfiledNet(net, class_logits, chunk=recipe.chunk), items
+        return profiled(net, recipe), items
 
 
 def build_small_net(channels: int, classes: int, seed: int) -> SmallConvNet:
@@ -142,11 +145,83 @@ def build_small_net(channels: int, classes: int, seed: int) -> SmallConvNet:
         return SmallConvNet(channels, classes, widths=_WIDTHS, strides=_STRIDES, norm=True)
 
 
+def profiled(net: nn.Module, recipe: ImageRecipe) -> ProfiledNet:
+    """A classifier with the recipe's profiles."""
+    return ProfiledNet(net, class_logits, chunk=recipe.chunk, aggregation=recipe.aggregation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedNets(Classifiers):
+    """EfficientNet-Lite0 on CIFAR-10, whose classes are groups of ImageNet's; each seed has other images.
+
+    Attributes:
+        test: the images.
+
+    Raises:
+        ValueError: fewer images than the recipe's items.
+    """
+
+    test: ImageSet
+    locates: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        self.test.first(self.recipe.items)
+
+    def count_filters(self) -> int:
+        """Number of filters of the net."""
+        return len(Filters.of(build_pretrained(self.recipe.side), self.recipe.aggregation))
+
+    def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Items]:
+        """The net and some of the images, drawn by the seed; nothing is trained."""
+        del folder, progress
+        chosen = torch.randperm(len(self.test), generator=generator_of("images", seed))[: self.recipe.items]
+        images = self.test.images[chosen].float() / 255
+        images = F.interpolate(images, (self.recipe.side,) * 2, mode="bicubic").clamp(0, 1)
+        return profiled(build_pretrained(self.recipe.side).to(self.device), self.recipe), as_items(
+            images, self.test.labels[chosen]
+        )
+
+    def locate(self, answers: Answers) -> LocatedErrors:
+        """The first wrong items, with no known places."""
+        mistakes, first = answers.mistakes, slice(self.recipe.mapped)
+        return LocatedErrors(
+            items=mistakes.wrong[first],
+            predicted=mistakes.predicted[first],
+            labels=answers.errors.labels[first],
+            profiles=mistakes.profiles[first],
+            regions={},
+        )
+
+
+def build_pretrained(side: int) -> GroupedClasses:
+    """EfficientNet-Lite0 for CIFAR-10 on images of a side; ImportError if its packages are missing."""
+    return GroupedClasses(EfficientNetLite0(side), CIFAR10_IN_IMAGENET.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFiles:
+    """Images that are read from their files when they are asked for; none is held in memory.
+
+    Attributes:
+        files: torchvision's `ImageFolder`.
+        order: numbers of the files, (N,) int64.
+    """
+
+    files: Any
+    order: Tensor
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, chosen: slice | Tensor) -> Puzzles:
+        """Read some of the images."""
+        images, labels = zip(*(self.files[row] for row in self.order[chosen].tolist()), strict=True)
+        return as_items(torch.stack(images), torch.tensor(labels))
+
+
 @dataclass(frozen=True, kw_only=True)
 class TorchvisionNets(Classifiers):
     """A net from torchvision, and images in `root/CLASS/*`, with folders in the order of ImageNet's classes.
-
-    The images are held in memory: 0.6 MB each, 30 GB for the whole validation set.
 
     Attributes:
         files: torchvision's `ImageFolder`.
@@ -158,15 +233,13 @@ class TorchvisionNets(Classifiers):
 
     def count_filters(self) -> int:
         """Number of filters of the net."""
-        return len(Filters.of(self.net))
+        return len(Filters.of(self.net, self.recipe.aggregation))
 
-    def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
+    def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Items]:
         """The net and some of the images, drawn by the seed; nothing is trained."""
         del folder, progress
         order = torch.randperm(len(self.files), generator=generator_of("images", seed))[: self.recipe.items]
-        images, labels = zip(*(self.files[row] for row in order.tolist()), strict=True)
-        items = as_items(torch.stack(images), torch.tensor(labels))
-        return ProfiledNet(self.net.to(self.device), class_logits, chunk=self.recipe.chunk), items
+        return profiled(self.net.to(self.device), self.recipe), ImageFiles(files=self.files, order=order)
 
 
 def load_torchvision_nets(recipe: ImageRecipe, device: torch.device) -> TorchvisionNets:

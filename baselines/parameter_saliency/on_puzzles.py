@@ -63,14 +63,15 @@ class RecurrentNets(NetSource):
 
     def count_filters(self) -> int:
         """Number of filters of the shipped net, or of any that is trained here."""
-        return len(Filters.of(self.solvers.build(0) if self.shipped is None else self.shipped))
+        net = self.solvers.build(0) if self.shipped is None else self.shipped
+        return len(Filters.of(net, self.recipe.aggregation))
 
     def load(self, seed: int, folder: RunFolder, *, progress: bool) -> tuple[ProfiledNet, Puzzles]:
         """The seed's net, and fresh test puzzles."""
         # The puzzles first, since there may be fewer than requested.
         items = self._puzzles(self.recipe.items, "test", seed)
         net = self._train(seed, folder, progress) if self.shipped is None else self.shipped.to(self.device)
-        return ProfiledNet(net, self.answer, chunk=self.recipe.chunk), items
+        return ProfiledNet(net, self.answer, chunk=self.recipe.chunk, aggregation=self.recipe.aggregation), items
 
     def answer(self, net: nn.Module, inputs: Tensor) -> Tensor:
         """Logits after the recipe's iterations."""
@@ -114,6 +115,7 @@ class RecurrentNets(NetSource):
         return LocatedErrors(
             items=mistakes.wrong[first],
             predicted=mistakes.predicted[first],
+            labels=answers.errors.labels[first],
             profiles=mistakes.profiles[first],
             regions={name: region[first] for name, region in answers.errors.regions.items()},
         )

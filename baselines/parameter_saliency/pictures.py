@@ -1,4 +1,4 @@
-"""Plots: pruning curves, bars for the tuning experiment, input saliency, and profiles over iterations."""
+"""Plots: curves of pruning and tuning, neighbors, input saliency, and profiles over iterations."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +13,11 @@ from torch import Tensor
 from easy_to_hard.baselines.kit.evaluation import save_picture
 from easy_to_hard.baselines.parameter_saliency.input_saliency import MAP_KINDS, LocatedErrors
 from easy_to_hard.baselines.parameter_saliency.mistakes import CHOICES
-from easy_to_hard.baselines.parameter_saliency.pruning import CORRECTED, KEPT, WRONG_CONFIDENCE
-from easy_to_hard.baselines.parameter_saliency.tuning import ALL, GROUPS, ITEM, OTHERS, SPOILT
+from easy_to_hard.baselines.parameter_saliency.pruning import CORRECTED, KEPT, TRUE_CONFIDENCE
+from easy_to_hard.baselines.parameter_saliency.tuning import ALL, CONFIDENCE, GROUPS, OTHERS, SPOILT
 from easy_to_hard.baselines.parameter_saliency.unrolled import BY_CALL
 from easy_to_hard.plotting import new_figure
-from easy_to_hard.scores.reference import Measurement
+from easy_to_hard.scores.reference import Condition, Measurement
 from easy_to_hard.tasks import get_task
 
 if TYPE_CHECKING:
@@ -27,69 +27,96 @@ if TYPE_CHECKING:
 _COLORS: Final = {"salient": "#c8321e", "random": "#4a7fd0", "least": "#8a8f98", ALL: "#2a9d63"}
 _WORDS: Final = {"salient": "most salient", "random": "random", "least": "least salient", ALL: ALL}
 _EXAMPLES: Final = 4
+# Of the picture of neighbors.
+_ROWS: Final = 5
+_COLUMNS: Final = 5
 
 
-def save_figures(measurements: Sequence[Measurement], out: Path, *, k: int) -> None:
+def save_figures(measurements: Sequence[Measurement], out: Path) -> None:
     """Save the plots that need only measurements, if matplotlib is installed."""
     save_picture(lambda: plot_pruning(measurements), out / "pruning.png")
-    save_picture(lambda: plot_tuning(measurements, k), out / "tuning.png")
+    save_picture(lambda: plot_tuning(measurements), out / "tuning.png")
     if any(one.name == BY_CALL for one in measurements):
         save_picture(lambda: plot_iterations(measurements), out / "iterations.png")
 
 
 def plot_pruning(measurements: Sequence[Measurement]) -> "Figure":
-    """Items corrected, confidence in the wrong answer and damage, against the number of filters turned off."""
-    figure = new_figure(10.5, 3.4)
-    panels = figure.subplots(1, 3)
+    """Items corrected, confidence in the true answer and damage, against the number of filters turned off."""
     titles = {
         CORRECTED: "wrong items corrected (%)",
-        WRONG_CONFIDENCE: "change of wrong confidence (points)",
+        TRUE_CONFIDENCE: "change of true confidence (points)",
         KEPT: "right items still right (%)",
     }
-    for axes, (name, title) in zip(panels, titles.items(), strict=True):
+    return _plot_over_k(measurements, [(name, {}, title) for name, title in titles.items()], "filters turned off")
+
+
+def plot_tuning(measurements: Sequence[Measurement]) -> "Figure":
+    """What a step on one wrong item does to its neighbors in saliency and to right items, against its filters."""
+    near: Condition = {"items": GROUPS[0]}
+    panels = [
+        (OTHERS, near, "neighbors corrected (%)"),
+        (CONFIDENCE, near, "neighbors: true confidence (points)"),
+        (SPOILT, {}, "right items still right (%)"),
+    ]
+    return _plot_over_k(measurements, panels, "filters that take the step")
+
+
+def _plot_over_k(
+    measurements: Sequence[Measurement], panels: Sequence[tuple[str, Condition, str]], xlabel: str
+) -> "Figure":
+    """Curves over k for each choice of filters, and a line for a step by all weights, in panels.
+
+    Args:
+        measurements: of a run.
+        panels: name, condition besides choice and k, and title of what is shown.
+        xlabel: what k counts.
+    """
+    figure = new_figure(10.5, 3.4)
+    for axes, (name, where, title) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         for choice in CHOICES:
             points = sorted(
-                (one for one in measurements if one.name == name and one.condition.get("filters") == choice),
+                (
+                    one
+                    for one in measurements
+                    if one.name == name and {**one.condition, "k": 0} == {"filters": choice, "k": 0, **where}
+                ),
                 key=lambda one: one.condition["k"],
             )
             # Shifted, or one interval would hide another.
             aside = 1.06 ** (CHOICES.index(choice) - 1)
             _curve(axes, [int(one.condition["k"]) * aside for one in points], points, _COLORS[choice], _WORDS[choice])
+        for whole in (one for one in measurements if one.name == name and one.condition == {"filters": ALL, **where}):
+            axes.axhline(100 * whole.value, color=_COLORS[ALL], linestyle="--", linewidth=1.2, label=ALL)
         axes.set_xscale("log")
         counts = [one.condition["k"] for one in points]
         axes.set_xticks(counts, [str(count) for count in counts])
         axes.minorticks_off()
-        axes.set_xlabel("filters turned off")
+        axes.set_xlabel(xlabel)
         axes.set_title(title, fontsize=10, loc="left")
         _plain(axes)
-    panels[2].legend(frameon=False, fontsize=9, loc="best")
+    axes.legend(frameon=False, fontsize=9, loc="best")
     return figure
 
 
-def plot_tuning(measurements: Sequence[Measurement], k: int) -> "Figure":
-    """Which items are corrected by a step on one wrong item, for each choice of filters."""
-    figure = new_figure(9.5, 3.6)
-    axes = figure.subplots()
-    groups = [
-        (ITEM, "", "the item itself"),
-        *((OTHERS, group, group) for group in GROUPS),
-        (SPOILT, "", "right items\nstill right"),
-    ]
-    width = 0.8 / len(_COLORS)
-    for number, (choice, color) in enumerate(_COLORS.items()):
-        for place, (name, group, _) in enumerate(groups):
-            wanted = {"filters": choice} | ({} if choice == ALL else {"k": k}) | ({"items": group} if group else {})
-            found = [one for one in measurements if one.name == name and dict(one.condition) == wanted]
-            if found:
-                x = place + (number - (len(_COLORS) - 1) / 2) * width
-                label = (f"{k} {_WORDS[choice]}" if choice != ALL else ALL) if place == 0 else None
-                axes.bar(x, 100 * found[0].value, width * 0.92, color=color, label=label)
-                axes.errorbar([x], [100 * found[0].value], yerr=_errors(found), color="0.2", linewidth=1, capsize=2)
-    axes.set_xticks(range(len(groups)), [words.replace("saliency ", "saliency\n") for _, _, words in groups])
-    axes.set_ylabel("right after the step (%)")
-    axes.set_ylim(0, 105)
-    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    _plain(axes)
+def plot_neighbors(images: Tensor, labels: Sequence[str], near: Tensor) -> "Figure":
+    """Some wrong images, each with its nearest neighbors in saliency; neighbors of the same error type have red titles.
+
+    Args:
+        images: (N, C, H, W) float.
+        labels: the error type of each image.
+        near: (N, n) int64, the nearest first.
+    """
+    rows = range(0, len(images), max(1, len(images) // _ROWS))[:_ROWS]
+    columns = min(_COLUMNS, near.shape[1])
+    figure = new_figure(1.5 * (1 + columns), 1.72 * len(rows))
+    grid = figure.subplots(len(rows), 1 + columns, squeeze=False)
+    for line, row in zip(grid, rows, strict=True):
+        for place, (axes, number) in enumerate(zip(line, [row, *near[row, :columns].tolist()], strict=True)):
+            _draw_image(axes, images[number].cpu())
+            alike = place > 0 and labels[number] == labels[row]
+            axes.set_title(labels[number], fontsize=6.5, color="#c8321e" if alike else "0.2", pad=2)
+    grid[0][0].annotate("wrong item", (0, 1.22), xycoords="axes fraction", fontsize=8)
+    grid[0][1].annotate("nearest in saliency", (0, 1.22), xycoords="axes fraction", fontsize=8)
     return figure
 
 
@@ -132,7 +159,8 @@ def plot_inputs(located: LocatedErrors, data: str) -> "Figure":
     regions = " and ".join(f"{name} ({color})" for name, color in zip(located.regions, ("blue", "green"), strict=False))
     for axes, title in zip(grid[0], ("the wrong answer", *MAP_KINDS), strict=True):
         axes.set_title(title, fontsize=9)
-    figure.supxlabel(f"outlined: {regions}", fontsize=9)
+    if regions:
+        figure.supxlabel(f"outlined: {regions}", fontsize=9)
     return figure
 
 
@@ -144,15 +172,20 @@ def _draw_item(axes: "Axes", located: LocatedErrors, row: int, data: str) -> Non
         get_task(data).plot(item, predicted, ax=axes)
         axes.set_yticks(axes.get_yticks(), ["input", "answer"] * (len(axes.get_yticks()) // 2), fontsize=7)
     else:
-        low, high = item.amin(), item.amax()
-        pixels = ((item - low) / (high - low).clamp(min=1e-6)).permute(1, 2, 0).numpy()
-        axes.imshow(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, cmap="gray")
-        axes.set_axis_off()
-        words = f"{int(located.items.targets[row, 0])} taken for {int(predicted[0])}"
+        _draw_image(axes, item)
         box = {"facecolor": (0, 0, 0, 0.6), "linewidth": 0, "pad": 1.5}
-        axes.text(0.02, 0.03, words, transform=axes.transAxes, color="white", fontsize=8, bbox=box)
+        words = located.labels[row]
+        axes.text(0.02, 0.03, words, transform=axes.transAxes, color="white", fontsize=7, bbox=box)
         for region in located.regions.values():
             _outline(axes, region[row].cpu().numpy(), "#35d0ff")
+
+
+def _draw_image(axes: "Axes", image: Tensor) -> None:
+    """Draw an image (C, H, W), scaled to its own range."""
+    low, high = image.amin(), image.amax()
+    pixels = ((image - low) / (high - low).clamp(min=1e-6)).permute(1, 2, 0).numpy()
+    axes.imshow(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels, cmap="gray")
+    axes.set_axis_off()
 
 
 def displayed(values: Tensor) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from easy_to_hard.baselines.kit.puzzles import Puzzles, item_losses
-from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet, filter_means
+from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet
 
 BY_CALL: Final = "share of an item's saliency by call of the net"
 
@@ -93,6 +93,6 @@ def profiles_by_call(net: ProfiledNet, items: Puzzles, iterations: int) -> Tenso
     def of_one(inputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         item = Puzzles(inputs=inputs[None], targets=targets[None], mask=mask[None])
         gradients = grad(lambda values: copies_loss(stages, values, iterations, item))(copies)
-        return vmap(lambda of_call: filter_means(of_call, net.filters))(gradients)
+        return vmap(net.filters.profile)(gradients)
 
     return torch.cat([vmap(of_one)(part.inputs, part.targets, part.mask) for part in net.chunks(items)])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
@@ -35,14 +35,25 @@ class ParameterSaliency(MethodCommand):
     model: Annotated[
         str,
         arg(
-            help="images: small_cnn (trained here), or, for --data folder --preset paper, torchvision's resnet50, "
-            "vgg19, densenet121 or inception_v3; tasks: trained (here, briefly) or shipped (comes with the package, "
+            help="images: small_cnn (trained here); for --data cifar10 also efficientnet_lite0 (trained on ImageNet, "
+            "from the extra [pretrained]); for --data folder --preset paper torchvision's resnet50, vgg19, densenet121 "
+            "or inception_v3; tasks: trained (here, briefly) or shipped (comes with the package, "
             "tested on harder puzzles); by default the first of these"
         ),
     ] = ""
     seeds: Annotated[tuple[int, ...], arg(help="one net for each seed; by default the preset's")] = ()
     items: Annotated[int, arg(help="number of test items; by default the preset's", metavar="N")] = 0
     k: Annotated[int, arg(help="number of filters turned off and tuned; by default the preset's", metavar="K")] = 0
+    rate: Annotated[float, arg(help="learning rate of the step by a few filters; by default the preset's")] = 0.0
+    profiles: Annotated[
+        Literal["filters", "signed filters", "weights"],
+        arg(
+            help="what is salient: filters, by their mean absolute gradient, 'signed filters', by their mean gradient, "
+            "or single weights"
+        ),
+    ] = "filters"
+    map_copies: Annotated[int, arg(help="noisy copies over which input saliency is averaged")] = 1
+    map_noise: Annotated[float, arg(help="standard deviation of their noise, in the units of the net's input")] = 0.0
     out: Annotated[Path | None, arg(help="the run folder; by default runs/parameter-saliency-DATA-MODEL-PRESET")] = None
 
     def recipe(self) -> "ReferenceRecipe":
@@ -51,7 +62,19 @@ class ParameterSaliency(MethodCommand):
 
         model = self.model or (TORCHVISION[0] if self.preset == "paper" else models_of(self.data)[0])
         recipe = get_recipe(self.preset, self.data, model).changed(items=self.items, k=self.k, seeds=self.seeds)
-        return replace(recipe, data_root=self.root, download=self.download)
+        if self.rate < 0:
+            raise ValueError(f"rate must be above 0, or 0 for the preset's, not {self.rate}")
+        if self.map_copies > 1 and not self.map_noise:
+            raise ValueError("map_copies above 1 are all the same without map_noise: give both")
+        return replace(
+            recipe,
+            data_root=self.root,
+            download=self.download,
+            rate=self.rate or recipe.rate,
+            aggregation=self.profiles,
+            map_copies=self.map_copies,
+            map_noise=self.map_noise,
+        )
 
     def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:
         """Data, model and preset."""

@@ -11,7 +11,7 @@ from easy_to_hard.baselines.kit.puzzles import Puzzles
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.statistics import Figure
 from easy_to_hard.baselines.parameter_saliency.mistakes import Mistakes, choose_filters
-from easy_to_hard.baselines.parameter_saliency.neighbors import nearest, purity
+from easy_to_hard.baselines.parameter_saliency.neighbors import look, nearest, purity
 from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet
 from easy_to_hard.baselines.parameter_saliency.pruning import (
     CORRECTED,
@@ -23,16 +23,20 @@ from easy_to_hard.baselines.parameter_saliency.pruning import (
 )
 from easy_to_hard.baselines.parameter_saliency.tuning import (
     ALL,
+    CONFIDENCE,
     GROUPS,
     ITEM,
     OTHERS,
+    SMALLEST,
     SPOILT,
+    Groups,
     gradients_of,
     only,
     random_others,
     smallest_rate,
     stepped,
     tune,
+    tune_by_smallest_rate,
 )
 
 
@@ -99,7 +103,8 @@ def test_pruning_turns_off_whole_filters_and_leaves_the_net(mistakes: Mistakes) 
 
 
 def test_pruning_by_hand(mistakes: Mistakes) -> None:
-    figures = prune(mistakes, [1], main=1)
+    figures = prune(mistakes, [1, 2])
+    assert found(figures, CORRECTED, filters="salient", k=2) == [1.0, 1.0]
     assert found(figures, CORRECTED, filters="salient", k=1) == [1.0, 1.0]
     assert found(figures, CORRECTED, filters="least", k=1) == [0.0, 0.0]
     # Right items need the filter that is turned off: with it at zero all classes are even, and the first is given.
@@ -127,19 +132,63 @@ def test_the_smallest_rate_by_hand(mistakes: Mistakes) -> None:
     assert not torch.equal(changed[1], mistakes.net.weights["weight"][1])
 
 
-def test_tuning(mistakes: Mistakes) -> None:
+def test_tuning_takes_the_same_step_for_all_choices(mistakes: Mistakes) -> None:
     before = mistakes.net.weights["weight"].clone()
-    figures = tune(mistakes, 1, neighbours=5)
+    groups = Groups.of(mistakes, 5)
+    # One step on the first item lowers the second logit, 2, by 2 * rate * p: enough for it, too little for the others.
+    first, second = (float(torch.tensor([1.0, top, 0.0]).softmax(0)[1]) for top in (2.0, 3.0))
+    rate = 1.01 / (2 * first)
+    figures = tune(mistakes, [1], groups, rate=rate)
     assert torch.equal(mistakes.net.weights["weight"], before)
+    # The second item's own step lowers its logit, 3, by rate * p * (1 + 1.5^2), which is enough as well.
+    assert rate * second * 3.25 > 2
     assert found(figures, ITEM, filters="salient", k=1) == [1.0, 1.0]
-    assert found(figures, ITEM, filters=ALL) == [1.0, 1.0]
-    # The third filter is never the answer, and no step on it alone helps.
     assert found(figures, ITEM, filters="least", k=1) == [0.0, 0.0]
-    assert found(figures, SPOILT, filters="least", k=1) == []
+    assert found(figures, OTHERS, filters="salient", k=1, items=GROUPS[0]) == [0.0, 1.0]
+    assert found(figures, OTHERS, filters="least", k=1, items=GROUPS[0]) == [0.0, 0.0]
+    # Right items lose the only logit that they have.
+    assert found(figures, SPOILT, filters="least", k=1) == [1.0, 1.0]
+    change = found(figures, CONFIDENCE, filters="salient", k=1, items=GROUPS[0])[0]
+    after = [
+        torch.tensor([1.0, top - rate * first * (1 + b), 0.0]).softmax(0)[0] for top, b in ((3.0, 1.5), (2.5, 1.25))
+    ]
+    at_first = [torch.tensor([1.0, top, 0.0]).softmax(0)[0] for top in (3.0, 2.5)]
+    assert change == pytest.approx(float(sum(after) - sum(at_first)) / 2, abs=1e-6)
+    ahead = found(figures, f"{OTHERS}, difference", filters="salient", k=1, items=GROUPS[0], against="least")
+    assert ahead == [0.0, 1.0]
+
+
+def test_the_second_analysis_corrects_every_item_that_can_be(mistakes: Mistakes) -> None:
+    figures = tune_by_smallest_rate(mistakes, 1, Groups.of(mistakes, 5))
+    assert {figure.condition["rate"] for figure in figures} == {SMALLEST}
+    assert found(figures, ITEM, filters="salient", k=1, rate=SMALLEST) == [1.0, 1.0]
+    assert found(figures, ITEM, filters=ALL, rate=SMALLEST) == [1.0, 1.0]
+    # The third filter is never the answer, and no step on it alone helps.
+    assert found(figures, ITEM, filters="least", k=1, rate=SMALLEST) == [0.0, 0.0]
+    assert found(figures, SPOILT, filters="least", k=1, rate=SMALLEST) == []
     # The second item asks for the largest step, which is enough for the others; that of the first is for none.
-    assert found(figures, OTHERS, filters="salient", k=1, items=GROUPS[0])[1] == 1.0
-    against = found(figures, f"{OTHERS}, difference", filters="salient", k=1, items=GROUPS[0], against="least")
-    assert against == []
+    assert found(figures, OTHERS, filters="salient", k=1, items=GROUPS[0], rate=SMALLEST)[1] == 1.0
+    where = {"filters": "salient", "k": 1, "items": GROUPS[0], "against": "least", "rate": SMALLEST}
+    assert found(figures, f"{OTHERS}, difference", **where) == []
+
+
+def test_confidence_counts_the_positions_that_were_wrong() -> None:
+    net = nn.Conv1d(1, 2, 1)
+    targets = torch.tensor([[0, 0, 0]])
+    wrong = Puzzles(inputs=torch.zeros(1, 1, 3), targets=targets, mask=torch.tensor([[True, True, False]]))
+    mistakes = Mistakes(
+        net=ProfiledNet(net, apply),
+        wrong=wrong,
+        right=wrong,
+        profiles=torch.zeros(1, 2),
+        predicted=torch.tensor([[0, 1, 1]]),
+        tried=1,
+        seed=0,
+    )
+    logits = torch.tensor([[[3.0, 0.0, 7.0], [0.0, 1.0, 0.0]]])
+    # Of the three positions the first was right, and the last does not count.
+    expected = float(torch.tensor([0.0, 1.0]).softmax(0)[0])
+    assert mistakes.confidence(logits, targets, slice(None)).tolist() == pytest.approx([expected])
 
 
 def test_random_others_are_others(mistakes: Mistakes) -> None:
@@ -155,6 +204,11 @@ def test_neighbors_by_cosine() -> None:
     assert all(item not in row for item, row in enumerate(nearest(rows, 9).tolist()))
     with pytest.raises(ValueError, match="at least one neighbor and two items are needed, not 1 and 1"):
         nearest(rows[:1], 1)
+
+
+def test_large_pictures_are_compared_when_shrunk() -> None:
+    assert look(torch.rand(3, 3, 64, 64)).shape == (3, 3 * 32 * 32)
+    assert look(torch.rand(3, 1, 28, 28)).shape == (3, 28 * 28)
 
 
 def test_purity_by_hand() -> None:

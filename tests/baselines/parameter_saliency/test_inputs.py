@@ -76,6 +76,24 @@ def test_a_strong_negative_gradient_is_seen(classifier: tuple[ProfiledNet, Puzzl
     assert not torch.allclose(maps[5], gradient.amax(0).abs())
 
 
+def test_maps_are_averaged_over_noisy_copies(classifier: tuple[ProfiledNet, Puzzles, Standard]) -> None:
+    net, items, standard = classifier
+    few = items[:2]
+
+    def maps(copies: int, noise: float) -> Tensor:
+        return saliency_maps(
+            net, standard, few, few.inputs, "gradient of the loss", k=1, seed=0, copies=copies, noise=noise
+        )
+
+    clean = maps(1, 0.0)
+    assert torch.allclose(maps(3, 0.0), clean)
+    assert not torch.allclose(maps(1, 0.5), clean)
+    assert torch.equal(maps(2, 0.5), maps(2, 0.5))
+    # With little noise the mean over more copies is nearer to the map without any.
+    gaps = [float((maps(copies, 1e-5) - clean).norm()) for copies in (1, 30)]
+    assert gaps[1] < gaps[0] / 2
+
+
 def test_pointing_by_hand() -> None:
     maps = torch.arange(40.0).view(1, 40)
     allowed = torch.ones(1, 40, dtype=torch.bool)
@@ -193,3 +211,5 @@ def test_where_a_string_is_first_wrong() -> None:
 def test_classes_are_pairs() -> None:
     items = as_items(torch.zeros(2, 1, 1, 1), torch.tensor([3, 5]))
     assert class_errors(items, torch.tensor([[5], [3]])).labels == ("3 taken for 5", "5 taken for 3")
+    names = ("a", "b", "c", "cat", "d", "dog")
+    assert class_errors(items, torch.tensor([[5], [3]]), names).labels[0] == "cat taken for dog"

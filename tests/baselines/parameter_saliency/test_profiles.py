@@ -70,6 +70,23 @@ def test_resnet50_has_as_many_filters_as_published() -> None:
     assert len(Filters.of(net)) == 26_560
 
 
+def test_signs_can_be_kept_and_weights_told_apart() -> None:
+    items = strings([[0], [1]], [[[2.0], [-2.0]], [[3.0], [1.0]]])
+    filters, signed, weights = (
+        ProfiledNet(two_filters(), apply, aggregation=aggregation)
+        for aggregation in ("filters", "signed filters", "weights")
+    )
+    # As above, the gradients of a filter are (p - target) * (2, -2), which cancel.
+    assert signed.profiles(items)[0].tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
+    single = weights.profiles(items)
+    assert single.shape == (2, 4)
+    assert torch.allclose(single.view(2, 2, 2).mean(2), filters.profiles(items))
+    assert torch.allclose(single[1, 0], 3 * single[1, 1])
+    chosen = weights.filters.of_layers(torch.tensor([False, True, False, False]))["weight"]
+    assert chosen.flatten().tolist() == [False, True, False, False]
+    assert chosen.shape == (2, 2, 1)
+
+
 def test_standard_deviations() -> None:
     profiles = torch.rand(20, 5, generator=torch.Generator().manual_seed(1)) + 100
     profiles[:, 2] = 100.25
@@ -83,9 +100,20 @@ def test_standard_deviations() -> None:
     assert bool((z[:, 2] == 0).all())
 
 
+def test_statistics_of_chunks_are_those_of_the_whole() -> None:
+    profiles = 1e-3 * torch.randn(50, 6, generator=torch.Generator().manual_seed(2)) + 7
+    standard = Standard.of(profiles[:1])
+    for part in torch.split(profiles[1:], 11):
+        standard = standard.updated(part)
+    whole = Standard.of(profiles)
+    assert standard.count == 50
+    assert torch.allclose(standard.mean, whole.mean, rtol=1e-13)
+    assert torch.allclose(standard.spread, whole.spread, rtol=1e-9)
+
+
 def test_one_item_has_no_spread() -> None:
     with pytest.raises(ValueError, match="at least 2 items are needed for a standard deviation, not 1"):
-        Standard.of(torch.ones(1, 2))
+        Standard.of(torch.ones(1, 2)).apply(torch.ones(1, 2))
 
 
 @pytest.fixture(scope="module", params=["mazes", "prefix_sums"])

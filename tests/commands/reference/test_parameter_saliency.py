@@ -19,7 +19,7 @@ def test_it_takes_its_settings() -> None:
     recipe = method.recipe()
     assert (recipe.preset, recipe.data, recipe.seeds) == ("small", "mazes", (1, 2))
     settings = recipe.settings()
-    assert (settings["model"], settings["k"], settings["counts"]) == ("trained", 5, (1, 5, 10, 25))
+    assert (settings["model"], settings["k"], settings["counts"]) == ("trained", 5, (1, 5, 10))
     assert list(method.name_parts(recipe)) == ["mazes", "trained", "small"]
 
 
@@ -38,6 +38,9 @@ def test_it_takes_its_settings() -> None:
         (("--threads", "0"), "--threads must be at least 1, not 0"),
         (("--items", "-3"), "items must be at least 1, or 0 for the preset's, not -3"),
         (("--k", "-1"), "k must be at least 1, or 0 for the preset's, not -1"),
+        (("--rate", "-1"), "rate must be above 0, or 0 for the preset's, not -1.0"),
+        (("--map-noise", "-1"), "map_noise must be at least 0 and finite, not -1.0"),
+        (("--map-copies", "5"), "map_copies above 1 are all the same without map_noise: give both"),
         (("--seeds", "1", "1"), r"seeds must be at least one, all different, .*, not \[1, 1\]"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
         (("--data", "mazes", "--k", "4000"), "k must be at most 128, the filters of the net, not 4000"),
