@@ -300,8 +300,8 @@ def _paper(data: str, side: int, degradation: str, restorer: RestorerConfig) -> 
     """Days on a GPU: the authors' scripts, commit f8b1379 of arpitbansal297/Cold-Diffusion-Models.
 
     The scripts mnist_train.py, cifar10_train.py and celebA_128.py give the side, the net, batch_size, steps, the rate,
-    micro_batches and ema_decay; their class Trainer gives ema_every, ema_from and the margin. All test images are
-    restored. The degradations say where they are from.
+    micro_batches and ema_decay; their classes Trainer and Dataset give ema_every, ema_from and the margin. All test
+    images are restored. The degradations say where they are from.
     """
     return ImageRecipe(
         preset="paper",

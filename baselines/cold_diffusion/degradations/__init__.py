@@ -27,8 +27,8 @@ class NamedDegradation:
         build: makes it as in the paper; raises ValueError for settings that are not allowed, and for animorphosis
             without other images.
         paper_steps: T in the paper, for images of up to 64 pixels a side (MNIST, CIFAR-10) and for larger ones.
-        erases: whether nothing of an image is left at the last severity except its mean color. Such degradations are
-            for generation.
+        erases: whether nothing of an image is left at the last severity, or nothing but its mean color. Such
+            degradations are for generation.
     """
 
     build: Build

@@ -70,10 +70,13 @@ class MethodCommand(ABC):
         """The recipe and the run folder, with the number of threads set."""
         import torch
 
+        from easy_to_hard.baselines.kit.evaluation import IMAGES
+
         if self.threads < 1:
             raise ValueError(f"--threads must be at least 1, not {self.threads}")
         recipe = self.recipe()
-        refuse_others("images", recipe.data, _of_images(recipe, self))
+        if recipe.data not in IMAGES:
+            refuse_others("images", recipe.data, {"data-root": self.data_root, "download": self.download or None})
         torch.set_num_threads(self.threads)
         return recipe, self._default_folder(recipe) if self.out is None else self.out
 
@@ -107,15 +110,6 @@ class MethodCommand(ABC):
         for separator in "_:/":
             name = name.replace(separator, "-")
         return Path("runs") / name
-
-
-def _of_images(recipe: "ReferenceRecipe", command: MethodCommand) -> dict[str, object]:
-    """The flags for files that were given although the recipe needs none."""
-    from easy_to_hard.baselines.kit.evaluation import IMAGES
-
-    if recipe.data in IMAGES:
-        return {}
-    return {"data-root": command.data_root, "download": command.download or None}
 
 
 def require_known(flag: str, value: str, known: Sequence[str]) -> None:
