@@ -19,6 +19,7 @@ from easy_to_hard.commands.leaderboard import Leaderboard, Score
 from easy_to_hard.commands.nets import Align, Curves, Evaluate, Perturb, Think, Train
 from easy_to_hard.commands.parsing import parse
 from easy_to_hard.commands.reference import Reference
+from easy_to_hard.commands.text import ScoreReplies, Text
 
 Command: TypeAlias = (
     Annotated[Build, subcommand("build")]
@@ -33,6 +34,8 @@ Command: TypeAlias = (
     | Annotated[PublishModel, subcommand("publish-model")]
     | Annotated[Score, subcommand("score")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
+    | Annotated[Text, subcommand("text")]
+    | Annotated[ScoreReplies, subcommand("score-replies")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Think, subcommand("think")]
