@@ -33,7 +33,8 @@ class SaliencyRecipe(ReferenceRecipe):
         kept: most right items on which the damage is measured.
         counts: values of k, the number of filters that are turned off or tuned.
         k: one of the counts, at which the claims are judged.
-        rate: learning rate of the one step of tuning, the same for every choice of filters.
+        rate: learning rate of the one step of tuning, the same for every choice of filters; 1e-3 is where the authors'
+            experiment starts.
         smallest_rates: whether tuning is also done by the smallest rate that corrects an item; see `tuning`.
         aggregation: what profiles hold; see `Aggregation`.
         neighbours: number of neighbors of each kind on which a step on one item is tested.
