@@ -16,13 +16,13 @@ CALM_ITERATIONS: Final = 64
 """An item is at rest, too, if none of its answers has changed for so many iterations: some cells may go in circles."""
 SHAKE_ITERATIONS: Final = 4
 """Iterations with noise."""
-_NOISE: Final = 0.1
+_NOISE: Final = 0.2
 
 
 def shake_noise(shake: int, iteration: int, num_cells: int, width: int) -> NDArray[np.float64]:
     """The noise of an iteration of a shake, both from 0, on an item's states: (num_cells, width), the same every time.
 
-    Its standard deviation is half of that in training (`PoolConfig.noise`); states are rounded after it.
+    Its standard deviation is that in training (`PoolConfig.noise`); states are rounded after it.
     """
     return _NOISE * np.random.default_rng((shake, iteration)).standard_normal((num_cells, width))
 
