@@ -58,6 +58,8 @@ SMALLER = {
     "think": "--difficulty 9 --iterations 3 --frames 2",
     "perturb": "--items 2 --at 5 --iterations 12 --quiet",
     "align": TWO_ITEMS,
+    "text": "--num 2",
+    "score-replies": "",
     "score --template": "--template mazes_9",
     "score --predictions": "--quiet",
     "score --model": "--difficulties 9 " + TWO_ITEMS,

@@ -7,6 +7,7 @@ Only the generators, the tasks and NumPy are needed.
 - `replies`: where the answer is in a reply
 - `ladders`: which difficulties fit which context window
 - `jsonl`: files of prompts and of replies
+- `adapters`: the same for reasoning-gym, verifiers and inspect-ai; import what you need, as each wants its package
 """
 
 from easy_to_hard.text.form import AmbiguousError as AmbiguousError
@@ -17,6 +18,7 @@ from easy_to_hard.text.forms import FORMS as FORMS
 from easy_to_hard.text.forms import get_form as get_form
 from easy_to_hard.text.forms import register_form as register_form
 from easy_to_hard.text.items import Item as Item
+from easy_to_hard.text.items import items_at as items_at
 from easy_to_hard.text.items import items_of as items_of
 from easy_to_hard.text.items import make_items as make_items
 from easy_to_hard.text.ladders import estimate_tokens as estimate_tokens

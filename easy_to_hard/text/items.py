@@ -46,7 +46,18 @@ def make_items(
     """
     spec = DataSpec(task=task, difficulty=difficulty, variant=variant, split=split, seed=seed)
     held = get_task(task)
-    return _made(spec, held.first_distinct(spec, held.sample_count(spec, num), None).tolist())
+    return items_at(spec, held.first_distinct(spec, held.sample_count(spec, num), None).tolist())
+
+
+def items_at(spec: DataSpec, indices: Iterable[int]) -> list[Item]:
+    """The items of these numbers, of which some may be equal; see `make_items` for distinct ones.
+
+    Raises:
+        ValueError: there is no such item.
+    """
+    numbers = list(indices)
+    data = get_task(spec.task).generate(spec, np.array(numbers, dtype=np.uint64), None).data
+    return [Item(spec=spec, index=index, data=row) for index, row in zip(numbers, data, strict=True)]
 
 
 def items_of(ids: Sequence[str]) -> list[Item]:
@@ -59,7 +70,7 @@ def items_of(ids: Sequence[str]) -> list[Item]:
     parsed = [_parse(one) for one in ids]
     for spec, index in parsed:
         groups.setdefault(spec, {})[index] = None
-    made = {(item.spec, item.index): item for spec, indices in groups.items() for item in _made(spec, indices)}
+    made = {(item.spec, item.index): item for spec, indices in groups.items() for item in items_at(spec, indices)}
     return [made[key] for key in parsed]
 
 
@@ -70,9 +81,3 @@ def _parse(one: str) -> tuple[DataSpec, int]:
     task, variant, difficulty = parse_config(match["config"])
     spec = DataSpec(task=task, variant=variant, difficulty=difficulty, split=match["split"], seed=int(match["seed"]))
     return spec, int(match["index"])
-
-
-def _made(spec: DataSpec, indices: Iterable[int]) -> list[Item]:
-    numbers = list(indices)
-    data = get_task(spec.task).generate(spec, np.array(numbers, dtype=np.uint64), None).data
-    return [Item(spec=spec, index=index, data=row) for index, row in zip(numbers, data, strict=True)]

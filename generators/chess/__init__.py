@@ -4,7 +4,7 @@
 - `attacks`: which squares a piece attacks
 - `moves`: legal moves, and making them
 - `perft`: how many sequences of legal moves there are
-- `fen`, `uci`, `text`: positions and moves as text: FEN, UCI, many at once
+- `fen`, `uci`, `san`, `text`: positions and moves as text: FEN, UCI, SAN, many at once
 - `hashes`: hashes of positions, up to the symmetries of chess
 - `planes`: converts puzzles to a network's inputs and targets
 - `mates`: forced mates: in how many moves, by which key moves, by which line

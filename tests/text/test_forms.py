@@ -197,12 +197,15 @@ def test_ladders_fit_the_context_window(task: str, name: str) -> None:
     for step in ladder(name, task)[-2:]:
         for item in make_items(task, step, 3):
             assert estimate_tokens(prompt(item) + answer(item)) <= BUDGETS[name]
+            if task == "mazes":
+                # "right, " for each step of the longest path there may be.
+                assert estimate_tokens(prompt(item)) + 2 * (step + 1) ** 2 // 2 <= BUDGETS[name]
 
 
 def test_tokens_are_counted_as_documented() -> None:
     assert estimate_tokens("") == 0
     assert estimate_tokens("moves parities") == 1 + 2
-    assert estimate_tokens("#.S\n0 1 12") == 3 + 1 + 4
+    assert estimate_tokens("#.S\n0 1 12") == 3 + 1 + 1 + 2 + 3
 
 
 def test_shares() -> None:

@@ -31,7 +31,7 @@ def test_from_prompts_to_scores(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["text", "prefix_sums", "--ladder", "2k", "--num", "4", "--out", str(prompts)]) == 0
     rows = rows_of(prompts)
     assert list(rows[0]) == ["id", "prompt", "answer"]
-    assert len({row["id"] for row in rows}) == len(rows) == 24
+    assert len({row["id"] for row in rows}) == len(rows) == 20
     replies = {str(row["id"]): f"Answer: {row['answer']}" for row in rows if "_16/" in str(row["id"])}
     first, second, *_ = replies
     replies |= {first: "Answer: " + "2" * 16, second: None, **{str(rows[-1]["id"]): "0"}}  # type: ignore[dict-item]
@@ -40,7 +40,7 @@ def test_from_prompts_to_scores(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["score-replies", str(file), "--out", str(verdicts)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["prefix_sums_16", "4", "50.0", "%", "15.0", "to", "85.0", "%", "0.500", "2"]
-    assert lines[2].split()[:4] == ["prefix_sums_512", "1", "0.0", "%"]
+    assert lines[2].split()[:4] == ["prefix_sums_256", "1", "0.0", "%"]
     assert [row["correct"] for row in rows_of(verdicts)] == [False, False, True, True, False]
     assert list(rows_of(verdicts)[0]) == ["id", "correct", "score", "reason"]
 
