@@ -183,7 +183,7 @@ def _examine_seed(nets: NetSource, run: RunFolder, seed: int, *, progress: bool)
     figures += loudest_layer(answers)
     first = seed == recipe.seeds[0]
     if first and recipe.data in IMAGES:
-        save_picture(partial(plot_neighbors, mistakes.wrong.inputs, labels, near), run.path / NEIGHBORS_PICTURE)
+        save_picture(partial(plot_neighbors, mistakes.wrong.inputs, labels, near), run.path / NEIGHBORS_PICTURE, dpi=90)
     located = nets.locate(answers) if nets.locates or first else None
     if located is not None:
         located = with_maps(located, answers, recipe)
