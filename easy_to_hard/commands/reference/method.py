@@ -34,7 +34,7 @@ class MethodCommand(ABC):
         bool,
         arg(
             help="train nothing: print nets, steps, and an estimate of the time from a timed step of each kind "
-            "(augmentation-defense, canary and dp-instahide, on images)"
+            "(augmentation-defense, canary, dp-instahide and vit-visualization, on images)"
         ),
     ] = False
 

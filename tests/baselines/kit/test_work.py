@@ -12,6 +12,7 @@ from easy_to_hard.baselines.augmentation_defense.recipes import get_puzzle_recip
 from easy_to_hard.baselines.canary.recipes import get_image_preset
 from easy_to_hard.baselines.dp_instahide.recipes import get_image_recipe as get_mixing_recipe
 from easy_to_hard.baselines.kit.work import Estimate, Work, describe_estimates, estimate
+from easy_to_hard.baselines.vit_visualization.recipes import get_recipe as get_vit_recipe
 
 CPU = torch.device("cpu")
 
@@ -55,6 +56,11 @@ def test_a_plan_counts_the_nets_of_a_run() -> None:
     works = {work.name: work for work in get_baseline("canary").plan(canary)}
     assert works["train shadow nets"].nets == canary.shadows * len(canary.seeds)
     assert works["make offline canaries"].steps == 30 * 2
+    vit = {work.name: work for work in get_baseline("vit_visualization").plan(get_vit_recipe("paper"))}
+    assert vit["make images for neurons"].nets == 12 * 24
+    assert vit["make images for neurons"].steps == 400
+    vit = {work.name: work for work in get_baseline("vit_visualization").plan(get_vit_recipe("smoke", "mnist"))}
+    assert vit["train the ViT"].steps == 150
     mixing = get_baseline("dp_instahide").plan(get_mixing_recipe("paper", "cifar10"))
     assert all(work.nets > 0 and work.steps > 0 for work in mixing)
 

@@ -27,10 +27,10 @@ def test_it_takes_its_settings() -> None:
     settings = recipe.settings()
     assert (settings["layers_given"], settings["neurons_given"], recipe.seeds) == ((0, 3), (7,), (1, 2))
     given = ("--steps", "9", "--train-steps", "8", "--batch-size", "7", "--test-images", "6")
-    settings = command("--preset", "small", *given).recipe().settings()
+    settings = command("--preset", "small", "--data", "mnist", *given).recipe().settings()
     found = settings["ascent"]["steps"], settings["loop"]["steps"], settings["batch_size"], settings["test_images"]
     assert found == (9, 8, 7, 6)
-    assert command("--preset", "small").recipe() == get_recipe("small", "mnist")
+    assert command("--preset", "small").recipe() == get_recipe("small", "cifar10")
     assert list(method.name_parts(recipe)) == ["cifar10", "tiny_vit", "smoke"]
 
 
@@ -42,15 +42,18 @@ def test_it_takes_its_settings() -> None:
         (("--steps", "-1"), "--steps must be at least 0, not -1"),
         (("--train-steps", "-1"), "--train-steps must be at least 0, not -1"),
         (("--preset", "huge"), "unknown preset 'huge': choose one of smoke, small, paper"),
-        (("--model", "resnet"), "model must be one of tiny_vit, .*, not 'resnet'"),
+        (("--data", "mnist", "--model", "resnet"), "model must be one of tiny_vit, .*, not 'resnet'"),
         (("--data", "mazes", "--model", "swin_t"), "model must be one of tiny_vit, recurrent on mazes, not 'swin_t'"),
         (("--data", "mazes", "--model", "recurrent", "--layers", "20"), "layers must be from 0 to 19, not 20"),
-        (("--layers", "4"), "layers must be from 0 to 3, not 4"),
-        (("--neurons", "5", "128"), "neurons must be from 0 to 127 in layer 0, not 128"),
+        (("--data", "mnist", "--layers", "4"), "layers must be from 0 to 3, not 4"),
+        (("--data", "mnist", "--neurons", "5", "128"), "neurons must be from 0 to 127 in layer 0, not 128"),
         (("--neurons", "-3"), r"neurons must all be different and each at least 0, not \[-3\]"),
         (("--data", "mazes", "--test-images", "9"), "--test-images is for images"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
-        (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
+        (
+            ("--data", "mnist", "--data-root", "nowhere"),
+            "no folder nowhere: --data-root must be one that holds the data",
+        ),
     ],
 )
 def test_errors_are_one_line(
