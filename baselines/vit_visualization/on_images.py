@@ -72,9 +72,13 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     images = prepare_images(recipe, place)
     run = RunFolder(folder, recipe.seed_settings())
     sizes = {"train_images": len(images.train), "test_images": len(images.test)}
+    tested = recipe.test_images if recipe.model == VIT_SMALL else len(images.test)
     looked_at = _ImageEvaluation(recipe=recipe, images=images, device=place, folder=run, progress=progress)
     with full_float32():
         figures = [figures_of_seed(run, seed, looked_at.examine, settings=sizes) for seed in recipe.seeds]
+        if recipe.model == VIT_SMALL and recipe.pictures:
+            # Of the first seed only, and last, since pictures take the longest.
+            figures.append(figures_of_seed(run, recipe.seeds[0], looked_at.show, settings=sizes, part="pictures"))
     measurements = summarize(figures)
     title = f"frequencies below (low-pass) or above (high-pass) a cutoff alone: {recipe.data}"
     across = "cutoff / highest frequency of a side"
@@ -99,7 +103,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
         device=device,
         measurements=measurements,
         claims=claims,
-        more={**sizes, "data_note": images.note},
+        more={**sizes, "test_images": tested, "data_note": images.note},
     )
 
 
@@ -182,15 +186,16 @@ class _ImageEvaluation:
 
     def _probed(self, seed: int) -> list[Figure]:
         """Fit probes on the features of the ViT-S and the convolutional net, and measure; see `ProbedNets`."""
-        nets = self.probed_nets
         with torch.no_grad():
-            found, vit, test = nets.examine(seed)
-        # Pictures are the longest part, so they come last.
-        if seed != self.recipe.seeds[-1]:
-            return found
-        found += self._of_neurons(nets.vit, seed, vit, side=self.recipe.side, channels=3, items=test)
-        found += show_parts(nets.vit, self.recipe, self.folder, test, seed, progress=self.progress)
-        return found + show_inversions(nets.vit, self.recipe, self.folder, test, seed, progress=self.progress)
+            return self.probed_nets.examine(seed)
+
+    def show(self, seed: int) -> list[Figure]:
+        """Make pictures of the ViT-S: for neurons, for keys, queries and values, and by inversion."""
+        vit, draws = self.probed_nets.vit, self.probed_nets.draw(seed)
+        items = torch.cat([draws.train, draws.test])
+        found = self._of_neurons(vit, seed, None, side=self.recipe.side, channels=3, items=items)
+        found += show_parts(vit, self.recipe, self.folder, items, seed, progress=self.progress)
+        return found + show_inversions(vit, self.recipe, self.folder, draws.test, seed, progress=self.progress)
 
     @cached_property
     def probed_nets(self) -> ProbedNets:
@@ -252,7 +257,7 @@ class _ImageEvaluation:
             seed=seed,
             progress=self.progress,
         )
-        if seed == self.recipe.seeds[0] or self.recipe.model == VIT_SMALL:
+        if seed == self.recipe.seeds[0]:
             save_sheet(shown, self.folder.path, layer_name="block")
         return reach_figures(shown) + image_figures(shown, scaled(ascent, test.shape[-1]).roll, seed, classify)
 

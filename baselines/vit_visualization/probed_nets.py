@@ -46,6 +46,16 @@ _APART: Final = (0, 6, 9, 11, 12)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Draws:
+    """A seed's images (N, C, H, W) float in [0, 1] and their classes (N,) int64, on the device."""
+
+    train: Tensor
+    train_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProbedNets:
     """The nets, and the images on which probes are fitted and tested.
 
@@ -70,11 +80,8 @@ class ProbedNets:
         conv_net = EfficientNetLite0(conv_side).to(device).requires_grad_(False)
         return cls(recipe=recipe, images=images, vit=vit, conv_net=conv_net, device=device)
 
-    def examine(self, seed: int) -> tuple[list[Figure], ProbedVit, Tensor]:
-        """The figures of a seed, the ViT with its probe, and the seed's training and test images together.
-
-        The seed draws the training images of the probes and the test images.
-        """
+    def draw(self, seed: int) -> "Draws":
+        """The images of a seed."""
         recipe, images = self.recipe, self.images
         train, test = (
             torch.randperm(count, generator=generator_of("probe", split, seed))[:wanted]
@@ -83,12 +90,19 @@ class ProbedNets:
                 ("test", len(images.test), recipe.test_images),
             )
         )
-        shown = to_unit_interval(images.train.images[train].to(self.device))
-        labels = images.train.labels[train].to(self.device)
-        held = images.test[test.to(self.device)]
-        answers = images.labels[test.to(self.device)]
-        found, (vit, conv_net) = self._probe(shown, labels, held, answers)
-        few = shown[:_CHOICE], labels[:_CHOICE]
+        return Draws(
+            train=to_unit_interval(images.train.images[train].to(self.device)),
+            train_labels=images.train.labels[train].to(self.device),
+            test=images.test[test.to(self.device)],
+            test_labels=images.labels[test.to(self.device)],
+        )
+
+    def examine(self, seed: int) -> list[Figure]:
+        """The figures of a seed, which draws the training images of the probes and the test images."""
+        recipe, images, draws = self.recipe, self.images, self.draw(seed)
+        held, answers = draws.test, draws.test_labels
+        found, (vit, conv_net) = self._probe(draws)
+        few = draws.train[:_CHOICE], draws.train_labels[:_CHOICE]
         found += token_figures(vit, held, answers, chosen_on=few, classes=images.classes, apart=_APART, early=False)
         found += change_figures(
             {VIT: vit, CONV_NET: conv_net},
@@ -101,21 +115,19 @@ class ProbedNets:
             only={"all but positions": {VIT: vit.without_positions()}},
         )
         found += local_figures({"trained": self.vit}, held)
-        return found + self._of_composed(seed), vit, torch.cat([shown, held])
+        return found + self._of_composed(seed)
 
-    def _probe(
-        self, train: Tensor, labels: Tensor, test: Tensor, answers: Tensor
-    ) -> tuple[list[Figure], tuple[ProbedVit, ProbedConvNet]]:
+    def _probe(self, draws: "Draws") -> tuple[list[Figure], tuple[ProbedVit, ProbedConvNet]]:
         """The accuracies of probes on all blocks of both nets, and the nets with a probe on their last features."""
         found, heads = [], []
         for name, net in ((VIT, self.vit), (CONV_NET, self.conv_net)):
-            fitted, tested = Stages.of(net, train), Stages.of(net, test)
+            fitted, tested = Stages.of(net, draws.train), Stages.of(net, draws.test)
             for number, (features, others) in enumerate(zip(fitted.after, tested.after, strict=True), start=1):
-                probe = fit_probe(features, labels, self.images.classes)
-                right = int((probe(others).argmax(dim=1) == answers).sum())
+                probe = fit_probe(features, draws.train_labels, self.images.classes)
+                right = int((probe(others).argmax(dim=1) == draws.test_labels).sum())
                 condition: Condition = {"net": name, "blocks": number, "share of depth": round(number / net.depth, 4)}
-                found.append(Figure.of_count(AFTER, right, len(answers), condition))
-            heads.append(fit_probe(fitted.last, labels, self.images.classes))
+                found.append(Figure.of_count(AFTER, right, len(draws.test), condition))
+            heads.append(fit_probe(fitted.last, draws.train_labels, self.images.classes))
         return found, (ProbedVit(self.vit, heads[0]), ProbedConvNet(self.conv_net, heads[1]))
 
     def _of_composed(self, seed: int) -> list[Figure]:

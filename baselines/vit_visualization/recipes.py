@@ -107,6 +107,7 @@ class ImageRecipe(VitRecipe):
         test_images: number of test images; 0 for all. For "vit_small", they are drawn for each seed.
         inversion: how images are recovered from the features of "vit_small".
         parts: besides the MLP's features, parts of attention for which images are made: "keys", "queries", "values".
+        pictures: for "vit_small", whether to make pictures after the figures of all seeds.
     """
 
     conv_net: str = SMALL_CONV_NET
@@ -118,6 +119,7 @@ class ImageRecipe(VitRecipe):
     test_images: int
     inversion: Inversion = field(default_factory=Inversion)
     parts: tuple[str, ...] = ()
+    pictures: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -132,6 +134,10 @@ class ImageRecipe(VitRecipe):
         if self.model == VIT_SMALL:
             check_field(self, "probe_images", self.probe_images > 0, "above 0 for a net without classes")
             check_field(self, "test_images", self.test_images > 0, "above 0 for a net without classes")
+
+    def seed_settings(self) -> dict[str, Any]:
+        """Everything that decides the figures of one seed; pictures can be made later."""
+        return {name: value for name, value in super().seed_settings().items() if name != "pictures"}
 
 
 @dataclass(frozen=True, kw_only=True)

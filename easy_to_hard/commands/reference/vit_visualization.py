@@ -64,6 +64,9 @@ class VitVisualization(MethodCommand):
     probe_images: Annotated[
         int, arg(help="for vit_small: number of training images of a linear probe; by default the preset's")
     ] = 0
+    pictures: Annotated[
+        bool, arg(help="for vit_small: make pictures, after all else; a run without them can make them later")
+    ] = True
     out: Annotated[Path | None, arg(help="the run folder; by default runs/vit-visualization-DATA-MODEL-PRESET")] = None
 
     def recipe(self) -> "ReferenceRecipe":
@@ -92,6 +95,7 @@ class VitVisualization(MethodCommand):
                 recipe,
                 test_images=self.test_images or recipe.test_images,
                 probe_images=self.probe_images or recipe.probe_images,
+                pictures=self.pictures,
             )
         given = {"test-images": self.test_images or None, "probe-images": self.probe_images or None}
         refuse_others("images", recipe.data, given)

@@ -34,6 +34,14 @@ def test_it_takes_its_settings() -> None:
     assert list(method.name_parts(recipe)) == ["cifar10", "tiny_vit", "smoke"]
 
 
+def test_pictures_can_be_made_later() -> None:
+    given = ("--data", "cifar10", "--model", "vit_small")
+    with_pictures, without = command(*given).recipe(), command(*given, "--no-pictures").recipe()
+    assert without.settings()["pictures"] is False
+    assert without.seed_settings() == with_pictures.seed_settings()
+    assert "pictures" not in without.seed_settings()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
