@@ -114,6 +114,7 @@ def figures_of_seed(
     examine: Callable[[int], Iterable[Figure]],
     *,
     settings: Mapping[str, Any] | None = None,
+    part: str = "figures",
 ) -> list[Figure]:
     """The figures of one seed: from the part "seedN/figures" of a run, or made now and kept.
 
@@ -122,12 +123,13 @@ def figures_of_seed(
         seed: of the figures.
         examine: makes the figures of a seed.
         settings: what decides them besides the run's settings and the seed.
+        part: name of the part, within that of the seed.
 
     Raises:
         ValueError: the part is damaged or has other settings.
     """
     rows = folder.rows(
-        f"seed{seed}/figures",
+        f"seed{seed}/{part}",
         lambda: [figure.to_row() for figure in examine(seed) if figure.num_items],
         settings={"seed": seed, **(settings or {})},
     )

@@ -7,6 +7,7 @@ if some of the batches are missing. torchvision is needed only to download, and 
 import gzip
 import pickle
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +20,7 @@ from torch.nn import functional
 _MNIST_FILES: Final = {True: "train", False: "t10k"}
 _CIFAR_FILES: Final = {True: tuple(f"data_batch_{number}" for number in range(1, 6)), False: ("test_batch",)}
 _IDX_UINT8: Final = 8
-_FOLDER_SIDE: Final = 128
+FOLDER_SIDE: Final = 128
 
 
 class ImageFacts(NamedTuple):
@@ -88,7 +89,9 @@ def to_unit_range(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-def load_images(name: str, root: Path, *, train: bool, download: bool = False) -> ImageSet:
+def load_images(
+    name: str, root: Path, *, train: bool, download: bool = False, side: int = FOLDER_SIDE, most: int = 0
+) -> ImageSet:
     """A set of images.
 
     Args:
@@ -96,17 +99,19 @@ def load_images(name: str, root: Path, *, train: bool, download: bool = False) -
         root: the folder that holds `MNIST/raw`, `cifar-10-batches-py`, or the two splits.
         train: True for the training split, False for the test split.
         download: fetch MNIST or CIFAR-10 with torchvision if files are missing.
+        side: side in pixels to which the pictures of a folder are cut.
+        most: number of a folder's pictures to read, drawn at random, the same at every call; 0 for all.
 
     Raises:
         ValueError: unknown name, or a file that is not what it should be.
         FileNotFoundError: the data are missing; the message says what was looked for.
         ImportError: torchvision is needed and not installed.
     """
-    if name not in _READERS:
-        raise ValueError(f"unknown images {name!r}: choose one of {', '.join(_READERS)}")
+    if name not in IMAGE_SETS:
+        raise ValueError(f"unknown images {name!r}: choose one of {', '.join(IMAGE_SETS)}")
     if not root.is_dir() and not download:
         raise FileNotFoundError(f"no folder {root}: --data-root must be one that holds the data{_instead(name)}")
-    return _READERS[name](root, train, download)
+    return _read_folder(root, train, side, most) if name == "folder" else _READERS[name](root, train, download)
 
 
 def _instead(name: str) -> str:
@@ -201,7 +206,7 @@ def _read_cifar_batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]
         raise ValueError(f"{path} is not a batch of CIFAR-10: {error}") from error
 
 
-def _read_folder(root: Path, train: bool, download: bool) -> ImageSet:
+def _read_folder(root: Path, train: bool, side: int, most: int) -> ImageSet:
     folder = root / ("train" if train else "test")
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -209,31 +214,33 @@ def _read_folder(root: Path, train: bool, download: bool) -> ImageSet:
         )
     datasets = import_torchvision().datasets
     try:
-        files = datasets.ImageFolder(str(folder), loader=_read_picture)
+        files = datasets.ImageFolder(str(folder), loader=partial(_read_picture, side=side))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"no images in {folder}: {str(error).splitlines()[0]}") from error
-    images, labels = zip(*files, strict=True)
+    order = torch.randperm(len(files), generator=torch.Generator().manual_seed(0)).tolist()
+    rows = sorted(order[:most]) if most else range(len(files))
+    images, labels = zip(*(files[row] for row in rows), strict=True)
     return ImageSet(name="folder", images=torch.stack(images), labels=torch.tensor(labels))
 
 
-def _read_picture(path: str) -> Tensor:
-    """The center square of a picture, in color, at 128 pixels a side: (3, 128, 128) uint8."""
+def _read_picture(path: str, side: int) -> Tensor:
+    """The center square of a picture, in color, with a number of pixels a side: (3, side, side) uint8."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as picture:
-            scale = _FOLDER_SIDE / min(picture.size)
-            width, height = (max(_FOLDER_SIDE, round(side * scale)) for side in picture.size)
+            scale = side / min(picture.size)
+            width, height = (max(side, round(length * scale)) for length in picture.size)
             pixels = np.asarray(picture.convert("RGB").resize((width, height), Image.Resampling.BILINEAR))
     except (OSError, UnidentifiedImageError) as error:
         raise ValueError(f"{path} is not a picture that can be read: {error}") from error
-    top, left = ((side - _FOLDER_SIDE) // 2 for side in pixels.shape[:2])
-    middle = pixels[top : top + _FOLDER_SIDE, left : left + _FOLDER_SIDE]
+    top, left = ((length - side) // 2 for length in pixels.shape[:2])
+    middle = pixels[top : top + side, left : left + side]
     return torch.from_numpy(middle.copy()).permute(2, 0, 1)
 
 
-_READERS: Final = {"mnist": _read_mnist, "cifar10": _read_cifar10, "folder": _read_folder}
-IMAGE_SETS: Final = tuple(_READERS)
+_READERS: Final = {"mnist": _read_mnist, "cifar10": _read_cifar10}
+IMAGE_SETS: Final = (*_READERS, "folder")
 
 
 def import_torchvision() -> Any:

@@ -5,7 +5,8 @@ a run begins, and recorded with it: a run that is resumed on another machine con
 """
 
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast, get_args
@@ -91,3 +92,15 @@ def autocast(device: torch.device | str, precision: Precision) -> AbstractContex
     device = torch.device(device)
     settled = fast_precision(device) if precision == "auto" else precision
     return torch.autocast(device.type, torch.bfloat16, enabled=settled == "bfloat16")
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """A context in which a GPU computes in full float32, without rounding to the 10 bits of TF32."""
+    products = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = products

@@ -86,14 +86,18 @@ class FittedImages(nn.Module):
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("deviation", deviation, persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, side, side) float of images (B, 1 or 3, H, W) float in [0, 1] of any size; can be differentiated."""
+    def scaled(self, images: Tensor) -> Tensor:
+        """(B, 3, side, side) float in [0, 1] of images (B, 1 or 3, H, W) float in [0, 1] of any size."""
         if images.shape[1] == 1:
             images = images.expand(-1, 3, -1, -1)
         if tuple(images.shape[2:]) != (self.side, self.side):
             shrinks = max(images.shape[2:]) > self.side
             images = F.interpolate(images, (self.side, self.side), mode="bicubic", antialias=shrinks).clamp(0, 1)
-        return (images - self.mean) / self.deviation
+        return images
+
+    def forward(self, images: Tensor) -> Tensor:
+        """`scaled` images with standardized channels; can be differentiated."""
+        return (self.scaled(images) - self.mean) / self.deviation
 
 
 class EfficientNetLite0(nn.Module):
@@ -142,11 +146,15 @@ class EfficientNetLite0(nn.Module):
         found = {layer: hidden for layer, hidden in enumerate(self.stages(images)) if layer in layers}
         return [found[layer] for layer in layers]
 
-    def features(self, images: Tensor) -> Tensor:
-        """What the classifier sees, (B, 1280) float32, at least 0."""
-        *_, last = self.stages(images)
+    def pooled(self, last: Tensor) -> Tensor:
+        """What the classifier sees, (B, 1280) float32, at least 0, from the features after the last block."""
         hidden: Tensor = self.net._swish(self.net._bn1(self.net._conv_head(last)))
         return hidden.mean((2, 3))
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the classifier sees, (B, 1280) float32, at least 0, of images; see `pooled`."""
+        *_, last = self.stages(images)
+        return self.pooled(last)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, 1000), in ImageNet's order, of images (B, 1 or 3, H, W) float in [0, 1]."""

@@ -262,6 +262,7 @@ def train_classifier(
     folder: RunFolder,
     name: str,
     progress: bool = True,
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
 ) -> None:
     """Train a classifier of images, in place, as a part of a run.
 
@@ -274,6 +275,7 @@ def train_classifier(
         as_input: turns images (B, C, H, W) uint8 into the net's float input.
         settings: whatever else decides the weights, JSON-able.
         folder, name, progress: as in `train_part`, whose errors are raised.
+        augment: changes the float inputs of a step, with a generator for its draws; None for no augmentation.
     """
     device = next(net.parameters()).device
     images, labels = images.to(device), labels.to(device)
@@ -281,7 +283,10 @@ def train_classifier(
     def loss_at(current: nn.Module, step: int) -> Tensor:
         rows = torch.randint(len(images), (batch_size,), generator=generator_of("batch", config.seed, step))
         rows = rows.to(device)
-        return F.cross_entropy(current(as_input(images[rows])), labels[rows])
+        inputs = as_input(images[rows])
+        if augment is not None:
+            inputs = augment(inputs, generator_of("augment", config.seed, step))
+        return F.cross_entropy(current(inputs), labels[rows])
 
     loop = Loop(net, loss_at, config, {"batch_size": batch_size, **settings})
     train_part(loop, folder, name, progress=progress)

@@ -19,26 +19,29 @@ from easy_to_hard.progress import progress_bar
 
 # Weight of TV, as in the authors' code.
 TV_WEIGHT: Final = 0.0005
-_BETAS: Final = (0.5, 0.99)
+BETAS: Final = (0.5, 0.99)
 _NOISE_SCALE: Final = 0.5
 _DIHEDRAL: Final = 8
 _PAPER_SIDE: Final = 224
 
 
 class FeatureNet(Protocol):
-    """A net of layers whose features have a place in the input.
+    """A net of layers whose features have a place in the input."""
 
-    Attributes:
-        depth: number of layers; in a recurrent net, of iterations.
-    """
-
-    depth: int
+    @property
+    def depth(self) -> int:
+        """Number of layers; in a recurrent net, of iterations."""
 
     def neurons(self, layer: int) -> int:
         """Number of neurons in a layer; layers are counted from 0."""
 
     def maps(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Feature maps of images (B, C, H, W) float in [0, 1]: (B, neurons, h, w) for each of the layers."""
+
+
+def cosine_rate(first: float, step: int, steps: int) -> float:
+    """A learning rate that falls from `first` to 0 along a cosine, at a step counted from 0."""
+    return first * (1 + math.cos(math.pi * step / steps)) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,7 @@ class Ascent:
 
     def rate_at(self, step: int) -> float:
         """The learning rate at a step, counted from 0."""
-        return self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
+        return cosine_rate(self.learning_rate, step, self.steps)
 
 
 def total_variation(images: Tensor) -> Tensor:
@@ -193,7 +196,7 @@ def maximize(
     first = torch.rand(shape, generator=rng).to(device)
     images = first.expand(len(neurons), -1, -1, -1).clone().requires_grad_()
     chosen = torch.tensor(list(neurons), device=device)
-    optimizer = torch.optim.Adam([images], lr=ascent.learning_rate, betas=_BETAS, eps=1e-8)
+    optimizer = torch.optim.Adam([images], lr=ascent.learning_rate, betas=BETAS, eps=1e-8)
     for step in progress_bar(range(ascent.steps), desc=f"layer {layer}", show=progress):
         copies = augment(images, ascent, left=(ascent.steps - 1 - step) / ascent.steps, rng=rng)
         framed = torch.nn.functional.pad(copies, (border,) * 4)
@@ -245,5 +248,9 @@ def spread_layers(depth: int, count: int) -> tuple[int, ...]:
 
 
 def scaled(ascent: Ascent, side: int) -> Ascent:
-    """The ascent with its roll, which is for a side of 224 pixels, in proportion to another side; at least a pixel."""
-    return replace(ascent, roll=max(1, round(ascent.roll * side / _PAPER_SIDE))) if ascent.roll else ascent
+    """The ascent with a roll for images of another side: in proportion below 224 pixels, but at least a pixel.
+
+    On larger images the authors roll by no more.
+    """
+    roll = max(1, round(ascent.roll * min(side, _PAPER_SIDE) / _PAPER_SIDE))
+    return replace(ascent, roll=roll) if ascent.roll else ascent

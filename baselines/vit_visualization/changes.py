@@ -1,9 +1,10 @@
-"""Changed images and mazes: frequencies removed, the middle or the border hidden, positions of a maze walled up."""
+"""Changed images and mazes: frequencies removed, patches shuffled, positions of a maze walled up."""
 
 from collections.abc import Callable
 from typing import Final
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from easy_to_hard.baselines.kit.puzzles import Puzzles
@@ -13,7 +14,7 @@ from easy_to_hard.baselines.vit_visualization.maze_features import places_of
 # Cutoffs as shares of the highest frequency along a side; a filter keeps the frequencies below or above one.
 CUTOFFS: Final = (0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
 
-_BATCH: Final = 500
+_BATCH: Final = 100
 
 
 def _spectrum(images: Tensor, radius: float, *, below: bool) -> Tensor:
@@ -39,48 +40,49 @@ def high_pass(images: Tensor, radius: float) -> Tensor:
     return _spectrum(images, radius, below=False).clamp(0, 1)
 
 
-def center_box(side: int) -> slice:
-    """The rows (and columns) of the middle box, which has half of the image's area."""
-    box = round(side * 0.5**0.5)
-    first = (side - box) // 2
-    return slice(first, first + box)
+def shuffle_patches(images: Tensor, *, side: int, grid: int, rng: torch.Generator) -> Tensor:
+    """Cut each image into grid x grid patches, and put them back in a random order, each image in its own.
+
+    Args:
+        images: (N, C, H, W) float in [0, 1].
+        side: side in pixels to which images are scaled first.
+        grid: patches per side; must divide `side`.
+        rng: on the CPU.
+
+    Returns:
+        (N, C, side, side).
+
+    Raises:
+        ValueError: grid does not divide the side.
+    """
+    if side % grid:
+        raise ValueError(f"grid must divide the side {side}, not be {grid}")
+    if tuple(images.shape[2:]) != (side, side):
+        images = F.interpolate(images, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+    count, channels, patch = len(images), images.shape[1], side // grid
+    patches = images.reshape(count, channels, grid, patch, grid, patch).permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
+    orders = torch.stack([torch.randperm(grid**2, generator=rng) for _ in range(count)]).to(images.device)
+    mixed = patches[torch.arange(count, device=images.device)[:, None], orders]
+    rows = mixed.view(count, grid, grid, channels, patch, patch).permute(0, 3, 1, 4, 2, 5)
+    return rows.reshape(count, channels, side, side)
 
 
-def only_center(images: Tensor) -> Tensor:
-    """Images with all but the middle box set to 0."""
-    box = center_box(images.shape[-1])
-    hidden = torch.zeros_like(images)
-    hidden[..., box, box] = images[..., box, box]
-    return hidden
-
-
-def only_border(images: Tensor) -> Tensor:
-    """Images with the middle box set to 0."""
-    return images - only_center(images)
-
-
-def count_right(
-    answer: Callable[[Tensor], Tensor],
-    images: Tensor,
-    labels: Tensor,
-    change: Callable[[Tensor], Tensor] = lambda images: images,
-) -> int:
-    """The number of images that a net classifies correctly after a change.
+def count_right(answer: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> int:
+    """The number of images that a net classifies correctly.
 
     Args:
         answer: (B, C, H, W) float in [0, 1] -> logits (B, classes).
         images: (N, C, H, W).
         labels: (N,) int64.
-        change: images -> changed images.
     """
     pairs = zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True)
-    return sum(int((answer(change(some)).argmax(dim=1) == right).sum()) for some, right in pairs)
+    return sum(int((answer(some).argmax(dim=1) == right).sum()) for some, right in pairs)
 
 
 def hide(inputs: Tensor, positions: Tensor) -> Tensor:
     """Mazes (N, 3, H, W) with the given positions (N, h, w) bool turned into wall."""
     pixels = positions.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
-    framed = torch.nn.functional.pad(pixels, (1, 1, 1, 1))
+    framed = F.pad(pixels, (1, 1, 1, 1))
     return inputs.masked_fill(framed[:, None], 0.0)
 
 

@@ -141,6 +141,7 @@ class NeuronImages:
         seed: int,
         border: int = 0,
         progress: bool,
+        part: str = "made",
     ) -> "NeuronImages":
         """Make images for neurons, layer by layer, or load them from the run folder, and find their best items.
 
@@ -148,6 +149,7 @@ class NeuronImages:
             net, neurons, items: as in the attributes.
             folder: the run folder, whose settings decide the ascent.
             shape, ascent, seed, border, progress: see `maximize`.
+            part: name of the part of the run that keeps the images, within that of the seed.
 
         Raises:
             ValueError: a file is from another run.
@@ -171,7 +173,7 @@ class NeuronImages:
                 return {"images": images}
 
             settings = {"seed": seed, "shape": shape, "neurons": of_layer}
-            return folder.tensors(f"seed{seed}/made/layer{layer}", make, settings=settings)["images"].to(items.device)
+            return folder.tensors(f"seed{seed}/{part}/layer{layer}", make, settings=settings)["images"].to(items.device)
 
         made = {layer: images_of(layer) for layer in neurons.layers}
         found = mean_activations(net, items, neurons.layers)
@@ -223,15 +225,21 @@ def local_figures(
     return found
 
 
-def reach_figures(shown: NeuronImages) -> list[Figure]:
-    """How many of the made images activate their neuron more than any real image does, layer by layer."""
+def reach_figures(shown: NeuronImages, condition: Condition | None = None) -> list[Figure]:
+    """How many of the made images activate their neuron more than any real image does, layer by layer.
+
+    Args:
+        shown: the neurons.
+        condition: of the figures, besides the layer.
+    """
     found = []
     for layer, neurons in shown.neurons.of_layer.items():
         made = shown.made[layer]
         reached = mean_activations(shown.net, made, [layer])[0]
         rows, chosen = torch.arange(len(neurons), device=made.device), torch.tensor(neurons, device=made.device)
         above = int((reached[rows, chosen] > shown.activations[layer][:, chosen].amax(dim=0)).sum())
-        found.append(Figure.of_count("made image above every real one", above, len(neurons), {"layer": layer + 1}))
+        where: Condition = {"layer": layer + 1, **(condition or {})}
+        found.append(Figure.of_count("made image above every real one", above, len(neurons), where))
     return found
 
 

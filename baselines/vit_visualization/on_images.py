@@ -1,8 +1,8 @@
 """The evaluation on images: train or load nets, show their neurons, and measure what the paper claims."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -10,23 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.kit.evaluation import figures_of_seed, result_of
-from easy_to_hard.baselines.kit.image_data import ImageSet, load_images
-from easy_to_hard.baselines.kit.precision import get_device
+from easy_to_hard.baselines.kit.precision import full_float32, get_device
+from easy_to_hard.baselines.kit.pretrained import EfficientNetLite0
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import seeded
 from easy_to_hard.baselines.kit.small_nets import SmallConvNet
 from easy_to_hard.baselines.kit.statistics import Figure, summarize
 from easy_to_hard.baselines.kit.training import train_classifier
-from easy_to_hard.baselines.vit_visualization.activation_maximization import FeatureNet, scaled
-from easy_to_hard.baselines.vit_visualization.changes import (
-    CUTOFFS,
-    count_right,
-    high_pass,
-    low_pass,
-    only_border,
-    only_center,
+from easy_to_hard.baselines.kit.victims import crop_and_flip
+from easy_to_hard.baselines.vit_visualization.accuracies import (
+    CHANGED,
+    CONV_NET,
+    VIT,
+    Net,
+    change_figures,
+    token_figures,
 )
-from easy_to_hard.baselines.vit_visualization.claims import KEPT, KEPT_MORE, claims
+from easy_to_hard.baselines.vit_visualization.activation_maximization import FeatureNet, scaled
+from easy_to_hard.baselines.vit_visualization.claims import claims
 from easy_to_hard.baselines.vit_visualization.features import (
     NeuronImages,
     image_figures,
@@ -34,9 +35,17 @@ from easy_to_hard.baselines.vit_visualization.features import (
     reach_figures,
 )
 from easy_to_hard.baselines.vit_visualization.pictures import save_curves, save_sheet
-from easy_to_hard.baselines.vit_visualization.pretrained import TorchvisionTokens, load_pretrained
-from easy_to_hard.baselines.vit_visualization.recipes import PATCHES, SIDES, TINY_VIT, ImageRecipe
-from easy_to_hard.baselines.vit_visualization.tokens import TokenNet, early_right, heads_right, isolation_right
+from easy_to_hard.baselines.vit_visualization.prepared_images import (
+    CHOSEN_ON,
+    PreparedImages,
+    in_fixed_order,
+    prepare_images,
+    to_unit_interval,
+)
+from easy_to_hard.baselines.vit_visualization.pretrained import EFFICIENTNET, load_conv_net, load_pretrained, tokens_of
+from easy_to_hard.baselines.vit_visualization.probed_nets import AFTER, ProbedNets, show_inversions, show_parts
+from easy_to_hard.baselines.vit_visualization.recipes import PATCHES, SIDES, TINY_VIT, VIT_SMALL, ImageRecipe
+from easy_to_hard.baselines.vit_visualization.tokens import TokenNet
 from easy_to_hard.baselines.vit_visualization.vit import VitConfig, freeze
 from easy_to_hard.scores.reference import Measurement, ReferenceResult
 
@@ -44,12 +53,10 @@ QUESTION: Final = (
     "What do a vision transformer's features answer to, what do its tokens hold, and what of an image does it need?"
 )
 CURVES: Final = "frequencies.png"
+DEPTH: Final = "depth.png"
 
-# Number of training images by which the best place of a patch is chosen.
-_CHOICE: Final = 2000
-_CHANGED: Final = "accuracy on changed images"
-
-Net = Callable[[Tensor], Tensor]
+# Side in pixels of a patch of the paper's main model.
+_PATCH: Final = 16
 
 
 def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> ReferenceResult:
@@ -65,11 +72,29 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
     images = prepare_images(recipe, place)
     run = RunFolder(folder, recipe.seed_settings())
     sizes = {"train_images": len(images.train), "test_images": len(images.test)}
+    tested = recipe.test_images if recipe.model == VIT_SMALL else len(images.test)
     looked_at = _ImageEvaluation(recipe=recipe, images=images, device=place, folder=run, progress=progress)
-    measurements = summarize([figures_of_seed(run, seed, looked_at.examine, settings=sizes) for seed in recipe.seeds])
+    with full_float32():
+        figures = [figures_of_seed(run, seed, looked_at.examine, settings=sizes) for seed in recipe.seeds]
+        if recipe.model == VIT_SMALL and recipe.pictures:
+            # Of the first seed only, and last, since pictures take the longest.
+            figures.append(figures_of_seed(run, recipe.seeds[0], looked_at.show, settings=sizes, part="pictures"))
+    measurements = summarize(figures)
     title = f"frequencies below (low-pass) or above (high-pass) a cutoff alone: {recipe.data}"
     across = "cutoff / highest frequency of a side"
     save_curves(_curve_points(measurements), folder / CURVES, across=across, up="accuracy", title=title)
+    progress_points = [
+        (str(one.condition["net"]), float(one.condition["share of depth"]), one)
+        for one in measurements
+        if one.name == AFTER
+    ]
+    save_curves(
+        progress_points,
+        folder / DEPTH,
+        across="share of the blocks",
+        up="accuracy of a linear probe",
+        title=f"what can be read linearly from a net's features: {recipe.data}",
+    )
     return result_of(
         "vit_visualization",
         recipe,
@@ -78,44 +103,8 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
         device=device,
         measurements=measurements,
         claims=claims,
-        more={**sizes, "data_note": images.note},
+        more={**sizes, "test_images": tested, "data_note": images.note},
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedImages:
-    """The images of a run: test images float in [0, 1] on the device, training images as bytes."""
-
-    train: ImageSet
-    test: Tensor
-    labels: Tensor
-    classes: int
-    note: str
-
-
-def prepare_images(recipe: ImageRecipe, device: torch.device) -> PreparedImages:
-    """Read the images, and put the test images in a fixed random order. Raises the errors of `load_images`."""
-    train, test = (
-        load_images(recipe.data, recipe.data_root, train=split, download=recipe.download) for split in (True, False)
-    )
-    if recipe.model == TINY_VIT:
-        train, test = train.resized(SIDES[recipe.data]), test.resized(SIDES[recipe.data])
-    note = "; ".join(filter(None, (train.note, test.note)))
-    count = min(len(test), recipe.test_images) if recipe.test_images else len(test)
-    test = _mixed(test).first(count)
-    return PreparedImages(
-        train=train,
-        test=to_unit_interval(test.images.to(device)),
-        labels=test.labels.to(device),
-        classes=int(train.labels.max()) + 1,
-        note=note,
-    )
-
-
-def _mixed(images: ImageSet) -> ImageSet:
-    """The images in a fixed random order, since folders have their classes one after another."""
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    return replace(images, images=images.images[order], labels=images.labels[order])
 
 
 def tiny_shape(recipe: ImageRecipe, *, channels: int, classes: int) -> VitConfig:
@@ -145,11 +134,6 @@ def build_conv_net(channels: int, classes: int, width: int, seed: int) -> Center
         return CenteredConvNet(channels, classes, widths=widths, strides=(1, 2, 2, 1), norm=True)
 
 
-def to_unit_interval(images: Tensor) -> Tensor:
-    """Convert uint8 to float32 in [0, 1]."""
-    return images.float() / 255
-
-
 @dataclass(frozen=True, kw_only=True)
 class _ImageEvaluation:
     """What the seeds of a run share."""
@@ -162,7 +146,8 @@ class _ImageEvaluation:
 
     def examine(self, seed: int) -> list[Figure]:
         """All figures for a seed."""
-        return self._trained_here(seed) if self.recipe.model == TINY_VIT else self._trained_elsewhere(seed)
+        ways = {TINY_VIT: self._trained_here, VIT_SMALL: self._probed, EFFICIENTNET: self._of_efficientnet}
+        return ways.get(self.recipe.model, self._downloaded)(seed)
 
     def _trained_here(self, seed: int) -> list[Figure]:
         """Train the two nets of a seed, and measure."""
@@ -175,6 +160,7 @@ class _ImageEvaluation:
             "data": recipe.data,
             "shape": asdict(shape),
             "conv_width": recipe.conv_width,
+            "augmentation": [recipe.crop, recipe.flip],
         }
         for name, net in (("vit", vit), ("conv-net", conv_net)):
             train_classifier(
@@ -188,35 +174,79 @@ class _ImageEvaluation:
                 folder=self.folder,
                 name=f"seed{seed}/{name}",
                 progress=self.progress,
+                augment=lambda shown, rng: crop_and_flip(shown[None], recipe.crop, recipe.flip, [rng])[0],
             )
             freeze(net, self.device)
         with torch.no_grad():
-            found = _token_figures(vit, images)
-            found += _change_figures({"ViT": vit, "conv net": conv_net}, images)
+            found = self._of_tokens(vit)
+            found += self._of_changes({VIT: vit, CONV_NET: conv_net}, shape.grid, shape.side, seed)
         untrained = shape.build(seed).to(self.device).requires_grad_(False)
         found += local_figures({"trained": vit, "untrained": untrained}, images.test)
         return found + self._of_neurons(vit, seed, vit, side=images.test.shape[-1], channels=channels)
 
-    def _trained_elsewhere(self, seed: int) -> list[Figure]:
-        """Show the neurons of a trained net; if it has the data's classes, also measure accuracies."""
+    def _probed(self, seed: int) -> list[Figure]:
+        """Fit probes on the features of the ViT-S and the convolutional net, and measure; see `ProbedNets`."""
+        with torch.no_grad():
+            return self.probed_nets.examine(seed)
+
+    def show(self, seed: int) -> list[Figure]:
+        """Make pictures of the ViT-S: for neurons, for keys, queries and values, and by inversion."""
+        vit, draws = self.probed_nets.vit, self.probed_nets.draw(seed)
+        items = torch.cat([draws.train, draws.test])
+        found = self._of_neurons(vit, seed, None, side=self.recipe.side, channels=3, items=items)
+        found += show_parts(vit, self.recipe, self.folder, items, seed, progress=self.progress)
+        return found + show_inversions(vit, self.recipe, self.folder, draws.test, seed, progress=self.progress)
+
+    @cached_property
+    def probed_nets(self) -> ProbedNets:
+        """The nets on which probes are fitted."""
+        return ProbedNets.load(self.recipe, self.images, self.device)
+
+    def _of_efficientnet(self, seed: int) -> list[Figure]:
+        """Show the neurons of the convolutional net, whose classes are not those of the data."""
+        net = EfficientNetLite0(self.recipe.side).to(self.device).requires_grad_(False)
+        found = local_figures({"trained": net}, self.images.test, layers=self.recipe.choose(net).layers)
+        return found + self._of_neurons(net, seed, None, side=self.recipe.side, channels=3)
+
+    def _downloaded(self, seed: int) -> list[Figure]:
+        """Show the neurons of a downloaded net; if it has the data's classes, also measure accuracies."""
         model, images = self.recipe.model, self.images
         net = load_pretrained(model, self.device)
         found = local_figures({"trained": net}, images.test, layers=self.recipe.choose(net).layers)
         with torch.no_grad():
-            classes = net(images.test[:1]).shape[-1]
-            if classes == images.classes:
-                found += _change_figures({"ViT": net}, images)
-                # Only torchvision's ViTs: its Swin has no CLS, and other packages have none or keep it elsewhere.
-                if model.startswith("vit_"):
-                    found += _token_figures(TorchvisionTokens(net), images)
-        classify = net if classes == images.classes else None
-        return found + self._of_neurons(net, seed, classify, side=net.side, channels=3)
+            fits = net(images.test[:1]).shape[-1] == images.classes
+            if fits:
+                nets: dict[str, nn.Module] = {VIT: net, CONV_NET: load_conv_net(self.recipe.conv_net, self.device)}
+                found += self._of_changes(nets, net.side // _PATCH, net.side // _PATCH * _PATCH, seed)
+                tokens = tokens_of(model, net)
+                found += [] if tokens is None else self._of_tokens(tokens)
+        return found + self._of_neurons(net, seed, net if fits else None, side=net.side, channels=3)
+
+    def _of_tokens(self, vit: TokenNet) -> list[Figure]:
+        images = self.images
+        some = in_fixed_order(images.train).first(min(CHOSEN_ON, len(images.train)))
+        chosen_on = to_unit_interval(some.images.to(self.device)), some.labels.to(self.device)
+        return token_figures(vit, images.test, images.labels, chosen_on=chosen_on, classes=images.classes)
+
+    def _of_changes(self, nets: Mapping[str, Net], grid: int, side: int, seed: int) -> list[Figure]:
+        images = self.images
+        return change_figures(nets, images.test, images.labels, classes=images.classes, grid=grid, side=side, seed=seed)
 
     def _of_neurons(
-        self, net: FeatureNet, seed: int, classify: Net | None, *, side: int, channels: int
+        self,
+        net: FeatureNet,
+        seed: int,
+        classify: Net | None,
+        *,
+        side: int,
+        channels: int,
+        items: Tensor | None = None,
     ) -> list[Figure]:
-        """Make images for neurons, draw them for the first seed, and measure."""
-        ascent, test = self.recipe.ascent, self.images.test
+        """Make images for neurons, draw them for the first seed, and measure on the items, by default the test images.
+
+        The roll of their shifts is that of the items' side.
+        """
+        ascent, test = self.recipe.ascent, self.images.test if items is None else items
         shown = NeuronImages.make(
             net,
             self.recipe.choose(net),
@@ -232,91 +262,9 @@ class _ImageEvaluation:
         return reach_figures(shown) + image_figures(shown, scaled(ascent, test.shape[-1]).roll, seed, classify)
 
 
-def _token_figures(vit: TokenNet, images: PreparedImages) -> list[Figure]:
-    """Figures with CLS kept apart, with the head on patches, and with the head after fewer blocks."""
-    test, labels = images.test, images.labels
-    total, device = len(test), test.device
-    some = _mixed(images.train).first(min(_CHOICE, len(images.train)))
-    choice = heads_right(vit, to_unit_interval(some.images.to(device)), some.labels.to(device))
-    best = int(choice.patches.float().mean(dim=0).argmax())
-    heads = heads_right(vit, test, labels)
-    natural = int(heads.cls.sum())
-    isolated = isolation_right(vit, test, labels)
-    by_blocks = {"accuracy with CLS apart": isolated, "accuracy after blocks": early_right(vit, test, labels)}
-    found = [
-        Figure.of_count(name, right, total, {"blocks": k})
-        for name, counts in by_blocks.items()
-        for k, right in enumerate(counts)
-    ]
-    of_heads = {
-        "CLS": heads.cls,
-        "mean of patches": heads.patch_mean,
-        "mean of all tokens": heads.all_mean,
-        "most confident patch": heads.confident,
-        "middle patch": heads.patches[:, _middle(heads.patches.shape[1])],
-        "best patch, chosen in training": heads.patches[:, best],
-    }
-    name = "accuracy of the head"
-    found += [Figure.of_count(name, int(right.sum()), total, {"token": token}) for token, right in of_heads.items()]
-    single, any_place = float(heads.patches.float().mean()), "single patch, mean over places"
-    found.append(Figure(name=name, value=single, num_items=total, condition={"token": any_place}))
-    kept = {
-        "CLS apart but for the last block": isolated[-2],
-        any_place: single * total,
-        "best patch, chosen in training": int(heads.patches[:, best].sum()),
-    }
-    chance = total / images.classes
-    return found + [
-        Figure(name=KEPT, value=kept_share(right, natural, chance), num_items=total, condition={"way": way})
-        for way, right in kept.items()
-    ]
-
-
-def kept_share(right: float, natural: float, chance: float) -> float:
-    """The share of the accuracy above chance that is left, from numbers of right answers; 1 if all of it is.
-
-    Deviates: the paper divides accuracies; with 1000 classes chance is almost nothing, but not with ten.
-    """
-    return (right - chance) / max(natural - chance, 1.0)
-
-
-def _middle(patches: int) -> int:
-    side = int(patches**0.5)
-    return (side // 2) * side + side // 2
-
-
-def _change_figures(nets: Mapping[str, nn.Module], images: PreparedImages) -> list[Figure]:
-    """Accuracies on changed images, and which share of the accuracy on the original images they are."""
-    test, labels = images.test, images.labels
-    half = test.shape[-1] / 2
-    changes: dict[tuple[str, float], Net] = {("centre", 0.0): only_center, ("border", 0.0): only_border}
-    for cutoff in CUTOFFS:
-        changes["low-pass", cutoff] = partial(low_pass, radius=cutoff * half)
-        changes["high-pass", cutoff] = partial(high_pass, radius=cutoff * half)
-    found, means = [], dict[tuple[str, str], list[float]]()
-    for name, net in nets.items():
-        natural = count_right(net, test, labels)
-        found.append(Figure.of_count("accuracy", natural, len(test), {"net": name}))
-        for (kind, cutoff), change in changes.items():
-            right = count_right(net, test, labels, change)
-            where: dict[str, str | float] = {"net": name, "kept": kind, **({"cutoff": cutoff} if cutoff else {})}
-            found.append(Figure.of_count(_CHANGED, right, len(test), where))
-            means.setdefault((kind, name), []).append(kept_share(right, natural, len(test) / images.classes))
-    averages = {key: sum(values) / len(values) for key, values in means.items()}
-    found += [
-        Figure(name=KEPT, value=value, num_items=len(test), condition={"net": name, "kept": kind})
-        for (kind, name), value in averages.items()
-    ]
-    if len(nets) == 2:
-        for kind in dict.fromkeys(kind for kind, _ in changes):
-            difference = averages[kind, "ViT"] - averages[kind, "conv net"]
-            found.append(Figure(name=KEPT_MORE, value=difference, num_items=len(test), condition={"kept": kind}))
-    return found
-
-
 def _curve_points(measurements: Sequence[Measurement]) -> list[tuple[str, float, Measurement]]:
     return [
         (f"{one.condition['net']}, {one.condition['kept']}", float(one.condition["cutoff"]), one)
         for one in measurements
-        if one.name == _CHANGED and "cutoff" in one.condition
+        if one.name == CHANGED and "cutoff" in one.condition
     ]

@@ -10,6 +10,7 @@ from easy_to_hard.plotting import new_figure
 from easy_to_hard.scores.reference import Measurement
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import Tensor
 
@@ -60,16 +61,43 @@ def plot_sheet(columns: "Mapping[int, Tensor]", maps: "Mapping[int, Tensor]", *,
             ax.set_axis_off()
         for line, images, local in zip(axes, columns[layer], maps[layer], strict=False):
             for ax, image in zip(line, images, strict=False):
-                pixels = image.permute(1, 2, 0).numpy()
-                ax.imshow(
-                    pixels[:, :, 0] if pixels.shape[2] == 1 else pixels,
-                    cmap="gray",
-                    vmin=0,
-                    vmax=1,
-                    interpolation="nearest",
-                )
+                _show_image(ax, image)
             line[-1].imshow(local.numpy(), cmap="magma", interpolation="nearest")
     return figure
+
+
+def save_rows(rows: "Mapping[str, Tensor]", path: Path) -> None:
+    """Save rows of images with their names, if matplotlib is installed, with a palette.
+
+    Args:
+        rows: name of the row -> (n, C, H, W) float in [0, 1] on the CPU.
+        path: an image file to write.
+    """
+    save_picture(lambda: _plot_rows(rows), path, dpi=_DPI)
+    if path.is_file():
+        reduce_colors(path)
+
+
+def _plot_rows(rows: "Mapping[str, Tensor]") -> "Figure":
+    wide = max(len(images) for images in rows.values())
+    figure = new_figure(2 * _INCH * wide + 0.9, 2 * _INCH * len(rows))
+    axes = figure.subplots(len(rows), wide, squeeze=False)
+    for line, (name, images) in zip(axes, rows.items(), strict=True):
+        for ax in line:
+            ax.set_xticks([])
+            ax.set_yticks([])
+            ax.spines[:].set_visible(False)
+        line[0].set_ylabel(name, fontsize=8, rotation=0, ha="right", va="center")
+        for ax, image in zip(line, images, strict=False):
+            _show_image(ax, image)
+    return figure
+
+
+def _show_image(ax: "Axes", image: "Tensor") -> None:
+    """Show an image (C, H, W) float in [0, 1], gray or in color."""
+    pixels = image.permute(1, 2, 0).numpy()
+    shown = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+    ax.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
 def reduce_colors(path: Path) -> None:

@@ -1,26 +1,33 @@
-"""Trained vision transformers from torchvision, timm and open_clip, which those packages download themselves.
+"""Trained nets from torchvision, timm and open_clip, which those packages download themselves, and from packages.
 
-A neuron is an output of the activation function in a block's MLP, read by a hook.
+A neuron of a ViT is an output of the activation function in a block's MLP, read by a hook.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from easy_to_hard.baselines.kit.image_data import import_torchvision
+from easy_to_hard.baselines.kit.pretrained import FittedImages
 from easy_to_hard.baselines.kit.run_folder import reason_of
+from easy_to_hard.baselines.vit_visualization.tokens import TokenNet
 from easy_to_hard.baselines.vit_visualization.vit import as_maps
 
 TORCHVISION: Final = ("vit_b_16", "vit_b_32", "swin_t")
+EFFICIENTNET: Final = "efficientnet_lite0"
+CONV_NETS: Final = (EFFICIENTNET, "resnet50", "resnet152", "mobilenet_v2", "densenet121")
+"""The first comes inside a package; the others are torchvision's, and in table 2 of the paper."""
 # Mean and standard deviation of the channels.
 _IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _CLIP: Final = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _CLIP_WEIGHTS: Final = "openai"
+_CONV_NET_SIDE: Final = 224
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 class HookedNet(nn.Module):
@@ -35,6 +42,7 @@ class HookedNet(nn.Module):
     Attributes:
         depth: number of blocks.
         side: as given.
+        fit: converts images (B, 1 or 3, H, W) float in [0, 1] to the net's input.
     """
 
     def __init__(
@@ -52,11 +60,7 @@ class HookedNet(nn.Module):
         self.depth = len(activations)
         self.side = side
         self._activations = tuple(activations.values())
-        mean, deviation = (torch.tensor(values)[:, None, None] for values in statistics)
-        self.mean: Tensor
-        self.deviation: Tensor
-        self.register_buffer("mean", mean)
-        self.register_buffer("deviation", deviation)
+        self.fit = FittedImages(side, statistics)
         with torch.no_grad():
             maps = self.maps(torch.zeros(1, 3, side, side), range(self.depth))
         self._neurons = tuple(part.shape[1] for part in maps)
@@ -69,14 +73,6 @@ class HookedNet(nn.Module):
         """The net's output for images (B, 1 or 3, H, W) float in [0, 1] of any size."""
         outcome: Tensor = self.net(self.fit(images))
         return outcome
-
-    def fit(self, images: Tensor) -> Tensor:
-        """Convert images to the net's input: in color, of its size, and normalized."""
-        if images.shape[1] == 1:
-            images = images.expand(-1, 3, -1, -1)
-        if tuple(images.shape[2:]) != (self.side, self.side):
-            images = F.interpolate(images, (self.side, self.side), mode="bilinear", antialias=True)
-        return (images - self.mean) / self.deviation
 
     def maps(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Feature maps of images (B, C, H, W) float in [0, 1]: (B, neurons, h, w) for each layer, without CLS."""
@@ -115,10 +111,65 @@ class TorchvisionTokens:
         after: Tensor = self._net.encoder.layers[layer](tokens)
         return after, after
 
-    def classify(self, tokens: Tensor) -> Tensor:
-        """The last norm and the head."""
-        logits: Tensor = self._net.heads(self._net.encoder.ln(tokens))
+    def norm(self, tokens: Tensor) -> Tensor:
+        """The norm after the last block."""
+        normed: Tensor = self._net.encoder.ln(tokens)
+        return normed
+
+    def head(self, tokens: Tensor) -> Tensor:
+        """The head, on tokens after the norm."""
+        logits: Tensor = self._net.heads(tokens)
         return logits
+
+
+class TimmTokens:
+    """timm's ViT, split into its parts; see `TokenNet`.
+
+    Args:
+        hooked: a hooked `timm.models.VisionTransformer` whose only prefix token is CLS.
+
+    Attributes:
+        depth: number of blocks.
+    """
+
+    def __init__(self, hooked: HookedNet) -> None:
+        self._hooked = hooked
+        self._net: Any = hooked.net
+        self.depth = hooked.depth
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Tokens before the first block."""
+        tokens: Tensor = self._net.norm_pre(self._net._pos_embed(self._net.patch_embed(self._hooked.fit(images))))
+        return tokens
+
+    def block(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+        """The tokens after a block, returned twice."""
+        after: Tensor = self._net.blocks[layer](tokens)
+        return after, after
+
+    def norm(self, tokens: Tensor) -> Tensor:
+        """The norm after the last block."""
+        normed: Tensor = self._net.norm(tokens)
+        return normed
+
+    def head(self, tokens: Tensor) -> Tensor:
+        """The head, on tokens after the norm."""
+        logits: Tensor = self._net.head(tokens)
+        return logits
+
+
+def tokens_of(name: str, hooked: HookedNet) -> TokenNet | None:
+    """A downloaded ViT split into its parts, or None for a net that has no CLS, or keeps it elsewhere.
+
+    Args:
+        name: of the net, as for `load_pretrained`.
+        hooked: the net.
+    """
+    if name.startswith("vit_"):
+        return TorchvisionTokens(hooked)
+    if name.startswith("timm:vit_") and getattr(hooked.net, "num_prefix_tokens", 0) == 1:
+        return TimmTokens(hooked)
+    return None
 
 
 def _hooked(module: nn.Module, found: dict[int, Tensor], layer: int) -> Any:
@@ -211,11 +262,35 @@ def load_pretrained(name: str, device: torch.device) -> HookedNet:
     if not is_known(name):
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(TORCHVISION)}, timm:NAME, clip:NAME")
     package, _, rest = name.partition(":")
+    net = _downloaded(name, lambda: _PACKAGES[package](rest) if rest else _from_torchvision(name))
+    return net.to(device).eval().requires_grad_(False)
+
+
+def load_conv_net(name: str, device: torch.device) -> nn.Module:
+    """A trained convolutional classifier of torchvision, for images (B, 1 or 3, H, W) float in [0, 1] of any size.
+
+    Args:
+        name: one of `CONV_NETS` but the first.
+        device: where to put it.
+
+    Raises:
+        ImportError: torchvision is not installed.
+        OSError: its weights cannot be downloaded.
+    """
+
+    def load() -> nn.Module:
+        models = import_torchvision().models
+        weights = models.get_model_weights(name).IMAGENET1K_V1
+        return nn.Sequential(FittedImages(_CONV_NET_SIDE), models.get_model(name, weights=weights))
+
+    return _downloaded(name, load).to(device).eval().requires_grad_(False)
+
+
+def _downloaded(name: str, load: Callable[[], Net]) -> Net:
     try:
-        net = _PACKAGES[package](rest) if rest else _from_torchvision(name)
+        return load()
     except (ImportError, ValueError):
         raise
     except Exception as error:
         # Each package fails in its own way when it cannot reach its weights.
         raise OSError(f"the weights of {name} cannot be downloaded: {reason_of(error)}") from error
-    return net.to(device).eval().requires_grad_(False)

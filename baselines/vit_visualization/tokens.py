@@ -3,24 +3,22 @@
 Ghiasi et al. 2022 (arXiv 2212.06727), section 5 and table 1, and the logs of the authors' repository.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import Final, Protocol
 
 import torch
 from torch import Tensor
 
-_BATCH: Final = 250
+_BATCH: Final = 100
 
 
 class TokenNet(Protocol):
-    """A vision transformer with CLS, split into its parts.
+    """A vision transformer with CLS, split into its parts."""
 
-    Attributes:
-        depth: number of blocks.
-    """
-
-    depth: int
+    @property
+    def depth(self) -> int:
+        """Number of blocks."""
 
     def embed(self, images: Tensor) -> Tensor:
         """Tokens (B, T, d) before the first block, CLS first, of images (B, C, H, W) float in [0, 1]."""
@@ -28,26 +26,37 @@ class TokenNet(Protocol):
     def block(self, tokens: Tensor, layer: int) -> tuple[Tensor, Tensor]:
         """The tokens after a block, and a second value, which is ignored."""
 
-    def classify(self, tokens: Tensor) -> Tensor:
-        """The last norm and the head: (..., d) -> (..., classes)."""
+    def norm(self, tokens: Tensor) -> Tensor:
+        """The norm after the last block: (..., d) -> (..., d)."""
+
+    def head(self, tokens: Tensor) -> Tensor:
+        """The head, on tokens after the norm: (..., d) -> (..., classes)."""
 
 
-def isolated_logits(net: TokenNet, images: Tensor, blocks: int) -> Tensor:
-    """The logits if CLS and the patches do not see each other in the first blocks: (B, classes).
+def classify(net: TokenNet, tokens: Tensor) -> Tensor:
+    """The last norm and the head: (..., d) -> (..., classes)."""
+    return net.head(net.norm(tokens))
+
+
+def isolated_logits(net: TokenNet, images: Tensor, apart: Sequence[int]) -> Iterator[Tensor]:
+    """Yield the logits (B, classes) if CLS and the patches do not see each other in the first blocks.
 
     Args:
         net: a net with CLS.
         images: (B, C, H, W) float in [0, 1].
-        blocks: number of first blocks, from 0 (as trained) to all (CLS never sees the image).
+        apart: numbers of first blocks, ascending, from 0 (as trained) to all (CLS never sees the image).
     """
     tokens = net.embed(images)
     cls, patches = tokens[:, :1], tokens[:, 1:]
-    for layer in range(blocks):
-        cls, patches = net.block(cls, layer)[0], net.block(patches, layer)[0]
-    tokens = torch.cat([cls, patches], dim=1)
-    for layer in range(blocks, net.depth):
-        tokens, _ = net.block(tokens, layer)
-    return net.classify(tokens[:, 0])
+    done = 0
+    for blocks in apart:
+        for layer in range(done, blocks):
+            cls, patches = net.block(cls, layer)[0], net.block(patches, layer)[0]
+        done = blocks
+        joined = torch.cat([cls, patches], dim=1)
+        for layer in range(blocks, net.depth):
+            joined, _ = net.block(joined, layer)
+        yield classify(net, joined[:, 0])
 
 
 def tokens_after(net: TokenNet, images: Tensor) -> Iterator[Tensor]:
@@ -64,7 +73,9 @@ class Heads:
     """Whether the head is right on different tokens, image by image.
 
     Attributes:
-        cls, patch_mean, all_mean: (N,) bool, on CLS, on the mean of the patches, on the mean of all tokens.
+        cls, patch_mean, all_mean: (N,) bool, on CLS, on the mean of the patches, on the mean of all tokens; means are
+            taken after the last norm, of what the head is applied to.
+        patch_mean_before: (N,) bool, on the mean of the patches before that norm.
         confident: (N,) bool, on the patch with the highest confidence in a class.
         patches: (N, patches) bool, on each patch.
     """
@@ -72,6 +83,7 @@ class Heads:
     cls: Tensor
     patch_mean: Tensor
     all_mean: Tensor
+    patch_mean_before: Tensor
     confident: Tensor
     patches: Tensor
 
@@ -84,27 +96,38 @@ def heads_right(net: TokenNet, images: Tensor, labels: Tensor) -> Heads:
         images: (N, C, H, W) float in [0, 1].
         labels: (N,) int64.
     """
-    parts: list[tuple[Tensor, ...]] = []
-    for some, right in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
-        *_, tokens = tokens_after(net, some)
-        means = torch.stack([tokens[:, 0], tokens[:, 1:].mean(dim=1), tokens.mean(dim=1)], dim=1)
-        of_means = net.classify(means).argmax(dim=-1) == right[:, None]
-        logits = net.classify(tokens[:, 1:])
-        answers = logits.argmax(dim=-1)
-        surest = logits.softmax(dim=-1).amax(dim=-1).argmax(dim=1)
-        confident = answers.gather(1, surest[:, None])[:, 0] == right
-        parts.append((*of_means.unbind(dim=1), confident, answers == right[:, None]))
-    cls, patch_mean, all_mean, confident, patches = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Heads(cls=cls, patch_mean=patch_mean, all_mean=all_mean, confident=confident, patches=patches)
-
-
-def isolation_right(net: TokenNet, images: Tensor, labels: Tensor) -> list[int]:
-    """The number of right answers with CLS kept apart in the first 0, 1, ... and all blocks."""
-    pairs = list(zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True))
-    return [
-        sum(int((isolated_logits(net, some, blocks).argmax(dim=1) == right).sum()) for some, right in pairs)
-        for blocks in range(net.depth + 1)
+    parts = [
+        _heads_of(net, list(tokens_after(net, some))[-1], right)
+        for some, right in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True)
     ]
+    names = [one.name for one in fields(Heads)]
+    return Heads(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+
+def _heads_of(net: TokenNet, tokens: Tensor, labels: Tensor) -> Heads:
+    normed = net.norm(tokens)
+    sources = normed[:, 0], normed[:, 1:].mean(1), normed.mean(1), net.norm(tokens[:, 1:].mean(1))
+    cls, patch_mean, all_mean, before = (net.head(source).argmax(dim=-1) == labels for source in sources)
+    logits = net.head(normed[:, 1:])
+    answers = logits.argmax(dim=-1)
+    surest = logits.softmax(dim=-1).amax(dim=-1).argmax(dim=1)
+    return Heads(
+        cls=cls,
+        patch_mean=patch_mean,
+        all_mean=all_mean,
+        patch_mean_before=before,
+        confident=answers.gather(1, surest[:, None])[:, 0] == labels,
+        patches=answers == labels[:, None],
+    )
+
+
+def isolation_right(net: TokenNet, images: Tensor, labels: Tensor, apart: Sequence[int]) -> list[int]:
+    """The number of right answers with CLS kept apart; see `isolated_logits`."""
+    right = [0] * len(apart)
+    for some, answers in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
+        for number, logits in enumerate(isolated_logits(net, some, apart)):
+            right[number] += int((logits.argmax(dim=1) == answers).sum())
+    return right
 
 
 def early_right(net: TokenNet, images: Tensor, labels: Tensor) -> list[int]:
@@ -112,5 +135,5 @@ def early_right(net: TokenNet, images: Tensor, labels: Tensor) -> list[int]:
     right = [0] * (net.depth + 1)
     for some, answers in zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True):
         for number, tokens in enumerate(tokens_after(net, some)):
-            right[number] += int((net.classify(tokens[:, 0]).argmax(dim=1) == answers).sum())
+            right[number] += int((classify(net, tokens[:, 0]).argmax(dim=1) == answers).sum())
     return right

@@ -45,7 +45,7 @@ class MethodCommand(ABC):
         bool,
         arg(
             help="train nothing: print nets, steps, and an estimate of the time from a timed step of each kind "
-            "(augmentation-defense, canary, cold-diffusion, dp-instahide and parameter-saliency, on images)"
+            "(on images)"
         ),
     ] = False
 

@@ -19,22 +19,31 @@ _DATA: Final = ("mnist", "cifar10", "folder", "mazes")
 class VitVisualization(MethodCommand):
     """What vision transformers learn (arXiv 2212.06727): images that activate neurons, and what tokens represent.
 
-    On images, it trains a tiny ViT and a convolutional net, or loads a trained ViT; on mazes, it trains a tiny ViT, or
-    takes the recurrent net that comes with the package, and scores how well feature maps match properties of the maze.
+    On images, it trains a tiny ViT and a convolutional net, or takes a trained ViT and a trained convolutional net; on
+    mazes, it trains a tiny ViT, or takes the recurrent net that comes with the package, and scores how well feature
+    maps match properties of the maze.
     An interrupted run continues when the same command is run again.
     """
 
     METHOD = "vit_visualization"
 
     preset: Annotated[str, arg(help="smoke (a minute), small (minutes per seed) or paper (hours on a GPU)")] = "smoke"
-    data: Annotated[str, arg(help="mnist, cifar10, folder or mazes")] = "mazes"
+    data: Annotated[
+        str,
+        arg(
+            help="mnist, cifar10, folder or mazes; by default mazes, which need no files, or the data of the preset "
+            "if the model is one for images; for paper, a folder with ImageNet"
+        ),
+    ] = ""
     model: Annotated[
         str,
         arg(
-            help="tiny_vit (trained here); on images also vit_b_16, vit_b_32, swin_t, timm:NAME or clip:NAME; "
-            "on mazes also recurrent (the net that comes with the package)"
+            help="tiny_vit (trained here); on images also vit_small, a ViT-S/14 beside EfficientNet-Lite0 (of the "
+            "extra [pretrained]), efficientnet_lite0 alone, and nets that are downloaded: vit_b_16, vit_b_32, swin_t, "
+            "timm:NAME or clip:NAME; on mazes also recurrent, which comes with this package; by default tiny_vit, and "
+            "for paper ViT-B/16"
         ),
-    ] = "tiny_vit"
+    ] = ""
     layers: Annotated[
         tuple[int, ...], arg(help="blocks (or iterations) to look at, from 0; by default the preset's")
     ] = ()
@@ -48,12 +57,19 @@ class VitVisualization(MethodCommand):
         int, arg(help="training batch size in images, of which mazes use a quarter; by default the preset's")
     ] = 0
     test_images: Annotated[int, arg(help="number of test images; by default the preset's")] = 0
+    probe_images: Annotated[
+        int, arg(help="for vit_small: number of training images of a linear probe; by default the preset's")
+    ] = 0
+    pictures: Annotated[
+        bool, arg(help="for vit_small: make pictures, after all else; a run without them can make them later")
+    ] = True
     out: Annotated[Path | None, arg(help="the run folder; by default runs/vit-visualization-DATA-MODEL-PRESET")] = None
 
     def recipe(self) -> "ReferenceRecipe":
         """The preset with the flags that were given."""
-        require_known("data", self.data, _DATA)
-        for name in ("steps", "train_steps", "batch_size", "test_images"):
+        if self.data:
+            require_known("data", self.data, _DATA)
+        for name in ("steps", "train_steps", "batch_size", "test_images", "probe_images"):
             if getattr(self, name) < 0:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 0, not {getattr(self, name)}")
         from easy_to_hard.baselines.vit_visualization.recipes import ImageRecipe, get_recipe
@@ -71,10 +87,16 @@ class VitVisualization(MethodCommand):
             batch_size=self.batch_size or recipe.batch_size,
         )
         if isinstance(recipe, ImageRecipe):
-            return replace(recipe, test_images=self.test_images or recipe.test_images)
-        refuse_others("images", self.data, {"test-images": self.test_images or None})
+            return replace(
+                recipe,
+                test_images=self.test_images or recipe.test_images,
+                probe_images=self.probe_images or recipe.probe_images,
+                pictures=self.pictures,
+            )
+        given = {"test-images": self.test_images or None, "probe-images": self.probe_images or None}
+        refuse_others("images", recipe.data, given)
         return recipe
 
     def name_parts(self, recipe: "ReferenceRecipe") -> Sequence[str]:
         """Data, model and preset."""
-        return recipe.data, self.model, recipe.preset
+        return recipe.data, str(recipe.settings()["model"]), recipe.preset

@@ -125,6 +125,12 @@ def test_folder_of_pictures(tmp_path: Path) -> None:
     assert found.images.shape == (2, 3, 128, 128)
     assert found.images[:, :, 64, 64].tolist() == [[255, 0, 0], [0, 0, 255]]
     assert found.labels.tolist() == [0, 1]
+    larger = load_images("folder", tmp_path, train=True, side=200)
+    assert larger.images.shape == (2, 3, 200, 200)
+    assert larger.images[:, :, 100, 100].tolist() == [[255, 0, 0], [0, 0, 255]]
+    some = [load_images("folder", tmp_path, train=True, most=1).labels.tolist() for _ in range(2)]
+    assert some[0] == some[1]
+    assert len(some[0]) == 1
     with pytest.raises(FileNotFoundError, match=r"no folder .*test: images are read from"):
         load_images("folder", tmp_path, train=False)
     (tmp_path / "train" / "dogs" / "one.png").write_bytes(b"no picture")

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from easy_to_hard.baselines.kit.precision import get_device
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of, seed_of
-from easy_to_hard.baselines.kit.training import CHECKPOINT, Loop, LoopConfig, count_parameters, train_part
+from easy_to_hard.baselines.kit.training import (
+    CHECKPOINT,
+    Loop,
+    LoopConfig,
+    count_parameters,
+    train_classifier,
+    train_part,
+)
 
 CONFIG = LoopConfig(steps=12, learning_rate=0.05, decay="linear", ema_decay=0.5, ema_every=2, ema_from=4)
 
@@ -257,3 +264,45 @@ def test_float32_on_a_gpu_is_not_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     get_device("cuda:0")
     assert not torch.backends.cudnn.allow_tf32
+
+
+def test_images_are_augmented_by_draws_of_their_step(tmp_path: Path) -> None:
+    seen: list[Tensor] = []
+
+    def augment(inputs: Tensor, rng: torch.Generator) -> Tensor:
+        seen.append(torch.rand(1, generator=rng))
+        return inputs + 1
+
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(1, 2)
+            self.lowest = 9.0
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            self.lowest = min(self.lowest, float(inputs.min()))
+            logits: Tensor = self.linear(inputs.mean(dim=(1, 2, 3))[:, None])
+            return logits
+
+    def train(folder: Path) -> Mean:
+        net, images = Mean(), torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
+        config = LoopConfig(steps=3, learning_rate=0.1, ema_decay=0.0, ema_from=0)
+        train_classifier(
+            net,
+            images,
+            torch.zeros(4, dtype=torch.long),
+            config,
+            batch_size=2,
+            as_input=lambda shown: shown.float(),
+            settings={},
+            folder=RunFolder(folder, {}),
+            name="net",
+            progress=False,
+            augment=augment,
+        )
+        return net
+
+    assert train(tmp_path / "a").lowest == 1
+    train(tmp_path / "b")
+    assert len({float(draw) for draw in seen}) == 3
+    assert [float(draw) for draw in seen[:3]] == [float(draw) for draw in seen[3:]]

@@ -14,6 +14,7 @@ from easy_to_hard.baselines.canary.recipes import get_image_preset
 from easy_to_hard.baselines.cold_diffusion.recipes import get_image_recipe as get_restoration_recipe
 from easy_to_hard.baselines.dp_instahide.recipes import get_image_recipe as get_mixing_recipe
 from easy_to_hard.baselines.kit.work import Estimate, Work, describe_estimates, estimate
+from easy_to_hard.baselines.vit_visualization.recipes import get_recipe as get_vit_recipe
 
 CPU = torch.device("cpu")
 
@@ -66,6 +67,11 @@ def test_a_plan_counts_the_nets_of_a_run() -> None:
     generated = replace(get_restoration_recipe("paper", "folder", "blur_to_mean"), generate=250)
     steps = {work.name: work.steps for work in get_baseline("cold_diffusion").plan(generated)}
     assert steps == {"train restorers": 700_000, "generate images": 3 * 2 * 300}
+    vit = {work.name: work for work in get_baseline("vit_visualization").plan(get_vit_recipe("paper"))}
+    assert vit["make images for neurons"].nets == 12 * 24
+    assert vit["make images for neurons"].steps == 400
+    vit = {work.name: work for work in get_baseline("vit_visualization").plan(get_vit_recipe("smoke", "mnist"))}
+    assert vit["train the ViT"].steps == 150
     mixing = get_baseline("dp_instahide").plan(get_mixing_recipe("paper", "cifar10"))
     assert all(work.nets > 0 and work.steps > 0 for work in mixing)
 

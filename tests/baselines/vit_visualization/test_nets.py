@@ -12,16 +12,19 @@ from easy_to_hard.baselines.kit.puzzles import make_puzzles, solved
 from easy_to_hard.baselines.kit.run_folder import RunFolder
 from easy_to_hard.baselines.kit.seeds import generator_of
 from easy_to_hard.baselines.kit.training import LoopConfig, train_classifier
-from easy_to_hard.baselines.vit_visualization.on_images import build_conv_net, to_unit_interval
+from easy_to_hard.baselines.vit_visualization.on_images import build_conv_net
 from easy_to_hard.baselines.vit_visualization.on_puzzles import at_positions, train_on_mazes
+from easy_to_hard.baselines.vit_visualization.prepared_images import to_unit_interval
 from easy_to_hard.baselines.vit_visualization.pretrained import (
     HookedNet,
     TorchvisionTokens,
     activations_of,
     load_pretrained,
     spread,
+    tokens_of,
 )
 from easy_to_hard.baselines.vit_visualization.tokens import (
+    classify,
     early_right,
     heads_right,
     isolated_logits,
@@ -113,11 +116,10 @@ def test_a_maze_s_pixels_are_answered_by_their_own_token() -> None:
 def test_cls_apart() -> None:
     net = SHAPE.build(2).eval()
     shown = images(5)
-    assert torch.allclose(isolated_logits(net, shown, 0), net(shown), atol=1e-5)
+    as_trained, late, blind = isolated_logits(net, shown, (0, 2, 3))
+    assert torch.allclose(as_trained, net(shown), atol=1e-5)
     # CLS that never sees the patches answers alike for all images.
-    blind = isolated_logits(net, shown, 3)
     assert torch.allclose(blind, blind[:1].expand_as(blind), atol=1e-6)
-    late = isolated_logits(net, shown, 2)
     assert not torch.allclose(late, late[:1].expand_as(late), atol=1e-4)
     assert not torch.allclose(late, net(shown), atol=1e-4)
 
@@ -139,14 +141,16 @@ def test_heads_and_early_exits() -> None:
             place = int(sure[number].amax(dim=1).argmax())
             assert bool(heads.confident[number]) == bool(sure[number, place].argmax() == answers[number])
             assert bool(heads.patches[number, 1]) == bool(sure[number, 1].argmax() == answers[number])
-        means = net.classify(tokens[:, 1:].mean(dim=1)).argmax(dim=1) == answers
+        means = net.head(net.norm(tokens)[:, 1:].mean(dim=1)).argmax(dim=1) == answers
         assert torch.equal(heads.patch_mean, means)
-        assert torch.equal(heads.all_mean, net.classify(tokens.mean(dim=1)).argmax(dim=1) == answers)
+        assert torch.equal(heads.all_mean, net.head(net.norm(tokens).mean(dim=1)).argmax(dim=1) == answers)
+        before = classify(net, tokens[:, 1:].mean(dim=1)).argmax(dim=1) == answers
+        assert torch.equal(heads.patch_mean_before, before)
         early = early_right(net, shown, answers)
         assert (len(early), early[-1]) == (4, 40)
         # Before the first block CLS is the same for all.
         assert early[0] == int((answers == net.classify(net.embed(shown)[0, 0]).argmax()).sum())
-        apart = isolation_right(net, shown, answers)
+        apart = isolation_right(net, shown, answers, range(4))
         assert (len(apart), apart[0]) == (4, 40)
 
 
@@ -238,9 +242,49 @@ def test_torchvision_s_vit_taken_apart_is_the_same_net() -> None:
     subject = HookedNet(net, activations_of(net), side=16).eval().requires_grad_(False)
     tokens, shown = TorchvisionTokens(subject), images(4, side=10)
     assert (tokens.depth, subject.neurons(1)) == (2, 12)
-    assert torch.allclose(isolated_logits(tokens, shown, 0), subject(shown), atol=1e-5)
+    assert torch.allclose(next(isolated_logits(tokens, shown, [0])), subject(shown), atol=1e-5)
     assert heads_right(tokens, shown, subject(shown).argmax(dim=1)).patches.shape == (4, 4)
     assert subject.maps(shown, [0])[0].shape == (4, 12, 2, 2)
+
+
+class TimmVit(nn.Module):
+    """As timm names the parts of a ViT."""
+
+    num_prefix_tokens = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tiny = VitConfig(side=8, channels=3, patch=4, classes=3, depth=2, width=8, heads=2).build(0)
+        self.blocks = nn.ModuleList(_TokensAlone(block) for block in self.tiny.blocks)
+        self.patch_embed, self.norm_pre = self.tiny.embed, nn.Identity()
+        self.norm, self.head = self.tiny.norm, self.tiny.head
+
+    def _pos_embed(self, tokens: Tensor) -> Tensor:
+        return tokens
+
+    def forward(self, shown: Tensor) -> Tensor:
+        return self.tiny(shown)
+
+
+class _TokensAlone(nn.Module):
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+        self.act = nn.Identity()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        after: Tensor = self.block(tokens)[0]
+        return after
+
+
+def test_timm_s_vit_taken_apart_is_the_same_net() -> None:
+    net = TimmVit().eval()
+    # Its MLP is no module of its own here, so the hook is on another one.
+    subject = HookedNet(net, {"gelu": net.tiny.patches, "other": net.tiny.patches}, side=8).requires_grad_(False)
+    tokens, shown = tokens_of("timm:vit_tiny", subject), torch.rand(4, 3, 8, 8)
+    assert tokens is not None
+    assert torch.allclose(next(isolated_logits(tokens, shown, [0])), subject(shown), atol=1e-5)
+    assert tokens_of("timm:swin_tiny", subject) is None
 
 
 def test_features_of_all_layouts_become_maps() -> None:

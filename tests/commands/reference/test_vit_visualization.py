@@ -35,6 +35,14 @@ def test_it_takes_its_settings() -> None:
     assert list(method.name_parts(recipe)) == ["cifar10", "tiny_vit", "smoke"]
 
 
+def test_pictures_can_be_made_later() -> None:
+    given = ("--data", "cifar10", "--model", "vit_small")
+    with_pictures, without = command(*given).recipe(), command(*given, "--no-pictures").recipe()
+    assert without.settings()["pictures"] is False
+    assert without.seed_settings() == with_pictures.seed_settings()
+    assert "pictures" not in without.seed_settings()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -43,15 +51,18 @@ def test_it_takes_its_settings() -> None:
         (("--steps", "-1"), "--steps must be at least 0, not -1"),
         (("--train-steps", "-1"), "--train-steps must be at least 0, not -1"),
         (("--preset", "huge"), "unknown preset 'huge': choose one of smoke, small, paper"),
-        (("--model", "resnet"), "model must be one of tiny_vit, .*, not 'resnet'"),
+        (("--data", "mnist", "--model", "resnet"), "model must be one of tiny_vit, .*, not 'resnet'"),
         (("--data", "mazes", "--model", "swin_t"), "model must be one of tiny_vit, recurrent on mazes, not 'swin_t'"),
         (("--data", "mazes", "--model", "recurrent", "--layers", "20"), "layers must be from 0 to 19, not 20"),
-        (("--layers", "4"), "layers must be from 0 to 3, not 4"),
-        (("--neurons", "5", "128"), "neurons must be from 0 to 127 in layer 0, not 128"),
+        (("--data", "mnist", "--layers", "4"), "layers must be from 0 to 3, not 4"),
+        (("--data", "mnist", "--neurons", "5", "128"), "neurons must be from 0 to 127 in layer 0, not 128"),
         (("--neurons", "-3"), r"neurons must all be different and each at least 0, not \[-3\]"),
         (("--data", "mazes", "--test-images", "9"), "--test-images is for images"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
-        (("--data-root", "nowhere"), "no folder nowhere: --data-root must be one that holds the data"),
+        (
+            ("--data", "mnist", "--data-root", "nowhere"),
+            "no folder nowhere: --data-root must be one that holds the data",
+        ),
     ],
 )
 def test_errors_are_one_line(
