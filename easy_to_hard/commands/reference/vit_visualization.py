@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from easy_to_hard.baselines.kit.evaluation import ReferenceRecipe
 
 _DATA: Final = ("mnist", "cifar10", "folder", "mazes")
+_DATA_ROOT: Final = Path("data")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class VitVisualization(MethodCommand):
     ] = ""
     data_root: Annotated[
         Path, arg(help="for images: the folder with MNIST/raw, cifar-10-batches-py, or train/CLASS and test/CLASS")
-    ] = Path("data")
+    ] = _DATA_ROOT
     download: Annotated[bool, arg(help="download MNIST or CIFAR-10 if missing (needs torchvision)")] = False
     layers: Annotated[
         tuple[int, ...], arg(help="blocks (or iterations) to look at, from 0; by default the preset's")
@@ -97,7 +98,11 @@ class VitVisualization(MethodCommand):
                 probe_images=self.probe_images or recipe.probe_images,
                 pictures=self.pictures,
             )
-        given = {"test-images": self.test_images or None, "probe-images": self.probe_images or None}
+        given = {
+            "test-images": self.test_images or None,
+            "probe-images": self.probe_images or None,
+            "data-root": self.data_root if self.data_root != _DATA_ROOT else None,
+        }
         refuse_others("images", recipe.data, given)
         return recipe
 
