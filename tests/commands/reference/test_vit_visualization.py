@@ -58,8 +58,6 @@ def test_pictures_can_be_made_later() -> None:
         (("--data", "mnist", "--neurons", "5", "128"), "neurons must be from 0 to 127 in layer 0, not 128"),
         (("--neurons", "-3"), r"neurons must all be different and each at least 0, not \[-3\]"),
         (("--data", "mazes", "--test-images", "9"), "--test-images is for images"),
-        # The default data of smoke are mazes.
-        (("--data-root", "here"), "--data-root is for images, not for mazes"),
         (("--device", "tpu"), "device must be cpu, cuda or cuda:NUMBER, not 'tpu'"),
         (
             ("--data", "mnist", "--data-root", "nowhere"),
