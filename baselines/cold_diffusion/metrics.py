@@ -1,7 +1,8 @@
 """How close restored images are to the originals: RMSE, SSIM, and the distances FID and KID between two sets.
 
 All take images in [0, 1]. FID and KID compare features, so their values are comparable only if the features are the
-same: the papers use those of an Inception net (`inception_features`), which needs a file of weights.
+same: the papers use those of an Inception net (`inception_features`), which needs a file of weights. The features of
+EfficientNet-Lite0 (`pretrained_features`) need none.
 """
 
 from collections.abc import Callable
@@ -15,11 +16,13 @@ from torch.nn import functional
 
 from easy_to_hard.baselines.cold_diffusion.degradations.base import gaussian
 from easy_to_hard.baselines.kit.image_data import import_torchvision
+from easy_to_hard.baselines.kit.pretrained import EfficientNetLite0
 
 _WINDOW: Final = 11
 _WINDOW_STD: Final = 1.5
 _SSIM_CONSTANTS: Final = (0.01**2, 0.03**2)
 _BATCH: Final = 250
+_PRETRAINED_SIDE: Final = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,3 +191,22 @@ def inception_features(weights: Path, device: torch.device | str = "cpu") -> Fea
         return features
 
     return Features(name="Inception pool features (torch-fidelity, inception-v3-compat)", extract=extract)
+
+
+def pretrained_features(device: torch.device | str = "cpu") -> Features:
+    """The 1,280 features of an EfficientNet-Lite0 that was trained on ImageNet, of images scaled to 128 pixels.
+
+    The weights come with the extra `pretrained`. With no more images than features the Fréchet distance is far above
+    its limit, but equally so for every way of restoring; KID is not.
+
+    Args:
+        device: where the net computes.
+
+    Raises:
+        ImportError: a package is missing; the message says how to install it.
+    """
+    net = EfficientNetLite0(_PRETRAINED_SIDE).to(device)
+    return Features(
+        name=f"features of EfficientNet-Lite0 (ImageNet), images scaled to {_PRETRAINED_SIDE} pixels",
+        extract=lambda images: net.features(images.to(device).clamp(0, 1)),
+    )

@@ -19,6 +19,7 @@ from easy_to_hard.baselines.cold_diffusion.metrics import (
     frechet_distance,
     inception_features,
     kernel_distance,
+    pretrained_features,
     rmse,
     ssim,
 )
@@ -77,8 +78,7 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
         ValueError, RuntimeError, OSError, ImportError: one line on what is wrong with data, settings, or folder.
     """
     where, data = get_device(device), load(recipe)
-    weights = recipe.inception_weights
-    features = None if weights is None else inception_features(weights, where)
+    features = _features(recipe, where)
     folder.mkdir(parents=True, exist_ok=True)
     recipe = settle(recipe, recorded_precision(folder, device))
     # Whether images are generated does not affect how others are restored.
@@ -106,6 +106,13 @@ def run(recipe: ImageRecipe, folder: Path, *, device: str, progress: bool) -> Re
         claims=claims,
         more=_described(recipe, data) | {"features": features.name, "parameters": parameters},
     )
+
+
+def _features(recipe: ImageRecipe, device: torch.device) -> Features | None:
+    """The features to compare; None for those of a classifier that the run has to train first."""
+    if recipe.inception_weights is not None:
+        return inception_features(recipe.inception_weights, device)
+    return pretrained_features(device) if recipe.features == "efficientnet_lite0" else None
 
 
 def load(recipe: ImageRecipe) -> _Data:

@@ -24,6 +24,9 @@ Architecture = Literal["convnext", "ddpm"]
 # To what the authors' loaders resize images before they crop them, in training and in evaluation alike.
 PAPER_MARGIN: Final = 1.12
 
+FEATURES: Final = ("classifier", "efficientnet_lite0")
+"""Nets whose features FID and KID can compare; the first is trained in the run."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RestorerConfig:
@@ -140,7 +143,8 @@ class ImageRecipe(ReferenceRecipe):
             256 levels, as in files. A net reads finer traces of the image from a blur that is not.
         generate: how many images to generate, 0 for none.
         components: of the Gaussian mixture that their last states are drawn from.
-        inception_weights: file of the Inception net for FID and KID; None for features of a classifier trained here.
+        features: whose features FID and KID compare: "classifier", one trained here, or "efficientnet_lite0".
+        inception_weights: file of the Inception net, whose features are then compared; None for those of `features`.
         side: of the images, in pixels.
         margin: images are resized to this times the side; training uses a random square of them, flipped half the
             time, evaluation the middle. 1 for neither.
@@ -161,6 +165,7 @@ class ImageRecipe(ReferenceRecipe):
     eight_bits: bool = False
     generate: int = 0
     components: int = 1
+    features: str = FEATURES[0]
     inception_weights: Path | None = None
     side: int
     margin: float = 1.0
@@ -178,6 +183,10 @@ class ImageRecipe(ReferenceRecipe):
         for name, least in (("severities", 0), ("generate", 0), ("components", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if self.features not in FEATURES:
+            raise ValueError(f"unknown features {self.features!r}: choose one of {', '.join(FEATURES)}")
+        if self.inception_weights is not None and self.features != FEATURES[0]:
+            raise ValueError(f"inception weights and features {self.features!r} exclude each other")
 
     @property
     def steps(self) -> int:
@@ -186,9 +195,9 @@ class ImageRecipe(ReferenceRecipe):
         return self.severities or min(steps, self.most_severities or steps)
 
     def settings(self) -> dict[str, Any]:
-        """Everything that decides the figures; not where the Inception weights are, since the features are recorded."""
+        """Everything that decides the figures but the features, whose full name is recorded with the figures."""
         settings = super().settings()
-        del settings["inception_weights"], settings["loop"]["seed"]
+        del settings["features"], settings["inception_weights"], settings["loop"]["seed"]
         return settings
 
 

@@ -51,12 +51,16 @@ class ColdDiffusion(MethodCommand):
         ),
     ] = 0
     components: Annotated[int, arg(help="components of the Gaussian mixture that generation starts from")] = 1
+    features: Annotated[
+        str,
+        arg(
+            help="for images: whose features FID and KID compare: classifier (trained here) or efficientnet_lite0 "
+            "(pretrained on photographs)"
+        ),
+    ] = "classifier"
     inception_weights: Annotated[
         Path | None,
-        arg(
-            help="torch-fidelity's file of Inception weights, for FID as in papers; by default FID uses a classifier "
-            "trained here"
-        ),
+        arg(help="torch-fidelity's file of Inception weights, for FID as in papers, instead of other features"),
     ] = None
     out: Annotated[
         Path | None, arg(help="the run folder; by default runs/cold-diffusion-DATA[-DEGRADATION]-PRESET")
@@ -91,6 +95,7 @@ class ColdDiffusion(MethodCommand):
             loop=replace(preset.loop, steps=self.train_steps or preset.loop.steps),
             generate=self.generate,
             components=self.components,
+            features=self.features,
             inception_weights=self.inception_weights,
         )
 

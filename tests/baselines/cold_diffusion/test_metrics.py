@@ -12,9 +12,11 @@ from easy_to_hard.baselines.cold_diffusion.metrics import (
     frechet_distance,
     inception_features,
     kernel_distance,
+    pretrained_features,
     rmse,
     ssim,
 )
+from easy_to_hard.baselines.kit.pretrained import is_installed
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -118,3 +120,19 @@ def test_errors(tmp_path: Path) -> None:
     (tmp_path / "other.pth").write_bytes(b"no weights")
     with pytest.raises(ValueError, match=r"other\.pth is not a file of weights"):
         inception_features(tmp_path / "other.pth")
+
+
+@pytest.mark.skipif(not is_installed(), reason="needs the extra [pretrained]")
+def test_pretrained_features_of_images_of_any_size() -> None:
+    """Gray or in color; what lies outside [0, 1] counts as its end; flat images are farther away than darker ones."""
+    features = pretrained_features()
+    assert features.name == "features of EfficientNet-Lite0 (ImageNet), images scaled to 128 pixels"
+    gray = random(2, 1, 16, 16)
+    assert features.of(gray).shape == (2, 1280)
+    torch.testing.assert_close(features.of(gray), features.of(gray.expand(-1, 3, -1, -1)))
+    torch.testing.assert_close(features.of(gray * 3 - 1), features.of((gray * 3 - 1).clamp(0, 1)))
+    images = random(40, 3, 32, 32)
+    flat = images.mean(dim=(2, 3), keepdim=True).expand_as(images)
+    of_images = features.of(images)
+    near, far = (kernel_distance(features.of(other), of_images) for other in (images * 0.95, flat))
+    assert abs(near) < far

@@ -154,6 +154,11 @@ def test_paired_and_unpaired_distances() -> None:
         ({"severities": -1}, "severities must be at least 0, not -1"),
         ({"generate": -1}, "generate must be at least 0, not -1"),
         ({"components": 0}, "components must be at least 1, not 0"),
+        ({"features": "vgg"}, "unknown features 'vgg': choose one of classifier, efficientnet_lite0"),
+        (
+            {"features": "efficientnet_lite0", "inception_weights": Path("none")},
+            "inception weights and features 'efficientnet_lite0' exclude each other",
+        ),
         ({"seeds": (1, 1)}, r"seeds must be at least one, all different, each at least 0, not \[1, 1\]"),
         ({"seeds": (-1,)}, r"not \[-1\]"),
     ],

@@ -51,6 +51,11 @@ def test_flags_are_in_the_recipe() -> None:
     )
 
 
+def test_pretrained_features() -> None:
+    recipe = command("--data", "cifar10", "--features", "efficientnet_lite0").recipe()
+    assert recipe == replace(get_image_recipe("smoke", "cifar10"), features="efficientnet_lite0")
+
+
 def test_of_a_task_the_seed_is_the_first() -> None:
     recipe = command("--data", "mazes", "--preset", "small", "--seeds", "5").recipe()
     assert recipe == replace(get_puzzle_recipe("small", "mazes"), seeds=(5, 6))
