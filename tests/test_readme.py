@@ -10,6 +10,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,8 @@ SWAPS = {
         'rating=(2000, 2200), themes=["fork"]': 'rating=(0, 3000), themes=["short"]',
     },
 }
+# Python that imports one of these runs where it is installed.
+OPTIONAL = ("gymnasium",)
 ELSEWHERE = {"import ray": "test_many_machines.py", "SLURM_ARRAY_TASK_ID": "test_many_machines.py"}
 SOLVER = """
 import torch
@@ -168,6 +171,8 @@ class Reader:
 
     def _code(self, piece: Piece) -> None:
         text = piece.text
+        if any(f"import {name}\n" in text and find_spec(name) is None for name in OPTIONAL):
+            return
         for word, swaps in SWAPS.items():
             for old, new in swaps.items() if word in piece.text else ():
                 text = text.replace(old, new)

@@ -7,7 +7,8 @@ Only the generators, the tasks and NumPy are needed.
 - `replies`: where the answer is in a reply
 - `ladders`: which difficulties fit which context window
 - `jsonl`: files of prompts and of replies
-- `adapters`: the same for reasoning-gym, verifiers and inspect-ai; import what you need, as each wants its package
+
+`easy_to_hard.adapters` has the same for reasoning-gym, verifiers and inspect-ai.
 """
 
 from easy_to_hard.text.form import AmbiguousError as AmbiguousError

@@ -1,6 +1,6 @@
 """A task of inspect-ai (``pip install "easy-to-hard[inspect-ai]"``), with a scorer that needs no model.
 
-``inspect eval easy_to_hard/text/adapters/inspect_ai_task.py -T task=mazes -T difficulty=9 --model ...`` runs it. Models
+``inspect eval easy_to_hard/adapters/inspect_ai_task.py -T task=mazes -T difficulty=9 --model ...`` runs it. Models
 are asked once and without tools; there are no examples in the prompt.
 """
 

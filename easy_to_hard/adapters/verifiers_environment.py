@@ -3,7 +3,7 @@
 verifiers finds an environment by the name of a module, so give it one that has these two lines, such as
 ``easy_to_hard_text.py``; then ``vf-eval easy-to-hard-text`` runs it::
 
-    from easy_to_hard.text.adapters.verifiers_environment import EasyToHardTaskset
+    from easy_to_hard.adapters.verifiers_environment import EasyToHardTaskset
     __all__ = ["EasyToHardTaskset"]
 
 A model answers once; there are no tools. The reward is whether the answer is right; partial credit is a reward of

@@ -23,18 +23,18 @@ def adapter(name: str) -> Any:
     """The adapter's module; the test is skipped where its package is not installed."""
     package, extra = ADAPTERS[name]
     pytest.importorskip(package, reason=f'needs pip install "easy-to-hard[{extra}]"')
-    return importlib.import_module(f"easy_to_hard.text.adapters.{name}")
+    return importlib.import_module(f"easy_to_hard.adapters.{name}")
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_absent_packages_are_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     package, extra = ADAPTERS[name]
     for module in [*sys.modules]:
-        if module.split(".")[0] == package or module == f"easy_to_hard.text.adapters.{name}":
+        if module.split(".")[0] == package or module == f"easy_to_hard.adapters.{name}":
             monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf'pip install "easy-to-hard\[{extra}\]"'):
-        importlib.import_module(f"easy_to_hard.text.adapters.{name}")
+        importlib.import_module(f"easy_to_hard.adapters.{name}")
 
 
 # ---- reasoning-gym
@@ -143,7 +143,7 @@ def test_verifiers_finds_the_environment_and_scores_replies(tmp_path: Path, monk
     import verifiers.v1 as vf
     from verifiers.v1.trace import AgentInfo, TraceTask
 
-    module = "from easy_to_hard.text.adapters.verifiers_environment import EasyToHardTaskset\n"
+    module = "from easy_to_hard.adapters.verifiers_environment import EasyToHardTaskset\n"
     (tmp_path / "easy_to_hard_text.py").write_text(module + '__all__ = ["EasyToHardTaskset"]\n')
     monkeypatch.syspath_prepend(str(tmp_path))
     config_type = vf.taskset_config_type("easy-to-hard-text")
