@@ -19,7 +19,7 @@ from easy_to_hard.commands.leaderboard import Leaderboard, Score
 from easy_to_hard.commands.nets import Align, Curves, Evaluate, Perturb, Think, Train
 from easy_to_hard.commands.parsing import parse
 from easy_to_hard.commands.reference import Reference
-from easy_to_hard.commands.text import ScoreReplies, Text
+from easy_to_hard.commands.text import Text
 
 Command: TypeAlias = (
     Annotated[Build, subcommand("build")]
@@ -35,7 +35,6 @@ Command: TypeAlias = (
     | Annotated[Score, subcommand("score")]
     | Annotated[Leaderboard, subcommand("leaderboard")]
     | Annotated[Text, subcommand("text")]
-    | Annotated[ScoreReplies, subcommand("score-replies")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Think, subcommand("think")]

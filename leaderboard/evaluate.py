@@ -30,6 +30,7 @@ from easy_to_hard.scores.scoring import Tally
 from easy_to_hard.storage.files import file_sha256
 from easy_to_hard.storage.presets import benchmark_tests
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
+from easy_to_hard.text.jsonl import score_verdicts, verify_replies, write_verdicts
 
 if TYPE_CHECKING:
     from easy_to_hard.baselines.deep_thinking.scoring import Examination
@@ -211,6 +212,45 @@ def score_predictions(path: Path, entry: Entry, *, task: str = "", place: str = 
         submission=Submission(kind="predictions", source=path.name, sha256=file_sha256(path)),
         device="not known: scored from a file",
         iterations_rule="as the submission says" if scores[0].mean_iterations else "not known",
+        seconds=time.perf_counter() - started,
+    )
+
+
+def score_replies(path: Path, entry: Entry, *, task: str = "", verdicts_out: Path | None = None) -> Result:
+    """Score a file of a language model's replies (`easy_to_hard.text.jsonl`) to the first test items of a task.
+
+    Args:
+        path: a .jsonl file, with an id and a reply in each line.
+        entry: how it is shown; if it names no method, the file's name is used.
+        task: reject files for other tasks; "" to accept any.
+        verdicts_out: a .jsonl file to write what each reply is worth to; None for none.
+
+    Raises:
+        ValueError: something is wrong with the file, it is for another task or for another split than test, or it does
+            not have all of the first items of each difficulty.
+        OSError: a file cannot be read or written.
+    """
+    started = time.perf_counter()
+    verdicts = verify_replies(path)
+    scores = score_verdicts(verdicts)
+    specs = [item.spec for item, _ in verdicts]
+    if task and specs[0].task != task:
+        raise ValueError(f"{path.name} is for {specs[0].task}, not for {task}")
+    if specs[0].split != "test":
+        raise ValueError(f"{path.name} is for the {specs[0].split} split: results are for test")
+    if verdicts_out is not None:
+        write_verdicts(verdicts_out, verdicts)
+    manifest = [
+        Items(spec, score.num_items).manifest_entry() for spec, score in zip(dict.fromkeys(specs), scores, strict=True)
+    ]
+    return _result(
+        entry if entry.method else replace(entry, method=path.stem),
+        scores,
+        manifest,
+        spec=specs[0],
+        submission=Submission(kind="replies", source=path.name, sha256=file_sha256(path)),
+        device="not known: scored from a file",
+        iterations_rule="not known",
         seconds=time.perf_counter() - started,
     )
 

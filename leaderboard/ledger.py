@@ -41,7 +41,7 @@ def score_easiest_again(path: Path) -> dict[str, Any]:
     easiest = min(score["difficulty"] for score in result["scores"])
     new, differences = score_again(
         path,
-        difficulties=() if kind == "predictions" else (easiest,),
+        difficulties=() if kind in ("predictions", "replies") else (easiest,),
         most_items=ITEMS.get(str(kind)),
         callable_name=next(iter(own), ""),
         progress=False,

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from easy_to_hard.leaderboard.collect import shipped_predictions
-from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_callable, score_model, score_predictions
+from easy_to_hard.leaderboard.evaluate import (
+    Entry,
+    Questions,
+    score_callable,
+    score_model,
+    score_predictions,
+    score_replies,
+)
 from easy_to_hard.scores.results import Result, read_result, variant_of
 
 
@@ -22,8 +29,8 @@ def score_again(
     """Score again what a result file says was scored, on the same instances or on fresh ones.
 
     Args:
-        path: a result file with a submission. A file of predictions is looked for in the current folder, beside the
-            result, and in `leaderboard/predictions`.
+        path: a result file with a submission. A file of predictions or of replies is looked for in the current folder,
+            beside the result, and in `leaderboard/predictions`.
         seed: of fresh instances; None for those of the result.
         difficulties: for a net or a callable, which of the result's difficulties to score; empty for all.
         most_items: the most items at each difficulty; None for as many as the result has.
@@ -56,16 +63,22 @@ def score_again(
         "seed": old["data_seed"] if seed is None else seed,
     }
     kind = source.get("kind")
-    if kind == "predictions":
+    if kind in ("predictions", "replies"):
         if seed is not None:
-            raise ValueError(f"{path}: predictions are of the frozen instances; fresh ones need a net or a callable")
+            raise ValueError(
+                f"{path}: {kind} are to the instances they were made for; fresh ones need a net or a callable"
+            )
         if Path(source["source"]).name != source["source"]:
             raise ValueError(f"{path}: submission.source is {source['source']!r}, the name of a file is wanted")
         places = (Path(), path.parent, shipped_predictions())
         found_at = next((place / source["source"] for place in places if (place / source["source"]).is_file()), None)
         if found_at is None:
-            raise FileNotFoundError(f"{path}: its predictions, {source['source']}, are not here")
-        result = score_predictions(found_at, entry, progress=progress)
+            raise FileNotFoundError(f"{path}: its {kind}, {source['source']}, are not here")
+        result = (
+            score_replies(found_at, entry)
+            if kind == "replies"
+            else score_predictions(found_at, entry, progress=progress)
+        )
     elif kind == "callable":
         if callable_name != source["source"]:
             told = f"not {callable_name}: only what you name is" if callable_name else "to have it imported and"

@@ -17,21 +17,28 @@ if TYPE_CHECKING:
     from easy_to_hard.leaderboard.evaluate import Entry, Questions
     from easy_to_hard.scores.results import DifficultyScore, Result
 
-_SUBMISSIONS: Final = ("predictions", "model", "callable", "again", "template")
+_SUBMISSIONS: Final = ("predictions", "replies", "model", "callable", "again", "template")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Score a submission on the benchmark's test instances: predictions, a net, or a Python function.
+    """Score a submission on the benchmark's test instances: predictions, a net, a Python function, or texts.
 
-    Give exactly one of --predictions, --model, --callable, --again or --template. A submission is scored as a whole or
-    not at all; --out writes the result file that the leaderboard shows. To submit predictions, write a template:
-    `easy-to-hard score --template mazes_59 --out mine.parquet`, fill it in, and score it: `easy-to-hard score
+    Give exactly one of --predictions, --replies, --model, --callable, --again or --template. A submission is scored as
+    a whole or not at all; --out writes the result file that the leaderboard shows. To submit predictions, write a
+    template: `easy-to-hard score --template mazes_59 --out mine.parquet`, fill it in, and score it: `easy-to-hard score
     --predictions mine.parquet --method "my solver" --trained-on mazes_9 --out mine.json`.
     """
 
     predictions: Annotated[
         Path | None, arg(help="a .parquet or .npz file with an answer to every item of its configs")
+    ] = None
+    replies: Annotated[
+        Path | None,
+        arg(help="a .jsonl file of a language model's replies to the prompts of `easy-to-hard text`: id and reply"),
+    ] = None
+    verdicts: Annotated[
+        Path | None, arg(help="with --replies, a .jsonl file to write: lines with id, correct, score and reason")
     ] = None
     model: Annotated[
         str, arg(help="a net to score: a run folder, a net that comes with the package, or owner/name on the Hub")
@@ -124,8 +131,12 @@ class Score:
             raise ValueError("--provenance re-scored cannot be claimed: score the result file with --again")
         if self.fresh_seed == 0:
             raise ValueError("--fresh-seed must not be 0, which is the seed of the frozen benchmark")
-        if self.fresh_seed is not None and self.predictions:
-            raise ValueError("--fresh-seed needs a net or a callable: predictions are of the frozen instances")
+        if self.fresh_seed is not None and (self.predictions or self.replies):
+            raise ValueError("--fresh-seed needs a net or a callable: a file is of the instances it was made for")
+        if self.verdicts is not None and not self.replies:
+            raise ValueError("--verdicts needs --replies")
+        if self.verdicts is not None and self.verdicts.suffix != ".jsonl":
+            raise ValueError(f"--verdicts must end in .jsonl, not {self.verdicts.name!r}")
         if self.out is not None and (self.out.suffix != ".json" or self.out.is_dir()):
             raise ValueError(f"--out must be a file that ends in .json, not {self.out.name!r}")
         if self.fresh_seed is not None and self.data:
@@ -176,6 +187,9 @@ class Score:
             return evaluate.score_predictions(
                 self.predictions, self._entry(), task=self.task, place=self.data, progress=progress
             ), []
+        if kind == "replies":
+            assert self.replies is not None
+            return evaluate.score_replies(self.replies, self._entry(), task=self.task, verdicts_out=self.verdicts), []
         if kind == "callable":
             return evaluate.score_callable(self.callable, self._questions(), self._entry(), progress=progress), []
         return self._score_model(), []

@@ -1,4 +1,4 @@
-"""The commands of `easy-to-hard` that write prompts for language models and score their replies."""
+"""The command of `easy-to-hard` that writes prompts for language models; `score` scores their replies."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """Print instances as prompts for a language model, with their answers, or write them to a file with --out."""
+    """Print instances as prompts for a language model, with their answers, or write them to a file with --out.
+
+    A file of replies to them, lines with id and reply, is scored by `easy-to-hard score --replies FILE`.
+    """
 
     task: Annotated[Positional[str], arg(help="the task: prefix_sums, mazes or chess_mates", metavar="TASK")]
     difficulty: Annotated[
@@ -31,22 +34,37 @@ class Text:
     variant: Variant = ""
     split: Split = "test"
     seed: Seed = 0
+    reply: Annotated[
+        str,
+        arg(
+            help="write replies in place of prompts, lines with id and reply, between which a model's lie: none, guess "
+            "(random bits, walks or legal moves) or solver"
+        ),
+    ] = ""
     out: Annotated[Path | None, arg(help="a .jsonl file to write: lines with id, prompt and answer")] = None
 
     def run(self) -> int:
         """Print or write."""
         from easy_to_hard.text import answer, prompt
-        from easy_to_hard.text.jsonl import write_prompts
+        from easy_to_hard.text.bounds import BOUNDS
+        from easy_to_hard.text.jsonl import write_prompts, write_replies
 
         if self.out is not None and self.out.suffix != ".jsonl":
             raise ValueError(f"--out must end in .jsonl, not {self.out.name!r}")
+        if self.reply and self.reply not in BOUNDS:
+            raise ValueError(f"--reply must be {', '.join(BOUNDS)}, not {self.reply!r}")
+        if self.reply and self.out is None:
+            raise ValueError("--reply needs --out, a file that ends in .jsonl")
         items = self._items()
         if self.out is None:
             for item in items:
                 print(f"{item.id}\n\n{prompt(item, self.style)}\n\n{answer(item, self.style)}\n")
             return 0
-        write_prompts(self.out, items, self.style)
-        print(f"{self.out}: {len(items):,} prompts")
+        if self.reply:
+            write_replies(self.out, items, BOUNDS[self.reply])
+        else:
+            write_prompts(self.out, items, self.style)
+        print(f"{self.out}: {len(items):,} {'replies' if self.reply else 'prompts'}")
         return 0
 
     def _items(self) -> "list[Item]":
@@ -62,31 +80,3 @@ class Text:
             for step in steps
             for item in make_items(self.task, step, self.num, variant=self.variant, split=self.split, seed=self.seed)
         ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreReplies:
-    """Score a file of replies to the prompts of `easy-to-hard text`: lines of JSON with id and reply."""
-
-    replies: Annotated[Positional[Path], arg(help="a .jsonl file", metavar="FILE")]
-    out: Annotated[Path | None, arg(help="a .jsonl file to write: lines with id, correct, score and reason")] = None
-
-    def run(self) -> int:
-        """Score, print a line for each config, write the verdicts."""
-        from easy_to_hard.scores.scoring import wilson_interval
-        from easy_to_hard.text.jsonl import verify_replies, write_verdicts
-
-        verdicts = verify_replies(self.replies)
-        print(f"{'config':<24} {'replies':>7} {'right':>7} {'95 % interval':>16} {'score':>6} {'unreadable':>10}")
-        for config in dict.fromkeys(item.spec.config for item, _ in verdicts):
-            held = [verdict for item, verdict in verdicts if item.spec.config == config]
-            num_right, total = sum(verdict.correct for verdict in held), len(held)
-            low, high = wilson_interval(num_right, total)
-            score = sum(verdict.score for verdict in held) / total
-            unreadable = sum(verdict.reason.startswith("unreadable") for verdict in held)
-            share, interval = f"{100 * num_right / total:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %"
-            print(f"{config:<24} {total:>7,} {share:>7} {interval:>16} {score:>6.3f} {unreadable:>10,}")
-        if self.out is not None:
-            write_verdicts(self.out, verdicts)
-            print(self.out)
-        return 0

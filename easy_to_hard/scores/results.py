@@ -21,7 +21,7 @@ from easy_to_hard.tasks import parse_config
 RESULT_FORMAT: Final = 1
 
 Provenance = Literal["self-reported", "re-scored"]
-SubmissionKind = Literal["model", "predictions", "callable"]
+SubmissionKind = Literal["model", "predictions", "replies", "callable"]
 
 
 def thin_curve(counts: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -138,7 +138,8 @@ class Submission:
     """What was scored.
 
     Attributes:
-        kind: "model" (weights that the package loads), "predictions" (a file) or "callable" (a Python function).
+        kind: "model" (weights that the package loads), "predictions" or "replies" (a file of tensors or of texts), or
+            "callable" (a Python function).
         source: name of the net, the file or the function.
         sha256: of the file, or of the net's weights; None where there is none.
     """

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from easy_to_hard.generators import chess
 from easy_to_hard.generators.chess.board import POSITION_WORDS
-from easy_to_hard.generators.chess.san import find_moves, to_san
+from easy_to_hard.generators.chess.san import all_moves, find_moves, to_san
 from easy_to_hard.text.form import AmbiguousError, TextForm, UnreadableError, Verdict, right, wrong
 
 _KINDS: Final = MappingProxyType({"k": "king", "q": "queen", "r": "rook", "b": "bishop", "n": "knight", "p": "pawn"})
@@ -51,6 +51,10 @@ class ChessMateText(TextForm[str]):
     def answer(self, data: NDArray[Any], difficulty: int, style: str) -> str:
         """The key move."""
         return _uci(data, _key(data)) if style == "fen" else to_san(data[:POSITION_WORDS], _key(data))
+
+    def guess(self, data: NDArray[Any], difficulty: int, rng: np.random.Generator) -> str:
+        """A legal move at random."""
+        return _uci(data, int(rng.choice(all_moves(data[:POSITION_WORDS]))))
 
     def read(self, text: str, data: NDArray[Any], difficulty: int) -> str:
         """The move in UCI; as it was written if it is not legal."""

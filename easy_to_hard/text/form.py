@@ -5,6 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 Answer = TypeVar("Answer", bound=Hashable)
@@ -31,6 +32,11 @@ class Verdict:
     correct: bool
     score: float
     reason: str
+
+    @property
+    def readable(self) -> bool:
+        """Whether there was an answer."""
+        return not self.reason.startswith("unreadable")
 
 
 def right(reason: str) -> Verdict:
@@ -79,6 +85,10 @@ class TextForm(ABC, Generic[Answer]):
     @abstractmethod
     def answer(self, data: NDArray[Any], difficulty: int, style: str) -> str:
         """The right answer, written as the prompt of that style asks for it."""
+
+    @abstractmethod
+    def guess(self, data: NDArray[Any], difficulty: int, rng: np.random.Generator) -> str:
+        """An answer at random, in the default style: what knowing the rules alone is worth."""
 
     @abstractmethod
     def read(self, text: str, data: NDArray[Any], difficulty: int) -> Answer:

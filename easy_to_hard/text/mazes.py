@@ -87,7 +87,18 @@ class MazeText(TextForm[Path]):
             return _listed(path)
         if style == "marked":
             return _drawn(data, path)
-        return ", ".join(_NAMES[b[0] - a[0], b[1] - a[1]] for a, b in pairwise(path))
+        return _in_words(path)
+
+    def guess(self, data: NDArray[Any], difficulty: int, rng: np.random.Generator) -> str:
+        """A random walk that turns back only in dead ends, until it arrives or is four times as long as needed."""
+        free, target = free_positions(data), shortest_path(data)
+        path = [target[0]]
+        while path[-1] != target[-1] and len(path) <= 4 * (len(target) - 1):
+            row, column = path[-1]
+            ways = [(row + down, column + across) for down, across in _NAMES if free[row + down, column + across]]
+            onward = [place for place in ways if place not in path[-2:-1]] or ways
+            path.append(onward[rng.integers(len(onward))])
+        return _in_words(path)
 
     def read(self, text: str, data: NDArray[Any], difficulty: int) -> Path:
         """The path as positions. Moves may be words, letters, or arrows; marks are any of ``o * x + ·``."""
@@ -152,6 +163,10 @@ def _in_order(marks: Iterable[Position], start: Position) -> Path:
             return (*path, path[-1], *sorted(left)) if left else tuple(path)
         path += nexts
         left -= set(nexts)
+
+
+def _in_words(path: Iterable[Position]) -> str:
+    return ", ".join(_NAMES[b[0] - a[0], b[1] - a[1]] for a, b in pairwise(path))
 
 
 def _drawn(cells: NDArray[Any], path: Path = ()) -> str:

@@ -3,6 +3,7 @@
 from types import MappingProxyType
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from easy_to_hard.generators import prefix_sums
@@ -43,6 +44,10 @@ class PrefixSumText(TextForm[str]):
     def answer(self, data: NDArray[Any], difficulty: int, style: str) -> str:
         """The parities."""
         return _written(_parities(data, difficulty), style)
+
+    def guess(self, data: NDArray[Any], difficulty: int, rng: np.random.Generator) -> str:
+        """Bits at random."""
+        return _written("".join(map(str, rng.integers(2, size=difficulty).tolist())), "spaced")
 
     def read(self, text: str, data: NDArray[Any], difficulty: int) -> str:
         """The parities as a string, with whatever separators."""

@@ -30,6 +30,11 @@ _SPELLING: Final = re.compile(r"([KQRBN]?)([a-h]?)([1-8]?)[-x:]?([a-h][1-8])=?([
 _CASTLING: Final = re.compile(r"[Oo0]-[Oo0](-[Oo0])?")
 
 
+def all_moves(position: NDArray[np.uint64]) -> list[int]:
+    """The legal moves in a position, (8,) uint64 or a row that begins with it, as numbers of 15 bits, ascending."""
+    return sorted(one & MOVE_MASK for one in _legal(position))
+
+
 def find_moves(position: NDArray[np.uint64], text: str) -> list[int]:
     """The legal moves that a text may name.
 

@@ -185,7 +185,12 @@ def _other(section: Section, result: Mapping[str, Any], chart: str) -> str:
 def _origin(result: Mapping[str, Any]) -> dict[str, str]:
     """What is needed to reproduce a result."""
     submission = result.get("submission") or {}
-    kind = {"model": "weights", "predictions": "a file of predictions", "callable": "a Python function"}
+    kind = {
+        "model": "weights",
+        "predictions": "a file of predictions",
+        "replies": "a file of replies",
+        "callable": "a Python function",
+    }
     told = {
         "answer taken": text(result["iterations_rule"]),
         "trained and tested on": text(result["device"]),

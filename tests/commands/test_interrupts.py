@@ -31,7 +31,6 @@ ARGUMENTS = {
     "generate": "mazes 9 --num 1 --out x.npz",
     "show": "mazes 9",
     "text": "mazes 9",
-    "score-replies": "x.jsonl",
     "info": "",
     "convert-lichess": "x.csv --out x",
     "download-lichess": "--out x",

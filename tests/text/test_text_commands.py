@@ -1,13 +1,15 @@
-"""`easy-to-hard text` and `score-replies`, and their files."""
+"""`easy-to-hard text` and `score --replies`, and their files."""
 
 import json
 import re
 from pathlib import Path
 
 import pytest
+from text_items import EASY
 
 from easy_to_hard.cli import main
-from easy_to_hard.text import make_items, prompt
+from easy_to_hard.scores.results import read_result
+from easy_to_hard.text import FORMS, make_items, prompt
 
 
 def rows_of(path: Path) -> list[dict[str, object]]:
@@ -27,22 +29,93 @@ def test_prompts_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_from_prompts_to_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    prompts, verdicts = tmp_path / "to" / "prompts.jsonl", tmp_path / "verdicts.jsonl"
-    assert main(["text", "prefix_sums", "--ladder", "2k", "--num", "4", "--out", str(prompts)]) == 0
-    rows = rows_of(prompts)
-    assert list(rows[0]) == ["id", "prompt", "answer"]
-    assert len({row["id"] for row in rows}) == len(rows) == 20
-    replies = {str(row["id"]): f"Answer: {row['answer']}" for row in rows if "_16/" in str(row["id"])}
-    first, second, *_ = replies
-    replies |= {first: "Answer: " + "2" * 16, second: None, **{str(rows[-1]["id"]): "0"}}  # type: ignore[dict-item]
-    capsys.readouterr()
-    file = write_replies(tmp_path / "replies.jsonl", dict(replies))
-    assert main(["score-replies", str(file), "--out", str(verdicts)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["prefix_sums_16", "4", "50.0", "%", "15.0", "to", "85.0", "%", "0.500", "2"]
-    assert lines[2].split()[:4] == ["prefix_sums_256", "1", "0.0", "%"]
-    assert [row["correct"] for row in rows_of(verdicts)] == [False, False, True, True, False]
+    """Of five strings each: no answer, an unreadable one, a wrong one and two right ones; of the longer ones, none."""
+    prompts, verdicts, out = tmp_path / "to" / "prompts.jsonl", tmp_path / "verdicts.jsonl", tmp_path / "mine.json"
+    for bits in ("16", "32"):
+        assert main(["text", "prefix_sums", bits, "--num", "5", "--out", str(prompts)]) == 0
+        rows = rows_of(prompts)
+        assert list(rows[0]) == ["id", "prompt", "answer"]
+        assert len({row["id"] for row in rows}) == len(rows) == 5
+        if bits == "16":
+            replies: dict[str, object] = {str(row["id"]): f"Answer: {row['answer']}" for row in rows}
+            first, second, third, *_ = replies
+            replies |= {first: None, second: "Answer: " + "2" * 16, third: "Answer: 0"}
+        else:
+            replies |= {str(row["id"]): "0" for row in rows}
+    file = write_replies(tmp_path / "replies.jsonl", replies)
+    arguments = ["score", "--replies", str(file), "--task", "prefix_sums", "--method", "a model"]
+    assert main([*arguments, "--verdicts", str(verdicts), "--out", str(out)]) == 0
+    assert [row["correct"] for row in rows_of(verdicts)] == [False, False, False, True, True, *[False] * 5]
     assert list(rows_of(verdicts)[0]) == ["id", "correct", "score", "reason"]
+    result = read_result(out)
+    counts = [
+        (score["config"], score["num_correct"], score["num_items"], score["checks"]) for score in result["scores"]
+    ]
+    assert counts == [("prefix_sums_16", 2, 5, {"readable": 3}), ("prefix_sums_32", 0, 5, {"readable": 5})]
+    assert result["method"] == "a model"
+    assert result["submission"]["kind"] == "replies"
+    assert "readable 3" in capsys.readouterr().out
+    assert main(["score", "--again", str(out)]) == 0
+    file.write_text(file.read_text().replace('"0"', '"1"'))
+    assert main(["score", "--again", str(out)]) == 2
+    assert "replies.jsonl is another one" in capsys.readouterr().err
+
+
+def test_the_data_of_a_result_are_those_of_a_function(tmp_path: Path) -> None:
+    """The same first items, so that their figures can be compared."""
+    replies, texts, tensors = tmp_path / "replies.jsonl", tmp_path / "texts.json", tmp_path / "tensors.json"
+    assert main(["text", "mazes", "9", "--num", "12", "--reply", "solver", "--out", str(replies)]) == 0
+    assert main(["score", "--replies", str(replies), "--out", str(texts)]) == 0
+    solver = ["--callable", "easy_to_hard.leaderboard.solvers:breadth_first", "--task", "mazes", "--quiet"]
+    assert main(["score", *solver, "--difficulties", "9", "--items", "12", "--out", str(tensors)]) == 0
+    ours, theirs = read_result(texts), read_result(tensors)
+    assert ours["data_manifest_sha256"] == theirs["data_manifest_sha256"]
+    assert ours["scores"][0]["num_correct"] == theirs["scores"][0]["num_correct"] == 12
+
+
+@pytest.mark.parametrize("task", FORMS)
+def test_bounds(task: str, tmp_path: Path) -> None:
+    """The solver is right, no reply is wrong, and a guess can be read and is the same each time."""
+    shares = {}
+    for bound in ("none", "guess", "solver"):
+        replies, verdicts = tmp_path / f"{bound}.jsonl", tmp_path / f"{bound}-verdicts.jsonl"
+        written = ["text", task, str(EASY[task]), "--num", "10", "--reply", bound, "--out", str(replies)]
+        assert main(written) == 0
+        first = replies.read_bytes()
+        assert main(written) == 0
+        assert replies.read_bytes() == first
+        assert main(["score", "--replies", str(replies), "--verdicts", str(verdicts)]) == 0
+        rows = rows_of(verdicts)
+        shares[bound] = sum(bool(row["correct"]) for row in rows) / len(rows)
+        unreadable = sum(str(row["reason"]).startswith("unreadable") for row in rows)
+        assert unreadable == (10 if bound == "none" else 0)
+    assert shares["none"] == 0
+    assert shares["guess"] < 1
+    assert shares["solver"] == 1
+
+
+def test_hard_items_cannot_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    items = make_items("mazes", 9, 4)
+    file = write_replies(tmp_path / "replies.jsonl", {item.id: "up" for item in (*items[:2], items[3])})
+    assert main(["score", "--replies", str(file)]) == 2
+    error = capsys.readouterr().err
+    assert f"3 replies for mazes_9 must be to its first 3 items: {items[2].id} has none" in error
+
+
+def test_a_result_is_for_one_kind_of_instances(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    maze, string = make_items("mazes", 9, 1)[0], make_items("prefix_sums", 16, 1)[0]
+    trained = make_items("mazes", 9, 1, split="train")[0]
+    for items, message in (
+        ((maze, string), "not for mazes depth_first test 0, prefix_sums test 0: divide the file"),
+        ((maze, trained), "divide the file"),
+        ((trained,), "is for the train split: results are for test"),
+    ):
+        file = write_replies(tmp_path / "replies.jsonl", {item.id: "up" for item in items})
+        assert main(["score", "--replies", str(file)]) == 2
+        assert message in capsys.readouterr().err
+    file = write_replies(tmp_path / "replies.jsonl", {maze.id: "up"})
+    assert main(["score", "--replies", str(file), "--task", "prefix_sums"]) == 2
+    assert "is for mazes, not for prefix_sums" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -63,7 +136,7 @@ def test_from_prompts_to_scores(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_bad_files_of_replies(line: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "replies.jsonl"
     file.write_bytes(line.encode(errors="surrogateescape"))
-    assert main(["score-replies", str(file)]) == 2
+    assert main(["score", "--replies", str(file)]) == 2
     error = capsys.readouterr().err
     assert re.search(message, error), error
     assert error.count("\n") == 1
@@ -78,8 +151,16 @@ def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["text", "chess_puzzles", "0"], "'chess_puzzles' cannot be asked as text"),
         (["text", "mazes", "9", "--num", "0"], "num_samples must be at least 1"),
         (["text", "mazes", "9", "--out", "prompts.csv"], "--out must end in .jsonl"),
+        (
+            ["text", "mazes", "9", "--reply", "best", "--out", "a.jsonl"],
+            "--reply must be none, guess, solver, not 'best'",
+        ),
+        (["text", "mazes", "9", "--reply", "guess"], "--reply needs --out"),
+        (["score", "--replies", "a.jsonl", "--verdicts", "b.csv"], "--verdicts must end in .jsonl, not 'b.csv'"),
+        (["score", "--template", "mazes_9", "--verdicts", "b.jsonl"], "--verdicts needs --replies"),
+        (["score", "--replies", "a.jsonl", "--fresh-seed", "3"], "--fresh-seed needs a net or a callable"),
     ):
         assert main(arguments) == 2
         assert message in capsys.readouterr().err
-    assert main(["score-replies", str(tmp_path / "none.jsonl")]) == 1
+    assert main(["score", "--replies", str(tmp_path / "none.jsonl")]) == 1
     assert "none.jsonl" in capsys.readouterr().err
