@@ -41,16 +41,17 @@ def draw_defenses(result: ReferenceResult) -> "Figure":
     axes.set_ylabel("share")
     attack = result.settings["attack"].replace("_", " ")
     over = "seeds" if attack.endswith("backdoor") else "targets"
-    axes.set_title(f"{attack} on {result.data}: mean over {over}, 95 % interval", fontsize=10)
+    figure.suptitle(f"{attack} on {result.data}: mean over {over}, 95 % interval", fontsize=10)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return figure
 
 
 def _budgets(axes: "Axes", found: Sequence[Measurement]) -> None:
     """A line for each defense, with intervals, clipped to [0, 1]."""
-    for defense in dict.fromkeys(str(one.condition["defense"]) for one in found):
+    for number, defense in enumerate(dict.fromkeys(str(one.condition["defense"]) for one in found)):
         line = [one for one in found if one.condition["defense"] == defense]
-        shares = [100 * float(one.condition["budget"]) for one in line]
+        # Apart, so that no interval hides another.
+        shares = [100 * float(one.condition["budget"]) * 1.02**number for one in line]
         values = [one.value for one in line]
         axes.errorbar(shares, values, yerr=_errors(line), fmt="-o", markersize=3.5, capsize=2, label=defense)
     axes.set_xscale("log")

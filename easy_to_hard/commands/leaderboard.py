@@ -105,6 +105,8 @@ class Score:
             known = ", ".join(f"--{name}" for name in _SUBMISSIONS)
             told = " and ".join(f"--{name}" for name in given) or "none"
             raise ValueError(f"give one of {known}, not {told} (see easy-to-hard score --help)")
+        if self.verdicts is not None and not self.replies:
+            raise ValueError("--verdicts needs --replies")
         if self.template:
             return self._write_template()
         from easy_to_hard.leaderboard.fresh import seen_lines
@@ -133,8 +135,6 @@ class Score:
             raise ValueError("--fresh-seed must not be 0, which is the seed of the frozen benchmark")
         if self.fresh_seed is not None and (self.predictions or self.replies):
             raise ValueError("--fresh-seed needs a net or a callable: a file is of the instances it was made for")
-        if self.verdicts is not None and not self.replies:
-            raise ValueError("--verdicts needs --replies")
         if self.verdicts is not None and self.verdicts.suffix != ".jsonl":
             raise ValueError(f"--verdicts must end in .jsonl, not {self.verdicts.name!r}")
         if self.out is not None and (self.out.suffix != ".json" or self.out.is_dir()):
