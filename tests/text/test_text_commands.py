@@ -8,8 +8,11 @@ import pytest
 from text_items import EASY
 
 from easy_to_hard.cli import main
+from easy_to_hard.leaderboard.collect import shipped_results
 from easy_to_hard.scores.results import read_result
-from easy_to_hard.text import FORMS, make_items, prompt
+from easy_to_hard.storage.files import file_sha256
+from easy_to_hard.text import FORMS, jsonl, make_items, prompt
+from easy_to_hard.text.bounds import BOUNDS
 
 
 def rows_of(path: Path) -> list[dict[str, object]]:
@@ -164,3 +167,27 @@ def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert message in capsys.readouterr().err
     assert main(["score", "--replies", str(tmp_path / "none.jsonl")]) == 1
     assert "none.jsonl" in capsys.readouterr().err
+
+
+BOUNDS_SCORED = sorted(shipped_results().glob("text-*.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", BOUNDS_SCORED, ids=lambda path: path.stem)
+def test_the_bounds_on_the_leaderboard(path: Path, tmp_path: Path) -> None:
+    """Their replies are made again, to the byte, and scored again."""
+    result = read_result(path)
+    items = [
+        item
+        for score in result["scores"]
+        for item in make_items(result["task"], score["difficulty"], score["num_items"])
+    ]
+    replies = tmp_path / result["submission"]["source"]
+    jsonl.write_replies(replies, items, BOUNDS[result["method"].removeprefix("text ")])
+    assert file_sha256(replies) == result["submission"]["sha256"]
+    (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert main(["score", "--again", str(tmp_path / path.name)]) == 0
+
+
+def test_all_tasks_have_bounds_on_the_leaderboard() -> None:
+    assert {read_result(path)["task"] for path in BOUNDS_SCORED} == set(FORMS)
