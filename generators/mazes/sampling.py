@@ -187,7 +187,9 @@ def _draw_goal(cells, side, start, least, most, work, routes, buffer, cursor):  
 
 
 @kernel
-def _sample(side, variant, removed, least, most, key, indices, low, last, blank, rows, sums, cells, lengths, hashes, candidates):  # type: ignore[no-untyped-def]
+def _sample(  # type: ignore[no-untyped-def]
+    side, variant, removed, least, most, key, indices, low, last, blank, rows, sums, cells, lengths, hashes, candidates
+):
     places = blank.shape[0]
     board, saved, routes = np.empty_like(blank), np.empty_like(blank), np.empty_like(blank)
     work = np.empty((4, places), dtype=np.int32)
@@ -247,9 +249,9 @@ def sample(
             start, as in arXiv 2108.06011; "wilson": a uniform spanning tree; "kruskal": walls opened in random
             order; "open_start": a depth-first tree grown from a random cell, with the start not in a dead end;
             "looped": such a tree with `walls_to_remove` fewer walls, drawn again until the shortest path is
-            unique. Start and goal are two distinct cells, otherwise uniform. With bounds, as in "looped_100to140", walls
-            and start are drawn in the same way, and the goal is uniform among the cells whose shortest path from the
-            start is unique and has 100 to 140 steps; where there is no such cell, walls and start are drawn again.
+            unique. Start and goal are two distinct cells, otherwise uniform. With bounds, as in "looped_100to140",
+            walls and start are drawn in the same way, and the goal is uniform among the cells whose shortest path from
+            the start is unique and has 100 to 140 steps; where there is no such cell, walls and start are drawn again.
         split: "train", "validation" or "test".
         seed: any integer; another seed gives another set of mazes.
         split_rule: "hash" (splits share no layout), or "original" (every split is drawn from all mazes).
