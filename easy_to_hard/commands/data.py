@@ -20,7 +20,7 @@ Difficulty: TypeAlias = Annotated[
 Variant: TypeAlias = Annotated[
     str,
     arg(
-        help="mazes: depth_first (default), wilson, kruskal, open_start or looped, and if wanted bounds of path length, "
+        help="mazes: depth_first (default), wilson, kruskal, open_start or looped, also with bounds of path length, "
         "as in looped_100to140; chess_puzzles: rating or rank"
     ),
 ]
