@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NoReturn, TypeAlias
 from tyro.conf import subcommand
 
 from easy_to_hard.commands.chess import ConvertLichess, DownloadLichess, Perft
-from easy_to_hard.commands.data import Build, Generate, Info, Show, Verify
+from easy_to_hard.commands.data import Build, Export, Generate, Info, Show, Verify
 from easy_to_hard.commands.hub import Publish, PublishModel
 from easy_to_hard.commands.leaderboard import Leaderboard, Score
 from easy_to_hard.commands.nets import Align, Curves, Evaluate, Perturb, Think, Train
@@ -25,6 +25,7 @@ Command: TypeAlias = (
     Annotated[Build, subcommand("build")]
     | Annotated[Verify, subcommand("verify")]
     | Annotated[Generate, subcommand("generate")]
+    | Annotated[Export, subcommand("export")]
     | Annotated[Show, subcommand("show")]
     | Annotated[Info, subcommand("info")]
     | Annotated[ConvertLichess, subcommand("convert-lichess")]

@@ -47,6 +47,7 @@ SMALLER = {
     "build": "--preset tiny --quiet",
     "verify": "--quiet",
     "generate": "--count 5",
+    "export": "--train 2 --test 2 --quiet",
     "convert-lichess": "",
     "train prefix-sums --settings": "",
     "train mazes --preset cellular": CELLULAR + " --quiet",

@@ -18,7 +18,11 @@ Difficulty: TypeAlias = Annotated[
     arg(help="number of bits, size of the maze, moves to mate, or lowest rating of the band", metavar="DIFFICULTY"),
 ]
 Variant: TypeAlias = Annotated[
-    str, arg(help="mazes: depth_first (default), wilson, kruskal, open_start or looped; chess_puzzles: rating or rank")
+    str,
+    arg(
+        help="mazes: depth_first (default), wilson, kruskal, open_start or looped, also with bounds of path length, "
+        "as in looped_100to140; chess_puzzles: rating or rank"
+    ),
 ]
 Split: TypeAlias = Annotated[str, arg(help="train, validation or test")]
 Seed: TypeAlias = Annotated[int, arg(help="data seed; each seed gives different instances")]
@@ -34,7 +38,7 @@ class Build:
     """Make graded datasets in a folder that `load_dataset` reads, resuming an interrupted build."""
 
     out: Annotated[Path, arg(help="the folder to write")]
-    preset: Annotated[str, arg(help="tiny (seconds), demo, small or full (the benchmark)")] = "small"
+    preset: Annotated[str, arg(help="tiny (seconds), demo, small, full (the benchmark) or maze-unique")] = "small"
     seed: Seed = 0
     split_rule: SplitRule = "hash"
     shard: Annotated[
@@ -217,6 +221,42 @@ def _write_instances(spec: "DataSpec", num: int, path: Path, suffix: str) -> Non
 
 
 @dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a training and a test set as the token files that HRM and TRM read."""
+
+    out: Annotated[Path, arg(help="the folder to make, which must not exist")]
+    task: Annotated[str, arg(help="mazes or prefix_sums")]
+    difficulty: Annotated[int, arg(help="size of the maze, or number of bits")]
+    format: Annotated[str, arg(help="hrm, the only one so far")] = "hrm"
+    variant: Variant = ""
+    train: Annotated[int, arg(help="number of training instances")] = 1000
+    test: Annotated[int, arg(help="number of test instances")] = 1000
+    seed: Seed = 0
+    quiet: Quiet = False
+
+    def run(self) -> int:
+        """Export, and print where."""
+        from easy_to_hard.storage.hrm import export_hrm
+        from easy_to_hard.tasks import config_name
+
+        if self.format != "hrm":
+            raise ValueError(f"unknown format {self.format!r}: choose hrm")
+        export_hrm(
+            self.out,
+            task=self.task,
+            difficulty=self.difficulty,
+            variant=self.variant,
+            train=self.train,
+            test=self.test,
+            seed=self.seed,
+            progress=not self.quiet,
+        )
+        config = config_name(self.task, self.difficulty, self.variant)
+        print(f"{self.out}: {self.train:,} training and {self.test:,} test instances of {config}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Show:
     """Draw one instance with its solution, in the terminal or, with --out, as an image file."""
 
@@ -290,7 +330,7 @@ class Info:
         print("presets of easy-to-hard build")
         for name, parts in PRESETS.items():
             configs = len({part.config for part in parts})
-            print(f"  {name:<6} {configs:>3} configs, {sum(part.rows for part in parts):>9,} rows")
+            print(f"  {name:<9} {configs:>3} configs, {sum(part.rows for part in parts):>9,} rows")
         # Commands are above all layers.
         from easy_to_hard.baselines.deep_thinking.checkpoint import shipped_models
         from easy_to_hard.baselines.deep_thinking.recipes import RECIPES

@@ -91,7 +91,8 @@ class MazeDataset(GradedDataset):
         seed: another seed gives other mazes.
         num_samples: how many. By default 50,000 for training and 10,000 for the other splits at sizes 9 to 59; 1,000
             up to 201; 100 beyond.
-        variant: "depth_first", "wilson", "kruskal", "open_start" or "looped".
+        variant: "depth_first", "wilson", "kruskal", "open_start" or "looped", and if wanted bounds of path length, as
+            in "looped_100to140".
         target_transform: applied to each path, after `transform`.
         split_rule: "original" draws every split from all mazes.
         source: "generate"; "folder" reads what `easy-to-hard build` wrote to `root`; "hub" reads the same files from a

@@ -40,10 +40,17 @@ def parse_config(name: str) -> tuple[str, str, int]:
         ValueError: no task has such a config.
     """
     for task in TASKS.values():
-        for variant in ("", *task.variants[1:]):
-            number = name.removeprefix(f"{task.name}_{variant}_" if variant else f"{task.name}_")
-            if number != name and _NUMBER.fullmatch(number):
-                return task.name, task.check_variant(variant), task.check_difficulty(int(number))
+        variant, _, number = name.removeprefix(f"{task.name}_").rpartition("_")
+        if not name.startswith(f"{task.name}_") or not _NUMBER.fullmatch(number):
+            continue
+        try:
+            known = task.check_variant(variant)
+        except ValueError:
+            continue
+        difficulty = task.check_difficulty(int(number))
+        # The default variant has no place in a name.
+        if config_name(task.name, difficulty, known) == name:
+            return task.name, known, difficulty
     raise ValueError(f"unknown config {name[:60]!r}: configs are named like {_some_configs()}")
 
 

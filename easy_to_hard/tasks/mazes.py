@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from easy_to_hard.generators import mazes
 from easy_to_hard.generators.mazes.answers import valid_paths
-from easy_to_hard.generators.mazes.sampling import check_variant
+from easy_to_hard.generators.mazes.variants import split_bounds
 from easy_to_hard.generators.splits import split_of
 from easy_to_hard.tasks.pictures import Color, Picture, picture_of_pixels
 from easy_to_hard.tasks.pieces import AnswerRules, Array, Instances, PresetRows, TaskText, most_likely_class
@@ -97,6 +97,8 @@ class Mazes(Task):
                     )
                 ),
             ),
+            # As many mazes as Maze-Hard 30x30 (arXiv 2506.21734), with paths longer than 110 steps like there.
+            "maze-unique": (PresetRows(difficulties=(29,), variant="looped_100to140", train=1_000, test=1_000),),
         }
     )
     card_difficulties = (9, 13, 33)
@@ -119,7 +121,8 @@ class Mazes(Task):
             "depth-first search grows a tree from the start cell; start and goal are two distinct cells, uniform. "
             "`wilson` draws a uniform spanning tree, `kruskal` opens walls in random order, `open_start` grows the "
             "tree from another cell than the start, and `looped` takes one in ten of the standing walls away, at most "
-            "3 m, such that the shortest path is unique."
+            "3 m, such that the shortest path is unique. With bounds in the name, as in `looped_100to140`, the goal is "
+            "uniform among the cells whose unique shortest path from the start has 100 to 140 steps."
         ),
         limits=(
             "Small mazes have few layouts, and a depth-first search makes some of them much more often than others. "
@@ -138,6 +141,12 @@ class Mazes(Task):
     def check_difficulty(self, difficulty: int) -> int:
         """Check that the size is odd and in range."""
         return mazes.check_size(difficulty)
+
+    def check_variant(self, variant: str) -> str:
+        """Check a variant, which bounds of path length may follow, as in ``looped_100to140``."""
+        walls, bounds = split_bounds(variant)
+        known = super().check_variant(walls)
+        return variant if bounds.most else known
 
     def default_samples(self, difficulty: int, split: str) -> int:
         """As many as in arXiv 2108.06011; fewer of the large ones."""
@@ -168,7 +177,7 @@ class Mazes(Task):
         batch = mazes.sample(
             spec.difficulty,
             indices,
-            variant=check_variant(spec.variant),
+            variant=spec.variant,
             split=spec.split,
             seed=spec.seed,
             split_rule=spec.split_rule,

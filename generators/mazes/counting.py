@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.mazes.board import EAST, SOUTH
 from easy_to_hard.generators.mazes.layouts import layout_hashes
-from easy_to_hard.generators.mazes.sampling import check_size, check_variant, sample, walls_to_remove
+from easy_to_hard.generators.mazes.sampling import sample, walls_to_remove
+from easy_to_hard.generators.mazes.variants import check_size, parse_variant
 from easy_to_hard.generators.splits import NotEnoughInstancesError, split_range
 
 Layout = frozenset[tuple[int, int]]
 LARGEST_COUNTED = 5
-# From this size on, there are so many mazes that the probability of two equal items among 10^6 is below 10^-9.
+# From this size on, there are so many mazes that the probability of two equal items among 10^6 is below 10^-9, unless
+# bounds of path length leave only rare ones.
 _ALWAYS_DISTINCT = 19
 # Number of draws per item before the search for new ones is given up.
 _PATIENCE = 32
@@ -56,7 +58,9 @@ def _is_depth_first_tree(tree: Layout, root: int, side: int) -> bool:
     return all(a in ancestors[b] or b in ancestors[a] for a, b in _all_edges(side) if (a, b) not in tree)
 
 
-def _has_unique_path(layout: Layout, start: int, goal: int) -> bool:
+def _unique_steps(layout: Layout, start: int, goal: int) -> int:
+    """The steps of the shortest path, two from a cell to the next; 0 if it is not unique."""
+    steps = 0
     routes, front, seen = {start: 1}, [start], {start}
     while goal not in routes:
         following: dict[int, int] = {}
@@ -66,7 +70,8 @@ def _has_unique_path(layout: Layout, start: int, goal: int) -> bool:
                     following[after] = following.get(after, 0) + routes[cell]
         routes, front = following, list(following)
         seen |= set(following)
-    return routes[goal] == 1
+        steps += 2
+    return steps if routes[goal] == 1 else 0
 
 
 def _layouts_with_ends(side: int, variant: str) -> dict[Layout, set[tuple[int, int]]]:
@@ -86,7 +91,7 @@ def _layouts_with_ends(side: int, variant: str) -> dict[Layout, set[tuple[int, i
             closed = [edge for edge in _all_edges(side) if edge not in tree]
             for removed in combinations(closed, walls_to_remove(2 * side - 1)):
                 layout = tree | frozenset(removed)
-                result[layout] = {ends for ends in pairs if _has_unique_path(layout, *ends)}
+                result[layout] = {ends for ends in pairs if _unique_steps(layout, *ends)}
     return result
 
 
@@ -94,7 +99,11 @@ def _layouts_with_ends(side: int, variant: str) -> dict[Layout, set[tuple[int, i
 def _counts(size: int, variant: str) -> tuple[tuple[int, int], ...]:
     """(layout hash, number of mazes) of each layout."""
     side = (size + 1) // 2
-    layouts = _layouts_with_ends(side, variant)
+    walls, (least, most) = parse_variant(variant, size)
+    layouts = _layouts_with_ends(side, walls)
+    if most:
+        for layout, pairs in layouts.items():
+            layouts[layout] = {ends for ends in pairs if least <= _unique_steps(layout, *ends) <= most}
     cells = np.zeros((len(layouts), side * side), dtype=np.uint8)
     for row, layout in zip(cells, layouts, strict=True):
         for a, b in layout:
@@ -105,10 +114,11 @@ def _counts(size: int, variant: str) -> tuple[tuple[int, int], ...]:
 
 def count_instances(size: int, variant: str, split: str, split_rule: str = "hash") -> int | None:
     """How many distinct mazes a split holds: exact for sizes 3 and 5, None where there are too many to count."""
-    if check_size(size) > LARGEST_COUNTED:
+    parse_variant(variant, check_size(size))
+    if size > LARGEST_COUNTED:
         return None
     low, high = split_range(split, split_rule)
-    return sum(number for layout, number in _counts(size, check_variant(variant)) if low <= layout < high)
+    return sum(number for layout, number in _counts(size, variant) if low <= layout < high)
 
 
 def first_distinct(
@@ -127,7 +137,8 @@ def first_distinct(
             f"mazes of size {size} ({variant}) in split {split!r}: there are {held} distinct ones, "
             f"fewer than the {count} asked for"
         )
-    if size >= _ALWAYS_DISTINCT or count == 0:
+    bounded = parse_variant(variant, size)[1].most > 0
+    if (size >= _ALWAYS_DISTINCT and not bounded) or count == 0:
         return np.arange(count, dtype=np.uint64)
     # If the split is known to hold that many, continue until they are found; otherwise, until hardly any are new.
     most = (_PATIENCE if held is None else 2**14) * count

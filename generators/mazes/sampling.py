@@ -1,12 +1,10 @@
 """Draw mazes: item i of a split is the first candidate in its own stream whose hash is in the split's range."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from easy_to_hard.generators.integers import check_integer, shown
 from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.mazes.board import (
     VISITED,
@@ -25,6 +23,7 @@ from easy_to_hard.generators.mazes.trees import (
     grow_wilson,
     remove_walls,
 )
+from easy_to_hard.generators.mazes.variants import VARIANTS, check_size, parse_variant
 from easy_to_hard.generators.parallel import run_in_chunks
 from easy_to_hard.generators.random import (
     BUFFER_BYTES,
@@ -36,11 +35,6 @@ from easy_to_hard.generators.random import (
 )
 from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, check_split, split_range
 
-MIN_SIZE = 3
-MAX_SIZE = 1601
-
-Variant = Literal["depth_first", "wilson", "kruskal", "open_start", "looped"]
-VARIANTS: Final[tuple[Variant, ...]] = ("depth_first", "wilson", "kruskal", "open_start", "looped")
 _DEPTH_FIRST, _WILSON, _KRUSKAL, _OPEN_START, _LOOPED = range(5)
 
 # A split that contains a share p of the candidates is missed 20,000 times in a row with probability (1 - p)^20000:
@@ -75,21 +69,6 @@ class MazeBatch:
     layout_hashes: NDArray[np.uint64]
     item_hashes: NDArray[np.uint64]
     candidates: NDArray[np.int32]
-
-
-def check_size(size: int) -> int:
-    """Return `size`, or raise ValueError that says what is allowed."""
-    number = check_integer("size", size)
-    if number % 2 == 0 or not MIN_SIZE <= number <= MAX_SIZE:
-        raise ValueError(f"size must be an odd number from {MIN_SIZE} to {MAX_SIZE}, not {shown(number)}")
-    return number
-
-
-def check_variant(variant: str) -> Variant:
-    """Return `variant`, or raise ValueError that lists the variants."""
-    if variant not in VARIANTS:
-        raise ValueError(f"unknown maze variant {variant!r}: choose one of {', '.join(VARIANTS)}")
-    return variant
 
 
 def walls_to_remove(size: int) -> int:
@@ -151,25 +130,66 @@ def _draw_other(cells, side, variant, removed, work, routes, buffer, cursor):  #
         start, goal = _draw_ends(cells, side, variant, buffer, cursor)
         grow_wilson(cells, side, start, buffer, cursor)
         return start, goal, mark_path(cells, side, start, goal)
-    distances, queue, walls = work[0], work[1], work[2:].reshape(-1)
-    if variant == _KRUSKAL:
-        grow_kruskal(cells, side, walls, distances, buffer, cursor)
-    else:
-        stack = queue.view(np.uint32)
-        stack[0] = cell_at(next_below(buffer, cursor, side * side), side)
-        cells[stack[0]] |= VISITED
-        grow_depth_first(cells, board_stride(side), stack, 0, side * side - 1, 0, buffer, cursor)
-    if variant == _LOOPED:
-        remove_walls(cells, side, removed, walls, buffer, cursor)
+    _draw_walls(cells, side, variant, removed, 0, work, buffer, cursor)
     start, goal = _draw_ends(cells, side, variant, buffer, cursor)
-    search(cells, side, start, distances, routes, queue)
+    search(cells, side, start, work[0], routes, work[1])
     if routes[goal] != 1:
         return start, goal, -1
     return start, goal, mark_path(cells, side, start, goal)
 
 
 @kernel
-def _sample(side, variant, removed, key, indices, low, last, blank, rows, sums, cells, lengths, hashes, candidates):  # type: ignore[no-untyped-def]
+def _draw_walls(cells, side, variant, removed, start, work, buffer, cursor):  # type: ignore[no-untyped-def]
+    """Draw the walls of a variant; only depth-first trees and uniform ones are grown from the start."""
+    walls = work[2:].reshape(-1)
+    if variant == _WILSON:
+        grow_wilson(cells, side, start, buffer, cursor)
+    elif variant == _KRUSKAL:
+        grow_kruskal(cells, side, walls, work[0], buffer, cursor)
+    else:
+        root = start if variant == _DEPTH_FIRST else cell_at(next_below(buffer, cursor, side * side), side)
+        stack = work[1].view(np.uint32)
+        stack[0] = root
+        cells[root] |= VISITED
+        grow_depth_first(cells, board_stride(side), stack, 0, side * side - 1, 0, buffer, cursor)
+    if variant == _LOOPED:
+        remove_walls(cells, side, removed, walls, buffer, cursor)
+
+
+@kernel
+def _draw_walls_and_start(cells, side, variant, removed, work, buffer, cursor):  # type: ignore[no-untyped-def]
+    """Draw walls, and a start as without bounds; return the start."""
+    start, _ = _draw_ends(cells, side, _DEPTH_FIRST, buffer, cursor)
+    _draw_walls(cells, side, variant, removed, start, work, buffer, cursor)
+    if variant == _OPEN_START:
+        start, _ = _draw_ends(cells, side, variant, buffer, cursor)
+    return start
+
+
+@kernel
+def _draw_goal(cells, side, start, least, most, work, routes, buffer, cursor):  # type: ignore[no-untyped-def]
+    """Draw a uniform one of the cells with a unique shortest path of `least` to `most` steps, and mark that path.
+
+    Return (goal, steps), with steps -1 if there is no such cell.
+    """
+    distances, queue, within = work[0], work[1], work[2]
+    search(cells, side, start, distances, routes, queue)
+    count = 0
+    for k in range(side * side):
+        cell = queue[k]
+        if least <= 2 * distances[cell] <= most and routes[cell] == 1:
+            within[count] = cell
+            count += 1
+    if count == 0:
+        return start, -1
+    goal = np.int64(within[next_below(buffer, cursor, count)])
+    return goal, mark_path(cells, side, start, goal)
+
+
+@kernel
+def _sample(  # type: ignore[no-untyped-def]
+    side, variant, removed, least, most, key, indices, low, last, blank, rows, sums, cells, lengths, hashes, candidates
+):
     places = blank.shape[0]
     board, saved, routes = np.empty_like(blank), np.empty_like(blank), np.empty_like(blank)
     work = np.empty((4, places), dtype=np.int32)
@@ -181,9 +201,12 @@ def _sample(side, variant, removed, key, indices, low, last, blank, rows, sums, 
         open_stream(buffer, cursor, key, indices[i])
         candidates[i] = 0
         for number in range(_MAX_CANDIDATES):
-            fresh = variant != _DEPTH_FIRST or side < _LEAST_SIDE_FOR_TAILS or number % _TAILS == 0
+            fresh = most or variant != _DEPTH_FIRST or side < _LEAST_SIDE_FOR_TAILS or number % _TAILS == 0
             board[:] = blank if fresh else saved
-            if variant == _DEPTH_FIRST:
+            if most:
+                start = _draw_walls_and_start(board, side, variant, removed, work, buffer, cursor)
+                goal, steps = start, 0
+            elif variant == _DEPTH_FIRST:
                 start, goal, steps = _draw_depth_first(board, side, fresh, saved, stacks, state, buffer, cursor)
             else:
                 start, goal, steps = _draw_other(board, side, variant, removed, work, routes, buffer, cursor)
@@ -191,6 +214,10 @@ def _sample(side, variant, removed, key, indices, low, last, blank, rows, sums, 
                 continue
             exact, canonical = hash_board(board, side, rows, sums)
             if low <= canonical <= last:
+                if most:
+                    goal, steps = _draw_goal(board, side, start, least, most, work, routes, buffer, cursor)
+                    if steps < 0:
+                        continue
                 candidates[i] = number + 1
                 lengths[i] = steps
                 hashes[i, 0] = canonical
@@ -198,6 +225,8 @@ def _sample(side, variant, removed, key, indices, low, last, blank, rows, sums, 
                 if cells.shape[0]:
                     write_cells(board, side, start, goal, cells[i])
                 break
+        if candidates[i] == 0:
+            return
 
 
 def sample(
@@ -220,7 +249,9 @@ def sample(
             start, as in arXiv 2108.06011; "wilson": a uniform spanning tree; "kruskal": walls opened in random
             order; "open_start": a depth-first tree grown from a random cell, with the start not in a dead end;
             "looped": such a tree with `walls_to_remove` fewer walls, drawn again until the shortest path is
-            unique. Start and goal are two distinct cells, otherwise uniform.
+            unique. Start and goal are two distinct cells, otherwise uniform. With bounds, as in "looped_100to140",
+            walls and start are drawn in the same way, and the goal is uniform among the cells whose shortest path from
+            the start is unique and has 100 to 140 steps; where there is no such cell, walls and start are drawn again.
         split: "train", "validation" or "test".
         seed: any integer; another seed gives another set of mazes.
         split_rule: "hash" (splits share no layout), or "original" (every split is drawn from all mazes).
@@ -228,10 +259,12 @@ def sample(
         num_threads: None for one per core. The result does not depend on it.
 
     Raises:
-        NotEnoughInstancesError: the split holds no maze of that size and variant.
+        NotEnoughInstancesError: the split holds no maze of that size and variant, or paths within the bounds are so
+            rare that an item was given up after 20,000 candidates.
         ValueError: any other argument is out of range.
     """
-    size, code = check_size(size), VARIANTS.index(check_variant(variant))
+    size = check_size(size)
+    walls, bounds = parse_variant(variant, size)
     side = (size + 1) // 2
     items = as_indices(indices)
     count = len(items)
@@ -245,16 +278,18 @@ def sample(
 
     def kernel(a: int, b: int) -> None:
         _sample(
-            side, code, walls_to_remove(size), key, items[a:b], np.uint64(low), np.uint64(high - 1), blank,
-            *tables, cells[a:b], lengths[a:b], hashes[a:b], candidates[a:b],
+            side, VARIANTS.index(walls), walls_to_remove(size), *bounds, key, items[a:b], np.uint64(low),
+            np.uint64(high - 1), blank, *tables, cells[a:b], lengths[a:b], hashes[a:b], candidates[a:b],
         )  # fmt: skip
+        if not candidates[a:b].all():
+            told = f"no maze of size {size} ({variant}) in split {split!r} among {_MAX_CANDIDATES} candidates: "
+            if bounds.most:
+                told += f"hardly any has a path of {bounds.least} to {bounds.most} steps; use wider bounds"
+            else:
+                told += "the size has too few layouts; use a larger size, another split or split_rule='original'"
+            raise NotEnoughInstancesError(told)
 
     run_in_chunks(kernel, count, num_threads, nanoseconds=20.0 * side * side)
-    if count and int(candidates.min()) == 0:
-        raise NotEnoughInstancesError(
-            f"no maze of size {size} ({variant}) in split {split!r} among {_MAX_CANDIDATES} candidates: "
-            "the size has too few layouts; use a larger size, another split or split_rule='original'"
-        )
     return MazeBatch(
         cells=cells,
         path_lengths=lengths,

@@ -29,6 +29,7 @@ ARGUMENTS = {
     "build": "--out x",
     "verify": "x",
     "generate": "mazes 9 --num 1 --out x.npz",
+    "export": "--task mazes --difficulty 9 --out x",
     "show": "mazes 9",
     "text": "mazes 9",
     "info": "",

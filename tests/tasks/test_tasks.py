@@ -62,6 +62,8 @@ def test_the_ladder_is_allowed_and_rises(name: str) -> None:
 def test_config_names() -> None:
     assert config_name("mazes", 9) == config_name("mazes", 9, "depth_first") == "mazes_9"
     assert config_name("mazes", 13, "looped") == "mazes_looped_13"
+    assert config_name("mazes", 29, "looped_40to60") == "mazes_looped_40to60_29"
+    assert config_name("mazes", 29, "depth_first_40to60") == "mazes_depth_first_40to60_29"
     assert config_name("prefix_sums", 32) == "prefix_sums_32"
     assert DataSpec(task="mazes", difficulty=9).variant == "depth_first"
 
@@ -73,6 +75,9 @@ def test_config_names() -> None:
         ({"difficulty": 8}, "size must be an odd number from 3 to 1601, not 8"),
         ({"difficulty": 9.0}, "size must be an integer, not 9.0"),
         ({"variant": "prim"}, "unknown variant 'prim' of mazes: depth_first, wilson, kruskal, open_start, looped"),
+        ({"variant": "prim_40to60"}, "unknown variant 'prim' of mazes: depth_first"),
+        ({"variant": "looped_40to61"}, "bounds of path length must be even numbers of steps"),
+        ({"task": "prefix_sums", "variant": "looped_40to60"}, "unknown variant 'looped_40to60' of prefix_sums"),
         ({"task": "prefix_sums", "variant": "x"}, "unknown variant 'x' of prefix_sums: it has none"),
         ({"split": "val"}, "unknown split 'val'"),
         ({"split_rule": "random"}, "unknown split_rule 'random'"),
@@ -83,6 +88,12 @@ def test_config_names() -> None:
 def test_specs_say_what_is_wrong(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DataSpec(**{"task": "mazes", "difficulty": 9, **options})
+
+
+def test_paths_longer_than_any_of_the_size_are_refused_before_anything_is_made() -> None:
+    spec = DataSpec(task="mazes", difficulty=9, variant="looped_100to140")
+    with pytest.raises(ValueError, match="a maze of size 9 has a path of 2 to 48 steps, not of 100 to 140"):
+        get_task("mazes").sample_count(spec, 10)
 
 
 def test_sets_are_at_most_what_there_is() -> None:
@@ -190,6 +201,8 @@ def test_configs_are_read_as_they_are_named() -> None:
         assert (task, difficulty) == (part.task, part.difficulty)
         assert config_name(task, difficulty, variant) == part.config
     assert parse_config("chess_puzzles_rank_600000") == ("chess_puzzles", "rank", 600_000)
+    for variant in ("looped_40to60", "depth_first_40to60"):
+        assert parse_config(f"mazes_{variant}_29") == ("mazes", variant, 29)
 
 
 @pytest.mark.parametrize(
@@ -198,6 +211,8 @@ def test_configs_are_read_as_they_are_named() -> None:
         ("mazes", "unknown config 'mazes': configs are named like prefix_sums_32, mazes_9"),
         ("mazes_09", "unknown config 'mazes_09'"),
         ("mazes_depth_first_9", "unknown config 'mazes_depth_first_9'"),
+        ("mazes__9", "unknown config 'mazes__9'"),
+        ("mazes_looped_041to60_9", "unknown config 'mazes_looped_041to60_9'"),
         ("mazes_10", "size must be an odd number from 3 to 1601, not 10"),
     ],
 )
