@@ -30,7 +30,7 @@ class Canary(MethodCommand):
     METHOD: ClassVar[str] = "canary"
 
     preset: Annotated[
-        str, arg(help="smoke (minutes), small (minutes on a GPU, hours on a CPU) or paper (weeks on a GPU)")
+        str, arg(help="smoke (minutes), small (an hour on a CPU core) or paper (weeks on a GPU)")
     ] = "smoke"
     target: Annotated[str, arg(help="images: mnist or cifar10; tasks: mazes or prefix_sums")] = "mazes"
     shadows: Annotated[
