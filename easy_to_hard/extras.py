@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 # Name of an import -> how its package is called, and the extra that installs it.
-_EXTRAS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+EXTRAS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "torch": ("PyTorch", "torch"),
         "safetensors": ("safetensors", "torch"),
@@ -44,8 +44,8 @@ def naming_extra(needing: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
-        if module not in _EXTRAS:
+        if module not in EXTRAS:
             raise
-        package, extra = _EXTRAS[module]
+        package, extra = EXTRAS[module]
         line = f'{needing} {package}: pip install "easy-to-hard[{extra}]"'
         raise MissingExtraError(line, name=error.name) from error
