@@ -83,7 +83,12 @@ SWAPS = {
         'rating=(2000, 2200), themes=["fork"]': 'rating=(0, 3000), themes=["short"]',
     },
 }
-ELSEWHERE = {"import ray": "test_many_machines.py", "SLURM_ARRAY_TASK_ID": "test_many_machines.py"}
+ELSEWHERE = {
+    "import ray": "test_many_machines.py",
+    "SLURM_ARRAY_TASK_ID": "test_many_machines.py",
+    "import jax": "test_frameworks.py",
+    "import tensorflow": "test_frameworks.py",
+}
 SOLVER = """
 import torch
 
