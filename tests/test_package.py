@@ -1,6 +1,7 @@
 """The package as a whole: light to import, one name for each module, and a wheel that works on its own."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import easy_to_hard
+from easy_to_hard.extras import EXTRAS
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,7 +30,7 @@ def test_import_is_light() -> None:
     loaded = json.loads(
         _run("import json, sys; from easy_to_hard import TASKS, arrays; print(json.dumps(sorted(sys.modules)))")
     )
-    assert not {"torch", "datasets", "huggingface_hub"} & set(loaded)
+    assert not {"torch", "datasets", "huggingface_hub", "pyarrow"} & set(loaded)
     loaded = json.loads(
         _run("import json, sys; from easy_to_hard import MazeDataset; print(json.dumps(sorted(sys.modules)))")
     )
@@ -47,6 +49,13 @@ def test_versions_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == easy_to_hard.__version__
     assert f"## {easy_to_hard.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_extras_that_are_named_are_there() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for module, (_, extra) in EXTRAS.items():
+        packages = [re.split(r"[>=]", wanted)[0].replace("-", "_") for wanted in extras[extra]]
+        assert module in packages, f"[{extra}] does not install {module}"
 
 
 def test_links_are_relative() -> None:
