@@ -67,6 +67,7 @@ def test_a_stream_gives_the_batches_of_the_torch_one(task: str, difficulty: int)
     stream = ArrayStream(task, difficulty, batch_size=150, start=2)
     tensors = StreamingDataset(task, difficulty, batch_size=150, start=2)
     for number, batch, pair in islice(zip(range(2, 5), stream, tensors, strict=False), 3):
+        assert len(batch[0]) == len(batch[1]) == 150
         assert all(np.array_equal(one, two) for one, two in zip(batch, stream.batch(number), strict=True))
         for ours, theirs in zip(_as_tensors(task, *batch), pair, strict=True):
             assert torch.equal(torch.from_numpy(ours), theirs)
