@@ -76,7 +76,7 @@ def test_load_dataset_reads_the_folder(tiny_folder: Path, tmp_path: Path) -> Non
         data = datasets.load_dataset(str(tiny_folder), name, split=part.split, cache_dir=str(tmp_path))
         assert len(data) == part.rows
         columns = columns_of(get_task(part.task), part.difficulty)
-        assert data.features == datasets.Features.from_arrow_schema(arrow_schema(columns))
+        assert data.features.arrow_schema.serialize().equals(arrow_schema(columns).serialize())
         row = data.with_format("numpy")[0]
         chunk = next(
             read_shard(next((tiny_folder / name).glob(f"{part.split}-*")), get_task(part.task), part.difficulty)
