@@ -1,16 +1,20 @@
 """Easy-to-hard generalization: graded datasets, reference methods and a leaderboard.
 
 The names below are imported when they are first used, so that ``import easy_to_hard`` and the command line's
-``--help`` do not wait for torch and numba.
+``--help`` do not wait for numba and torch. Where PyTorch is not installed, its classes raise an ImportError that says
+how to get it, and `dir` leaves them out.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from easy_to_hard.environment import __version__ as __version__
+from easy_to_hard.extras import naming_extra
 
 if TYPE_CHECKING:
     from easy_to_hard.chess.datasets import ChessMateDataset, ChessPuzzleDataset
+    from easy_to_hard.datasets.arrays import ArrayStream, arrays
     from easy_to_hard.datasets.graded import GradedDataset, load
     from easy_to_hard.datasets.puzzles import MazeDataset, PrefixSumDataset
     from easy_to_hard.datasets.streaming import StreamingDataset
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TASKS",
+    "ArrayStream",
     "ChessMateDataset",
     "ChessPuzzleDataset",
     "DataSpec",
@@ -31,6 +36,7 @@ __all__ = [
     "PrefixSumDataset",
     "StreamingDataset",
     "__version__",
+    "arrays",
     "build",
     "generate",
     "load",
@@ -40,6 +46,7 @@ __all__ = [
 
 _HOMES = {
     "TASKS": "tasks",
+    "ArrayStream": "datasets.arrays",
     "ChessMateDataset": "chess.datasets",
     "ChessPuzzleDataset": "chess.datasets",
     "DataSpec": "tasks",
@@ -48,6 +55,7 @@ _HOMES = {
     "NotEnoughInstancesError": "generators.splits",
     "PrefixSumDataset": "datasets.puzzles",
     "StreamingDataset": "datasets.streaming",
+    "arrays": "datasets.arrays",
     "build": "storage.building",
     "generate": "tasks",
     "load": "datasets.graded",
@@ -56,11 +64,18 @@ _HOMES = {
 }
 
 
+# Those of these modules that import torch.
+_WITH_TORCH = frozenset({"chess.datasets", "datasets.graded", "datasets.puzzles", "datasets.streaming"})
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"easy_to_hard.{_HOMES[name]}"), name)
+    with naming_extra(f"{name} needs"):
+        return getattr(import_module(f"easy_to_hard.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    # Without torch, its classes are left out: tools that look at all names of a module expect no ImportError.
+    torch_is_here = find_spec("torch") is not None
+    return sorted(name for name in __all__ if torch_is_here or _HOMES.get(name) not in _WITH_TORCH)

@@ -20,6 +20,7 @@ from easy_to_hard.commands.nets import Align, Curves, Evaluate, Perturb, Think, 
 from easy_to_hard.commands.parsing import parse
 from easy_to_hard.commands.reference import Reference
 from easy_to_hard.commands.text import Text
+from easy_to_hard.extras import naming_extra
 
 Command: TypeAlias = (
     Annotated[Build, subcommand("build")]
@@ -56,8 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")
     command: Command | None = None
     try:
-        command = _parse(sys.argv[1:] if arguments is None else list(arguments))
-        return 0 if command is None else command.run()
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        command = _parse(given)
+        with naming_extra(f"easy-to-hard {' '.join(given[:1])} needs"):
+            return 0 if command is None else command.run()
     except BrokenPipeError:
         # The reader of the pipe has closed it, as in `easy-to-hard show ... | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.extras import naming_extra
 from easy_to_hard.storage.writing import replacing
 
 if TYPE_CHECKING:
@@ -30,11 +31,9 @@ def new_figure(width: float, height: float) -> "Figure":
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
     """
-    try:
+    with naming_extra("plots need"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('plots need matplotlib: pip install "easy-to-hard[plot]"') from error
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from easy_to_hard.datasets.items import Items, manifest_sha256, slices
 from easy_to_hard.environment import __version__, describe_device, source_commit
+from easy_to_hard.extras import naming_extra
 from easy_to_hard.generators.integers import check_integer
-from easy_to_hard.leaderboard.callables import Asked, load_callable
 from easy_to_hard.leaderboard.ranking import ladder
 from easy_to_hard.leaderboard.submissions import configs_in, read_submission
 from easy_to_hard.leaderboard.submissions.checks import MOST_ITERATIONS
@@ -272,6 +271,12 @@ def score_callable(name: str, questions: Questions, entry: Entry, *, progress: b
         ValueError: there is no such function, or an answer has a wrong shape or type, is NaN, or is outside {0, 1}.
         RuntimeError: the function raised an exception; the message names the items.
     """
+    with naming_extra("scoring a function needs"):
+        # It is given tensors.
+        import torch
+
+    from easy_to_hard.leaderboard.callables import Asked, load_callable
+
     function = load_callable(name)
     started = time.perf_counter()
     scores, manifest = [], []

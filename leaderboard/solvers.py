@@ -14,11 +14,10 @@ raise ValueError.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from easy_to_hard.generators import chess, mazes
 from easy_to_hard.generators.integers import check_integer
@@ -26,7 +25,10 @@ from easy_to_hard.generators.mazes.dead_ends import fill_dead_ends
 from easy_to_hard.generators.random import mix64
 from easy_to_hard.tasks import TASKS
 
-Inputs: TypeAlias = NDArray[Any] | Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Inputs: TypeAlias = Union[NDArray[Any], "Tensor"]
 Answer: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 # A mate that is one move longer takes ten times as long to find.
@@ -38,7 +40,7 @@ _STRINGS, _MAZES, _BOARDS = ("B", 1, "L"), ("B", 3, "H", "W"), ("B", 12, 8, 8)
 
 def _lit(inputs: Inputs, iterations: int, *shapes: tuple[str | int, ...]) -> NDArray[np.bool_]:
     """Which inputs are positive; ValueError if they have none of the shapes, in which letters stand for any number."""
-    values = inputs.detach().cpu().numpy() if isinstance(inputs, Tensor) else np.asarray(inputs)
+    values = inputs.detach().cpu().numpy() if hasattr(inputs, "detach") else np.asarray(inputs)
     if not any(_fits(values.shape, shape) for shape in shapes):
         wanted = " or ".join(f"({', '.join(map(str, shape))})" for shape in shapes)
         raise ValueError(f"inputs must be of shape {wanted}, not {values.shape}")

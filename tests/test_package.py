@@ -1,6 +1,7 @@
 """The package as a whole: light to import, one name for each module, and a wheel that works on its own."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import easy_to_hard
+from easy_to_hard.extras import EXTRAS
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,6 +27,10 @@ def test_import_is_light() -> None:
     loaded = json.loads(_run("import json, sys, easy_to_hard; print(json.dumps(sorted(sys.modules)))"))
     heavy = {"torch", "numba", "datasets", "matplotlib", "pyarrow", "easy_to_hard.baselines"}
     assert not heavy & set(loaded)
+    loaded = json.loads(
+        _run("import json, sys; from easy_to_hard import TASKS, arrays; print(json.dumps(sorted(sys.modules)))")
+    )
+    assert not {"torch", "datasets", "huggingface_hub", "pyarrow"} & set(loaded)
     loaded = json.loads(
         _run("import json, sys; from easy_to_hard import MazeDataset; print(json.dumps(sorted(sys.modules)))")
     )
@@ -45,28 +51,30 @@ def test_versions_agree() -> None:
     assert f"## {easy_to_hard.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
+def test_extras_that_are_named_are_there() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for module, (_, extra) in EXTRAS.items():
+        packages = [re.split(r"[>=]", wanted)[0].replace("-", "_") for wanted in extras[extra]]
+        assert module in packages, f"[{extra}] does not install {module}"
+
+
 def test_links_are_relative() -> None:
     for name in ("generators", "baselines", "leaderboard"):
         assert (ROOT / "easy_to_hard" / name).readlink() == Path("..") / name
 
 
-@pytest.mark.slow
-def test_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
-    """One top-level package with real files; the dependencies are those of this environment.
-
-    The wheel is made from the source archive, so what a former build left in the folder cannot get into it.
-    """
-    command = [
-        sys.executable,
-        "-m",
-        "build",
-        "--no-isolation",
-        "--outdir",
-        str(tmp_path / "dist"),
-        str(ROOT),
-    ]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, made from the source archive, so that what a former build left in the folder cannot get into it."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
-    wheel = next((tmp_path / "dist").glob("*.whl"))
+    return next(out.glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_wheel_works_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
+    """One top-level package with real files; the dependencies are those of this environment."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"easy_to_hard"}
@@ -88,3 +96,26 @@ def test_wheel_works_in_a_fresh_environment(tmp_path: Path) -> None:
     shown = _run(code, python, cwd=tmp_path)
     assert shown.startswith(packages)
     assert shown.split(" ", 1)[1].strip() == "(3, 72, 72) (72, 72)"
+
+
+@pytest.mark.slow
+def test_wheel_works_without_extras(wheel: Path, tmp_path: Path) -> None:
+    """`pip install easy-to-hard` is light, and enough for data, text and the scores of predictions."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "-q"]
+    probe = subprocess.run(
+        [*pip, "download", "--no-deps", "-d", str(tmp_path), "tqdm"], capture_output=True, check=False
+    )
+    if probe.returncode:
+        pytest.skip("no package index can be reached")
+    subprocess.run([*pip, "install", "-c", str(ROOT / "constraints.txt"), str(wheel)], check=True, capture_output=True)
+    listed = subprocess.run([*pip, "list", "--format", "json"], check=True, capture_output=True, text=True).stdout
+    packages = {package["name"].lower() for package in json.loads(listed)} - {"pip", "setuptools"}
+    assert len(packages) <= 18, sorted(packages)
+    doors = [python, str(ROOT / "tests" / "light_doors.py"), str(tmp_path)]
+    done = subprocess.run(doors, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.stdout, done.returncode) == ("all doors work\n", 0), done.stderr
+    command = str(tmp_path / "venv" / "bin" / "easy-to-hard")
+    subprocess.run([command, "build", "--out", "tiny", "--preset", "tiny", "--quiet"], check=True, cwd=tmp_path)
+    subprocess.run([command, "verify", "tiny", "--quiet"], check=True, cwd=tmp_path)

@@ -87,7 +87,12 @@ SWAPS = {
 }
 # Python that imports one of these runs where it is installed.
 OPTIONAL = ("gymnasium",)
-ELSEWHERE = {"import ray": "test_many_machines.py", "SLURM_ARRAY_TASK_ID": "test_many_machines.py"}
+ELSEWHERE = {
+    "import ray": "test_many_machines.py",
+    "SLURM_ARRAY_TASK_ID": "test_many_machines.py",
+    "import jax": "test_frameworks.py",
+    "import tensorflow": "test_frameworks.py",
+}
 SOLVER = """
 import torch
 

@@ -3,9 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from easy_to_hard.extras import naming_extra
+
 if TYPE_CHECKING:
     from easy_to_hard.baselines.deep_thinking.recipes import Recipe
     from easy_to_hard.baselines.deep_thinking.training import TrainingReport
+
+# Before any module of this package, so that all of them say what they need.
+with naming_extra("nets need"):
+    import torch  # noqa: F401
 
 
 def run(

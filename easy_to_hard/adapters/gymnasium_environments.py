@@ -11,15 +11,14 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.extras import naming_extra
 from easy_to_hard.tasks import DataSpec, get_task
 from easy_to_hard.text import Item, items_at
 from easy_to_hard.text.mazes import free_positions, shortest_path
 
-try:
+with naming_extra("this needs"):
     import gymnasium
     from gymnasium import spaces
-except ImportError as error:
-    raise ImportError('this needs gymnasium: pip install "easy-to-hard[gymnasium]"') from error
 
 Observation = TypeVar("Observation")
 

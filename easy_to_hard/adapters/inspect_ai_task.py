@@ -4,15 +4,14 @@
 are asked once and without tools; there are no examples in the prompt.
 """
 
+from easy_to_hard.extras import naming_extra
 from easy_to_hard.text import answer, items_of, make_items, prompt, verify
 
-try:
+with naming_extra("this needs"):
     from inspect_ai import Task, task
     from inspect_ai.dataset import MemoryDataset, Sample
     from inspect_ai.scorer import Score, Scorer, Target, accuracy, mean, scorer, stderr
     from inspect_ai.solver import TaskState, generate
-except ImportError as error:
-    raise ImportError('this needs inspect-ai: pip install "easy-to-hard[inspect-ai]"') from error
 
 
 @scorer(metrics={"correct": [accuracy(), stderr()], "score": [mean()]})  # type: ignore[untyped-decorator]

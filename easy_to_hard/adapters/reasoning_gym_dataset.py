@@ -7,13 +7,12 @@ is no curriculum; a harder dataset is one of another difficulty.
 from dataclasses import dataclass
 from typing import Any, Final
 
+from easy_to_hard.extras import naming_extra
 from easy_to_hard.tasks import DataSpec
 from easy_to_hard.text import answer, get_form, items_at, items_of, prompt, verify
 
-try:
+with naming_extra("this needs"):
     from reasoning_gym.factory import ProceduralDataset, register_dataset
-except ImportError as error:
-    raise ImportError('this needs reasoning-gym: pip install "easy-to-hard[reasoning-gym]"') from error
 
 NAME: Final = "easy_to_hard"
 

@@ -12,13 +12,12 @@ weight 0, which ``--env.taskset.task.rewards.partial_credit.weight`` can change.
 
 from collections.abc import Iterator
 
+from easy_to_hard.extras import naming_extra
 from easy_to_hard.tasks import parse_config
 from easy_to_hard.text import Verdict, answer, items_of, make_items, prompt, verify
 
-try:
+with naming_extra("this needs"):
     import verifiers.v1 as vf
-except ImportError as error:
-    raise ImportError('this needs verifiers: pip install "easy-to-hard[verifiers]"') from error
 
 
 class EasyToHardData(vf.TaskData):  # type: ignore[misc]

@@ -8,7 +8,7 @@ from easy_to_hard.cards.images import has_image, image_path
 from easy_to_hard.cards.statistics import FolderStatistics, SplitStatistics
 from easy_to_hard.cards.tables import counts_table, folded, markdown_table, split_counts
 from easy_to_hard.frozen import VERSION, is_frozen
-from easy_to_hard.storage.files import features
+from easy_to_hard.storage.columns import Column, columns_of
 from easy_to_hard.storage.presets import PRESETS
 from easy_to_hard.tasks import Task, TaskText, get_task
 
@@ -225,7 +225,7 @@ def dataset_card(header: dict[str, Any], files: Sequence[dict[str, Any]], statis
         _leakage(header, statistics),
         _rest(texts),
     ]
-    matter = front_matter(files, lambda entry: features(get_task(entry["task"]), entry["difficulty"]), front)
+    matter = front_matter(files, lambda entry: columns_of(get_task(entry["task"]), entry["difficulty"]), front)
     return f"{matter}\n" + "\n".join(sections)
 
 
@@ -324,19 +324,15 @@ def _task_section(task: Task, files: Sequence[dict[str, Any]], statistics: Folde
 def _columns(task: Task, entry: dict[str, Any], text: TaskText) -> str:
     meanings: Mapping[str, str] = {**text.columns, "index": "number of the instance in its stream"}
     rows = [
-        [f"`{name}`", _type(feature), meanings.get(name, "")]
-        for name, feature in features(task, entry["difficulty"]).items()
+        [f"`{column.name}`", _type(column), meanings.get(column.name, "")]
+        for column in columns_of(task, entry["difficulty"])
     ]
     return markdown_table(["column", "type", "meaning"], rows, texts=3)
 
 
-def _type(feature: Any) -> str:
-    """Type and shape of a column of `datasets`."""
-    shape = getattr(feature, "shape", None)
-    if shape is not None:
-        return f"{feature.dtype} {tuple(shape)}"
-    length = getattr(feature, "length", None)
-    return f"{feature.dtype}" if length is None else f"{feature.feature.dtype} ({length},)"
+def _type(column: Column) -> str:
+    """Type and shape of a column."""
+    return f"{column.dtype} {column.shape}" if column.shape else column.dtype
 
 
 def _difficulties(task: Task, files: Sequence[dict[str, Any]], statistics: FolderStatistics) -> list[str]:

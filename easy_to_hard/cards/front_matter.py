@@ -7,6 +7,7 @@ from typing import Any, Final
 import yaml
 
 from easy_to_hard.cards.tables import split_counts
+from easy_to_hard.storage.columns import Column
 
 # (upper limit on the number of rows, exclusive; the Hub's name for the size).
 _SIZES: Final = (
@@ -22,13 +23,15 @@ _MORE: Final = "1B<n<10B"
 
 
 def front_matter(
-    files: Sequence[dict[str, Any]], features_of: Callable[[dict[str, Any]], Any], described: Mapping[str, Any]
+    files: Sequence[dict[str, Any]],
+    columns_of: Callable[[dict[str, Any]], Sequence[Column]],
+    described: Mapping[str, Any],
 ) -> str:
     """The YAML, between its two lines of dashes.
 
     Args:
         files: entries of the manifest.
-        features_of: maps an entry to the `datasets.Features` of its columns.
+        columns_of: maps an entry to the columns of its file.
         described: license, pretty_name, tags, and anything else about the dataset as a whole.
     """
     counts = split_counts(files)
@@ -47,7 +50,7 @@ def front_matter(
             }
             for number, (config, splits) in enumerate(counts.items())
         ],
-        "dataset_info": [_dataset_info(config, entries[config], features_of) for config in counts],
+        "dataset_info": [_dataset_info(config, entries[config], columns_of) for config in counts],
     }
     return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n"
 
@@ -60,7 +63,7 @@ def _fingerprint(entries: Sequence[dict[str, Any]]) -> str:
 
 
 def _dataset_info(
-    config: str, entries: Sequence[dict[str, Any]], features_of: Callable[[dict[str, Any]], Any]
+    config: str, entries: Sequence[dict[str, Any]], columns_of: Callable[[dict[str, Any]], Sequence[Column]]
 ) -> dict[str, Any]:
     """The columns and sizes of a config; sizes are in bytes, both of the rows in memory and of the files."""
     sizes: dict[str, int] = {}
@@ -69,7 +72,7 @@ def _dataset_info(
     rows = split_counts(entries)[config]
     return {
         "config_name": config,
-        "features": features_of(entries[0])._to_yaml_list(),
+        "features": [column.to_yaml() for column in columns_of(entries[0])],
         "splits": [{"name": split, "num_bytes": size, "num_examples": rows[split]} for split, size in sizes.items()],
         "download_size": sum(entry["bytes"] for entry in entries),
         "dataset_size": sum(sizes.values()),

@@ -25,7 +25,8 @@ from torch import Tensor
 from easy_to_hard.chess.puzzle_folder import PuzzleFolder, Selection, needed_files
 from easy_to_hard.datasets import original
 from easy_to_hard.datasets.batches import BatchedDataset, Tensors, Transform
-from easy_to_hard.datasets.graded import GradedDataset, Item, check_source
+from easy_to_hard.datasets.graded import GradedDataset, Item
+from easy_to_hard.datasets.sources import check_source
 from easy_to_hard.generators.chess import to_fens, to_planes, to_ucis
 from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, POSITION_WORDS, STATE
 from easy_to_hard.generators.chess.planes import check_perspective

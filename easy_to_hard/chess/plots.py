@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from easy_to_hard.chess.text import KINDS, PuzzleBoard, read_board, square_name
+from easy_to_hard.extras import naming_extra
 from easy_to_hard.generators.chess import parse_fens
 from easy_to_hard.plotting import new_figure
 
@@ -198,11 +199,9 @@ def board_svg(fen: str, move: str | None = None, *, size: int = 400) -> str:
         ImportError: python-chess is not installed; the message says how to get it.
         ValueError: `fen` is not a FEN, or `move` is not legal; the message names it.
     """
-    try:
+    with naming_extra("boards as SVG need"):
         import chess
         import chess.svg
-    except ImportError as error:
-        raise ImportError('boards as SVG need python-chess: pip install "easy-to-hard[chess]"') from error
     # python-chess accepts any board as a position.
     parse_fens([fen])
     board = chess.Board(fen)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from tyro.conf import Positional, arg
 
+from easy_to_hard.extras import MissingExtraError, naming_extra
+
 if TYPE_CHECKING:
     from easy_to_hard.tasks import DataSpec
 
@@ -117,7 +119,7 @@ class Verify:
 
     def _folder(self) -> Path:
         """The folder, or where a Hub repo's files are cached."""
-        from easy_to_hard.datasets.graded import is_hub_repo
+        from easy_to_hard.datasets.sources import is_hub_repo
         from easy_to_hard.hub.fetch import open_dataset
         from easy_to_hard.hub.retrying import split_revision
 
@@ -331,10 +333,14 @@ class Info:
         for name, parts in PRESETS.items():
             configs = len({part.config for part in parts})
             print(f"  {name:<9} {configs:>3} configs, {sum(part.rows for part in parts):>9,} rows")
-        # Commands are above all layers.
-        from easy_to_hard.baselines.deep_thinking.checkpoint import shipped_models
-        from easy_to_hard.baselines.deep_thinking.recipes import RECIPES
-
+        try:
+            with naming_extra("nets need"):
+                # Commands are above all layers.
+                from easy_to_hard.baselines.deep_thinking.checkpoint import shipped_models
+                from easy_to_hard.baselines.deep_thinking.recipes import RECIPES
+        except MissingExtraError as error:
+            print(error)
+            return 0
         print("presets of easy-to-hard train")
         for name, recipe in RECIPES.items():
             print(f"  {name:<26} {recipe.title}")

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from easy_to_hard.extras import naming_extra
+
 if TYPE_CHECKING:
     from easy_to_hard.datasets.puzzles import MazeDataset, PrefixSumDataset
 
@@ -12,6 +14,7 @@ def __getattr__(name: str) -> Any:
     # Imported only on first use: other modules import from this package without needing a dataset.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from easy_to_hard.datasets import puzzles
+    with naming_extra(f"{name} needs"):
+        from easy_to_hard.datasets import puzzles
 
     return getattr(puzzles, name)

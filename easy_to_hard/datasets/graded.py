@@ -13,9 +13,8 @@ be the benchmark's against the frozen one (`easy_to_hard.frozen`). Instances are
 cell, a bit per position) and expanded on access, whole batches at a time.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -23,15 +22,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from easy_to_hard.datasets.batches import BatchedDataset, Transform
-from easy_to_hard.frozen import frozen_problems, is_proven_by_its_bytes
+from easy_to_hard.datasets.sources import check_source, read_folder, read_hub
 from easy_to_hard.generators.integers import check_integer, shown
-from easy_to_hard.storage.files import file_sha256, instances_of, read_whole
-from easy_to_hard.storage.manifest import MANIFEST, StorageError, files_of, read_manifest
 from easy_to_hard.tasks import Array, DataSpec, Task, generate, get_task
 
 Item: TypeAlias = tuple[Tensor, Tensor]
-
-SOURCES: Final = ("generate", "folder", "hub", "original")
 
 
 def to_tensors(task: Task, inputs: NDArray[np.uint8], targets: NDArray[np.uint8]) -> Item:
@@ -108,24 +103,9 @@ class GradedDataset(BatchedDataset):
         if self.source == "original":
             return self._read_original(download)
         if self.source == "folder":
-            manifest, entries = folder_files(self.root, self.spec)
-            return self._decode(manifest, entries, [self.root / entry["path"] for entry in entries])
-        from easy_to_hard.hub.fetch import open_dataset
-
-        data = open_dataset(repo_id or "", revision)
-        self.commit = data.commit
-        entries = files_of(data.manifest, self.spec, data.name)
-        return self._decode(data.manifest, entries, data.fetch(entries))
-
-    def _decode(self, manifest: dict[str, Any], entries: Sequence[dict[str, Any]], paths: Sequence[Path]) -> Array:
-        """The instances in files whose bytes have been checked."""
-        instances = []
-        for entry, path in zip(entries, paths, strict=True):
-            hashed = not is_proven_by_its_bytes(manifest, entry)
-            instances += [
-                instances_of(self._task, chunk) for chunk in read_whole(path, entry, self._task, hashed=hashed)
-            ]
-        return np.concatenate(instances)
+            return read_folder(self.root, self.spec)
+        data, self.commit = read_hub(repo_id or "", revision, self.spec)
+        return data
 
     def _read_original(self, download: bool) -> Array:
         raise ValueError(f"{self.spec.task} has no original files: use another source")
@@ -154,46 +134,6 @@ class GradedDataset(BatchedDataset):
         return f"{type(self).__name__}({shown}, split {spec.split}, {len(self)} items, source {self.source}{commit})"
 
 
-def check_source(source: str, repo_id: str | None, revision: str | None) -> str:
-    """Return the source; ValueError where there is no such source, or repo or revision is missing or does not apply."""
-    if revision is not None and (not isinstance(revision, str) or not revision):
-        raise ValueError(f"revision must be a tag, branch or commit, or None for the newest, not {revision!r}")
-    if source not in SOURCES:
-        raise ValueError(f"unknown source {source!r}: choose one of {', '.join(SOURCES)}")
-    if source == "hub" and not repo_id:
-        raise ValueError("source 'hub' needs repo_id='owner/name', the Hub repo of the dataset")
-    if source != "hub" and (repo_id or revision):
-        given = f"repo_id {repo_id!r}" if repo_id else f"revision {revision!r}"
-        raise ValueError(f"{given} is for source 'hub', not for source {source!r}")
-    return source
-
-
-def folder_files(root: Path, spec: DataSpec) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The manifest of a built folder, and its entries for a config and split, after checking the bytes of their files.
-
-    Raises:
-        FileNotFoundError: there is no dataset, or a file is missing.
-        StorageError: a file does not match the manifest, or the folder is not what it claims to be.
-    """
-    if not (root / MANIFEST).is_file():
-        raise FileNotFoundError(
-            f"no dataset in {root}, it has no {MANIFEST}: build it with 'easy-to-hard build --out {root}', "
-            "or use source='generate'"
-        )
-    manifest = read_manifest(root)
-    entries = files_of(manifest, spec, str(root))
-    for problem in frozen_problems(manifest, entries):
-        raise StorageError(f"{root}/{problem}")
-    for entry in entries:
-        path = root / entry["path"]
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing: 'easy-to-hard build --out {root}' makes it again")
-        found = file_sha256(path)
-        if found != entry["sha256"]:
-            raise StorageError(f"{path}: SHA-256 is {found}, the manifest says {entry['sha256']}")
-    return manifest, entries
-
-
 def _first(data: Array, num_samples: int | None, where: str) -> Array:
     if num_samples is None:
         return data
@@ -201,30 +141,6 @@ def _first(data: Array, num_samples: int | None, where: str) -> Array:
     if not 1 <= number <= len(data):
         raise ValueError(f"num_samples must be from 1 to {len(data)}, as many as {where} has, not {shown(number)}")
     return data[:number]
-
-
-def open_graded(place: str, spec: DataSpec) -> GradedDataset:
-    """Open a config and split of a dataset that has been built.
-
-    Args:
-        place: a folder, or a Hub repo: "owner/name" or "owner/name@revision".
-        spec: which instances.
-
-    Raises:
-        FileNotFoundError, StorageError, HubError: see `GradedDataset`.
-    """
-    if is_hub_repo(place):
-        from easy_to_hard.hub.retrying import split_revision
-
-        repo_id, revision = split_revision(place)
-        return GradedDataset("", spec, source="hub", repo_id=repo_id, revision=revision)
-    return GradedDataset(place, spec, source="folder")
-
-
-def is_hub_repo(place: str) -> bool:
-    """Whether "owner/name" or "owner/name@revision" names a Hub repo rather than a folder that exists or might."""
-    folder = Path(place).expanduser()
-    return place.count("/") == 1 and not folder.exists() and not folder.parent.is_dir()
 
 
 def load(

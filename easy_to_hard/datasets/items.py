@@ -4,26 +4,31 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from torch import Tensor
 
-from easy_to_hard.datasets.graded import open_graded, to_tensors
+from easy_to_hard.datasets.sources import read_place
 from easy_to_hard.generators.integers import check_integer, shown
 from easy_to_hard.storage.files import Chunk, TensorHash
 from easy_to_hard.tasks import Array, DataSpec, Instances, generate, get_task
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 _HASHED_AT_A_TIME: Final = 64
 
 
-def instance_tensors(spec: DataSpec, data: Array) -> tuple[Tensor, Tensor]:
+def instance_tensors(spec: DataSpec, data: Array) -> "tuple[Tensor, Tensor]":
     """Inputs (N, channels, *size) float32 and targets (N, *size) int64 from instances in compact form, (N, ...)."""
+    # Only tensors need torch: predictions are scored without it.
+    from easy_to_hard.datasets.graded import to_tensors
+
     task = get_task(spec.task)
     return to_tensors(task, *task.encode(data, spec.difficulty, None))
 
 
-def one_item(spec: DataSpec, index: int) -> tuple[Tensor, Tensor]:
+def one_item(spec: DataSpec, index: int) -> "tuple[Tensor, Tensor]":
     """Inputs (1, channels, *size) float32 and targets (1, *size) int64 of the instance with that number.
 
     Raises:
@@ -40,7 +45,7 @@ class Items:
     Args:
         spec: which instances.
         num_items: how many; fewer where the split, or the place, does not hold that many.
-        place: a built folder or a Hub repo (`open_graded`) to read them from; "" to generate them.
+        place: a built folder or a Hub repo (`read_place`) to read them from; "" to generate them.
 
     Raises:
         NotEnoughInstancesError: the split holds none.
@@ -50,7 +55,7 @@ class Items:
     def __init__(self, spec: DataSpec, num_items: int, place: str = "") -> None:
         self.spec = spec
         if place:
-            self._instances = Instances(data=open_graded(place, spec).data[:num_items])
+            self._instances = Instances(data=read_place(place, spec)[:num_items])
             return
         held = get_task(spec.task).count_instances(spec)
         self._instances = generate(spec, num_items if held is None else min(num_items, max(held, 1)))[1]
@@ -78,7 +83,7 @@ class Items:
             **digest.digests(),
         }
 
-    def __getitem__(self, part: slice) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, part: slice) -> "tuple[Tensor, Tensor]":
         """Inputs (items, channels, *size) float32 and targets (items, *size) int64."""
         return instance_tensors(self.spec, self._instances.data[part])
 

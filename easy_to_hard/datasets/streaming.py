@@ -1,21 +1,16 @@
 """An endless stream of fresh instances for training."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from easy_to_hard.datasets.arrays import Stream
 from easy_to_hard.datasets.graded import Item, to_tensors
-from easy_to_hard.generators.integers import check_integer, shown
-from easy_to_hard.generators.random import stream_key
-from easy_to_hard.tasks import DataSpec, get_task
 
 
-class StreamingDataset(IterableDataset[Item]):
+class StreamingDataset(Stream, IterableDataset[Item]):
     """An endless stream of fresh batches for training: nothing is stored, and no batch comes twice in a loop.
 
     Batch b holds items b B to (b + 1) B - 1 of the stream, where B is `batch_size`, so training resumes anywhere
@@ -70,64 +65,36 @@ class StreamingDataset(IterableDataset[Item]):
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
-        self.spec = DataSpec(
-            task=task,
-            difficulty=difficulty,
+        rank, world_size = _place(rank, world_size)
+        super().__init__(
+            task,
+            difficulty,
+            batch_size=batch_size,
             variant=variant,
             split=split,
             seed=seed,
             split_rule=split_rule,
-            root=str(root),
+            root=root,
+            start=start,
+            rank=rank,
+            world_size=world_size,
         )
-        self._task = get_task(task)
-        self._task.sample_count(self.spec, None)
-        self.batch_size = check_integer("batch_size", batch_size, 1)
-        self.start = check_integer("start", start, 0)
-        self.rank, self.world_size = _place(rank, world_size)
-        self._length = self._task.stream_length(self.spec)
 
     def batch(self, number: int) -> Item:
         """Batch `number`, independent of earlier calls."""
-        first = check_integer("batch number", number, 0) * self.batch_size
-        if first + self.batch_size > 2**64:
-            raise ValueError(f"batch number must be below {2**64 // self.batch_size}, not {shown(number)}")
-        items = np.arange(self.batch_size, dtype=np.uint64) + np.uint64(first)
-        if self._length is None:
-            data = self._task.generate(self.spec, items, None).data
-        else:
-            rounds, places = np.divmod(items, np.uint64(self._length))
-            data = np.concatenate(
-                [
-                    self._task.generate(self._round(int(again)), places[rounds == again], None).data
-                    for again in np.unique(rounds)
-                ]
-            )
-        return to_tensors(self._task, *self._task.encode(data, self.spec.difficulty, None))
-
-    def _round(self, number: int) -> DataSpec:
-        """The spec of the stream's n-th pass through all instances."""
-        if number == 0:
-            return self.spec
-        spec = self.spec
-        seed = stream_key(f"round {number}", spec.variant, spec.difficulty, spec.split, spec.seed)
-        return replace(spec, seed=seed)
+        return to_tensors(self._task, *self.make(number))
 
     def __iter__(self) -> Iterator[Item]:
         worker = get_worker_info()
-        workers, worker_id = (1, 0) if worker is None else (worker.num_workers, worker.id)
-        first = self.start + self.rank * workers + worker_id
-        for number in count(first, self.world_size * workers):
-            yield self.batch(number)
+        part, parts = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        return map(self.batch, self.numbers(part, parts))
 
 
 def _place(rank: int | None, world_size: int | None) -> tuple[int, int]:
     if (rank is None) != (world_size is None):
         raise ValueError(f"give rank and world_size together, not rank={rank} and world_size={world_size}")
-    if rank is None or world_size is None:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            return torch.distributed.get_rank(), torch.distributed.get_world_size()
-        return 0, 1
-    world_size = check_integer("world_size", world_size, 1)
-    if not 0 <= check_integer("rank", rank) < world_size:
-        raise ValueError(f"rank must be from 0 to world_size - 1 = {shown(world_size - 1)}, not {shown(rank)}")
-    return int(rank), world_size
+    if rank is not None and world_size is not None:
+        return rank, world_size
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
+from easy_to_hard.extras import naming_extra
 from easy_to_hard.frozen import frozen_problems
 from easy_to_hard.hub.content import check_cached, forget_cached
 from easy_to_hard.hub.retrying import DOWNLOAD_PATIENCE, HubError, parse_repo_id, retrying
@@ -118,7 +119,8 @@ def open_dataset(repo_id: str, revision: str | None = None) -> HubDataset:
 
 def _download(repo_id: str, path: str, revision: str | None) -> Path:
     """Fetch a file of a repo from the Hub, or from the cache if the Hub cannot be reached or need not be."""
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    with naming_extra("the Hub needs"):
+        from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     at = f"{repo_id}@{revision[:12]}" if revision else repo_id
     try:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from easy_to_hard.extras import naming_extra
 from easy_to_hard.hub.content import LocalFile
 from easy_to_hard.hub.retrying import HubError, T, parse_repo_id, retrying
 from easy_to_hard.storage.downloads import Patience
@@ -43,6 +44,7 @@ class Repo:
     Raises:
         ValueError: `repo_id` is not an id.
         HubError: there is no token, or HF_HUB_OFFLINE is set.
+        MissingExtraError: huggingface_hub is not installed.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class Repo:
         patience: Patience,
         progress: bool,
     ) -> None:
-        from huggingface_hub import HfApi, constants, get_token
+        with naming_extra("the Hub needs"):
+            from huggingface_hub import HfApi, constants, get_token
 
         self.repo_id, self.repo_type = parse_repo_id(repo_id), repo_type
         self._patience, self.progress = patience, progress

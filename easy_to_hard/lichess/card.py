@@ -5,6 +5,7 @@ from typing import Any, Final
 from easy_to_hard.cards.front_matter import front_matter
 from easy_to_hard.cards.tables import counts_table, split_counts
 from easy_to_hard.lichess.bands import FILE_SCHEMA, TASK
+from easy_to_hard.storage.columns import Column
 from easy_to_hard.tasks import config_name
 
 _CARD: Final = """\
@@ -58,8 +59,6 @@ def puzzle_card(header: dict[str, Any], bands: str, files: list[dict[str, Any]])
         bands: "rating" or "rank".
         files: entries of the manifest.
     """
-    from datasets import Features
-
     counts = split_counts(files)
     example = next(iter(counts))
     source = header["source"]
@@ -79,4 +78,5 @@ def puzzle_card(header: dict[str, Any], bands: str, files: list[dict[str, Any]])
         "pretty_name": "Lichess puzzles, graded",
         "tags": ["easy-to-hard", "extrapolation", "chess", "lichess"],
     }
-    return f"{front_matter(files, lambda entry: Features.from_arrow_schema(FILE_SCHEMA), front)}\n{body}"
+    columns = [Column(name=field.name, dtype=str(field.type)) for field in FILE_SCHEMA]
+    return f"{front_matter(files, lambda entry: columns, front)}\n{body}"

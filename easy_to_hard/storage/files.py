@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from easy_to_hard.storage.columns import TENSORS, arrow_schema, columns_of
 from easy_to_hard.storage.manifest import StorageError
 from easy_to_hard.storage.writing import write_atomically as write_atomically
 from easy_to_hard.storage.writing import write_json as write_json
@@ -20,7 +21,6 @@ from easy_to_hard.tasks import Array, DataSpec, Task, get_task
 _CHUNK_BYTES: Final = 2**25
 _ZSTD_LEVEL: Final = 9
 _SAMPLED_ROWS: Final = 4
-_TENSORS: Final = ("input", "target")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,21 +156,6 @@ def make_chunk(spec: DataSpec, indices: NDArray[np.uint64], num_threads: int | N
     return Chunk(indices=indices, inputs=inputs, targets=targets, columns=dict(instances.columns))
 
 
-def features(task: Task, difficulty: int) -> Any:
-    """The `datasets.Features` of a config."""
-    import datasets
-
-    def array(shape: tuple[int, ...]) -> Any:
-        if len(shape) == 1:
-            return datasets.List(datasets.Value("uint8"), length=shape[0])
-        return {2: datasets.Array2D, 3: datasets.Array3D}[len(shape)](shape=shape, dtype="uint8")
-
-    columns = {name: datasets.Value(dtype) for name, dtype in task.columns.items()}
-    if task.stores_tensors:
-        columns = {**dict(zip(_TENSORS, map(array, task.shapes(difficulty)), strict=True)), **columns}
-    return datasets.Features({**columns, "index": datasets.Value("int64")})
-
-
 def _nested(values: NDArray[np.uint8], kind: pa.DataType) -> pa.Array:
     """Convert (N, ...) values to an array of lists (of lists ...) of the given Arrow type."""
     if pa.types.is_fixed_size_list(kind):
@@ -180,7 +165,7 @@ def _nested(values: NDArray[np.uint8], kind: pa.DataType) -> pa.Array:
         lists = int(np.prod(values.shape[:axis]))
         offsets = np.arange(lists + 1, dtype=np.int32) * values.shape[axis]
         array = pa.ListArray.from_arrays(pa.array(offsets), array)
-    return pa.ExtensionArray.from_storage(kind, array.cast(kind.storage_type))
+    return array.cast(kind)
 
 
 def _to_table(chunk: Chunk, schema: pa.Schema) -> pa.Table:
@@ -209,7 +194,7 @@ def write_shard(
         target positions are 1, and the item numbers and hash of a sample of rows.
     """
     task = get_task(spec.task)
-    schema = features(task, spec.difficulty).arrow_schema
+    schema = arrow_schema(columns_of(task, spec.difficulty))
     step = chunk_rows(task, spec.difficulty)
     tensors, sample = TensorHash(), Sample(len(indices))
     with pq.ParquetWriter(
@@ -265,7 +250,7 @@ def _read_group(table: pa.Table, task: Task, difficulty: int) -> Chunk:
     columns = {name: table[name].to_numpy() for name in task.columns}
     if task.stores_tensors:
         inputs, targets = (
-            _flat(table[name], shape) for name, shape in zip(_TENSORS, task.shapes(difficulty), strict=True)
+            _flat(table[name], shape) for name, shape in zip(TENSORS, task.shapes(difficulty), strict=True)
         )
     else:
         inputs, targets = task.encode(task.from_columns(columns), difficulty, None)

@@ -9,6 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from easy_to_hard.extras import naming_extra
+
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
@@ -87,8 +89,9 @@ def check_schema(path: Path, value: dict[str, Any], schema: str) -> None:
 
 @cache
 def _validator(schema: str) -> "Validator":
-    from jsonschema import Draft202012Validator, TypeChecker
-    from jsonschema.validators import extend
+    with naming_extra("checking result files needs"):
+        from jsonschema import Draft202012Validator, TypeChecker
+        from jsonschema.validators import extend
 
     def whole(checker: TypeChecker, value: object) -> bool:
         # JSON Schema takes 1.0 for an integer; `range` does not.

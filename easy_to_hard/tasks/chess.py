@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from easy_to_hard.chess.columns import read_rows
 from easy_to_hard.chess.text import text_of_puzzle
 from easy_to_hard.generators import chess
 from easy_to_hard.generators.chess.answers import judge_moves
@@ -46,6 +44,11 @@ class Chess(Task):
 
     def from_columns(self, columns: Mapping[str, Array]) -> Array:
         """(N, 9) uint64 rows from the columns fen and move."""
+        # Only files need Arrow.
+        import pyarrow as pa
+
+        from easy_to_hard.chess.columns import read_rows
+
         return read_rows(pa.array(columns["fen"], type=pa.string()), pa.array(columns["move"], type=pa.string()))
 
     def splits_of(self, data: Array, difficulty: int) -> list[str]:

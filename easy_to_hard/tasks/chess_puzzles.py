@@ -1,22 +1,25 @@
-"""Lichess puzzles as a task: read from the folder that `easy-to-hard convert-lichess` wrote."""
+"""Lichess puzzles as a task: read from the folder that `easy-to-hard convert-lichess` wrote.
+
+Arrow is imported when a folder is read, so that other tasks do not wait for it.
+"""
 
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from easy_to_hard.chess.columns import read_rows
 from easy_to_hard.generators.integers import check_integer
 from easy_to_hard.generators.random import mix64, stream_key
 from easy_to_hard.generators.splits import NotEnoughInstancesError
 from easy_to_hard.tasks.chess import Chess
 from easy_to_hard.tasks.pieces import Array, Instances
 from easy_to_hard.tasks.task import DataSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # A band holds the ratings, or the ranks, from its edge to the next.
 DEFAULT_EDGES: Final = MappingProxyType(
@@ -45,14 +48,19 @@ def _files(spec: DataSpec) -> list[Path]:
 
 
 @lru_cache(maxsize=16)
-def _read(files: tuple[tuple[str, int, int], ...]) -> tuple[Array, pa.Table]:
+def _read(files: tuple[tuple[str, int, int], ...]) -> "tuple[Array, pa.Table]":
     """Rows and columns of files, which are identified by size and time too, so that a changed file is read again."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from easy_to_hard.chess.columns import read_rows
+
     table = pa.concat_tables([pq.read_table(path, columns=list(_COLUMNS)) for path, _, _ in files]).combine_chunks()
     fens, moves = (table[name].combine_chunks() for name in ("fen", "move"))
     return read_rows(fens, moves), table
 
 
-def _puzzles(spec: DataSpec) -> tuple[Array, pa.Table]:
+def _puzzles(spec: DataSpec) -> "tuple[Array, pa.Table]":
     stats = [(path, path.stat()) for path in _files(spec)]
     return _read(tuple((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in stats))
 
@@ -90,6 +98,8 @@ class ChessPuzzles(Chess):
 
     def count_instances(self, spec: DataSpec) -> int:
         """The number of rows in the band's files."""
+        import pyarrow.parquet as pq
+
         return sum(pq.read_metadata(path).num_rows for path in _files(spec))
 
     def stream_length(self, spec: DataSpec) -> int:
@@ -109,6 +119,8 @@ class ChessPuzzles(Chess):
 
     def generate(self, spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
         """Rows of the files, in an order that depends on the seed."""
+        import pyarrow as pa
+
         rows, table = _puzzles(spec)
         if len(indices) and int(max(indices)) >= len(rows):
             raise NotEnoughInstancesError(

@@ -12,7 +12,7 @@ from hub_session import HubSession, hub_session
 
 from easy_to_hard import build, load, verify
 from easy_to_hard.cli import main
-from easy_to_hard.datasets import graded
+from easy_to_hard.datasets import sources
 from easy_to_hard.frozen import absent_files, frozen_manifest, is_proven_by_its_bytes
 from easy_to_hard.hub.content import forget_cached
 from easy_to_hard.storage import files
@@ -344,7 +344,7 @@ def test_revisions_that_are_none(revision: object, where: dict[str, Any]) -> Non
     with pytest.raises(ValueError, match="revision must be a tag, branch or commit, or None for the newest, not"):
         load("mazes", 9, num_samples=2, revision=revision, **where)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="revision must be"):
-        graded.check_source("generate", None, revision)  # type: ignore[arg-type]
+        sources.check_source("generate", None, revision)  # type: ignore[arg-type]
 
 
 # Full disks
