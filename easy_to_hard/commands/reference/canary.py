@@ -29,9 +29,9 @@ class Canary(MethodCommand):
 
     METHOD: ClassVar[str] = "canary"
 
-    preset: Annotated[
-        str, arg(help="smoke (minutes), small (an hour on a CPU core) or paper (weeks on a GPU)")
-    ] = "smoke"
+    preset: Annotated[str, arg(help="smoke (minutes), small (an hour on a CPU core) or paper (weeks on a GPU)")] = (
+        "smoke"
+    )
     target: Annotated[str, arg(help="images: mnist or cifar10; tasks: mazes or prefix_sums")] = "mazes"
     shadows: Annotated[
         int,
