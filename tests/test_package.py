@@ -103,7 +103,7 @@ def test_wheel_works_without_extras(wheel: Path, tmp_path: Path) -> None:
     """`pip install easy-to-hard` is light, and enough for data, text and the scores of predictions."""
     venv.create(tmp_path / "venv", with_pip=True)
     python = str(tmp_path / "venv" / "bin" / "python")
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "-q"]
+    pip = [python, "-m", "pip", "--disable-pip-version-check"]
     probe = subprocess.run(
         [*pip, "download", "--no-deps", "-d", str(tmp_path), "tqdm"], capture_output=True, check=False
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _PUZZLES: Final = ("mazes", "prefix_sums")
 _IMAGES: Final = ("mnist", "cifar10")
+_ONLY_FOR_ACCOUNT: Final = ("n", "diameter", "releases")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +42,10 @@ class DpInstaHide(MethodCommand):
     account: Annotated[bool, arg(help="only print epsilon for one --k, one --b, --n, --diameter and --releases")] = (
         False
     )
-    n: Annotated[int, arg(help="for --account: number of records")] = 50_000
-    diameter: Annotated[float, arg(help="for --account: largest L1 distance between two records with their labels")] = (
-        1.0
-    )
+    n: Annotated[int | None, arg(help="for --account: number of records; by default 50,000")] = None
+    diameter: Annotated[
+        float | None, arg(help="for --account: largest L1 distance between two records with their labels; by default 1")
+    ] = None
     releases: Annotated[
         int | None, arg(help="for --account: number of mixtures released; by default the number of records")
     ] = None
@@ -58,6 +59,9 @@ class DpInstaHide(MethodCommand):
         """See `MethodCommand`."""
         from easy_to_hard.baselines.dp_instahide.recipes import get_image_recipe, get_puzzle_recipe
 
+        for name in _ONLY_FOR_ACCOUNT:
+            if getattr(self, name) is not None:
+                raise ValueError(f"--{name} is for --account, not for a run")
         require_known("data", self.data, (*_IMAGES, *_PUZZLES))
         given = {"mix_counts": self.k, "noise_scales": self.b, "seeds": self.seeds}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value} | {"delta": self.delta}
@@ -74,7 +78,9 @@ class DpInstaHide(MethodCommand):
 
         if len(self.k) != 1 or len(self.b) != 1:
             raise ValueError(f"--account needs one --k and one --b, not {list(self.k)} and {list(self.b)}")
-        mixing = MixingMechanism(records=self.n, mix_count=self.k[0], noise_scale=self.b[0], diameter=self.diameter)
-        releases = self.n if self.releases is None else self.releases
+        records = 50_000 if self.n is None else self.n
+        diameter = 1.0 if self.diameter is None else self.diameter
+        mixing = MixingMechanism(records=records, mix_count=self.k[0], noise_scale=self.b[0], diameter=diameter)
+        releases = records if self.releases is None else self.releases
         print(Account(mixing=mixing, releases=releases, delta=self.delta).describe())
         return 0

@@ -36,6 +36,7 @@ def test_account(capsys: pytest.CaptureFixture[str]) -> None:
         ("--account --k 1 --b 1 --delta 1", "delta must be between 0 and 1, not 1"),
         ("--account --k 1 --b 1 --diameter -1", "the L1 diameter must be above 0 and finite, not -1"),
         ("--data svhn", "--data must be one of mnist, cifar10, mazes, prefix_sums, not 'svhn'"),
+        ("--diameter 2", "--diameter is for --account, not for a run"),
         ("--preset huge", "unknown preset 'huge': choose one of smoke, small, paper"),
         ("--data mazes --preset paper", "unknown preset 'paper' of mazes: choose one of small, smoke"),
         ("--data mazes --budget 0.1", "--budget is for images, not for"),
