@@ -99,7 +99,9 @@ class Questions:
     batch_size: int = 50
 
     def __post_init__(self) -> None:
-        difficulties = tuple(sorted(self.difficulties)) or ladder(self.task, self.variant)
+        # Of the ladder even if difficulties are given: without one there is no score, and that is said at once.
+        rungs = ladder(self.task, self.variant)
+        difficulties = tuple(sorted(self.difficulties)) or rungs
         if len(set(difficulties)) < len(difficulties):
             raise ValueError(f"--difficulties must be different, not {list(self.difficulties)}")
         for name in ("items", "iterations"):

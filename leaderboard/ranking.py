@@ -33,8 +33,9 @@ def ladder(task: str, variant: str) -> tuple[int, ...]:
         variant: one of its variants; "" for the default.
 
     Returns:
-        The task's rungs that the frozen benchmark tests, starting with the one trained on, ascending; for Lichess
-        puzzles, of which nothing is frozen, the lower edges of the default bands.
+        The task's rungs that the frozen benchmark tests, starting with the one trained on, ascending. Of mazes within
+        bounds of path length, of which nothing is frozen, the rungs that have such paths; of Lichess puzzles, the lower
+        edges of the default bands.
 
     Raises:
         ValueError: the task or variant is unknown, or the benchmark tests fewer than two of its difficulties.
@@ -46,7 +47,8 @@ def ladder(task: str, variant: str) -> tuple[int, ...]:
     rungs = tuple(
         difficulty
         for difficulty in facts.rungs_of(wanted)
-        if difficulty >= facts.train_difficulty and config_name(task, difficulty, wanted) in benchmark_tests()
+        if difficulty >= facts.train_difficulty
+        and (wanted not in ("", *facts.variants) or config_name(task, difficulty, wanted) in benchmark_tests())
     )
     if len(rungs) < 2:
         raise ValueError(f"a score needs two difficulties, and the benchmark tests {rungs} of {task} {wanted}".rstrip())
@@ -256,11 +258,12 @@ def standings(results: Sequence[ResultDict]) -> list[Standing]:
 
 
 def _place(standing: Standing) -> tuple[Any, ...]:
-    variants = (*get_task(standing.task).variants, "")
+    variants = (*get_task(standing.task).variants, "", standing.variant)
     names = [str(standing.result[name]) for name in ("method", "preset", "trained_on")]
     return (
         list(TASKS).index(standing.task),
         variants.index(standing.variant),
+        standing.variant,
         not standing.ranked,
         -standing.score,
         -(standing.reach or 0),

@@ -243,7 +243,6 @@ class Score:
 def _print_result(result: "Result") -> None:
     from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, ladder, overthinking_gap, reach, score_of
     from easy_to_hard.scores.results import variant_of
-    from easy_to_hard.tasks import get_task
 
     facts = result.to_dict()
     variant = variant_of(facts)
@@ -256,9 +255,6 @@ def _print_result(result: "Result") -> None:
     )
     for score in sorted(result.scores, key=lambda score: score.difficulty):
         print(_line(score))
-    if variant and variant not in get_task(result.task).variants:
-        print(f"no score: the benchmark has no {variant} {result.task}")
-        return
     rungs = ladder(result.task, variant)
     measured = len({score.difficulty for score in result.scores if score.num_items >= FEWEST_ITEMS} & set(rungs))
     gap = overthinking_gap(facts)

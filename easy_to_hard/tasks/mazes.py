@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from easy_to_hard.generators import mazes
 from easy_to_hard.generators.mazes.answers import valid_paths
-from easy_to_hard.generators.mazes.variants import split_bounds
+from easy_to_hard.generators.mazes.variants import longest_path, split_bounds
 from easy_to_hard.generators.splits import split_of
 from easy_to_hard.tasks.pictures import Color, Picture, picture_of_pixels
 from easy_to_hard.tasks.pieces import AnswerRules, Array, Instances, PresetRows, TaskText, most_likely_class
@@ -147,6 +147,11 @@ class Mazes(Task):
         walls, bounds = split_bounds(variant)
         known = super().check_variant(walls)
         return variant if bounds.most else known
+
+    def rungs_of(self, variant: str) -> tuple[int, ...]:
+        """Those that have paths within the variant's bounds."""
+        least = split_bounds(variant)[1].least
+        return tuple(rung for rung in self.rungs if least <= longest_path(rung))
 
     def default_samples(self, difficulty: int, split: str) -> int:
         """As many as in arXiv 2108.06011; fewer of the large ones."""

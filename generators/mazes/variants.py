@@ -32,6 +32,11 @@ def check_size(size: int) -> int:
     return number
 
 
+def longest_path(size: int) -> int:
+    """The most steps that a shortest path in a maze of that size can have: through all cells, two steps for each."""
+    return 2 * (((check_size(size) + 1) // 2) ** 2 - 1)
+
+
 def split_bounds(variant: str) -> tuple[str, Bounds]:
     """Split a variant into what stands before its bounds, which is not checked, and the bounds.
 
@@ -60,8 +65,7 @@ def parse_variant(variant: str, size: int) -> tuple[Variant, Bounds]:
     walls, bounds = split_bounds(variant)
     if walls not in VARIANTS:
         raise ValueError(f"unknown maze variant {walls!r}: choose one of {', '.join(VARIANTS)}")
-    # A path may at best lead through all cells.
-    longest = 2 * (((check_size(size) + 1) // 2) ** 2 - 1)
+    longest = longest_path(size)
     if bounds.least > longest:
         raise ValueError(
             f"a maze of size {size} has a path of 2 to {longest} steps, not of {bounds.least} to {bounds.most}"

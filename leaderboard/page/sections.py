@@ -88,7 +88,9 @@ def make_sections(ranking: Sequence[Standing], published: Sequence[Mapping[str, 
     of_papers = [(str(entry["task"]), get_task(entry["task"]).check_variant(entry["variant"])) for entry in published]
     sections = []
     for task, facts in TASKS.items():
-        for variant in facts.variants or ("",):
+        # After its variants, those with bounds of path length, in the order of the ranking.
+        ranked = [standing.variant for standing in ranking if standing.task == task]
+        for variant in dict.fromkeys([*(facts.variants or ("",)), *ranked]):
             here = task, variant
             section = Section(
                 task=task,

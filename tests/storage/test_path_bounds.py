@@ -8,6 +8,7 @@ import torch
 from datasets import load_dataset
 
 from easy_to_hard import MazeDataset, StreamingDataset, build, cli, load, verify
+from easy_to_hard.leaderboard.ranking import ladder
 from easy_to_hard.storage.presets import Part
 from easy_to_hard.tasks import DataSpec, generate
 from easy_to_hard.text import items_of, make_items
@@ -40,11 +41,14 @@ def test_a_stream_and_texts_are_of_them() -> None:
     assert np.array_equal(generate(spec, 3)[1].data[2], item.data)
 
 
-def test_a_solver_is_scored_on_them_without_a_rank(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_solver_is_scored_and_ranked_on_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["score", "--callable", "easy_to_hard.leaderboard.solvers:breadth_first", "--task", "mazes"]
     command += ["--variant", VARIANT, "--difficulties", "13", "--items", "5", "--quiet"]
     assert cli.main([*command, "--out", str(tmp_path / "a.json")]) == 0
     told = capsys.readouterr().out
     assert "100.0 %" in told
-    assert f"no score: the benchmark has no {VARIANT} mazes" in told
-    assert (tmp_path / "a.json").is_file()
+    # Of the mazes of size 9, none has a path as long.
+    assert ladder("mazes", "looped_60to80") == (13, 17, 25, 33, 59, 101, 201, 401, 801)
+    assert "0 of 10 rungs measured" in told
+    assert cli.main(["leaderboard", "--results", str(tmp_path / "a.json"), "--out", str(tmp_path / "page")]) == 0
+    assert VARIANT.replace("_", " ") in (tmp_path / "page" / "index.html").read_text()
