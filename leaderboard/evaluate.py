@@ -224,14 +224,16 @@ def score_replies(path: Path, entry: Entry, *, task: str = "", verdicts_out: Pat
         path: a .jsonl file, with an id and a reply in each line.
         entry: how it is shown; if it names no method, the file's name is used.
         task: reject files for other tasks; "" to accept any.
-        verdicts_out: a .jsonl file to write what each reply is worth to; None for none.
+        verdicts_out: a .jsonl file to write the verdict on each reply to; None for none.
 
     Raises:
-        ValueError: something is wrong with the file, it is for another task or for another split than test, or it does
-            not have all of the first items of each difficulty.
+        ValueError: something is wrong with the file, it is for another task or for another split than test, it does not
+            have all of the first items of each difficulty, or the verdicts would overwrite it.
         OSError: a file cannot be read or written.
     """
     started = time.perf_counter()
+    if verdicts_out is not None and verdicts_out.resolve() == path.resolve():
+        raise ValueError(f"the verdicts need another file than the replies, {path}")
     verdicts = verify_replies(path)
     scores = score_verdicts(verdicts)
     specs = [item.spec for item, _ in verdicts]
@@ -241,9 +243,8 @@ def score_replies(path: Path, entry: Entry, *, task: str = "", verdicts_out: Pat
         raise ValueError(f"{path.name} is for the {specs[0].split} split: results are for test")
     if verdicts_out is not None:
         write_verdicts(verdicts_out, verdicts)
-    manifest = [
-        Items(spec, score.num_items).manifest_entry() for spec, score in zip(dict.fromkeys(specs), scores, strict=True)
-    ]
+    of_config = {spec.config: spec for spec in specs}
+    manifest = [Items(of_config[score.config], score.num_items).manifest_entry() for score in scores]
     return _result(
         entry if entry.method else replace(entry, method=path.stem),
         scores,

@@ -44,6 +44,9 @@ class PuzzleEnvironment(gymnasium.Env[Observation, np.int64], Generic[Observatio
 
     def __init__(self, difficulty: int, variant: str = "", split: str = "train") -> None:
         self.instances = DataSpec(task=self.task, difficulty=difficulty, variant=variant, split=split)
+        # Raises where there are no such instances.
+        get_task(self.task).sample_count(self.instances, 1)
+        self._length = min(get_task(self.task).stream_length(self.instances) or _NUM_DRAWN, _NUM_DRAWN)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -51,13 +54,17 @@ class PuzzleEnvironment(gymnasium.Env[Observation, np.int64], Generic[Observatio
         """Begin an episode; the only option is ``index``, from 0."""
         super().reset(seed=seed)
         chosen = dict(options or {})
-        index = chosen.pop("index") if "index" in chosen else int(self.np_random.integers(_NUM_DRAWN))
+        index = chosen.pop("index") if "index" in chosen else int(self.np_random.integers(self._length))
         if chosen:
             raise ValueError(f"unknown options {', '.join(map(repr, chosen))}: the only one is 'index'")
         if isinstance(index, bool) or not isinstance(index, int | np.integer) or index < 0:
             raise ValueError(f"index must be an integer of at least 0, not {index!r}")
         item = items_at(self.instances, [int(index)])[0]
         return self._begin(item), {"id": item.id}
+
+    def _check(self, action: np.int64) -> None:
+        if not self.action_space.contains(action):
+            raise ValueError(f"an action must be an integer from 0 to {self.action_space.n - 1}, not {action!r}")
 
     @abstractmethod
     def _begin(self, item: Item) -> Observation:
@@ -88,6 +95,7 @@ class Mazes(PuzzleEnvironment[NDArray[np.uint8]]):
 
     def step(self, action: np.int64) -> tuple[NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Take a step."""
+        self._check(action)
         down, right = MOVES[action]
         there = self._place[0] + down, self._place[1] + right
         # The outer wall keeps it inside.
@@ -95,8 +103,8 @@ class Mazes(PuzzleEnvironment[NDArray[np.uint8]]):
         self._steps += 1
         arrived = self._place == self._goal
         reward = self._shortest / self._steps if arrived else 0.0
-        tired = not arrived and self._steps >= self.patience * self._shortest
-        return self._observed(), reward, arrived, tired, {"steps": self._steps, "shortest": self._shortest}
+        truncated = not arrived and self._steps >= self.patience * self._shortest
+        return self._observed(), reward, arrived, truncated, {"steps": self._steps, "shortest": self._shortest}
 
     def _observed(self) -> NDArray[np.uint8]:
         planes = np.zeros((3, *self._free.shape), dtype=np.uint8)
@@ -128,6 +136,7 @@ class PrefixSums(PuzzleEnvironment[np.int64]):
 
     def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
         """Give a parity, and get the next bit."""
+        self._check(action)
         held = bool(action == self._parities[self._position])
         self._right += held
         self._position += 1

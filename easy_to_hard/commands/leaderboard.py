@@ -135,6 +135,10 @@ class Score:
             raise ValueError("--fresh-seed must not be 0, which is the seed of the frozen benchmark")
         if self.fresh_seed is not None and (self.predictions or self.replies):
             raise ValueError("--fresh-seed needs a net or a callable: a file is of the instances it was made for")
+        if self.replies is not None:
+            for name in ("difficulties", "variant", "items", "iterations", "root", "data"):
+                if getattr(self, name):
+                    raise ValueError(f"--{name} is not for --replies, whose ids say which items they are to")
         if self.verdicts is not None and self.verdicts.suffix != ".jsonl":
             raise ValueError(f"--verdicts must end in .jsonl, not {self.verdicts.name!r}")
         if self.out is not None and (self.out.suffix != ".json" or self.out.is_dir()):

@@ -37,8 +37,8 @@ class Text:
     reply: Annotated[
         str,
         arg(
-            help="write replies in place of prompts, lines with id and reply, between which a model's lie: none, guess "
-            "(random bits, walks or legal moves) or solver"
+            help="instead of prompts, write replies that need no model: none, guess (random bits, walks or legal "
+            "moves) or solver"
         ),
     ] = ""
     out: Annotated[Path | None, arg(help="a .jsonl file to write: lines with id, prompt and answer")] = None

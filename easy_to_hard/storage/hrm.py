@@ -8,7 +8,7 @@ The folder holds `identifiers.json` and, for each of the splits train and test, 
 - ``all__puzzle_indices.npy`` and ``all__group_indices.npy``: (N + 1,) int32, 0 to N, since each instance is a puzzle
   and a group of its own.
 
-Nothing is augmented: the readers' own augmentation, by the symmetries of the square, fits mazes.
+Nothing is augmented. Their builders add the symmetries of the square before they write, and their readers do not.
 """
 
 from collections.abc import Callable, Mapping

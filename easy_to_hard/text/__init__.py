@@ -6,6 +6,7 @@ Only the generators, the tasks and NumPy are needed.
 - `forms`: the tasks that can be asked as text, each a subclass of `form.TextForm`
 - `replies`: where the answer is in a reply
 - `ladders`: which difficulties fit which context window
+- `bounds`: replies that need no model: none, a guess, the solver's answer
 - `jsonl`: files of prompts and of replies
 
 `easy_to_hard.adapters` has the same for reasoning-gym, verifiers and inspect-ai.
@@ -47,11 +48,11 @@ def answer(item: Item, style: str = "") -> str:
     return form.answer(item.data, item.spec.difficulty, form.check_style(style))
 
 
-def verify(item: Item, reply: str) -> Verdict:
-    """Find the answer in a free-form reply, and judge it. What a reply says never raises an error."""
+def verify(item: Item, reply: str | None) -> Verdict:
+    """Find the answer in a free-form reply, and judge it. What a reply says never raises an error; None is no reply."""
     form = get_form(item.spec.task)
     try:
-        found = find_answer(reply, lambda text: form.read(text, item.data, item.spec.difficulty))
+        found = find_answer(reply or "", lambda text: form.read(text, item.data, item.spec.difficulty))
     except UnreadableError as error:
         return Verdict(correct=False, score=0.0, reason=f"unreadable: {error}")
     return form.judge(found, item.data, item.spec.difficulty)

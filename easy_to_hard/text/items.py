@@ -8,11 +8,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from easy_to_hard.generators.integers import check_integer, shown
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
 
 _ID: Final = re.compile(
-    r"(?P<config>[a-z0-9_]{1,60})/(?P<split>[a-z]{1,20})/(?P<seed>0|-?[1-9][0-9]{0,1299})/(?P<index>0|[1-9][0-9]{0,18})"
+    r"(?P<config>[a-z0-9_]{1,60})/(?P<split>[a-z]{1,20})/(?P<seed>0|-?[1-9][0-9]{0,1299})/(?P<index>0|[1-9][0-9]{0,19})"
 )
+_END: Final = 2**64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,7 +57,9 @@ def items_at(spec: DataSpec, indices: Iterable[int]) -> list[Item]:
     Raises:
         ValueError: there is no such item.
     """
-    numbers = list(indices)
+    numbers = [check_integer("an index", index, 0) for index in indices]
+    if numbers and max(numbers) >= _END:
+        raise ValueError(f"an index must be below 2^64, not {shown(max(numbers))}")
     data = get_task(spec.task).generate(spec, np.array(numbers, dtype=np.uint64), None).data
     return [Item(spec=spec, index=index, data=row) for index, row in zip(numbers, data, strict=True)]
 
@@ -76,7 +80,7 @@ def items_of(ids: Sequence[str]) -> list[Item]:
 
 def _parse(one: str) -> tuple[DataSpec, int]:
     match = _ID.fullmatch(one)
-    if match is None:
+    if match is None or int(match["index"]) >= _END:
         raise ValueError(f"{one[:60]!r} is no id of an item: ids are like mazes_9/test/0/17")
     task, variant, difficulty = parse_config(match["config"])
     spec = DataSpec(task=task, variant=variant, difficulty=difficulty, split=match["split"], seed=int(match["seed"]))

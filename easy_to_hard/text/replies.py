@@ -1,9 +1,9 @@
 """Finds the answer in a free-form reply.
 
-An answer may be marked: ``<answer>...</answer>``, ``\\boxed{...}``, or what follows ``Answer:`` or ``the answer is``.
-What is marked and cannot be read is passed over, but all that can be read must be one and the same answer. Only if
-there is none, blocks in fences count, and at last the whole reply. What a model thinks, ``<think>...</think>``, never
-counts.
+An answer may be marked: ``<answer>...</answer>``, ``\\boxed{...}``, or what follows ``Answer:`` or a heading that is
+only ``Answer``. What is marked and cannot be read is passed over, but all that can be read must be one and the same
+answer. Only if there is none, what follows ``the answer is`` counts, then blocks in fences, and at last the whole
+reply. What a model thinks, ``<think>...</think>``, never counts.
 """
 
 import re
@@ -14,7 +14,12 @@ from easy_to_hard.text.form import AmbiguousError, Answer, UnreadableError
 
 # Of a longer reply, only the end is looked at.
 MOST_CHARACTERS: Final = 200_000
-_LABEL: Final = re.compile(r"\banswer[*_]{0,3}(?:[ \t]{1,3}is\b)?[ \t]{0,3}(?::|(?<=is))[*_]{0,3}", re.IGNORECASE)
+_LABEL: Final = re.compile(
+    r"\banswer[*_]{0,3}(?:[ \t]{1,3}is\b)?[ \t]{0,3}:[*_]{0,3}"
+    r"|^[ \t]{0,3}#{0,6}[ \t]{0,3}[*_]{0,3}(?:final[ \t]{1,3})?answer[*_]{0,3}[ \t]{0,3}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SAID: Final = re.compile(r"\banswer[*_]{0,3}[ \t]{1,3}is\b[*_]{0,3}", re.IGNORECASE)
 _TAG: Final = re.compile(r"<answer>", re.IGNORECASE)
 _END_TAG: Final = re.compile(r"</answer>", re.IGNORECASE)
 _BOXED: Final = re.compile(r"\\boxed\{(?:\\text[a-z]{0,4}\{)?([^{}]*)\}")
@@ -34,7 +39,7 @@ def find_answer(reply: str, read: Callable[[str], Answer]) -> Answer:
     """
     spoken = reply[-MOST_CHARACTERS:].rpartition("</think>")[2].partition("<think>")[0]
     complaint = UnreadableError("the reply is empty")
-    for find in (_marked, _fenced, _whole):
+    for find in (_marked, _said, _fenced, _whole):
         answers: dict[Answer, None] = {}
         for texts in find(spoken):
             try:
@@ -69,7 +74,16 @@ def _marked(text: str) -> Iterator[list[str]]:
         yield [_without_fence(_END_TAG.split(part, 1)[0])]
     for inside in _BOXED.findall(text):
         yield [inside]
-    for part in _LABEL.split(text)[1:]:
+    yield from _after(_LABEL, text)
+
+
+def _said(text: str) -> Iterator[list[str]]:
+    """What follows "the answer is", as thoughts may say of each step."""
+    yield from _after(_SAID, text)
+
+
+def _after(label: re.Pattern[str], text: str) -> Iterator[list[str]]:
+    for part in label.split(text)[1:]:
         # A paragraph, or only its first line, so that a sentence may follow.
         paragraph = _EMPTY_LINE.split(part.strip(), 1)[0]
         yield [_without_fence(part)] if part.lstrip().startswith(_FENCE) else [paragraph, paragraph.partition("\n")[0]]

@@ -14,7 +14,7 @@ MAX_SIZE = 1601
 Variant = Literal["depth_first", "wilson", "kruskal", "open_start", "looped"]
 VARIANTS: Final[tuple[Variant, ...]] = ("depth_first", "wilson", "kruskal", "open_start", "looped")
 
-_BOUNDED: Final = re.compile(r"(?P<walls>.+)_(?P<least>[0-9]{1,7})to(?P<most>[0-9]{1,7})")
+_BOUNDED: Final = re.compile(r"(?P<walls>.+)_(?P<least>[0-9]{1,20})to(?P<most>[0-9]{1,20})")
 
 
 class Bounds(NamedTuple):

@@ -91,6 +91,13 @@ def test_wrong_parities_earn_nothing() -> None:
     assert rewards == [0] * 16
 
 
+@pytest.mark.parametrize(("difficulty", "split"), [(32, "test"), (16, "train"), (32, "train")])
+def test_there_is_an_instance_for_each_seed(difficulty: int, split: str) -> None:
+    """A split of strings holds fewer instances than there are numbers."""
+    environment = make(NAMES[1], difficulty=difficulty, split=split)
+    assert len({environment.reset(seed=seed)[1]["id"] for seed in range(20)}) == 20
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_decides_the_instances(name: str) -> None:
     environment = make(name)
@@ -104,6 +111,9 @@ def test_what_is_not_allowed_is_said() -> None:
     with pytest.raises(ValueError, match="size must be an odd number from 3 to 1601, not 10"):
         make(NAMES[0], difficulty=10)
     environment = make(NAMES[0])
+    environment.reset()
+    with pytest.raises(ValueError, match="an action must be an integer from 0 to 3, not 4"):
+        environment.unwrapped.step(4)
     for options, message in (
         ({"index": -1}, "index must be an integer of at least 0, not -1"),
         ({"index": "a"}, "not 'a'"),

@@ -138,7 +138,7 @@ def _shortest_path(grid: Any) -> int:
     return steps
 
 
-def test_no_augmentation_is_done_and_that_of_the_reader_is_sound(tmp_path: Path) -> None:
+def test_no_augmentation_is_done_and_that_of_their_builders_would_be_sound(tmp_path: Path) -> None:
     """Splits share no walls, turned and mirrored ones included, and each image of a maze is solved by its label's."""
     export_hrm(tmp_path / "out", task="mazes", difficulty=9, variant="looped", train=400, test=100)
     seen: dict[str, set[bytes]] = {}

@@ -5,17 +5,19 @@ import random
 import subprocess
 import sys
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from text_items import CASES, EASY, STYLES, first, items_for
 
-from easy_to_hard.tasks import TASKS
+from easy_to_hard.tasks import TASKS, DataSpec
 from easy_to_hard.text import (
     FORMS,
     answer,
     estimate_tokens,
     get_form,
+    items_at,
     items_of,
     ladder,
     make_items,
@@ -112,6 +114,31 @@ def test_no_answer(task: str, reply: str) -> None:
     verdict = verify(item, reply)
     assert (verdict.correct, verdict.score) == (False, 0.0)
     assert verdict.reason.startswith("unreadable: ")
+
+
+def test_what_is_said_on_the_way_does_not_count() -> None:
+    """Only what is marked by a colon or a heading does, where there is such a mark."""
+    for task, thought in (
+        ("mazes", "The next step in the answer is up."),
+        ("prefix_sums", "For bit 1 the answer is 1."),
+    ):
+        item = first(task, EASY[task])
+        assert verify(item, f"{thought}\n\nAnswer: {answer(item)}").correct
+        assert verify(item, f"{thought}\n\n## Answer\n\n{answer(item)}").correct
+        assert verify(item, f"{thought}\n\n**Final answer**\n{answer(item)}").correct
+    for reply in (None, ""):
+        assert verify(item, reply).reason == "unreadable: the reply is empty"
+
+
+@pytest.mark.parametrize("index", [-1, 2**64, 1.5])
+def test_no_such_item(index: Any) -> None:
+    with pytest.raises(ValueError, match="an index must be"):
+        items_at(DataSpec(task="mazes", difficulty=9, split="test"), [index])
+
+
+def test_the_last_item_comes_back_by_its_id() -> None:
+    item = items_at(DataSpec(task="mazes", difficulty=9, split="test"), [2**64 - 1])[0]
+    assert np.array_equal(items_of([item.id])[0].data, item.data)
 
 
 @pytest.mark.parametrize("task", FORMS)

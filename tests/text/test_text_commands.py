@@ -97,6 +97,24 @@ def test_bounds(task: str, tmp_path: Path) -> None:
     assert shares["solver"] == 1
 
 
+def test_the_order_of_replies_is_of_no_matter(tmp_path: Path) -> None:
+    items = [*make_items("mazes", 13, 2), *make_items("mazes", 9, 3)]
+    found = []
+    for given in (items, items[::-1]):
+        file = write_replies(tmp_path / "replies.jsonl", {item.id: "up" for item in given})
+        assert main(["score", "--replies", str(file), "--out", str(tmp_path / "a.json")]) == 0
+        found.append(read_result(tmp_path / "a.json")["data_manifest_sha256"])
+    assert found[0] == found[1]
+
+
+def test_verdicts_do_not_overwrite_the_replies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_replies(tmp_path / "replies.jsonl", {make_items("mazes", 9, 1)[0].id: "up"})
+    before = file.read_bytes()
+    assert main(["score", "--replies", str(file), "--verdicts", str(file)]) == 2
+    assert "the verdicts need another file than the replies" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
 def test_hard_items_cannot_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     items = make_items("mazes", 9, 4)
     file = write_replies(tmp_path / "replies.jsonl", {item.id: "up" for item in (*items[:2], items[3])})
@@ -161,6 +179,7 @@ def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["text", "mazes", "9", "--reply", "guess"], "--reply needs --out"),
         (["score", "--replies", "a.jsonl", "--verdicts", "b.csv"], "--verdicts must end in .jsonl, not 'b.csv'"),
         (["score", "--template", "mazes_9", "--verdicts", "b.jsonl"], "--verdicts needs --replies"),
+        (["score", "--replies", "a.jsonl", "--variant", "looped"], "--variant is not for --replies"),
         (["score", "--replies", "a.jsonl", "--fresh-seed", "3"], "--fresh-seed needs a net or a callable"),
     ):
         assert main(arguments) == 2
