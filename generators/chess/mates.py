@@ -39,11 +39,13 @@ from easy_to_hard.generators.chess.board import (
     ROOK,
     STATE,
     STRAIGHTS,
+    copy_position,
 )
 from easy_to_hard.generators.chess.hashes import board_hash
 from easy_to_hard.generators.chess.moves import has_legal_move, legal_moves, make
 from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.random import mix64
+from easy_to_hard.generators.scratch import on_stack
 
 MAX_MATE_IN: Final = 8
 
@@ -56,7 +58,7 @@ _DEPTH_MASK = np.uint64(0xFF)
 SPECIAL: Final = CASTLE | EN_PASSANT_CAPTURE | 7 << PROMOTION_SHIFT
 
 
-@kernel
+@kernel(counted=False)
 def find_checks(position, checks):  # type: ignore[no-untyped-def]
     """Write to `checks` (uint64, 8) the squares from which each kind gives check, and the pieces that can uncover one.
 
@@ -99,7 +101,7 @@ def gives_check(position, move, checks, after):  # type: ignore[no-untyped-def]
     return (checks[6] >> origin) & _1 != _0 and (LINES[checks[7], origin] >> to) & _1 == _0
 
 
-@kernel
+@kernel(counted=False)
 def mates_in_one(position, moves, checks, after, most):  # type: ignore[no-untyped-def]
     """Write the mating moves to the front of `moves` (overwritten); returns how many there are, stopping at `most`."""
     find_checks(position, checks)
@@ -116,13 +118,13 @@ def mates_in_one(position, moves, checks, after, most):  # type: ignore[no-untyp
     return found
 
 
-@kernel
+@kernel(counted=False)
 def _table_key(position, kind):  # type: ignore[no-untyped-def]
     """The key of a position in the table, for searches of one kind; in kind 0, all moves are allowed."""
     return mix64(board_hash(position) ^ (position[STATE] & (CASTLING | EN_PASSANT)) ^ np.uint64(kind) << np.uint64(32))
 
 
-@kernel
+@kernel(counted=False)
 def _remember(table, key, proved, ruled_out):  # type: ignore[no-untyped-def]
     """Store within how many moves mate is proved (0: not proved), and within how many it is ruled out."""
     place = np.int64(key) & (table.shape[0] - 1)
@@ -135,7 +137,7 @@ def _remember(table, key, proved, ruled_out):  # type: ignore[no-untyped-def]
     table[place, 1] = proved | ruled_out << _DEPTH_BITS
 
 
-@kernel
+@kernel(counted=False)
 def _order_moves(position, moves, count, checks, after, replies):  # type: ignore[no-untyped-def]
     """Move the checks to the front, those with the fewest replies first; returns how many, or -1 if one mates.
 
@@ -165,7 +167,7 @@ def _order_moves(position, moves, count, checks, after, replies):  # type: ignor
     return front
 
 
-@kernel
+@kernel(counted=False)
 def _try_refutations_first(moves, count, refutations):  # type: ignore[no-untyped-def]
     """Move the two replies that last refuted a move at this ply to the front."""
     front = 0
@@ -177,7 +179,9 @@ def _try_refutations_first(moves, count, refutations):  # type: ignore[no-untype
                 break
 
 
-@kernel(signature="boolean(uint64[:,::1], int64[:,::1], uint64[:,::1], int64[:,::1], int64, int64, int64)")
+@kernel(
+    signature="boolean(uint64[:,::1], int64[:,::1], uint64[:,::1], int64[:,::1], int64, int64, int64)", counted=False
+)
 def _search(positions, moves, table, refutations, ply, within, quiet):  # type: ignore[no-untyped-def]
     """At an even ply, whether the mover can force mate within `within` moves (at least 1), at most `quiet` of which do
     not give check; at an odd ply, whether the mover cannot escape being mated in this way (0: is mated now)."""
@@ -234,7 +238,7 @@ def new_search(entries):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel
+@kernel(counted=False)
 def mate_within(position, most, search, quiet):  # type: ignore[no-untyped-def]
     """In how many moves, at most `most`, the mover can force mate; 0 if it cannot.
 
@@ -242,19 +246,20 @@ def mate_within(position, most, search, quiet):  # type: ignore[no-untyped-def]
     """
     positions, moves, table, refutations = search
     for within in range(1, most + 1):
-        positions[0] = position
+        copy_position(position, positions[0])
         if _search(positions, moves, table, refutations, 0, within, quiet):
             return within
     return 0
 
 
-@kernel
+@kernel(counted=False)
 def find_keys(position, within, search, keys, most):  # type: ignore[no-untyped-def]
     """Write the moves that force mate within `within` moves to `keys`; returns how many, stopping at `most`."""
     positions, moves, table, refutations = search
     if within == 1:
         found = mates_in_one(position, moves[0], positions[-1], positions[-2], most)
-        keys[:found] = moves[0, :found]
+        for i in range(found):
+            keys[i] = moves[0, i]
         return found
     count, found = legal_moves(position, moves[0]), 0
     _order_moves(position, moves[0], count, positions[-1], positions[-2], moves[1])
@@ -268,10 +273,10 @@ def find_keys(position, within, search, keys, most):  # type: ignore[no-untyped-
     return found
 
 
-@kernel
+@kernel(counted=False)
 def only_key(position, mate_in, search):  # type: ignore[no-untyped-def]
     """The one move that forces mate in exactly `mate_in` moves, or -1 if mate takes fewer or more or is not unique."""
-    keys = np.empty(MAX_MOVES, dtype=np.int64)
+    keys = on_stack(2)
     if mate_in > 1 and mate_within(position, mate_in - 1, search, MAX_MATE_IN):
         return np.int64(-1)
     return keys[0] if find_keys(position, mate_in, search, keys, 2) == 1 else np.int64(-1)

@@ -26,6 +26,7 @@ from easy_to_hard.generators.chess.board import (
     POSITION_WORDS,
     ROW_WORDS,
     STATE,
+    copy_position,
 )
 from easy_to_hard.generators.chess.fen import START_FEN
 from easy_to_hard.generators.chess.games import MAX_PLIES, choose_move, is_over, mark_checks
@@ -86,7 +87,7 @@ def _nanoseconds(mate_in: int) -> float:
     return _NANOSECONDS.get(mate_in, 3e9)
 
 
-@kernel
+@kernel(counted=False)
 def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
     """The one key move of a puzzle, or -1 if the position is not a puzzle."""
     if mate_in > 2 and mate_within(candidate, mate_in, search, _QUIET_MOVES) != mate_in:
@@ -94,7 +95,7 @@ def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
     return only_key(candidate, mate_in, search)
 
 
-@kernel
+@kernel(counted=False)
 def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, cursor):  # type: ignore[no-untyped-def]
     """Play from games[0] until a puzzle occurs, which is then in games[2]; returns (its key, its hash), key -1 if none.
 
@@ -111,7 +112,7 @@ def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, 
             board_hash = canonical_hash(position)
             in_split = low <= board_hash <= last
             if mate_in == 1 or (in_split and mix64(board_hash) <= thin):
-                candidate[:] = position
+                copy_position(position, candidate)
                 candidate[STATE] = np.uint64(1) << FULLMOVES_SHIFT
                 key = _key_move(candidate, mate_in, search)
                 if key >= 0:
