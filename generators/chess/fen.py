@@ -49,6 +49,7 @@ REASONS: Final = (
     "the clocks must be whole numbers of at most four digits",
     "there must be four or six fields, with one space between them",
     "a side has more pieces than its eight pawns and their promotions can give",
+    "a square holds more than one piece, or a piece of no side",
 )
 (
     _FINE,
@@ -63,6 +64,7 @@ REASONS: Final = (
     _BAD_CLOCK,
     _BAD_FIELDS,
     _TOO_MANY,
+    _BAD_SQUARES,
 ) = range(len(REASONS))
 START_FEN: Final = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 MAX_FEN: Final = 100
@@ -160,11 +162,33 @@ def _too_many(side, board):  # type: ignore[no-untyped-def]
 @kernel
 def _check_board(board):  # type: ignore[no-untyped-def]
     own, enemy = board[OWN], board[ENEMY]
+    shared, kinds = own & enemy, _0
+    for pieces in (board[PAWNS], board[KNIGHTS], board[DIAGONALS] | board[STRAIGHTS], board[KINGS]):
+        shared |= kinds & pieces
+        kinds |= pieces
+    if shared or kinds != own | enemy:
+        return _BAD_SQUARES
     if count_bits(own & board[KINGS]) != _1 or count_bits(enemy & board[KINGS]) != _1:
         return _BAD_KINGS
     if board[PAWNS] & (RANK_1 | RANK_8):
         return _BAD_PAWNS
     return _TOO_MANY if _too_many(own, board) or _too_many(enemy, board) else _FINE
+
+
+@kernel
+def _check_mover(position, turned):  # type: ignore[no-untyped-def]
+    """That the mover cannot take the enemy king; `turned` (uint64, 8) is overwritten."""
+    turn_board(position, turned)
+    return _BAD_CHECK if in_check(turned) else _FINE
+
+
+@kernel
+def check_positions(positions, reasons):  # type: ignore[no-untyped-def]
+    """Write to `reasons` an index into `REASONS` for each position: 0 if its pieces are such as a FEN may have."""
+    turned = np.empty(POSITION_WORDS, dtype=np.uint64)
+    for i in range(positions.shape[0]):
+        reason = _check_board(positions[i])
+        reasons[i] = _check_mover(positions[i], turned) if reason == _FINE else reason
 
 
 @kernel
@@ -280,8 +304,7 @@ def read_fen(text, start, stop, position):  # type: ignore[no-untyped-def]
         reason = _set_en_passant(position, square ^ 56 if black else square)
         if reason != _FINE:
             return reason
-    turn_board(position, board)
-    return _BAD_CHECK if in_check(board) else _FINE
+    return _check_mover(position, board)
 
 
 @kernel
