@@ -31,7 +31,14 @@ from easy_to_hard.generators.chess.board import (
 from easy_to_hard.generators.chess.fen import START_FEN
 from easy_to_hard.generators.chess.games import MAX_PLIES, choose_move, is_over, mark_checks
 from easy_to_hard.generators.chess.hashes import canonical_hash
-from easy_to_hard.generators.chess.mates import MAX_MATE_IN, mate_within, new_search, only_key, solution_line
+from easy_to_hard.generators.chess.mates import (
+    MAX_MATE_IN,
+    mate_within,
+    new_search,
+    only_key,
+    solution_line,
+    table_entries,
+)
 from easy_to_hard.generators.chess.moves import legal_moves, make
 from easy_to_hard.generators.chess.text import parse_fens
 from easy_to_hard.generators.integers import check_integer
@@ -55,8 +62,6 @@ _QUIET_MOVES: Final = 1
 _MAX_GAMES: Final = 1_000_000
 # `first_distinct` draws at most this many times the number asked for.
 _PATIENCE: Final = 20
-_TABLE_ENTRIES: Final = {1: 2**4, 2: 2**10, 3: 2**14}
-_LARGE_TABLE: Final = 2**18
 # Rough time per item; from mate in 5 on, seconds.
 _NANOSECONDS: Final = {1: 5e5, 2: 2e6, 3: 2e7, 4: 1.5e8}
 
@@ -122,8 +127,8 @@ def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, 
 
 
 @kernel
-def _sample(mate_in, entries, key, indices, low, last, thin, start, rows, lines, legal, hashes):  # type: ignore[no-untyped-def]
-    search = new_search(entries)
+def _sample(mate_in, key, indices, low, last, thin, start, rows, lines, legal, hashes):  # type: ignore[no-untyped-def]
+    search = new_search(table_entries(mate_in))
     games = np.empty((4, POSITION_WORDS), dtype=np.uint64)
     moves, weights = np.empty(MAX_MOVES, dtype=np.int64), np.empty(MAX_MOVES, dtype=np.int64)
     line = np.empty(2 * MAX_MATE_IN, dtype=np.int64)
@@ -188,12 +193,11 @@ def sample(
     share = high - low
     thin = 2**64 - 1 if split_rule == "original" else min(2**64 - 1, _SMALLEST_SHARE * 2**64 // share)
     bounds = np.uint64(low), np.uint64(high - 1), np.uint64(thin)
-    entries = _TABLE_ENTRIES.get(mate_in, _LARGE_TABLE)
     start = parse_fens([START_FEN])[0]
 
     def kernel(a: int, b: int) -> None:
         _sample(
-            mate_in, entries, key, items[a:b], *bounds, start, rows[a:b], lines[a:b], legal[a:b], hashes[a:b]
+            mate_in, key, items[a:b], *bounds, start, rows[a:b], lines[a:b], legal[a:b], hashes[a:b]
         )  # fmt: skip
 
     run_in_chunks(kernel, count, num_threads, nanoseconds=_nanoseconds(mate_in))
