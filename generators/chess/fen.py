@@ -49,7 +49,6 @@ REASONS: Final = (
     "the clocks must be whole numbers of at most four digits",
     "there must be four or six fields, with one space between them",
     "a side has more pieces than its eight pawns and their promotions can give",
-    "a square holds more than one piece, or a piece of no side",
 )
 (
     _FINE,
@@ -64,7 +63,6 @@ REASONS: Final = (
     _BAD_CLOCK,
     _BAD_FIELDS,
     _TOO_MANY,
-    _BAD_SQUARES,
 ) = range(len(REASONS))
 START_FEN: Final = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 MAX_FEN: Final = 100
@@ -162,12 +160,6 @@ def _too_many(side, board):  # type: ignore[no-untyped-def]
 @kernel
 def _check_board(board):  # type: ignore[no-untyped-def]
     own, enemy = board[OWN], board[ENEMY]
-    shared, kinds = own & enemy, _0
-    for pieces in (board[PAWNS], board[KNIGHTS], board[DIAGONALS] | board[STRAIGHTS], board[KINGS]):
-        shared |= kinds & pieces
-        kinds |= pieces
-    if shared or kinds != own | enemy:
-        return _BAD_SQUARES
     if count_bits(own & board[KINGS]) != _1 or count_bits(enemy & board[KINGS]) != _1:
         return _BAD_KINGS
     if board[PAWNS] & (RANK_1 | RANK_8):
@@ -183,12 +175,30 @@ def _check_mover(position, turned):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def check_positions(positions, reasons):  # type: ignore[no-untyped-def]
-    """Write to `reasons` an index into `REASONS` for each position: 0 if its pieces are such as a FEN may have."""
+def _check_positions(positions, reasons):  # type: ignore[no-untyped-def]
+    """Write to `reasons` an index into `REASONS` for each position, 0 if all is well."""
     turned = np.empty(POSITION_WORDS, dtype=np.uint64)
     for i in range(positions.shape[0]):
         reason = _check_board(positions[i])
         reasons[i] = _check_mover(positions[i], turned) if reason == _FINE else reason
+
+
+def require_possible(positions: NDArray[np.uint64]) -> None:
+    """Raise ValueError for the first of (N, 8) uint64 positions whose pieces are not such as a FEN may have.
+
+    The kernels have room for `MAX_MOVES` moves and expect one king per side, which cannot be taken.
+    """
+    shared, kinds = positions[:, OWN] & positions[:, ENEMY], np.zeros(len(positions), dtype=np.uint64)
+    for words in ((PAWNS,), (KNIGHTS,), (DIAGONALS, STRAIGHTS), (KINGS,)):
+        pieces = np.bitwise_or.reduce(positions[:, words], axis=1)
+        shared |= kinds & pieces
+        kinds |= pieces
+    for row in np.flatnonzero((shared != 0) | (kinds != positions[:, OWN] | positions[:, ENEMY]))[:1]:
+        raise ValueError(f"position {row}: a square holds more than one piece, or a piece of no side")
+    reasons = np.empty(len(positions), dtype=np.int64)
+    _check_positions(positions, reasons)
+    for row in np.flatnonzero(reasons)[:1]:
+        raise ValueError(f"position {row}: {REASONS[reasons[row]]}")
 
 
 @kernel

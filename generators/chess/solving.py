@@ -6,8 +6,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.generators.chess.board import ENEMY, KINGS, MAX_MOVES, MOVE_MASK, OWN, as_positions
-from easy_to_hard.generators.chess.fen import REASONS, check_positions
+from easy_to_hard.generators.chess.board import MAX_MOVES, MOVE_MASK, as_positions
+from easy_to_hard.generators.chess.fen import require_possible
 from easy_to_hard.generators.chess.mates import (
     GENERATION,
     LIMIT,
@@ -116,7 +116,7 @@ def solve(
     most, one = check_integer("most", most, 1, MAX_MATE_IN), check_keys(keys) == "one"
     limit = NO_LIMIT if most_nodes is None else check_integer("most_nodes", most_nodes, 1, NO_LIMIT)
     held = as_positions(positions)
-    _check(held)
+    require_possible(held)
     count = len(held)
     mate_in = np.empty(count, dtype=np.int32)
     found = np.empty((count, 1 if one else MAX_MOVES), dtype=np.int16)
@@ -131,15 +131,3 @@ def solve(
         stop=lambda: budgets[:, LIMIT].fill(0),
     )
     return Solution(mate_in=mate_in, keys=found, lines=lines, nodes=np.minimum(budgets[:, SEARCHED], limit))
-
-
-def _check(positions: NDArray[np.uint64]) -> None:
-    for side in (OWN, ENEMY):
-        kings = positions[:, side] & positions[:, KINGS]
-        for row in np.flatnonzero((kings == 0) | (kings & (kings - np.uint64(1)) != 0))[:1]:
-            raise ValueError(f"position {row} does not have one king per side")
-    # Other pieces than a game can have may have more moves than there is room for.
-    reasons = np.empty(len(positions), dtype=np.int64)
-    check_positions(positions, reasons)
-    for row in np.flatnonzero(reasons)[:1]:
-        raise ValueError(f"position {row}: {REASONS[reasons[row]]}")
