@@ -8,13 +8,15 @@ says so in a single warning. Damaged cache files are compiled and written again.
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numba
 from numba.core.caching import FunctionCache
 from numba.core.typeinfer import register_dispatcher
 
 _WARNED: set[str] = set()
+# What a function without counted references must not call: nothing would free the memory.
+_ALLOCATING: Final = frozenset({"arange", "array", "copy", "empty", "full", "ones", "zeros"})
 
 
 class _KernelCache(FunctionCache):  # type: ignore[misc]
@@ -55,7 +57,9 @@ def _warn(reason: str) -> None:
     _WARNED.add(reason)
 
 
-def kernel(function: Callable[..., Any] | None = None, *, signature: str = "", inline: str = "never") -> Any:
+def kernel(
+    function: Callable[..., Any] | None = None, *, signature: str = "", inline: str = "never", counted: bool = True
+) -> Any:
     """Compile a function with Numba, without the interpreter's lock, and cache the result if possible.
 
     Args:
@@ -63,10 +67,18 @@ def kernel(function: Callable[..., Any] | None = None, *, signature: str = "", i
         signature: types to compile it for at once, as a recursive function may need; otherwise it is compiled for the
             types that it is called with.
         inline: "always" inlines the code in each function that calls it.
+        counted: whether references to arrays are counted, which a function needs that allocates any. Without, a view
+            such as `positions[ply]` is a mere pointer; with, it may cost two atomic steps. Arrays that are arguments
+            are held by the caller, so they outlive the call in any case.
+
+    Raises:
+        ValueError: a function whose references are not counted allocates an array.
     """
     if function is None:
-        return lambda decorated: kernel(decorated, signature=signature, inline=inline)
-    dispatcher = numba.njit(nogil=True, inline=inline)(function)
+        return lambda decorated: kernel(decorated, signature=signature, inline=inline, counted=counted)
+    if not counted and (found := _ALLOCATING.intersection(function.__code__.co_names)):
+        raise ValueError(f"{function.__name__} calls {min(found)}, so its references must be counted")
+    dispatcher = numba.njit(nogil=True, inline=inline, _nrt=counted)(function)
     if numba.config.DISABLE_JIT:
         return dispatcher
     try:

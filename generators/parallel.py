@@ -20,7 +20,12 @@ def default_threads() -> int:
 
 
 def run_in_chunks(
-    kernel: Callable[[int, int], None], count: int, num_threads: int | None = None, *, nanoseconds: float
+    kernel: Callable[[int, int], None],
+    count: int,
+    num_threads: int | None = None,
+    *,
+    nanoseconds: float,
+    stop: Callable[[], object] | None = None,
 ) -> None:
     """Call ``kernel(start, stop)`` on ranges that cover [0, count).
 
@@ -29,17 +34,24 @@ def run_in_chunks(
         count: number of rows.
         num_threads: the maximum number of threads, at least 1; None for one per core.
         nanoseconds: rough time per row: short work stays on one thread.
+        stop: makes kernels that are running return early; called when an exception such as an interrupt arrives. The
+            main thread only sees those while it waits for others, so long work is never left to it.
 
     Raises:
         ValueError: num_threads is below 1 or not an integer.
     """
     threads = default_threads() if num_threads is None else check_integer("num_threads", num_threads, 1)
     threads = min(threads, count, 1 + int(count * nanoseconds / _LEAST_NANOSECONDS))
-    if threads <= 1:
+    if threads <= 1 and (stop is None or count * nanoseconds < _LEAST_NANOSECONDS):
         kernel(0, count)
         return
     chunk = max(1, -(-count // (threads * _CHUNKS_PER_THREAD)))
     starts = range(0, count, chunk)
     with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(lambda start: kernel(start, min(start + chunk, count)), starts):
-            pass
+        try:
+            for _ in pool.map(lambda start: kernel(start, min(start + chunk, count)), starts):
+                pass
+        except BaseException:
+            if stop is not None:
+                stop()
+            raise

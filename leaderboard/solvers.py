@@ -127,16 +127,30 @@ def mate_search(inputs: Inputs, iterations: int) -> Answer:
     All 0 if there is none. All moves of both sides are searched, but planes show neither castling rights nor the
     en-passant square, so neither castling nor capturing on that square is considered.
     """
-    lit = _lit(inputs, iterations, _BOARDS)
-    positions = chess.from_planes(lit.astype(np.uint8))
+    positions = chess.from_planes(_lit(inputs, iterations, _BOARDS).astype(np.uint8))
     most = min(iterations, DEEPEST_MATE)
-    solution = chess.solve(positions, most)
-    found = solution.mate_in > 0
-    moves = np.where(found, solution.keys[:, 0], 0).astype(np.uint64)
-    rows = np.concatenate([positions, moves[:, None]], axis=1)
+    solution = chess.solve(positions, most, keys="one")
+    used = np.where(solution.mate_in > 0, solution.mate_in, most)
+    return _squares(positions, solution.keys[:, 0]), used.astype(np.int64)
+
+
+def fewest_replies(inputs: Inputs, iterations: int) -> Answer:
+    """Answer chess with the check that leaves the fewest legal replies; all 0 if no move gives check.
+
+    Of several such checks, the one with the lowest number: by promotion, then destination, then origin, each square
+    counted from the mover's a1 along the ranks. Like `mate_search`, it considers neither castling nor capturing en
+    passant.
+    """
+    positions = chess.from_planes(_lit(inputs, iterations, _BOARDS).astype(np.uint8))
+    return _once(_squares(positions, chess.tightest_checks(positions)))
+
+
+def _squares(positions: NDArray[np.uint64], moves: NDArray[Any]) -> NDArray[np.uint8]:
+    """(N, 8, 8): 1 on the two squares of each move; all 0 for -1."""
+    rows = np.concatenate([positions, np.maximum(moves, 0).astype(np.uint64)[:, None]], axis=1)
     predictions = chess.to_planes(rows)[1]
-    predictions[~found] = 0
-    return predictions, np.where(found, solution.mate_in, most).astype(np.int64)
+    predictions[moves < 0] = 0
+    return predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +236,14 @@ _ALL: Final = (
         iterations_rule="until a mate is found, at most as deep as the difficulty says (3 moves for Lichess puzzles)",
         enough=_depth_of_mate,
         solve=mate_search,
+    ),
+    Solver(
+        name="fewest_replies",
+        title="Check with the fewest replies",
+        tasks=("chess_mates", "chess_puzzles"),
+        iterations_rule="one; it does not iterate",
+        enough=lambda task, difficulty: 1,
+        solve=fewest_replies,
     ),
 )
 

@@ -209,8 +209,11 @@ def _read(
     with progress_bar(
         total=opened.size, unit="B", unit_scale=True, desc=f"reading {opened.name}", always=True, show=progress
     ) as bar:
+        # The first block waits for it, for half a minute if it was never compiled before.
+        bar.set_postfix_str("loading the chess engine, which is compiled once")
         for text in line_blocks(without_mark(opened.pieces())):
             for batch, rejected in reader.read(text):
+                bar.set_postfix_str("", refresh=False)
                 if strict and rejected:
                     raise ConvertError(f"{opened.name}, line {rejected[0].line}: {rejected[0].reason}")
                 rejects.add(rejected)

@@ -14,8 +14,9 @@ from easy_to_hard.lichess.csv_rows import MAX_LINE
 
 STANDARD_INPUT: Final = "-"
 BLOCK_BYTES: Final = 2**21
-# Zstandard can expand a few bytes to a great many, so it is fed little at a time.
 _PIECE_BYTES: Final = 2**14
+# Four bytes of Zstandard can expand to 2^17, so it is fed so little at a time that no more than 2^24 come of it.
+_PACKED_BYTES: Final = 2**9
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 # Skippable frames, which may come before the first frame of data.
 _ZSTD_SKIPPABLE: Final = b"\x2a\x4d\x18"
@@ -67,15 +68,15 @@ class Input:
 
     def skip(self) -> None:
         """Read the rest, so that it is hashed."""
-        while self._take():
+        while self._take(_PIECE_BYTES):
             pass
 
     def sha256(self) -> str:
         """The SHA-256 of all bytes read, in hexadecimal."""
         return self._hash.hexdigest()
 
-    def _take(self) -> bytes:
-        piece = self._file.read(_PIECE_BYTES)
+    def _take(self, most: int) -> bytes:
+        piece = self._file.read(most)
         self._hash.update(piece)
         self.read += len(piece)
         return piece
@@ -86,7 +87,7 @@ class Input:
         Raises:
             ConvertError: it is another kind of file, or its compressed data are damaged or end early.
         """
-        first = self._take()
+        first = self._take(_PACKED_BYTES)
         for magic, name in _OTHER_FORMATS.items():
             if first.startswith(magic):
                 raise ConvertError(f"{self.name} is {name}: it must be UTF-8 text, plain or packed by Zstandard")
@@ -95,7 +96,7 @@ class Input:
             return
         while first:
             yield first
-            first = self._take()
+            first = self._take(_PIECE_BYTES)
 
     def _unpack(self, packed: bytes) -> Iterator[bytes]:
         # `stream_reader` mistakes the end of the file for the end of the data, so each frame is read to its end.
@@ -110,7 +111,7 @@ class Input:
                     frame = None
                 if text:
                     yield text
-                packed = packed or self._take()
+                packed = packed or self._take(_PACKED_BYTES)
         except zstandard.ZstdError as error:
             raise ConvertError(f"{self.name}: the compressed data are damaged ({error})") from error
         if frame is not None:

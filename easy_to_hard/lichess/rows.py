@@ -165,6 +165,8 @@ def _describe(code: int, detail: int, layout: NDArray[np.int64] | None) -> tuple
     elif code == BAD_COUNT and layout is not None:
         fewest, most = layout[FEWEST], layout[MOST]
         return kind, f"{kind}: {detail}, not {fewest}" + (f" or {most}" if most != fewest else "")
+    elif code == csv_rows.TOO_LONG:
+        return kind, f"{kind}: more than {csv_rows.MAX_LINE:,} bytes"
     elif code in (csv_rows.NOT_UCI, csv_rows.ILLEGAL):
         return kind, f"{kind}: number {detail}"
     return kind, kind

@@ -9,10 +9,12 @@
 - `planes`: converts puzzles to a network's inputs and targets
 - `mates`: forced mates: in how many moves, by which key moves, by which line
 - `solving`: the solver for many positions at once
+- `checking`: the check that leaves the fewest replies
 - `games`: random play that leads to positions that look like chess
 - `sampling`: puzzles of a split, in any order
 """
 
+from easy_to_hard.generators.chess.checking import tightest_checks as tightest_checks
 from easy_to_hard.generators.chess.hashes import canonical_hashes as canonical_hashes
 from easy_to_hard.generators.chess.planes import from_planes as from_planes
 from easy_to_hard.generators.chess.planes import to_planes as to_planes

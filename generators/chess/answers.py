@@ -16,13 +16,13 @@ _TABLE_ENTRIES: Final = 2**16
 _1 = np.uint64(1)
 
 
-@kernel
+@kernel(counted=False)
 def _squares_of(move):  # type: ignore[no-untyped-def]
     """The word with a move's origin and destination set."""
     return _1 << np.uint64(move & 63) | _1 << np.uint64((move >> DESTINATION_SHIFT) & 63)
 
 
-@kernel
+@kernel(counted=False)
 def _forces_mate(position, move, within, search, replies, after, child):  # type: ignore[no-untyped-def]
     """Whether a legal move starts a mate in at most `within` moves, whatever the enemy does."""
     make(position, move, after)

@@ -98,13 +98,13 @@ def own_king(position):  # type: ignore[no-untyped-def]
     return trailing_zeros(position[OWN] & position[KINGS])
 
 
-@kernel
+@kernel(counted=False)
 def in_check(position):  # type: ignore[no-untyped-def]
     """Whether the mover's king is attacked."""
     return enemy_attackers(position, own_king(position), position[OWN] | position[ENEMY]) != 0
 
 
-@kernel
+@kernel(counted=False)
 def turn_board(position, out):  # type: ignore[no-untyped-def]
     """Write the same placement as the other side sees it: mirrored top to bottom, own and enemy exchanged."""
     own = reverse_bytes(position[OWN])

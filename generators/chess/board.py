@@ -128,7 +128,14 @@ def exchange_rights(rights):  # type: ignore[no-untyped-def]
     return rights >> np.uint64(2) | (rights & np.uint64(3)) << np.uint64(2)
 
 
-@kernel
+@kernel(inline="always")
+def copy_position(position, out):  # type: ignore[no-untyped-def]
+    """Write a position to another array."""
+    for word in range(POSITION_WORDS):
+        out[word] = position[word]
+
+
+@kernel(counted=False)
 def kind_at(position, square):  # type: ignore[no-untyped-def]
     """Kind of the piece on a square, 0 (pawn) to 5 (king), or -1 if there is none."""
     shift = np.uint64(square)

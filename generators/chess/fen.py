@@ -168,6 +168,40 @@ def _check_board(board):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _check_mover(position, turned):  # type: ignore[no-untyped-def]
+    """That the mover cannot take the enemy king; `turned` (uint64, 8) is overwritten."""
+    turn_board(position, turned)
+    return _BAD_CHECK if in_check(turned) else _FINE
+
+
+@kernel
+def _check_positions(positions, reasons):  # type: ignore[no-untyped-def]
+    """Write to `reasons` an index into `REASONS` for each position, 0 if all is well."""
+    turned = np.empty(POSITION_WORDS, dtype=np.uint64)
+    for i in range(positions.shape[0]):
+        reason = _check_board(positions[i])
+        reasons[i] = _check_mover(positions[i], turned) if reason == _FINE else reason
+
+
+def require_possible(positions: NDArray[np.uint64]) -> None:
+    """Raise ValueError for the first of (N, 8) uint64 positions whose pieces are not such as a FEN may have.
+
+    The kernels have room for `MAX_MOVES` moves and expect one king per side, which cannot be taken.
+    """
+    shared, kinds = positions[:, OWN] & positions[:, ENEMY], np.zeros(len(positions), dtype=np.uint64)
+    for words in ((PAWNS,), (KNIGHTS,), (DIAGONALS, STRAIGHTS), (KINGS,)):
+        pieces = np.bitwise_or.reduce(positions[:, words], axis=1)
+        shared |= kinds & pieces
+        kinds |= pieces
+    for row in np.flatnonzero((shared != 0) | (kinds != positions[:, OWN] | positions[:, ENEMY]))[:1]:
+        raise ValueError(f"position {row}: a square holds more than one piece, or a piece of no side")
+    reasons = np.empty(len(positions), dtype=np.int64)
+    _check_positions(positions, reasons)
+    for row in np.flatnonzero(reasons)[:1]:
+        raise ValueError(f"position {row}: {REASONS[reasons[row]]}")
+
+
+@kernel
 def _read_castling(text, start, stop, board):  # type: ignore[no-untyped-def]
     """Read the castling rights; returns (KQkq bits, reason)."""
     rights = _0
@@ -280,8 +314,7 @@ def read_fen(text, start, stop, position):  # type: ignore[no-untyped-def]
         reason = _set_en_passant(position, square ^ 56 if black else square)
         if reason != _FINE:
             return reason
-    turn_board(position, board)
-    return _BAD_CHECK if in_check(board) else _FINE
+    return _check_mover(position, board)
 
 
 @kernel

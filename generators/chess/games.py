@@ -46,7 +46,7 @@ GIVES_CHECK: Final = 1 << _CHECK_SHIFT
 _1 = np.uint64(1)
 
 
-@kernel
+@kernel(counted=False)
 def move_weight(position, move, attacked, attacked_by_pawns):  # type: ignore[no-untyped-def]
     """The weight of a legal move, to which its probability is proportional.
 
@@ -79,7 +79,7 @@ def move_weight(position, move, attacked, attacked_by_pawns):  # type: ignore[no
     return weight + _CHECK if move & GIVES_CHECK else weight
 
 
-@kernel
+@kernel(counted=False)
 def mark_checks(position, moves, count, checks, after):  # type: ignore[no-untyped-def]
     """Set the bit `GIVES_CHECK` in each of the first `count` moves that gives check; returns how many do."""
     find_checks(position, checks)
@@ -97,7 +97,7 @@ def mark_checks(position, moves, count, checks, after):  # type: ignore[no-untyp
     return number
 
 
-@kernel
+@kernel(counted=False)
 def choose_move(position, moves, count, weights, buffer, cursor):  # type: ignore[no-untyped-def]
     """Draw one of the first `count` of `moves`, which `mark_checks` has marked, by weight from the stream."""
     attacked = enemy_attacks(position, position[OWN] | position[ENEMY])
@@ -112,7 +112,7 @@ def choose_move(position, moves, count, weights, buffer, cursor):  # type: ignor
     return moves[chosen]
 
 
-@kernel
+@kernel(counted=False)
 def is_over(position):  # type: ignore[no-untyped-def]
     """Whether only the kings are left, or nothing has happened for a long time."""
     quiet = (position[STATE] >> HALFMOVES_SHIFT) & CLOCK_MASK

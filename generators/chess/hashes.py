@@ -26,7 +26,7 @@ def _mirror_files(word):  # type: ignore[no-untyped-def]
     return word
 
 
-@kernel
+@kernel(counted=False)
 def board_hash(position):  # type: ignore[no-untyped-def]
     """A hash of the placement of pieces as the mover sees it: without castling, en passant, clocks and color."""
     total = np.uint64(0)
@@ -35,7 +35,7 @@ def board_hash(position):  # type: ignore[no-untyped-def]
     return total
 
 
-@kernel
+@kernel(counted=False)
 def canonical_hash(position):  # type: ignore[no-untyped-def]
     """A hash in [0, 2^64) of the placement that is the same with colors exchanged, or left and right, or both.
 

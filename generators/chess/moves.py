@@ -51,6 +51,7 @@ from easy_to_hard.generators.chess.board import (
     exchange_rights,
 )
 from easy_to_hard.generators.kernels import kernel
+from easy_to_hard.generators.scratch import on_stack
 
 _0 = np.uint64(0)
 _1 = np.uint64(1)
@@ -118,7 +119,7 @@ def _add_pawns(moves, count, destinations, step, pinned, king, flags):  # type: 
     return count
 
 
-@kernel
+@kernel(counted=False)
 def _pinned(position, king):  # type: ignore[no-untyped-def]
     """The mover's pieces that stand alone between their king and an enemy slider."""
     own, enemy = position[OWN], position[ENEMY]
@@ -134,7 +135,7 @@ def _pinned(position, king):  # type: ignore[no-untyped-def]
     return pinned
 
 
-@kernel
+@kernel(counted=False)
 def _add_en_passant(position, moves, count, king):  # type: ignore[no-untyped-def]
     """Write en-passant captures, each tried on the board: two pawns leave a line at once, which pins do not show."""
     to = (position[STATE] & EN_PASSANT) >> EN_PASSANT_SHIFT
@@ -183,7 +184,7 @@ def _add_castling(state, moves, count, occupied, danger):  # type: ignore[no-unt
     return count
 
 
-@kernel
+@kernel(counted=False)
 def legal_moves(position, moves):  # type: ignore[no-untyped-def]
     """Write all legal moves to `moves` (int64, 256 long); returns how many there are."""
     own, enemy = position[OWN], position[ENEMY]
@@ -223,7 +224,7 @@ def legal_moves(position, moves):  # type: ignore[no-untyped-def]
     return count
 
 
-@kernel
+@kernel(counted=False)
 def has_legal_move(position):  # type: ignore[no-untyped-def]
     """Whether the mover has any move: cheaper than counting them."""
     own, enemy = position[OWN], position[ENEMY]
@@ -232,11 +233,10 @@ def has_legal_move(position):  # type: ignore[no-untyped-def]
     steps = KING_STEPS[king] & ~own
     if steps & ~enemy_attacks(position, occupied & ~(_1 << king)):
         return True
-    moves = np.empty(MAX_MOVES, dtype=np.int64)
-    return legal_moves(position, moves) > 0
+    return legal_moves(position, on_stack(MAX_MOVES)) > 0
 
 
-@kernel
+@kernel(counted=False)
 def make(position, move, out):  # type: ignore[no-untyped-def]
     """Write the position after a legal move, as the new mover sees it, to `out` (another array)."""
     origin, to = np.uint64(move & 63), np.uint64((move >> DESTINATION_SHIFT) & 63)
@@ -278,7 +278,7 @@ def make(position, move, out):  # type: ignore[no-untyped-def]
     out[STATE] = state
 
 
-@kernel
+@kernel(counted=False)
 def find_legal(position, move, moves):  # type: ignore[no-untyped-def]
     """The kernels' form of a move given by its lowest 15 bits, or -1 if it is not legal; `moves` is overwritten."""
     for i in range(legal_moves(position, moves)):

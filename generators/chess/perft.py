@@ -22,8 +22,14 @@ def perft(position, depth, bulk):  # type: ignore[no-untyped-def]
         return 1
     positions = np.empty((depth + 1, POSITION_WORDS), dtype=np.uint64)
     moves = np.empty((depth, MAX_MOVES), dtype=np.int64)
-    left = np.zeros(depth, dtype=np.int64)
     positions[0] = position
+    return _count(positions, moves, np.zeros(depth, dtype=np.int64), bulk)
+
+
+@kernel(counted=False)
+def _count(positions, moves, left, bulk):  # type: ignore[no-untyped-def]
+    """Count from positions[0]; `left` (int64, one for each ply) is for how many moves are left to make."""
+    depth = len(moves)
     last = depth - 2 if bulk else depth - 1
     nodes, ply = 0, 0
     left[0] = legal_moves(positions[0], moves[0])

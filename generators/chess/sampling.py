@@ -26,11 +26,19 @@ from easy_to_hard.generators.chess.board import (
     POSITION_WORDS,
     ROW_WORDS,
     STATE,
+    copy_position,
 )
 from easy_to_hard.generators.chess.fen import START_FEN
 from easy_to_hard.generators.chess.games import MAX_PLIES, choose_move, is_over, mark_checks
 from easy_to_hard.generators.chess.hashes import canonical_hash
-from easy_to_hard.generators.chess.mates import MAX_MATE_IN, mate_within, new_search, only_key, solution_line
+from easy_to_hard.generators.chess.mates import (
+    MAX_MATE_IN,
+    mate_within,
+    new_search,
+    only_key,
+    solution_line,
+    table_entries,
+)
 from easy_to_hard.generators.chess.moves import legal_moves, make
 from easy_to_hard.generators.chess.text import parse_fens
 from easy_to_hard.generators.integers import check_integer
@@ -54,8 +62,6 @@ _QUIET_MOVES: Final = 1
 _MAX_GAMES: Final = 1_000_000
 # `first_distinct` draws at most this many times the number asked for.
 _PATIENCE: Final = 20
-_TABLE_ENTRIES: Final = {1: 2**4, 2: 2**10, 3: 2**14}
-_LARGE_TABLE: Final = 2**18
 # Rough time per item; from mate in 5 on, seconds.
 _NANOSECONDS: Final = {1: 5e5, 2: 2e6, 3: 2e7, 4: 1.5e8}
 
@@ -86,7 +92,7 @@ def _nanoseconds(mate_in: int) -> float:
     return _NANOSECONDS.get(mate_in, 3e9)
 
 
-@kernel
+@kernel(counted=False)
 def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
     """The one key move of a puzzle, or -1 if the position is not a puzzle."""
     if mate_in > 2 and mate_within(candidate, mate_in, search, _QUIET_MOVES) != mate_in:
@@ -94,7 +100,7 @@ def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
     return only_key(candidate, mate_in, search)
 
 
-@kernel
+@kernel(counted=False)
 def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, cursor):  # type: ignore[no-untyped-def]
     """Play from games[0] until a puzzle occurs, which is then in games[2]; returns (its key, its hash), key -1 if none.
 
@@ -111,7 +117,7 @@ def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, 
             board_hash = canonical_hash(position)
             in_split = low <= board_hash <= last
             if mate_in == 1 or (in_split and mix64(board_hash) <= thin):
-                candidate[:] = position
+                copy_position(position, candidate)
                 candidate[STATE] = np.uint64(1) << FULLMOVES_SHIFT
                 key = _key_move(candidate, mate_in, search)
                 if key >= 0:
@@ -121,8 +127,8 @@ def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, 
 
 
 @kernel
-def _sample(mate_in, entries, key, indices, low, last, thin, start, rows, lines, legal, hashes):  # type: ignore[no-untyped-def]
-    search = new_search(entries)
+def _sample(mate_in, key, indices, low, last, thin, start, rows, lines, legal, hashes):  # type: ignore[no-untyped-def]
+    search = new_search(table_entries(mate_in))
     games = np.empty((4, POSITION_WORDS), dtype=np.uint64)
     moves, weights = np.empty(MAX_MOVES, dtype=np.int64), np.empty(MAX_MOVES, dtype=np.int64)
     line = np.empty(2 * MAX_MATE_IN, dtype=np.int64)
@@ -187,12 +193,11 @@ def sample(
     share = high - low
     thin = 2**64 - 1 if split_rule == "original" else min(2**64 - 1, _SMALLEST_SHARE * 2**64 // share)
     bounds = np.uint64(low), np.uint64(high - 1), np.uint64(thin)
-    entries = _TABLE_ENTRIES.get(mate_in, _LARGE_TABLE)
     start = parse_fens([START_FEN])[0]
 
     def kernel(a: int, b: int) -> None:
         _sample(
-            mate_in, entries, key, items[a:b], *bounds, start, rows[a:b], lines[a:b], legal[a:b], hashes[a:b]
+            mate_in, key, items[a:b], *bounds, start, rows[a:b], lines[a:b], legal[a:b], hashes[a:b]
         )  # fmt: skip
 
     run_in_chunks(kernel, count, num_threads, nanoseconds=_nanoseconds(mate_in))

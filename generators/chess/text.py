@@ -18,12 +18,17 @@ from easy_to_hard.generators.chess.fen import MAX_FEN, REASONS, read_fen, write_
 from easy_to_hard.generators.chess.uci import MAX_UCI, read_uci, write_uci
 from easy_to_hard.generators.kernels import kernel
 
+_LINE_FEED, _RETURN = ord("\n"), ord("\r")
+
 
 @kernel
 def _read_fens(text, ends, positions, reasons):  # type: ignore[no-untyped-def]
     start = 0
     for i in range(ends.shape[0]):
-        reasons[i] = read_fen(text, start, ends[i], positions[i])
+        stop = ends[i]
+        while stop > start and (text[stop - 1] == _LINE_FEED or text[stop - 1] == _RETURN):
+            stop -= 1
+        reasons[i] = read_fen(text, start, stop, positions[i])
         start = ends[i]
 
 
@@ -65,7 +70,7 @@ def _listed(texts: Sequence[str], what: str) -> list[str]:
 
 
 def parse_fens(fens: Sequence[str]) -> NDArray[np.uint64]:
-    """Convert FENs to (N, 8) uint64 positions, see `board`.
+    """Convert FENs to (N, 8) uint64 positions, see `board`; line ends after them are ignored.
 
     Raises:
         ValueError: one is not a FEN, or not a legal position; the message names it and says why.

@@ -49,6 +49,17 @@ def test_solver(timed: Any, lichess: dict[int, Any], mate_in: int) -> None:
     assert (solution.mate_in == mate_in).all()
 
 
+@pytest.mark.parametrize("mate_in", [1, 2, 3, 4])
+def test_solver_finds_one_key(timed: Any, lichess: dict[int, Any], mate_in: int) -> None:
+    """In how many moves, and one key."""
+    positions = lichess[mate_in][: 100 if mate_in == 4 else None]
+    find = lambda: solve(positions, mate_in, 1, keys="one")  # noqa: E731
+    solution = timed(
+        "chess, one key to mates of Lichess", f"mate in {mate_in}", len(positions), find, rounds=3, warmup=1
+    )
+    assert (solution.mate_in == mate_in).all()
+
+
 @pytest.mark.parametrize("most", [1, 2, 3])
 def test_solver_finds_none(timed: Any, most: int) -> None:
     """Positions of random games, of which hardly one holds a mate."""

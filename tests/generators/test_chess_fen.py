@@ -1,5 +1,6 @@
 """FEN and UCI: what is read, what is refused and why, and that no bytes lead a kernel astray."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,15 @@ def test_round_trip() -> None:
     fens = [*PERFT, *_fens(500, 3)]
     assert to_fens(parse_fens(fens)) == fens
     assert to_fens(parse_fens([])) == []
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_line_ends_are_ignored(end: str) -> None:
+    """As in lines read from a file; but not within a FEN, and other space is refused as ever."""
+    fens = [*PERFT, "4k3/8/8/8/8/8/8/4K3 w - -"]
+    assert np.array_equal(parse_fens([fen + end for fen in fens]), parse_fens(fens))
+    with pytest.raises(ValueError, match=re.escape(repr(f"{fens[0]}{end} "))):
+        parse_fens([f"{fens[0]}{end} "])
 
 
 def test_words() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import pytest
 from numba.core import caching
 
@@ -133,6 +134,23 @@ def test_nowhere_to_write(fresh: Callable[[], Any], tmp_path: Path, monkeypatch:
     with pytest.warns(RuntimeWarning, match="can be kept neither .* set NUMBA_CACHE_DIR") as told:
         fresh()
     assert len(told) == 1
+
+
+@kernels.kernel(counted=False)
+def _corner(rows):  # type: ignore[no-untyped-def]
+    total = 0
+    for i in range(len(rows)):
+        row = rows[i]
+        total += row[i]
+    return total
+
+
+def test_references_are_not_counted() -> None:
+    """Views work; what is allocated would never be freed, so it is refused."""
+    rows = np.arange(12).reshape(3, 4)
+    assert _corner(rows) == 15
+    with pytest.raises(ValueError, match="<lambda> calls ones, so its references must be counted"):
+        kernels.kernel(lambda number: np.ones(number).sum(), counted=False)
 
 
 def test_nothing_else_decides_where_compiled_functions_are_kept() -> None:

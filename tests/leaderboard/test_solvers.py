@@ -3,16 +3,19 @@
 import importlib
 from typing import Any
 
+import chess
 import numpy as np
 import pytest
 import torch
 
 from easy_to_hard.datasets.graded import to_tensors
+from easy_to_hard.generators.chess import from_planes, parse_fens, to_fens, to_planes
 from easy_to_hard.generators.mazes.dead_ends import fill_dead_ends
 from easy_to_hard.leaderboard.solvers import (
     SOLVERS,
     breadth_first,
     dead_end_filling,
+    fewest_replies,
     mate_search,
     prefix_parity,
     random,
@@ -159,13 +162,47 @@ def test_doubling_knows_the_last_bits_only() -> None:
         assert np.array_equal(prefix_parity(one_more[0], SOLVERS["prefix_parity"].enough("", length))[0], one_more[1])
 
 
+# The mover's squares that are answered: the check that leaves one reply rather than three, then the lower of two mates.
+CHECKS = {
+    "6k1/5ppp/8/8/8/8/8/R3K3 w - - 0 1": "a1a8",
+    "7k/8/8/8/8/8/R7/1R2K3 w - - 0 1": "b1h1",
+    "3k4/8/8/8/8/8/1R6/R3K3 b - - 0 1": "",
+    "k7/8/1K6/8/8/8/7R/6R1 w - - 0 1": "g1g8",
+}
+
+
+def test_the_check_that_leaves_the_fewest_replies() -> None:
+    for fen, uci in CHECKS.items():
+        rows = np.concatenate([parse_fens([fen]), np.zeros((1, 1), np.uint64)], axis=1)
+        predictions, used = fewest_replies(to_planes(rows)[0].astype(np.float32), 3)
+        squares = {uci[:2], uci[2:]} - {""}
+        assert {"abcdefgh"[file] + str(rank + 1) for rank, file in np.argwhere(predictions[0])} == squares, fen
+        assert used.tolist() == [1]
+
+
+def test_every_answer_is_what_the_rule_says() -> None:
+    """By python-chess, on positions in which the mover is White, so that squares count the same."""
+    inputs, _ = items("chess_mates", 2, 60)
+    positions = from_planes(inputs.numpy().astype(np.uint8))
+    predictions, _ = fewest_replies(inputs, 1)
+    for fen, prediction in zip(to_fens(positions), predictions, strict=True):
+        board, checks = chess.Board(fen), []
+        for move in board.legal_moves:
+            if board.gives_check(move):
+                board.push(move)
+                checks.append((board.legal_moves.count(), move.promotion or 0, move.to_square, move.from_square))
+                board.pop()
+        *_, to, origin = min(checks)
+        assert set(np.flatnonzero(prediction).tolist()) == {to, origin}, fen
+
+
 def test_mates_are_found_within_the_moves_allowed() -> None:
     inputs, targets = items("chess_mates", 3, 20)
     for most, solved in ((1, False), (2, False), (3, True), (5, True), (100, True)):
         predictions, used = mate_search(inputs, most)
         assert np.array_equal(predictions, targets * solved)
         assert used.tolist() == [min(most, 3)] * 20
-    with pytest.raises(ValueError, match="position 0 does not have one king per side"):
+    with pytest.raises(ValueError, match="position 0: each side must have one king"):
         mate_search(torch.zeros(2, 12, 8, 8), 1)
     lone = torch.zeros(1, 12, 8, 8)
     lone[0, 0, 0, 0] = lone[0, 6, 7, 7] = 1

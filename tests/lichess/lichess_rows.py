@@ -214,7 +214,7 @@ BROKEN: Sequence[Maker] = (
     _cut,
     _too_many,
     lambda fields, rng: (b"", "empty line"),
-    lambda fields, rng: (b",".join(fields[:-1]) + b"," + b"x" * 9000, "line too long"),
+    lambda fields, rng: (b",".join(fields[:-1]) + b"," + b"x" * 9000, "line too long: more than 8,192 bytes"),
     _with_byte(b"\0", reason="NUL byte"),
     _utf16,
     _with_byte(b"\t", b"\r", b"\x1b", b"\x7f", reason="control character"),

@@ -169,7 +169,9 @@ def test_blocks_end_anywhere_and_lines_may_be_longer(tmp_path: Path, monkeypatch
     lines = [*good[:20], long[0], *good[20:40], long[1], long[2], *good[40:70], long[3], *good[70:], b"y" * BLOCK_BYTES]
     report = convert_quietly(write_rows(tmp_path / "rows.csv", lines), tmp_path / "data")
     assert (report.rows_in, report.rows_out) == (95, 90)
-    assert read_rejects(tmp_path / "data") == [(line, "line too long") for line in (22, 43, 44, 75, 96)]
+    assert read_rejects(tmp_path / "data") == [
+        (line, "line too long: more than 8,192 bytes") for line in (22, 43, 44, 75, 96)
+    ]
     monkeypatch.setattr("easy_to_hard.lichess.reading.BLOCK_BYTES", 10_007)
     monkeypatch.setattr("easy_to_hard.lichess.reading._PIECE_BYTES", 331)
     again = convert_quietly(tmp_path / "rows.csv", tmp_path / "again")
@@ -324,6 +326,46 @@ def test_memory_does_not_grow_with_the_file(form: str, tmp_path: Path) -> None:
             peak = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         peaks.append(peak)
     assert peaks[1] < peaks[0] + 48e6
+
+
+_MEASURE_READING = """
+import resource, sys
+from easy_to_hard.lichess.reading import Input, line_blocks
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+read = sum(len(text) for text in line_blocks(Input(sys.argv[1]).pieces()))
+print(read, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 2**10)
+"""
+
+
+@pytest.fixture(scope="module")
+def mostly_zeros(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A line of 512 MiB of zeros between two puzzles, compressed to 17 kB."""
+    path = tmp_path_factory.mktemp("zeros") / "rows.csv.zst"
+    first, last = good_rows(2)
+    with path.open("wb") as file, zstandard.ZstdCompressor(level=19).stream_writer(file) as writer:
+        writer.write(HEADER + b"\n" + first + b"\n")
+        for _ in range(512):
+            writer.write(bytes(2**20))
+        writer.write(b"\n" + last + b"\n")
+    assert path.stat().st_size < 20_000
+    return path
+
+
+@pytest.mark.slow
+def test_memory_does_not_depend_on_how_far_a_file_was_compressed(mostly_zeros: Path) -> None:
+    command = [sys.executable, "-c", _MEASURE_READING, str(mostly_zeros)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    read, mebibytes = map(int, told.split())
+    # Of the line that is too long, only the beginning is kept.
+    assert read < 20_000
+    assert mebibytes < 96
+
+
+@pytest.mark.slow
+def test_a_line_of_zeros_costs_its_own_row_only(mostly_zeros: Path, tmp_path: Path) -> None:
+    report = convert_quietly(mostly_zeros, tmp_path / "data")
+    assert (report.rows_in, report.rows_out) == (3, 2)
+    assert read_rejects(tmp_path / "data") == [(3, "line too long: more than 8,192 bytes")]
 
 
 @pytest.mark.parametrize(
