@@ -162,10 +162,10 @@ def test_doubling_knows_the_last_bits_only() -> None:
         assert np.array_equal(prefix_parity(one_more[0], SOLVERS["prefix_parity"].enough("", length))[0], one_more[1])
 
 
-# The mover's squares that are answered: the check that leaves one reply rather than three, then the lower of two mates.
+# What is answered: the only mate; of checks that leave two replies the lowest; nothing; the lower of two mates.
 CHECKS = {
     "6k1/5ppp/8/8/8/8/8/R3K3 w - - 0 1": "a1a8",
-    "7k/8/8/8/8/8/R7/1R2K3 w - - 0 1": "b1h1",
+    "7k/8/8/8/8/4K3/R7/1R6 w - - 0 1": "b1h1",
     "3k4/8/8/8/8/8/1R6/R3K3 b - - 0 1": "",
     "k7/8/1K6/8/8/8/7R/6R1 w - - 0 1": "g1g8",
 }
