@@ -91,7 +91,7 @@ def test_info_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("", "Expected one of {build, verify, generate, show, info"),
+        ("", "Expected one of {build, verify, generate, export, show, info"),
         ("buidl", "Unrecognized options: buidl"),
         ("build", "Missing from easy-to-hard build: --out PATH"),
         ("build --out x --sed 3", "Unrecognized options: --sed, 3; perhaps you meant --seed INT"),

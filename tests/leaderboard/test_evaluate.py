@@ -328,7 +328,7 @@ def test_a_submission_that_changed_is_told(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give one of --predictions, --model, --callable, --again, --template, not none"),
+        ([], "give one of --predictions, --replies, --model, --callable, --again, --template, not none"),
         (["--model", "a", "--callable", "a:b"], "not --model and --callable"),
         (["--callable", "a:b"], "--callable needs --task"),
         (["--model", "prefix-sums-cpu", "--fresh-seed", "0"], "--fresh-seed must not be 0"),

@@ -69,7 +69,7 @@ def test_result_needs_different_configs() -> None:
 def test_provenance_and_submission_are_of_known_kinds() -> None:
     with pytest.raises(ValueError, match="provenance must be one of self-reported, re-scored, not 'sure'"):
         _result(provenance="sure")
-    with pytest.raises(ValueError, match="kind must be one of model, predictions, callable, not 'letter'"):
+    with pytest.raises(ValueError, match="kind must be one of model, predictions, replies, callable, not 'letter'"):
         Submission(kind="letter", source="a")  # type: ignore[arg-type]
     submission = {"kind": "predictions", "source": "a.parquet", "sha256": "ab"}
     assert _result(submission=Submission(**submission)).to_dict()["submission"] == submission
