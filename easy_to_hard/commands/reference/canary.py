@@ -43,12 +43,12 @@ class Canary(MethodCommand):
     points: Annotated[int, arg(help="number of images attacked; by default the preset's")] = 0
     queries: Annotated[int, arg(help="queries per image; by default the preset's")] = 0
     epsilon: Annotated[
-        float,
+        float | None,
         arg(
             help="radius of the ball around an image that its canaries stay in, in 1/255 of the pixel range; 0 for no "
-            "limit, below 0 for the preset's"
+            "limit; by default the preset's"
         ),
-    ] = -1.0
+    ] = None
     objective: Annotated[
         str,
         arg(
@@ -113,15 +113,14 @@ class Canary(MethodCommand):
             refuse_others("tasks", self.target, {"sizes": self.sizes or None})
             return self._image_recipe()
         of_images = {name: getattr(self, name) or None for name in ("points", "queries", "objective", "fpr")}
-        epsilon = self.epsilon if self.epsilon >= 0 else None
-        refuse_others("images", self.target, {**of_images, "epsilon": epsilon, "stop-loss": self.stop_loss})
+        refuse_others("images", self.target, {**of_images, "epsilon": self.epsilon, "stop-loss": self.stop_loss})
         return self._puzzle_recipe()
 
     def _image_recipe(self) -> "ImageRecipe":
         from easy_to_hard.baselines.canary.recipes import get_image_preset
 
         preset = get_image_preset(self.preset, self.target)
-        epsilon = self.epsilon if self.epsilon >= 0 else preset.online.epsilon
+        epsilon = preset.online.epsilon if self.epsilon is None else self.epsilon
         objective = self.objective or preset.online.objective
         online = replace(preset.online, epsilon=epsilon, objective=objective)
         offline = replace(

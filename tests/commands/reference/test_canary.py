@@ -26,6 +26,7 @@ def command(*arguments: str) -> Canary:
         (("--points", "5000"), "points must be from 20 to 400, the pool, not 5000"),
         (("--fpr", "0.001"), "a false-positive rate of 0.001 needs at least 1,000 non-members per target, not 60"),
         (("--epsilon", "300"), "epsilon must be from 0 to 255"),
+        (("--epsilon", "-3"), "epsilon must be from 0 to 255"),
         (("--objective", "l2"), "objective must be one of mse, log_odds, softmax, .*, margin, kl, not 'l2'"),
         (("--stop-loss", "nan"), "stop_loss must be finite, or None to run all steps, not nan"),
         (("--target", "mazes", "--stop-loss", "3"), "--stop-loss is for images, not for"),
