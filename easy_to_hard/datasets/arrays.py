@@ -79,13 +79,13 @@ def arrays(
     if indices is None:
         data = generate(spec, num_samples, num_threads=num_threads)[1].data
     elif num_samples is None:
-        data = get_task(task).generate(spec, _check_indices(indices), num_threads).data
+        data = get_task(task).generate(spec, check_indices(indices), num_threads).data
     else:
         raise ValueError(f"give indices or num_samples, not both: num_samples is {num_samples}")
     return get_task(task).encode(data, difficulty, num_threads)
 
 
-def _check_indices(indices: ArrayLike) -> NDArray[np.uint64]:
+def check_indices(indices: ArrayLike) -> NDArray[np.uint64]:
     """Return item numbers as (N,) uint64, or raise ValueError that names the first that is none."""
     given: NDArray[Any] = np.asarray(indices)
     if given.ndim != 1:
@@ -138,7 +138,7 @@ class Stream:
             raise ValueError(f"rank must be from 0 to world_size - 1 = {shown(world_size - 1)}, not {shown(rank)}")
         self._length = self._task.stream_length(self.spec)
 
-    def make(self, number: int) -> Arrays:
+    def _make(self, number: int) -> Arrays:
         """Make batch `number` as arrays, independent of earlier calls."""
         first = check_integer("batch number", number, 0) * self.batch_size
         if first + self.batch_size > _INDEX_END:
@@ -202,7 +202,7 @@ class ArrayStream(Stream):
 
     def batch(self, number: int) -> Arrays:
         """Batch `number`, independent of earlier calls."""
-        return self.make(number)
+        return self._make(number)
 
     def __iter__(self) -> Iterator[Arrays]:
         return map(self.batch, self.numbers())

@@ -82,7 +82,7 @@ class StreamingDataset(Stream, IterableDataset[Item]):
 
     def batch(self, number: int) -> Item:
         """Batch `number`, independent of earlier calls."""
-        return to_tensors(self._task, *self.make(number))
+        return to_tensors(self._task, *self._make(number))
 
     def __iter__(self) -> Iterator[Item]:
         worker = get_worker_info()

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
-from easy_to_hard.generators.integers import check_integer, shown
+from easy_to_hard.datasets.arrays import check_indices
 from easy_to_hard.tasks import DataSpec, get_task, parse_config
 
 _ID: Final = re.compile(
@@ -57,11 +56,9 @@ def items_at(spec: DataSpec, indices: Iterable[int]) -> list[Item]:
     Raises:
         ValueError: there is no such item.
     """
-    numbers = [check_integer("an index", index, 0) for index in indices]
-    if numbers and max(numbers) >= _END:
-        raise ValueError(f"an index must be below 2^64, not {shown(max(numbers))}")
-    data = get_task(spec.task).generate(spec, np.array(numbers, dtype=np.uint64), None).data
-    return [Item(spec=spec, index=index, data=row) for index, row in zip(numbers, data, strict=True)]
+    numbers = check_indices(list(indices))
+    data = get_task(spec.task).generate(spec, numbers, None).data
+    return [Item(spec=spec, index=index, data=row) for index, row in zip(numbers.tolist(), data, strict=True)]
 
 
 def items_of(ids: Sequence[str]) -> list[Item]:
