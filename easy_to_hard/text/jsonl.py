@@ -91,6 +91,8 @@ def _write(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 def _read(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
     """Number, from 1, and content of each line that is not empty."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: replies are lines of JSON with id and reply")
     for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
         if not line.strip():
             continue

@@ -185,7 +185,9 @@ def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert main(arguments) == 2
         assert message in capsys.readouterr().err
     assert main(["score", "--replies", str(tmp_path / "none.jsonl")]) == 1
-    assert "none.jsonl" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "none.jsonl: replies are lines of JSON with id and reply" in error
+    assert "Errno" not in error
 
 
 BOUNDS_SCORED = sorted(shipped_results().glob("text-*.json"))
