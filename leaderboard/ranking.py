@@ -33,9 +33,9 @@ def ladder(task: str, variant: str) -> tuple[int, ...]:
         variant: one of its variants; "" for the default.
 
     Returns:
-        The task's rungs that the frozen benchmark tests, starting with the one trained on, ascending. Of mazes within
-        bounds of path length, of which nothing is frozen, the rungs that have such paths; of Lichess puzzles, the lower
-        edges of the default bands.
+        The task's rungs that the frozen benchmark tests, starting with the one trained on, ascending. Where nothing is
+        frozen, as of balanced mates and of mazes within bounds of path length, the rungs of the variant; of Lichess
+        puzzles, the lower edges of the default bands.
 
     Raises:
         ValueError: the task or variant is unknown, or the benchmark tests fewer than two of its difficulties.
@@ -44,12 +44,9 @@ def ladder(task: str, variant: str) -> tuple[int, ...]:
     wanted = facts.check_variant(variant)
     if facts.imported:
         return facts.rungs_of(wanted)
-    rungs = tuple(
-        difficulty
-        for difficulty in facts.rungs_of(wanted)
-        if difficulty >= facts.train_difficulty
-        and (wanted not in ("", *facts.variants) or config_name(task, difficulty, wanted) in benchmark_tests())
-    )
+    rungs = tuple(difficulty for difficulty in facts.rungs_of(wanted) if difficulty >= facts.train_difficulty)
+    frozen = tuple(difficulty for difficulty in rungs if config_name(task, difficulty, wanted) in benchmark_tests())
+    rungs = frozen or rungs
     if len(rungs) < 2:
         raise ValueError(f"a score needs two difficulties, and the benchmark tests {rungs} of {task} {wanted}".rstrip())
     return rungs

@@ -62,6 +62,7 @@ class ChessMateDataset(GradedDataset):
         root: where files are looked for; not used with "generate" and "hub".
         mate_in: the mover's moves to mate, including the key move.
         train: True is split "train", False split "test".
+        variant: "", or "balanced" for positions and keys more like those of games between people.
         split: "train", "validation" or "test", in place of `train`; they share no placement of pieces, not even with
             the colors exchanged or mirrored.
         seed: another seed gives other positions.
@@ -88,6 +89,7 @@ class ChessMateDataset(GradedDataset):
         mate_in: int = 1,
         train: bool = True,
         *,
+        variant: str = "",
         split: str | None = None,
         seed: int = 0,
         num_samples: int | None = None,
@@ -103,7 +105,14 @@ class ChessMateDataset(GradedDataset):
         chosen = split if split is not None else "train" if train else "test"
         super().__init__(
             root,
-            DataSpec(task="chess_mates", difficulty=mate_in, split=chosen, seed=seed, split_rule=split_rule),
+            DataSpec(
+                task="chess_mates",
+                difficulty=mate_in,
+                variant=variant,
+                split=chosen,
+                seed=seed,
+                split_rule=split_rule,
+            ),
             num_samples=num_samples,
             source=source,
             repo_id=repo_id,

@@ -328,7 +328,7 @@ class Info:
                 alike = f"from {task.alike_from} on; test instances of other seeds are new from {task.new_from} on"
                 print(f"  splits alike  {alike}")
             if task.variants:
-                print(f"  variants      {' '.join(task.variants)}")
+                print(f"  variants      {' '.join(filter(None, task.variants))}")
         print("presets of easy-to-hard build")
         for name, parts in PRESETS.items():
             configs = len({part.config for part in parts})

@@ -108,7 +108,7 @@ def _seconds(shard: Shard) -> float:
     """About how many seconds a file takes on one core. To make it, items are drawn from the start of the split."""
     task = get_task(shard.part.task)
     packing = _SECONDS_A_BYTE * row_bytes(task, shard.part.difficulty) * (shard.stop - shard.start)
-    return packing + task.draw_seconds(shard.part.difficulty) * shard.stop
+    return packing + task.draw_seconds(shard.part.difficulty, shard.part.variant) * shard.stop
 
 
 def build(

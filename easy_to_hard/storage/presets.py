@@ -37,7 +37,7 @@ class Part:
 class _Presets(Mapping[str, tuple[Part, ...]]):
     """The parts of each preset, task by task; looked up each time, so that they cover all registered tasks."""
 
-    _names = ("tiny", "demo", "small", "full", "maze-unique")
+    _names = ("tiny", "demo", "small", "full", "maze-unique", "mates-balanced")
 
     def __getitem__(self, name: str) -> tuple[Part, ...]:
         if name not in self._names:

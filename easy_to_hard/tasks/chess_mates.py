@@ -72,6 +72,7 @@ class ChessMates(Chess):
     difficulty_name = "moves to mate"
     difficulties = (1, 2, 3, 4, 5)
     train_difficulty = 1
+    variants = chess.VARIANTS
     columns = MappingProxyType(
         {
             "fen": "string",
@@ -102,6 +103,13 @@ class ChessMates(Chess):
                 PresetRows(difficulties=(3,), test=2_000),
                 PresetRows(difficulties=(4,), test=1_000),
                 PresetRows(difficulties=(5,), test=200),
+            ),
+            # Drawing takes longer, see `draw_seconds`: an hour or so on two cores.
+            "mates-balanced": (
+                PresetRows(difficulties=(1,), variant="balanced", train=50_000, validation=1_000, test=1_000),
+                PresetRows(difficulties=(2,), variant="balanced", train=20_000, validation=1_000, test=1_000),
+                PresetRows(difficulties=(3,), variant="balanced", test=1_000),
+                PresetRows(difficulties=(4,), variant="balanced", test=300),
             ),
         }
     )
@@ -146,6 +154,10 @@ class ChessMates(Chess):
         """Check that the difficulty is a number of moves that can be searched."""
         return chess.check_mate_in(difficulty)
 
+    def rungs_of(self, variant: str) -> tuple[int, ...]:
+        """Without the mates in 5 that take longest to draw."""
+        return self.difficulties[:4] if self.check_variant(variant) else self.difficulties
+
     def default_samples(self, difficulty: int, split: str) -> int:
         """Fewer for deeper mates, each of which takes ten times as long as one that is a move shallower."""
         train, other = {1: (50_000, 10_000), 2: (10_000, 10_000), 3: (2_000, 2_000)}.get(difficulty, (500, 500))
@@ -166,6 +178,7 @@ class ChessMates(Chess):
             return chess.first_distinct(
                 count,
                 mate_in=spec.difficulty,
+                variant=spec.variant,
                 split=spec.split,
                 seed=spec.seed,
                 split_rule=spec.split_rule,
@@ -173,15 +186,16 @@ class ChessMates(Chess):
                 progress=bar.update,
             )
 
-    def draw_seconds(self, difficulty: int) -> float:
-        """From a thousandth of a second to half a minute, by depth."""
-        return (0.001, 0.002, 0.015, 0.2, 3.0, 30.0)[difficulty - 1]
+    def draw_seconds(self, difficulty: int, variant: str) -> float:
+        """From a thousandth of a second to minutes, by depth and variant."""
+        return chess.draw_seconds(difficulty, self.check_variant(variant))
 
     def generate(self, spec: DataSpec, indices: Array, num_threads: int | None) -> Instances:
         """Positions with their key moves, and what is known about both."""
         batch = chess.sample(
             spec.difficulty,
             indices,
+            variant=spec.variant,
             split=spec.split,
             seed=spec.seed,
             split_rule=spec.split_rule,

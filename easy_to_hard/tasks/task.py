@@ -43,7 +43,8 @@ class Task(ABC):
         train_difficulty: the difficulty at which nets are trained.
         input_channels: channels of the network's input; a flat input gets one axis for it.
         input_offset: what is added to the 0s and 1s of an input before a network sees it.
-        variants: distributions of instances, the default first; empty where there is only one.
+        variants: distributions of instances, the default first (it may be "", without a name); empty where there is
+            only one.
         columns: name and type of the further columns of the files.
         stores_tensors: whether the files have columns `input` and `target`, from which `decode` makes instances.
             Otherwise, the further columns hold everything that `from_columns` needs to make them.
@@ -139,7 +140,7 @@ class Task(ABC):
     def splits_of(self, data: Array, difficulty: int) -> list[str]:
         """The split that each instance's canonical hash names."""
 
-    def draw_seconds(self, difficulty: int) -> float:
+    def draw_seconds(self, difficulty: int, variant: str) -> float:
         """Rough time to draw an item on one core, or 0 where packing it takes longer; used to divide work."""
         return 0.0
 
@@ -244,7 +245,7 @@ class Task(ABC):
         if variant == "":
             return self.variants[0] if self.variants else ""
         if variant not in self.variants:
-            known = ", ".join(self.variants) or "it has none"
+            known = ", ".join(filter(None, self.variants)) or "it has none"
             raise ValueError(f"unknown variant {variant!r} of {self.name}: {known}")
         return variant
 

@@ -11,6 +11,7 @@
 - `solving`: the solver for many positions at once
 - `checking`: the check that leaves the fewest replies
 - `games`: random play that leads to positions that look like chess
+- `balanced`: play by some judgment, whose positions and mates look like those of people
 - `sampling`: puzzles of a split, in any order
 """
 
@@ -18,8 +19,10 @@ from easy_to_hard.generators.chess.checking import tightest_checks as tightest_c
 from easy_to_hard.generators.chess.hashes import canonical_hashes as canonical_hashes
 from easy_to_hard.generators.chess.planes import from_planes as from_planes
 from easy_to_hard.generators.chess.planes import to_planes as to_planes
+from easy_to_hard.generators.chess.sampling import VARIANTS as VARIANTS
 from easy_to_hard.generators.chess.sampling import MateBatch as MateBatch
 from easy_to_hard.generators.chess.sampling import check_mate_in as check_mate_in
+from easy_to_hard.generators.chess.sampling import draw_seconds as draw_seconds
 from easy_to_hard.generators.chess.sampling import first_distinct as first_distinct
 from easy_to_hard.generators.chess.sampling import sample as sample
 from easy_to_hard.generators.chess.solving import Solution as Solution

@@ -33,7 +33,7 @@ from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.random import next_below
 
 # Values of pawn, knight, bishop, rook, queen and king, in pawns; a king is never given away.
-_VALUES: Final = np.array([1, 3, 3, 5, 9, 0], dtype=np.int64)
+VALUES: Final = np.array([1, 3, 3, 5, 9, 0], dtype=np.int64)
 # Weights of a move, see `move_weight`.
 _ANY, _RARE, _VICTIM, _RESCUE, _CHECK, _CASTLE, _PROMOTION = 4, 1, 8, 4, 12, 20, 40
 # A game ends after this many half-moves, or this many without a capture or a pawn move.
@@ -61,16 +61,16 @@ def move_weight(position, move, attacked, attacked_by_pawns):  # type: ignore[no
     weight = _ANY
     if move & CAPTURE:
         victim = PAWN if move & EN_PASSANT_CAPTURE else kind_at(position, to)
-        if into_danger and _VALUES[victim] < _VALUES[kind]:
+        if into_danger and VALUES[victim] < VALUES[kind]:
             weight = _RARE
         else:
-            weight += _VICTIM * _VALUES[victim]
+            weight += _VICTIM * VALUES[victim]
     else:
-        threatened = kind != PAWN and into_danger and (_VALUES[kind] >= 5 or (attacked_by_pawns >> to) & _1 != 0)
+        threatened = kind != PAWN and into_danger and (VALUES[kind] >= 5 or (attacked_by_pawns >> to) & _1 != 0)
         if threatened or (kind == KING and not move & CASTLE):
             weight = _RARE
     if from_danger and not into_danger:
-        weight += _RESCUE * _VALUES[kind]
+        weight += _RESCUE * VALUES[kind]
     promotion = (move >> PROMOTION_SHIFT) & 7
     if promotion:
         weight = weight + _PROMOTION if promotion == QUEEN else _RARE

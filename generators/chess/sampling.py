@@ -2,9 +2,11 @@
 
 For item i of a split, games are played from the item's own stream until a position occurs that is in the split's hash
 range and that the solver accepts. A game gives only its first puzzle, and which one that is must not depend on the
-split; otherwise, the larger split would get earlier ones, with more pieces on the board. So for mate in 1 the first
-puzzle of any split ends the game; for deeper mates, where calling the solver is what takes long, every split considers
-a tenth of all boards: for "train", one in eight of its own.
+split; otherwise, the larger split would get earlier ones, with more pieces on the board. So where playing is what takes
+long, the first puzzle of any split ends the game; where calling the solver does, for deeper mates, every split
+considers a tenth of all boards: for "train", one in eight of its own.
+
+Games are played at random (see `games`), or by some judgment in the variant `balanced` (see there).
 
 On becoming a puzzle, a position loses its castling rights and en-passant square, so that a network's planes show all
 there is to know. Whether the colors are exchanged is decided by a coin flip.
@@ -18,6 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from easy_to_hard.generators.chess.balanced import ANY_KEY, choose_good_move, draw_traits, has_trait, is_balanced
 from easy_to_hard.generators.chess.board import (
     BLACK_TO_MOVE,
     FULLMOVES_SHIFT,
@@ -49,6 +52,8 @@ from easy_to_hard.generators.splits import NotEnoughInstancesError, as_indices, 
 
 MIN_MATE_IN: Final = 1
 MAX_SAMPLED_MATE_IN: Final = 6
+BALANCED: Final = "balanced"
+VARIANTS: Final = ("", BALANCED)
 
 # This many half-moves at the start of a game give no puzzles.
 _FIRST_PLY: Final = 8
@@ -62,8 +67,10 @@ _QUIET_MOVES: Final = 1
 _MAX_GAMES: Final = 1_000_000
 # `first_distinct` draws at most this many times the number asked for.
 _PATIENCE: Final = 20
-# Rough time per item; from mate in 5 on, seconds.
-_NANOSECONDS: Final = {1: 5e5, 2: 2e6, 3: 2e7, 4: 1.5e8}
+# Up to this depth, playing takes longer than solving.
+_MOSTLY_PLAY, _MOSTLY_PLAY_BALANCED = 1, 2
+# Rough seconds per item, from mate in 1 to mate in 6.
+_DRAW_SECONDS: Final = {"": (0.0005, 0.002, 0.02, 0.15, 3.0, 30.0), BALANCED: (0.005, 0.1, 0.6, 2.0, 15.0, 150.0)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +95,16 @@ def check_mate_in(mate_in: int) -> int:
     return check_integer("mate_in", mate_in, MIN_MATE_IN, MAX_SAMPLED_MATE_IN)
 
 
-def _nanoseconds(mate_in: int) -> float:
-    return _NANOSECONDS.get(mate_in, 3e9)
+def check_variant(variant: str) -> str:
+    """Return `variant`, or raise ValueError that lists what is allowed."""
+    if variant not in VARIANTS:
+        raise ValueError(f"unknown variant {variant!r}: {' or '.join(repr(name) for name in VARIANTS)}")
+    return variant
+
+
+def draw_seconds(mate_in: int, variant: str) -> float:
+    """Rough time to draw one puzzle."""
+    return _DRAW_SECONDS[variant][mate_in - 1]
 
 
 @kernel(counted=False)
@@ -101,35 +116,47 @@ def _key_move(candidate, mate_in, search):  # type: ignore[no-untyped-def]
 
 
 @kernel(counted=False)
-def _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, cursor):  # type: ignore[no-untyped-def]
+def _play_game(games, mate_in, kind, low, last, thin, search, moves, weights, buffer, cursor):  # type: ignore[no-untyped-def]
     """Play from games[0] until a puzzle occurs, which is then in games[2]; returns (its key, its hash), key -1 if none.
 
-    games: (4, 8): two positions that take turns, the candidate, and scratch space for checks.
+    games: (6, 8): two positions that take turns, the candidate, and scratch space.
+    kind: (balanced, castled, trait): how to play and, if balanced, which puzzles count.
     """
-    candidate, checks = games[2], games[3]
+    candidate, checks, reply, child = games[2], games[3], games[4], games[5]
+    balanced, castled, trait = kind
+    every_split = mate_in <= (_MOSTLY_PLAY_BALANCED if balanced else _MOSTLY_PLAY)
     for ply in range(MAX_PLIES):
         position, after = games[ply & 1], games[1 - (ply & 1)]
         count = legal_moves(position, moves)
         if count == 0 or is_over(position):
             break
         number = mark_checks(position, moves, count, checks, after)
-        if ply >= _FIRST_PLY and number >= min(mate_in, _LEAST_CHECKS):
+        enough = ply >= _FIRST_PLY and number >= min(mate_in, _LEAST_CHECKS)
+        if enough and (not balanced or is_balanced(position, castled)):
             board_hash = canonical_hash(position)
             in_split = low <= board_hash <= last
-            if mate_in == 1 or (in_split and mix64(board_hash) <= thin):
+            if every_split or (in_split and mix64(board_hash) <= thin):
                 copy_position(position, candidate)
                 candidate[STATE] = np.uint64(1) << FULLMOVES_SHIFT
-                key = _key_move(candidate, mate_in, search)
+                key = np.int64(-1)
+                if trait == ANY_KEY or has_trait(
+                    candidate, moves, count, trait, mate_in, search, _QUIET_MOVES, reply, child
+                ):
+                    key = _key_move(candidate, mate_in, search)
                 if key >= 0:
                     return (key & MOVE_MASK if in_split else np.int64(-1)), board_hash
-        make(position, choose_move(position, moves, count, weights, buffer, cursor), after)
+        if balanced:
+            move = choose_good_move(position, moves, count, weights, after, buffer, cursor)
+        else:
+            move = choose_move(position, moves, count, weights, buffer, cursor)
+        make(position, move, after)
     return np.int64(-1), np.uint64(0)
 
 
 @kernel
-def _sample(mate_in, key, indices, low, last, thin, start, rows, lines, legal, hashes):  # type: ignore[no-untyped-def]
+def _sample(mate_in, balanced, key, indices, low, last, thin, start, rows, lines, legal, hashes):  # type: ignore[no-untyped-def]
     search = new_search(table_entries(mate_in))
-    games = np.empty((4, POSITION_WORDS), dtype=np.uint64)
+    games = np.empty((6, POSITION_WORDS), dtype=np.uint64)
     moves, weights = np.empty(MAX_MOVES, dtype=np.int64), np.empty(MAX_MOVES, dtype=np.int64)
     line = np.empty(2 * MAX_MATE_IN, dtype=np.int64)
     buffer = np.empty(BUFFER_BYTES, dtype=np.uint8)
@@ -137,10 +164,12 @@ def _sample(mate_in, key, indices, low, last, thin, start, rows, lines, legal, h
     for i in range(indices.shape[0]):
         open_stream(buffer, cursor, key, indices[i])
         black = next_below(buffer, cursor, 2)
+        castled, trait = draw_traits(mate_in, buffer, cursor) if balanced else (False, ANY_KEY)
+        kind = balanced, castled, trait
         legal[i] = 0
         for _ in range(_MAX_GAMES):
             games[0] = start
-            move, board_hash = _play_game(games, mate_in, low, last, thin, search, moves, weights, buffer, cursor)
+            move, board_hash = _play_game(games, mate_in, kind, low, last, thin, search, moves, weights, buffer, cursor)
             if move >= 0:
                 solution_line(games[2], mate_in, search, line)
                 for j in range(2 * mate_in - 1):
@@ -158,6 +187,7 @@ def sample(
     mate_in: int,
     indices: ArrayLike,
     *,
+    variant: str = "",
     split: str = "train",
     seed: int = 0,
     split_rule: str = "hash",
@@ -171,6 +201,7 @@ def sample(
     Args:
         mate_in: the mover's moves to mate, 1 to 6; each further move takes about ten times as long to draw.
         indices: (N,) non-negative integers, in any order.
+        variant: "", or "balanced" for positions and keys more like those of games between people.
         split: "train", "validation" or "test".
         seed: any integer; another seed gives other puzzles.
         split_rule: "hash" (splits share no board), or "original" (every split is drawn from all boards).
@@ -181,9 +212,9 @@ def sample(
         ValueError: any other argument is out of range.
     """
     mate_in, items = check_mate_in(mate_in), as_indices(indices)
-    key = np.uint64(stream_key("chess_mates", "", mate_in, check_split(split), seed))
+    key = np.uint64(stream_key("chess_mates", check_variant(variant), mate_in, check_split(split), seed))
     low, high = split_range(split, split_rule)
-    drawn = _DRAWN.get((mate_in, split, seed, split_rule))
+    drawn = _DRAWN.get((mate_in, variant, split, seed, split_rule))
     if drawn is not None and len(items) and int(items.max()) < len(drawn.rows):
         return _taken(drawn, items)
     count = len(items)
@@ -195,19 +226,18 @@ def sample(
     bounds = np.uint64(low), np.uint64(high - 1), np.uint64(thin)
     start = parse_fens([START_FEN])[0]
 
-    def kernel(a: int, b: int) -> None:
-        _sample(
-            mate_in, key, items[a:b], *bounds, start, rows[a:b], lines[a:b], legal[a:b], hashes[a:b]
-        )  # fmt: skip
+    def draw(a: int, b: int) -> None:
+        drawn = rows[a:b], lines[a:b], legal[a:b], hashes[a:b]
+        _sample(mate_in, variant == BALANCED, key, items[a:b], *bounds, start, *drawn)
 
-    run_in_chunks(kernel, count, num_threads, nanoseconds=_nanoseconds(mate_in))
+    run_in_chunks(draw, count, num_threads, nanoseconds=1e9 * draw_seconds(mate_in, variant))
     if count and int(legal.min()) == 0:
         raise NotEnoughInstancesError(f"no mate in {mate_in} in split {split!r} among {_MAX_GAMES} games")
     return MateBatch(rows=rows, lines=lines, legal_moves=legal, board_hashes=hashes)
 
 
 # The puzzles that `first_distinct` drew last, for `sample` to return, since drawing them again would take long.
-_DRAWN: Final[OrderedDict[tuple[int, str, int, str], MateBatch]] = OrderedDict()
+_DRAWN: Final[OrderedDict[tuple[int, str, str, int, str], MateBatch]] = OrderedDict()
 _MOST_DRAWN: Final = 32
 
 
@@ -215,6 +245,7 @@ def first_distinct(
     count: int,
     *,
     mate_in: int,
+    variant: str = "",
     split: str,
     seed: int,
     split_rule: str,
@@ -225,7 +256,7 @@ def first_distinct(
 
     Args:
         count: at least 0.
-        mate_in, split, seed, split_rule, num_threads: as for `sample`.
+        mate_in, variant, split, seed, split_rule, num_threads: as for `sample`.
         progress: called with the number of puzzles just drawn, every second or so.
 
     Raises:
@@ -234,13 +265,21 @@ def first_distinct(
     """
     count = check_integer("count", count, 0)
     batches: list[MateBatch] = []
-    drawn, most, step = count, _PATIENCE * count, max(1, int(1e9 / _nanoseconds(mate_in)))
+    drawn, most, step = count, _PATIENCE * count, max(1, int(1 / draw_seconds(mate_in, check_variant(variant))))
     known = 0
     while True:
         while known < drawn or not batches:
             items = np.arange(known, min(known + step, drawn))
             batches.append(
-                sample(mate_in, items, split=split, seed=seed, split_rule=split_rule, num_threads=num_threads)
+                sample(
+                    mate_in,
+                    items,
+                    variant=variant,
+                    split=split,
+                    seed=seed,
+                    split_rule=split_rule,
+                    num_threads=num_threads,
+                )
             )
             known += len(items)
             progress(len(items))
@@ -255,7 +294,7 @@ def first_distinct(
                 f"fewer than the {count} asked for"
             )
         drawn = min(most, drawn + 2 * (count - len(first)) + 8)
-    key = mate_in, split, seed, split_rule
+    key = mate_in, variant, split, seed, split_rule
     if key not in _DRAWN or len(_DRAWN[key].rows) < len(batch.rows):
         _DRAWN[key] = batch
     _DRAWN.move_to_end(key)
