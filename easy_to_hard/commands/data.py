@@ -40,7 +40,7 @@ class Build:
     """Make graded datasets in a folder that `load_dataset` reads, resuming an interrupted build."""
 
     out: Annotated[Path, arg(help="the folder to write")]
-    preset: Annotated[str, arg(help="tiny (seconds), demo, small, full (the benchmark) or maze-unique")] = "small"
+    preset: Annotated[str, arg(help="tiny (seconds), demo, small, full (the benchmark), maze-unique or mates-balanced")] = "small"
     seed: Seed = 0
     split_rule: SplitRule = "hash"
     shard: Annotated[

@@ -14,16 +14,16 @@ from easy_to_hard.progress import progress_bar
 from easy_to_hard.tasks.chess import Chess
 from easy_to_hard.tasks.pictures import FIGURE_INCHES, Picture, picture_of_figure
 from easy_to_hard.tasks.pieces import Array, Instances, PresetRows, TaskText
-from easy_to_hard.tasks.task import Bits, DataSpec
+from easy_to_hard.tasks.task import Bits, DataSpec, config_name
 
-# FEN and key of the first test item of each difficulty, as searching for a mate in 5 takes seconds. A test checks them.
+# FEN and key of the first test item of each variant and difficulty, as searching for a mate in 5 takes seconds. A test checks them.
 FIRST_MATES: Final = MappingProxyType(
     {
-        1: ("rnbq1k1r/ppppp1b1/5pQp/4N1p1/3P4/PP3P2/2P1P1PP/RNB1KB1R w - - 0 1", "g6f7"),
-        2: ("8/8/8/4k3/8/7q/1K6/7r b - - 0 1", "h1h2"),
-        3: ("B1b2k1r/3p1p2/n3p2p/2P1P1P1/p4p2/P1P2P1P/P3q3/R1B2R1K b - - 0 1", "e2f1"),
-        4: ("5k1r/n7/5N2/5B1p/3P3P/2p1p3/Q5P1/4K2R w - - 0 1", "a2e6"),
-        5: ("4k1nr/8/2N1p1pp/p7/4P3/2P5/2N3Kb/3QB2R w - - 0 1", "d1d8"),
+        ("", 1): ("rnbq1k1r/ppppp1b1/5pQp/4N1p1/3P4/PP3P2/2P1P1PP/RNB1KB1R w - - 0 1", "g6f7"),
+        ("", 2): ("8/8/8/4k3/8/7q/1K6/7r b - - 0 1", "h1h2"),
+        ("", 3): ("B1b2k1r/3p1p2/n3p2p/2P1P1P1/p4p2/P1P2P1P/P3q3/R1B2R1K b - - 0 1", "e2f1"),
+        ("", 4): ("5k1r/n7/5N2/5B1p/3P3P/2p1p3/Q5P1/4K2R w - - 0 1", "a2e6"),
+        ("", 5): ("4k1nr/8/2N1p1pp/p7/4P3/2P5/2N3Kb/3QB2R w - - 0 1", "d1d8"),
     }
 )
 
@@ -232,16 +232,16 @@ class ChessMates(Chess):
         """The board of the first test item, drawn with matplotlib."""
         from easy_to_hard.plotting import new_figure
 
-        if difficulty not in FIRST_MATES:
+        if (variant, difficulty) not in FIRST_MATES:
             return None
-        fen, move = FIRST_MATES[difficulty]
+        fen, move = FIRST_MATES[variant, difficulty]
         data = self.from_columns({"fen": np.array([fen]), "move": np.array([move])})
         planes, targets = self.encode(data, difficulty, 1)
         figure = new_figure(FIGURE_INCHES, FIGURE_INCHES)
         self.plot(planes[0], targets[0], data[0], figure.subplots())
         side = "White" if " w " in fen else "Black"
         label = f"{side} mates in {difficulty}, with {move[:2]} to {move[2:4]}"
-        return picture_of_figure(f"{self.name}_{difficulty}", figure, label)
+        return picture_of_figure(config_name(self.name, difficulty, variant), figure, label)
 
 
 def _kinds_of_keys(rows: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

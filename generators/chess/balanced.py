@@ -128,7 +128,7 @@ def _left_to_be_taken(after):  # type: ignore[no-untyped-def]
 def _aimed_at_king(after):  # type: ignore[no-untyped-def]
     """How many of the enemy's pieces attack a square next to the king of the side to move."""
     around, occupied, enemy = KING_STEPS[own_king(after)], after[OWN] | after[ENEMY], after[ENEMY]
-    count = 0
+    count = np.int64(0)
     pieces = enemy & after[KNIGHTS]
     while pieces:
         count += np.int64(KNIGHT_LEAPS[trailing_zeros(pieces)] & around != 0)
