@@ -11,6 +11,7 @@
 - `solving`: the solver for many positions at once
 - `checking`: the check that leaves the fewest replies
 - `games`: random play that leads to positions that look like chess
+- `relations`: what each piece attacks, where it may go, and from where it gives check
 - `sampling`: puzzles of a split, in any order
 """
 
@@ -18,6 +19,7 @@ from easy_to_hard.generators.chess.checking import tightest_checks as tightest_c
 from easy_to_hard.generators.chess.hashes import canonical_hashes as canonical_hashes
 from easy_to_hard.generators.chess.planes import from_planes as from_planes
 from easy_to_hard.generators.chess.planes import to_planes as to_planes
+from easy_to_hard.generators.chess.relations import find_relations as find_relations
 from easy_to_hard.generators.chess.sampling import MateBatch as MateBatch
 from easy_to_hard.generators.chess.sampling import check_mate_in as check_mate_in
 from easy_to_hard.generators.chess.sampling import first_distinct as first_distinct

@@ -1,0 +1,221 @@
+"""Nets for boards whose squares attend to one another, thinking ones and their feed-forward controls.
+
+A piece reaches along whole lines, for which a 3 x 3 convolution needs seven iterations; attention needs one. It has a
+learned bias for each step between two squares (Shaw et al. 2018, arXiv 1803.02155), which starts out along the lines,
+leaps and steps of the pieces. A move is chosen as a pair of squares.
+"""
+
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from easy_to_hard.baselines.deep_thinking.net import Iteration, ThinkingNet, architecture, check_sizes
+
+SIDE: Final = 8
+SQUARES: Final = SIDE * SIDE
+_STEPS: Final = 2 * SIDE - 1
+_EXPANSION: Final = 2
+_PAIR_WIDTH: Final = 16
+# What the biases of lines and leaps start from, and how much less it is for each further square of a line.
+_FIRST_BIAS: Final = 3.0
+_BIAS_SLOPE: Final = 0.5
+
+
+def _step_numbers() -> Tensor:
+    """(64, 64) int64: the number of the step (ranks, files) from each square to each other one, below 225."""
+    rank, file = torch.arange(SQUARES) // SIDE, torch.arange(SQUARES) % SIDE
+    ranks, files = rank - rank[:, None] + SIDE - 1, file - file[:, None] + SIDE - 1
+    return ranks * _STEPS + files
+
+
+def _first_biases(heads: int) -> Tensor:
+    """(heads, 225) float: each head looks along ranks and files, along diagonals, to knights' leaps, or nearby."""
+    steps = torch.arange(_STEPS) - SIDE + 1
+    ranks, files = (step.abs() for step in torch.meshgrid(steps, steps, indexing="ij"))
+    distance = torch.maximum(ranks, files)
+    kinds = ((ranks == 0) | (files == 0), ranks == files, ranks * files == 2, distance == 1)
+    biases = torch.stack([torch.where(kind & (distance > 0), _FIRST_BIAS, 0.0) for kind in kinds])
+    biases = torch.where(biases > 0, biases - _BIAS_SLOPE * (distance - 1), biases)
+    return biases.flatten(1)[torch.arange(heads) % len(kinds)].clone()
+
+
+def _norm(tokens: Tensor) -> Tensor:
+    """Each square's features divided by their root mean square (arXiv 1910.07467), without weights."""
+    return F.rms_norm(tokens, tokens.shape[-1:])
+
+
+class AttentionBlock(nn.Module):
+    """Attention between the squares, then two layers for each square, both added to what was there.
+
+    Args:
+        width: features of a square.
+        heads: divide the width.
+    """
+
+    steps: Tensor
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.ask = nn.Linear(width, 3 * width, bias=False)
+        self.answer = nn.Linear(width, width, bias=False)
+        self.widen = nn.Linear(width, _EXPANSION * width)
+        self.narrow = nn.Linear(_EXPANSION * width, width)
+        self.bias = nn.Parameter(_first_biases(heads))
+        self.register_buffer("steps", _step_numbers(), persistent=False)
+
+    def biases(self) -> Tensor:
+        """(heads, 64, 64) float: what is added to the attention of each square to each other one."""
+        return self.bias[:, self.steps]
+
+    def forward(self, tokens: Tensor, biases: Tensor) -> Tensor:
+        """(batch, 64, width) float in and out; `biases` as the method of that name gives them."""
+        asked = self.ask(_norm(tokens)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        queries, keys, values = asked.unbind()
+        attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=biases)
+        tokens = tokens + self.answer(attended.transpose(1, 2).flatten(2))
+        after: Tensor = tokens + self.narrow(F.relu(self.widen(_norm(tokens)), inplace=True))
+        return after
+
+
+class SquarePairs(nn.Module):
+    """Logits of pairs of squares, in several relations: a product of the two squares' features and a bias of the step.
+
+    Args:
+        width: features of a square.
+        relations: how many.
+    """
+
+    steps: Tensor
+
+    def __init__(self, width: int, relations: int) -> None:
+        super().__init__()
+        self.relations = relations
+        self.ends = nn.Linear(width, 2 * relations * _PAIR_WIDTH)
+        self.bias = nn.Parameter(torch.zeros(relations, _STEPS**2))
+        self.register_buffer("steps", _step_numbers(), persistent=False)
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Features (batch, width, 8, 8) float -> (batch, relations, 64, 64) float, from the third axis to the last."""
+        ends = self.ends(state.flatten(2).transpose(1, 2)).unflatten(-1, (2, self.relations, _PAIR_WIDTH))
+        origins, destinations = ends.permute(2, 0, 3, 1, 4)
+        logits: Tensor = origins @ destinations.transpose(-1, -2) * _PAIR_WIDTH**-0.5 + self.bias[:, self.steps]
+        return logits
+
+
+@architecture("attention")
+class AttentionNet(ThinkingNet):
+    """A net whose every iteration adds the board to the features again and applies the same attention block.
+
+    The features of each square have a root mean square of 1 after every iteration, so that they stay bounded however
+    long the net thinks.
+
+    Args:
+        in_channels, width, dimensions: as in `ThinkingNet`; boards are 2-D, 8 x 8.
+        heads: of the attention, at least 1.
+        recall: whether an iteration sees the board again.
+
+    Raises:
+        ValueError: as `ThinkingNet`, dimensions=1, or heads that do not divide the width.
+    """
+
+    def __init__(
+        self, *, in_channels: int, width: int, dimensions: int, heads: int = 4, recall: bool = True, patch: int = 1
+    ) -> None:
+        super().__init__(in_channels=in_channels, width=width, dimensions=dimensions, patch=patch)
+        check_sizes(heads=heads)
+        if dimensions != 2 or patch != 1:
+            raise ValueError(f"this net is for boards: dimensions must be 2 and patch 1, not {dimensions} and {patch}")
+        if width % heads:
+            raise ValueError(f"heads must divide the width of {width}, not {heads}")
+        self.heads = heads
+        self.recall = recall
+        self.projection = nn.Linear(in_channels, width)
+        self.places = nn.Parameter(torch.randn(SQUARES, width) * 0.5)
+        self.blocks = nn.ModuleList([AttentionBlock(width, heads)])
+        self.head = SquarePairs(width, 1)
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """(batch, 64, width) float: pieces and places."""
+        if self._see(x).shape[2:] != (SIDE, SIDE):
+            raise ValueError(f"this net takes boards of {SIDE} x {SIDE} squares, not {tuple(x.shape[2:])}")
+        pieces: Tensor = self.projection(x.flatten(2).transpose(1, 2))
+        return pieces + self.places
+
+    @staticmethod
+    def _grid(tokens: Tensor) -> Tensor:
+        return tokens.transpose(1, 2).reshape(len(tokens), -1, SIDE, SIDE)
+
+    def initial_state(self, x: Tensor) -> Tensor:
+        """See `ThinkingNet.initial_state`."""
+        return self._grid(_norm(self._seen(x)))
+
+    def iteration(self, x: Tensor) -> Iteration:
+        """See `ThinkingNet.iteration`: what is seen of the board and the biases are computed once."""
+        seen = self._seen(x)
+        biases = [block.biases() for block in self.blocks]  # type: ignore[operator]
+
+        def iterate(features: Tensor, number: int) -> Tensor:
+            tokens = features.flatten(2).transpose(1, 2)
+            place = number % len(biases)
+            return self._grid(_norm(self.blocks[place](tokens + seen if self.recall else tokens, biases[place])))
+
+        return iterate
+
+    def moves(self, state: Tensor) -> Tensor:
+        """Logits (batch, 64, 64) float of all moves, from origin to destination."""
+        logits: Tensor = self.head(state)
+        return logits[:, 0]
+
+    def read_out(self, state: Tensor) -> Tensor:
+        """See `ThinkingNet.read_out`: a square's probability is that of the likeliest move from or to it.
+
+        So the two likeliest squares are those of the likeliest move.
+        """
+        logits = self.moves(state)
+        logits = logits - logits.flatten(1).logsumexp(dim=1)[:, None, None]
+        likeliest = torch.maximum(logits.amax(dim=1), logits.amax(dim=2)).view(-1, SIDE, SIDE)
+        # log(1 - p), which is finite as long as p is not 1.
+        rest = torch.log1p(-likeliest.exp().clamp(max=1 - torch.finfo(likeliest.dtype).eps))
+        return torch.stack([rest, likeliest], dim=1)
+
+    def is_recurrent(self, name: str) -> bool:
+        """Whether the parameter of that name belongs to the iteration: only those of the blocks."""
+        return name.startswith("blocks.")
+
+    def is_decayed(self, name: str) -> bool:
+        """Whether weight decay applies to the parameter of that name: not to biases."""
+        return not name.endswith("bias")
+
+
+@architecture("attention_feed_forward")
+class FeedForwardAttentionNet(AttentionNet):
+    """The feed-forward control: a block of its own for each iteration.
+
+    Args:
+        in_channels, width, dimensions, heads, recall, patch: as in `AttentionNet`.
+        depth: number of iterations, at least 1.
+
+    Raises:
+        ValueError: as `AttentionNet`, or a depth below 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        width: int,
+        dimensions: int,
+        heads: int = 4,
+        recall: bool = True,
+        depth: int = 12,
+        patch: int = 1,
+    ) -> None:
+        check_sizes(depth=depth)
+        super().__init__(
+            in_channels=in_channels, width=width, dimensions=dimensions, heads=heads, recall=recall, patch=patch
+        )
+        self.depth = depth
+        self.blocks = nn.ModuleList(AttentionBlock(width, heads) for _ in range(depth))
