@@ -23,11 +23,11 @@ _FIRST_BIAS: Final = 3.0
 _BIAS_SLOPE: Final = 0.5
 
 
-def _step_numbers() -> Tensor:
-    """(64, 64) int64: the number of the step (ranks, files) from each square to each other one, below 225."""
-    rank, file = torch.arange(SQUARES) // SIDE, torch.arange(SQUARES) % SIDE
+def _by_step(biases: Tensor) -> Tensor:
+    """(n, 64, 64) float: the bias of the step (ranks, files) between each two squares, of (n, 225) float."""
+    rank, file = (part.to(biases.device) for part in (torch.arange(SQUARES) // SIDE, torch.arange(SQUARES) % SIDE))
     ranks, files = rank - rank[:, None] + SIDE - 1, file - file[:, None] + SIDE - 1
-    return ranks * _STEPS + files
+    return biases[:, ranks * _STEPS + files]
 
 
 def _first_biases(heads: int) -> Tensor:
@@ -54,8 +54,6 @@ class AttentionBlock(nn.Module):
         heads: divide the width.
     """
 
-    steps: Tensor
-
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -64,11 +62,10 @@ class AttentionBlock(nn.Module):
         self.widen = nn.Linear(width, _EXPANSION * width)
         self.narrow = nn.Linear(_EXPANSION * width, width)
         self.bias = nn.Parameter(_first_biases(heads))
-        self.register_buffer("steps", _step_numbers(), persistent=False)
 
     def biases(self) -> Tensor:
         """(heads, 64, 64) float: what is added to the attention of each square to each other one."""
-        return self.bias[:, self.steps]
+        return _by_step(self.bias)
 
     def forward(self, tokens: Tensor, biases: Tensor) -> Tensor:
         """(batch, 64, width) float in and out; `biases` as the method of that name gives them."""
@@ -88,20 +85,17 @@ class SquarePairs(nn.Module):
         relations: how many.
     """
 
-    steps: Tensor
-
     def __init__(self, width: int, relations: int) -> None:
         super().__init__()
         self.relations = relations
         self.ends = nn.Linear(width, 2 * relations * _PAIR_WIDTH)
         self.bias = nn.Parameter(torch.zeros(relations, _STEPS**2))
-        self.register_buffer("steps", _step_numbers(), persistent=False)
 
     def forward(self, state: Tensor) -> Tensor:
         """Features (batch, width, 8, 8) float -> (batch, relations, 64, 64) float, from the third axis to the last."""
         ends = self.ends(state.flatten(2).transpose(1, 2)).unflatten(-1, (2, self.relations, _PAIR_WIDTH))
         origins, destinations = ends.permute(2, 0, 3, 1, 4)
-        logits: Tensor = origins @ destinations.transpose(-1, -2) * _PAIR_WIDTH**-0.5 + self.bias[:, self.steps]
+        logits: Tensor = origins @ destinations.transpose(-1, -2) * _PAIR_WIDTH**-0.5 + _by_step(self.bias)
         return logits
 
 

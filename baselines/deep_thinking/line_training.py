@@ -112,7 +112,8 @@ def line_moves(marks: Tensor) -> Tensor:
     """
     flat = marks.flatten(2)
     moves = SQUARES * (flat == ORIGIN).int().argmax(dim=2) + (flat == DESTINATION).int().argmax(dim=2)
-    return moves.masked_fill(~flat.any(dim=2), _NO_MOVE)
+    # Several times as fast as any().
+    return moves.masked_fill(flat.amax(dim=2) == 0, _NO_MOVE)
 
 
 def asked_moves(moves: Tensor, ages: Tensor, block_iterations: int) -> Tensor:

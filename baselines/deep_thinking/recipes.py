@@ -153,8 +153,8 @@ class Recipe:
             training.fresh_share < 1 or training.vary_iterations or training.iterations != self.net.depth
         ):
             raise ValueError(
-                f"a feed-forward net of depth {self.net.depth} is trained on exactly as many iterations and on new "
-                f"items only: iterations={self.net.depth}, vary_iterations=False, fresh_share=1, not {training.iterations}, "
+                f"a feed-forward net of depth {self.net.depth} is trained on as many iterations and on new items only: "
+                f"iterations={self.net.depth}, vary_iterations=False, fresh_share=1, not {training.iterations}, "
                 f"{training.vary_iterations}, {training.fresh_share}"
             )
 
