@@ -1,10 +1,12 @@
 """Nets for boards whose squares attend to one another, thinking ones and their feed-forward controls.
 
-A piece reaches along whole lines, for which a 3 x 3 convolution needs seven iterations; attention needs one. It has a
-learned bias for each step between two squares (Shaw et al. 2018, arXiv 1803.02155), which starts out along the lines,
-leaps and steps of the pieces. A move is chosen as a pair of squares.
+A piece reaches along whole lines, for which a 3 x 3 convolution needs seven iterations; attention needs one. It has two
+learned biases for each step between two squares (Shaw et al. 2018, arXiv 1803.02155), one always and one where no piece
+stands between them, which start out along the lines, leaps and steps of the pieces. A move is chosen as a pair of
+squares.
 """
 
+from functools import cache
 from typing import Final
 
 import torch
@@ -18,9 +20,8 @@ SQUARES: Final = SIDE * SIDE
 _STEPS: Final = 2 * SIDE - 1
 _EXPANSION: Final = 2
 _PAIR_WIDTH: Final = 16
-# What the biases of lines and leaps start from, and how much less it is for each further square of a line.
+# What the biases of lines and leaps start from.
 _FIRST_BIAS: Final = 3.0
-_BIAS_SLOPE: Final = 0.5
 
 
 def _by_step(biases: Tensor) -> Tensor:
@@ -30,15 +31,44 @@ def _by_step(biases: Tensor) -> Tensor:
     return biases[:, ranks * _STEPS + files]
 
 
-def _first_biases(heads: int) -> Tensor:
-    """(heads, 225) float: each head looks along ranks and files, along diagonals, to knights' leaps, or nearby."""
+def _first_biases(heads: int) -> tuple[Tensor, Tensor]:
+    """Each head looks along ranks and files, along diagonals, to knights' leaps, or nearby.
+
+    Returns:
+        (heads, 225) float, the biases, and (heads, 1) bool, whether the steps jump over pieces.
+    """
     steps = torch.arange(_STEPS) - SIDE + 1
     ranks, files = (step.abs() for step in torch.meshgrid(steps, steps, indexing="ij"))
-    distance = torch.maximum(ranks, files)
-    kinds = ((ranks == 0) | (files == 0), ranks == files, ranks * files == 2, distance == 1)
-    biases = torch.stack([torch.where(kind & (distance > 0), _FIRST_BIAS, 0.0) for kind in kinds])
-    biases = torch.where(biases > 0, biases - _BIAS_SLOPE * (distance - 1), biases)
-    return biases.flatten(1)[torch.arange(heads) % len(kinds)].clone()
+    kinds = (ranks * files == 0, ranks == files, ranks * files == 2, torch.maximum(ranks, files) == 1)
+    biases = torch.stack([torch.where(kind & (ranks + files > 0), _FIRST_BIAS, 0.0) for kind in kinds])
+    kind_of = torch.arange(heads) % len(kinds)
+    return biases.flatten(1)[kind_of], (kind_of >= 2)[:, None]
+
+
+@cache
+def _between() -> Tensor:
+    """(64, 4096) float in {0, 1}: whether a square lies strictly between the two of each pair, on one line."""
+    rank, file = torch.arange(SQUARES) // SIDE, torch.arange(SQUARES) % SIDE
+    ranks, files = rank - rank[:, None], file - file[:, None]
+    on_line = (ranks * files == 0) | (ranks.abs() == files.abs())
+    distance = torch.maximum(ranks.abs(), files.abs())
+    between = torch.zeros(SQUARES, SQUARES, SQUARES)
+    for far in range(1, SIDE - 1):
+        # The square that lies so far from the first towards the second.
+        there = SIDE * (rank[:, None] + ranks.sign() * far) + file[:, None] + files.sign() * far
+        first, second = (on_line & (distance > far)).nonzero(as_tuple=True)
+        between[there[first, second], first, second] = 1
+    return between.flatten(1)
+
+
+def clear_pairs(x: Tensor) -> Tensor:
+    """Which pairs of squares have no piece between them on a line: (batch, 64, 64) float in {0, 1}.
+
+    Args:
+        x: (batch, channels, 8, 8) float, boards, 0 where there is no piece.
+    """
+    occupied = x.ne(0).any(dim=1).flatten(1).to(x)
+    return (occupied @ _between().to(x) == 0).to(x).view(-1, SQUARES, SQUARES)
 
 
 def _norm(tokens: Tensor) -> Tensor:
@@ -61,14 +91,19 @@ class AttentionBlock(nn.Module):
         self.answer = nn.Linear(width, width, bias=False)
         self.widen = nn.Linear(width, _EXPANSION * width)
         self.narrow = nn.Linear(_EXPANSION * width, width)
-        self.bias = nn.Parameter(_first_biases(heads))
+        first, jumps = _first_biases(heads)
+        self.bias, self.clear_bias = nn.Parameter(first * jumps), nn.Parameter(first * ~jumps)
 
-    def biases(self) -> Tensor:
-        """(heads, 64, 64) float: what is added to the attention of each square to each other one."""
-        return _by_step(self.bias)
+    def biases(self, clear: Tensor) -> Tensor:
+        """What is added to the attention of each square to each other one: (batch, heads, 64, 64) float.
+
+        Args:
+            clear: (batch, 64, 64) float as from `clear_pairs`.
+        """
+        return torch.addcmul(_by_step(self.bias), _by_step(self.clear_bias), clear[:, None])
 
     def forward(self, tokens: Tensor, biases: Tensor) -> Tensor:
-        """(batch, 64, width) float in and out; `biases` as the method of that name gives them."""
+        """(batch, 64, width) float in and out; `biases` as from the method of that name."""
         asked = self.ask(_norm(tokens)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         queries, keys, values = asked.unbind()
         attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=biases)
@@ -109,15 +144,12 @@ class AttentionNet(ThinkingNet):
     Args:
         in_channels, width, dimensions: as in `ThinkingNet`; boards are 2-D, 8 x 8.
         heads: of the attention, at least 1.
-        recall: whether an iteration sees the board again.
 
     Raises:
         ValueError: as `ThinkingNet`, dimensions=1, or heads that do not divide the width.
     """
 
-    def __init__(
-        self, *, in_channels: int, width: int, dimensions: int, heads: int = 4, recall: bool = True, patch: int = 1
-    ) -> None:
+    def __init__(self, *, in_channels: int, width: int, dimensions: int, heads: int = 4, patch: int = 1) -> None:
         super().__init__(in_channels=in_channels, width=width, dimensions=dimensions, patch=patch)
         check_sizes(heads=heads)
         if dimensions != 2 or patch != 1:
@@ -125,7 +157,6 @@ class AttentionNet(ThinkingNet):
         if width % heads:
             raise ValueError(f"heads must divide the width of {width}, not {heads}")
         self.heads = heads
-        self.recall = recall
         self.projection = nn.Linear(in_channels, width)
         self.places = nn.Parameter(torch.randn(SQUARES, width) * 0.5)
         self.blocks = nn.ModuleList([AttentionBlock(width, heads)])
@@ -149,12 +180,13 @@ class AttentionNet(ThinkingNet):
     def iteration(self, x: Tensor) -> Iteration:
         """See `ThinkingNet.iteration`: what is seen of the board and the biases are computed once."""
         seen = self._seen(x)
-        biases = [block.biases() for block in self.blocks]  # type: ignore[operator]
+        clear = clear_pairs(x)
+        biases = [block.biases(clear) for block in self.blocks]  # type: ignore[operator]
 
         def iterate(features: Tensor, number: int) -> Tensor:
             tokens = features.flatten(2).transpose(1, 2)
             place = number % len(biases)
-            return self._grid(_norm(self.blocks[place](tokens + seen if self.recall else tokens, biases[place])))
+            return self._grid(_norm(self.blocks[place](tokens + seen, biases[place])))
 
         return iterate
 
@@ -189,7 +221,7 @@ class FeedForwardAttentionNet(AttentionNet):
     """The feed-forward control: a block of its own for each iteration.
 
     Args:
-        in_channels, width, dimensions, heads, recall, patch: as in `AttentionNet`.
+        in_channels, width, dimensions, heads, patch: as in `AttentionNet`.
         depth: number of iterations, at least 1.
 
     Raises:
@@ -203,13 +235,10 @@ class FeedForwardAttentionNet(AttentionNet):
         width: int,
         dimensions: int,
         heads: int = 4,
-        recall: bool = True,
         depth: int = 12,
         patch: int = 1,
     ) -> None:
         check_sizes(depth=depth)
-        super().__init__(
-            in_channels=in_channels, width=width, dimensions=dimensions, heads=heads, recall=recall, patch=patch
-        )
+        super().__init__(in_channels=in_channels, width=width, dimensions=dimensions, heads=heads, patch=patch)
         self.depth = depth
         self.blocks = nn.ModuleList(AttentionBlock(width, heads) for _ in range(depth))

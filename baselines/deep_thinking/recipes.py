@@ -33,7 +33,7 @@ class NetConfig:
             only) or its control "attention_feed_forward".
         width: channels of the features.
         head_widths: channels between the head's convolutions; none in a cellular net.
-        recall: whether an iteration sees the input again; DT-L always does.
+        recall: whether an iteration sees the input again; DT-L and attention nets always do.
         recall_relu: whether a ReLU follows the recall convolution.
         group_norm: whether the residual blocks normalize.
         patch: side of the patches that features stand for.

@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import chess as python_chess
 import pytest
 import torch
 from thinking import make_net, same_weights
 from torch import Tensor
 
-from easy_to_hard.baselines.deep_thinking.attention import AttentionNet, SquarePairs
+from easy_to_hard.baselines.deep_thinking.attention import AttentionNet, SquarePairs, clear_pairs
 from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, save_model
 from easy_to_hard.baselines.deep_thinking.recipes import get_recipe
 from easy_to_hard.baselines.deep_thinking.training import TrainingReport
@@ -49,12 +50,12 @@ def test_features_keep_their_size(kind: str) -> None:
         torch.testing.assert_close(state.square().mean(dim=1), torch.ones(3, 8, 8), rtol=1e-3, atol=1e-3)
 
 
-def test_only_recall_sees_the_board_again() -> None:
-    x, other = _boards(seed=1), _boards(seed=2)
-    for recall in (True, False):
-        net = _net(recall=recall)
-        state = net.initial_state(x)
-        assert torch.equal(net.step(state, x, 2), net.step(state, other, 2)) is not recall
+def test_the_board_is_seen_again_at_every_iteration() -> None:
+    net, x = _net(), torch.zeros(1, 12, 8, 8)
+    x[0, 4, 3, 3] = 1
+    # The same squares are occupied, so that no line is closed or opened.
+    state, other = net.initial_state(x), x.roll(1, dims=1)
+    assert not torch.equal(net.step(state, x, 2), net.step(state, other, 2))
 
 
 def test_one_iteration_crosses_the_board() -> None:
@@ -122,14 +123,26 @@ def test_biases_belong_to_steps() -> None:
 
 
 def test_heads_begin_along_the_lines_of_the_pieces() -> None:
-    biases = _net(heads=4).blocks[0].biases()
-    d4, d8, g7, e6, e5, e7 = 27, 59, 54, 44, 36, 52
-    straight, diagonal, leap, near = biases[:, d4]
+    d4, d8, g7, e6, e5, e7, d6 = 27, 59, 54, 44, 36, 52, 43
+    x = torch.zeros(2, 12, 8, 8)
+    x[1, 3].view(-1)[d6] = 1
+    free, blocked = _net(heads=4).blocks[0].biases(clear_pairs(x))[:, :, d4]
+    straight, diagonal, leap, near = free
     assert straight[d8] > 0 == straight[g7]
     assert diagonal[g7] > 0 == diagonal[d8]
     assert leap[e6] > 0 == leap[d8]
     assert near[e5] > 0 == near[e7]
-    assert straight[35] > straight[d8], "what is near counts more"
+    assert blocked[0, d8] == 0 < blocked[0, d6]
+
+
+def test_clear_pairs_are_those_of_python_chess() -> None:
+    x = _boards(4)
+    for board, clear in zip(x, clear_pairs(x), strict=True):
+        occupied = python_chess.SquareSet(board.any(dim=0).flatten().nonzero().flatten().tolist())
+        for first in range(64):
+            for second in range(64):
+                between = python_chess.SquareSet.between(first, second)
+                assert bool(clear[first, second]) is not bool(between & occupied)
 
 
 @pytest.mark.parametrize(
