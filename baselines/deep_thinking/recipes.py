@@ -350,7 +350,8 @@ _CPU_MATES: Final = Recipe(
         precision="auto",
     ),
 )
-# Mates in 1 and 2, and targets along the line, so that further thinking may find deeper mates.
+# Mates in 1 and 2, and targets along the line, so that further thinking may find deeper mates. The control has as many
+# new items in a step and as many iterations for each, so the same compute.
 _LINE_TRAINING: Final = LineConfig(steps=10_000, iterations=3, fresh_share=0.25)
 _THINKING_MATES: Final = Recipe(
     title="chess on a CPU: mates in 1 and 2 by an attention net that thinks on",
@@ -364,9 +365,10 @@ _THINKING_MATES: Final = Recipe(
 )
 _FEED_FORWARD_MATES: Final = replace(
     _THINKING_MATES,
-    title="chess on a CPU: mates in 1 and 2 by a feed-forward net of 12 attention blocks: for contrast",
+    title="chess on a CPU: mates in 1 and 2 by a feed-forward net of 12 attention blocks, equal compute: for contrast",
+    batch_size=16,
     net=replace(_THINKING_MATES.net, architecture="attention_feed_forward", depth=12),
-    training=replace(_LINE_TRAINING, steps=2_500, iterations=12, vary_iterations=False, fresh_share=1.0),
+    training=replace(_LINE_TRAINING, iterations=12, vary_iterations=False, pool_size=16, fresh_share=1.0),
 )
 _CPU_PUZZLES: Final = replace(
     _CPU_MATES,
