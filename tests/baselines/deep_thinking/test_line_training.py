@@ -245,7 +245,7 @@ def _recipe(**changes: Any) -> Recipe:
         ({"training": RECIPES["chess-mates-cpu"].training}, "not for attention nets with TrainingConfig"),
         ({"fixed_items": None}, "fixed_items must be a number when training on lines, not None"),
         ({"easier_items": -1}, "easier_items must be at least 0, not -1"),
-        ({"batch_size": 500}, "pool_size must be at least the batch's 500, not 256"),
+        ({"batch_size": 500}, "pool_size must be at least the batch's 500, not 128"),
         (
             {"net": NetConfig(architecture="attention_feed_forward", width=8, depth=4)},
             "a feed-forward net of depth 4 is trained on as many iterations and on new items only",
