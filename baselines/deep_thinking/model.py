@@ -2,7 +2,8 @@
 
 `RecurrentNet` has one block with or without recall (Bansal et al. 2022, arXiv 2202.05826; without recall it is the net
 of Schwarzschild et al. 2021, arXiv 2106.04537), and `FeedForwardNet` has a separate block for every iteration;
-`LipschitzNet`, a contraction, and `CellularNet`, a rule for a cell and its neighbors, have files of their own.
+`LipschitzNet`, a contraction, `CellularNet`, a rule for a cell and its neighbors, and `AttentionNet`, for boards, have
+files of their own.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Final
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from easy_to_hard.baselines.deep_thinking.attention import AttentionNet, FeedForwardAttentionNet
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.net import (
@@ -25,7 +27,16 @@ from easy_to_hard.baselines.deep_thinking.net import (
     convolve,
 )
 
-__all__ = ["ARCHITECTURES", "CellularNet", "FeedForwardNet", "LipschitzNet", "RecurrentNet", "ThinkingNet"]
+__all__ = [
+    "ARCHITECTURES",
+    "AttentionNet",
+    "CellularNet",
+    "FeedForwardAttentionNet",
+    "FeedForwardNet",
+    "LipschitzNet",
+    "RecurrentNet",
+    "ThinkingNet",
+]
 
 _NORM_GROUPS: Final = 4
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import yaml
 
+from easy_to_hard.baselines.deep_thinking.attention import AttentionNet, FeedForwardAttentionNet
 from easy_to_hard.baselines.deep_thinking.batches import input_shape
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
@@ -80,6 +81,10 @@ _PAPERS: Final = {
 _FURTHER_PAPERS: Final[Mapping[type[ThinkingNet], Mapping[str, str]]] = {
     LipschitzNet: {"2410.23451": "*Rethinking Deep Thinking*"},
     CellularNet: {"2609.36126": "*Reasoning with Neural Cellular Automata*"},
+    AttentionNet: {
+        "1803.02155": "Shaw et al., *Self-Attention with Relative Position Representations*",
+        "2502.19805": "*Implicit Search via Discrete Diffusion: A Study on Chess*",
+    },
 }
 _TAGS: Final = ("easy-to-hard", "deep-thinking", "model_hub_mixin", "pytorch_model_hub_mixin")
 # Of training's iterations, in the example: enough for the next difficulty.
@@ -208,6 +213,10 @@ def _what(model: ThinkingNet) -> str:
         kind = "A neural cellular automaton, in which every position changes with its neighbors until nothing changes,"
     elif isinstance(model, FeedForwardNet):
         kind = f"A feed-forward net of {model.depth} blocks, a control for recurrent ones,"
+    elif isinstance(model, FeedForwardAttentionNet):
+        kind = f"A feed-forward net of {model.depth} attention blocks, a control for thinking ones,"
+    elif isinstance(model, AttentionNet):
+        kind = "A net of one attention block, applied at every iteration to a board that it sees again each time,"
     elif getattr(model, "recall", None) is not None:
         kind = "A recurrent net that sees its input at every iteration (DT-Recall)"
     else:
@@ -218,11 +227,12 @@ def _what(model: ThinkingNet) -> str:
 
 
 def _training(model: ThinkingNet, facts: ModelFacts) -> str:
+    counted = "in the mean" if isinstance(model, CellularNet | AttentionNet) else "at most"
     rows = {
         "recipe": facts.preset,
         "data": f"{config_name(facts.task, facts.difficulty, facts.variant)}, split train",
         "steps": f"{facts.steps:,} of {facts.batch_size:,} instances",
-        "iterations": f"{'in the mean' if isinstance(model, CellularNet) else 'at most'} {facts.max_iterations}",
+        "iterations": f"{counted} {facts.max_iterations}",
         "width": f"{model.width} features, patches of {model.patch} x {model.patch}",
         "seed": str(facts.seed),
         "time": f"{facts.training_seconds:,.0f} s on {facts.device}",
@@ -236,7 +246,7 @@ def _training(model: ThinkingNet, facts: ModelFacts) -> str:
 def _limit(model: ThinkingNet, facts: ModelFacts) -> str:
     if model.depth is not None:
         return f"It has {model.depth} iterations and cannot think for longer."
-    if isinstance(model, CellularNet):
+    if isinstance(model, CellularNet | AttentionNet):
         return (
             "How many iterations an instance takes grows with its difficulty. In training it was thought about for "
             f"{facts.max_iterations} in the mean. States that no longer change stay right or wrong for ever."

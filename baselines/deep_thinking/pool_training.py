@@ -18,8 +18,9 @@ We found that these decide whether a net trained on small mazes solves large one
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ class PoolConfig:
         return min(1.0, (step + 1) / (self.warmup_steps + 1))
 
 
-class _Pool:
+class Pool:
     """Items in training, with their current states.
 
     Attributes:
@@ -137,6 +138,27 @@ class _Pool:
     def tensors(self) -> dict[str, Tensor]:
         """All tensors of the pool, for a checkpoint."""
         return {"inputs": self.inputs, "targets": self.targets, "states": self.states, "ages": self.ages}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """The pool that `tensors` returned."""
+        pool = cls(len(tensors["ages"]), tensors["inputs"], tensors["targets"], tensors["states"])
+        for name, values in pool.tensors().items():
+            values.copy_(tensors[name])
+        return pool
+
+    def draw(
+        self, inputs: Tensor, targets: Tensor, states: Tensor, fresh_share: float, rng: np.random.Generator
+    ) -> Tensor:
+        """Draw the slots of a batch, and put new items in the first of them and in empty ones: (batch,) int64."""
+        size, held = len(inputs), len(self.ages)
+        if size > held:
+            raise ValueError(f"pool_size must be at least the batch's {size}, not {held}")
+        slots = torch.from_numpy(rng.choice(held, size, replace=False)).to(inputs.device)
+        first = torch.arange(size, device=inputs.device) < max(1, round(fresh_share * size))
+        new = slots[first | (self.ages[slots] < 0)]
+        self.renew(new, inputs[: len(new)], targets[: len(new)], states[: len(new)])
+        return slots
 
     def renew(self, slots: Tensor, inputs: Tensor, targets: Tensor, states: Tensor) -> None:
         """Put new items in the given slots, one in each."""
@@ -157,7 +179,7 @@ class PoolTrainer:
         self.config = config
         self.device = next(model.parameters()).device
         self.average = copy.deepcopy(model).requires_grad_(False)
-        self._pool: _Pool | None = None
+        self._pool: Pool | None = None
         groups = [
             {
                 "params": [p for name, p in model.named_parameters() if model.is_decayed(name) == decayed],
@@ -183,10 +205,7 @@ class PoolTrainer:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         if state["pool"]:
-            pool = state["pool"]
-            self._pool = _Pool(len(pool["ages"]), pool["inputs"], pool["targets"], pool["states"])
-            for name, values in self._pool.tensors().items():
-                values.copy_(pool[name])
+            self._pool = Pool.of(state["pool"])
 
     def finish(self) -> None:
         """Replace the net's weights by their average."""
@@ -229,21 +248,14 @@ class PoolTrainer:
         least, most = max(1, self.config.iterations // 2), self.config.iterations * 3 // 2
         return int(np.random.default_rng((self.config.seed, step, 3)).integers(least, most, endpoint=True))
 
-    def _draw(self, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[_Pool, Tensor]:
+    def _draw(self, inputs: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Pool, Tensor]:
         """Draw the slots of a batch, and put new items in the first of them and in empty ones."""
         starts = self.model.initial_state(inputs)
         if self._pool is None:
-            self._pool = _Pool(self.config.pool_size, inputs, targets, starts)
-        pool, size = self._pool, len(inputs)
-        if size > self.config.pool_size:
-            raise ValueError(f"pool_size must be at least the batch's {size}, not {self.config.pool_size}")
-        slots = torch.from_numpy(rng.choice(self.config.pool_size, size, replace=False)).to(self.device)
-        first = torch.arange(size, device=self.device) < max(1, round(self.config.fresh_share * size))
-        new = slots[first | (pool.ages[slots] < 0)]
-        pool.renew(new, inputs[: len(new)], targets[: len(new)], starts[: len(new)])
-        return pool, slots
+            self._pool = Pool(self.config.pool_size, inputs, targets, starts)
+        return self._pool, self._pool.draw(inputs, targets, starts, self.config.fresh_share, rng)
 
-    def _damage(self, pool: _Pool, slots: Tensor, rng: np.random.Generator) -> None:
+    def _damage(self, pool: Pool, slots: Tensor, rng: np.random.Generator) -> None:
         """Reset the states of some items in a few discs; their ages start again at 0."""
         grid = pool.states.shape[2:]
         places = torch.stack(torch.meshgrid(*(torch.arange(side) for side in grid), indexing="ij"))
@@ -256,7 +268,7 @@ class PoolTrainer:
                 pool.states[slot] *= ~inside.to(self.device)
             pool.ages[slot] = 0
 
-    def _think(self, cells: Cells, pool: _Pool, slots: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _think(self, cells: Cells, pool: Pool, slots: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """The loss, the final states (num_cells, width), and which items are right at the end, (batch,) bool."""
         config, model = self.config, self.model
         generator = torch.Generator(self.device).manual_seed(seed_of("noise", config.seed, step))

@@ -10,6 +10,8 @@ import torch
 from tyro.conf import Suppress
 
 from easy_to_hard.baselines.deep_thinking.batches import Batches, fixed_batches, fresh_batches, input_shape
+from easy_to_hard.baselines.deep_thinking.line_training import LineConfig
+from easy_to_hard.baselines.deep_thinking.mate_lines import line_batches
 from easy_to_hard.baselines.deep_thinking.model import ARCHITECTURES
 from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig
@@ -19,7 +21,7 @@ from easy_to_hard.tasks import DataSpec
 
 _DEFAULT_PRESET: Final = "cpu"
 
-Architecture = Literal["recurrent", "feed_forward", "lipschitz", "cellular"]
+Architecture = Literal["recurrent", "feed_forward", "lipschitz", "cellular", "attention", "attention_feed_forward"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +29,16 @@ class NetConfig:
     """The shape of a net, except for what the task decides (channels of the input, 1-D or 2-D).
 
     Attributes:
-        architecture: "recurrent" (DT, DT-Recall), "feed_forward", "lipschitz" (DT-L) or "cellular".
+        architecture: "recurrent" (DT, DT-Recall), "feed_forward", "lipschitz" (DT-L), "cellular", "attention" (boards
+            only) or its control "attention_feed_forward".
         width: channels of the features.
         head_widths: channels between the head's convolutions; none in a cellular net.
-        recall: whether an iteration sees the input again; DT-L always does.
+        recall: whether an iteration sees the input again; DT-L and attention nets always do.
         recall_relu: whether a ReLU follows the recall convolution.
         group_norm: whether the residual blocks normalize.
         patch: side of the patches that features stand for.
         depth: iterations of a feed-forward net.
+        heads: of the attention.
         hidden: width of the hidden layer of a cellular net.
         levels: steps of a cellular net's states from 0 to 1; 0 for no rounding.
         shakes: how many times a cellular net's states are shaken at rest.
@@ -51,6 +55,7 @@ class NetConfig:
     group_norm: bool = False
     patch: int = 1
     depth: int = 30
+    heads: int = 4
     hidden: int = 48
     levels: int = 8
     shakes: int = 0
@@ -80,6 +85,12 @@ class NetConfig:
         return net
 
 
+# Which nets are trained how; all others with a TrainingConfig.
+_TRAINED_BY: Final[Mapping[tuple[Architecture, ...], type]] = MappingProxyType(
+    {("cellular",): PoolConfig, ("attention", "attention_feed_forward"): LineConfig}
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A training run, except for its device.
@@ -92,6 +103,7 @@ class Recipe:
         difficulty: of the training data.
         batch_size: items per batch, at least 1.
         fixed_items: train repeatedly on this many instances, as in the papers; None for new ones at every step.
+        easier_items: mates that are a move shallower, as many as this, are mixed in; only when training on lines.
         root: the folder of the training data, for a task that is read and not generated.
         net: the shape of the net.
         training: how it is trained; `training.seed` is the seed of weights, data, and iteration counts.
@@ -107,18 +119,25 @@ class Recipe:
     difficulty: int
     batch_size: int
     fixed_items: int | None = None
+    easier_items: int = 0
     root: str = ""
     net: NetConfig
-    training: TrainingConfig | PoolConfig
+    training: TrainingConfig | PoolConfig | LineConfig
 
     def __post_init__(self) -> None:
         check_integer_fields(self)
         check_field(self, "batch_size", self.batch_size >= 1, "at least 1")
-        if isinstance(self.training, PoolConfig) != (self.net.architecture == "cellular"):
-            raise ValueError(
-                f"a cellular net, and no other, is trained on a pool of states, not {self.net.architecture}"
-            )
-        if isinstance(self.training, PoolConfig) and self.training.pool_size < self.batch_size:
+        for kinds, config in _TRAINED_BY.items():
+            if isinstance(self.training, config) != (self.net.architecture in kinds):
+                raise ValueError(
+                    f"{config.__name__} is for {' and '.join(kinds)} nets, and they for it, not for "
+                    f"{self.net.architecture} nets with {type(self.training).__name__}"
+                )
+        if isinstance(self.training, LineConfig):
+            self._check_lines(self.training)
+        elif self.easier_items:
+            raise ValueError(f"easier_items must be 0 unless training on lines, not {self.easier_items}")
+        if not isinstance(self.training, TrainingConfig) and self.training.pool_size < self.batch_size:
             raise ValueError(f"pool_size must be at least the batch's {self.batch_size}, not {self.training.pool_size}")
         if isinstance(self.training, TrainingConfig) and self.net.architecture == "feed_forward":
             held = self.training.hold_iterations - 1 if self.training.hold_share > 0 else 0
@@ -126,14 +145,27 @@ class Recipe:
             if most > self.net.depth:
                 raise ValueError(f"a feed-forward net of depth {self.net.depth} cannot be trained on {most} iterations")
 
+    def _check_lines(self, training: LineConfig) -> None:
+        """Raise a ValueError for settings that do not fit training on lines."""
+        check_field(self, "fixed_items", self.fixed_items is not None, "a number when training on lines")
+        check_field(self, "easier_items", self.easier_items >= 0, "at least 0")
+        if self.net.architecture == "attention_feed_forward" and (
+            training.fresh_share < 1 or training.vary_iterations or training.iterations != self.net.depth
+        ):
+            raise ValueError(
+                f"a feed-forward net of depth {self.net.depth} is trained on as many iterations and on new items only: "
+                f"iterations={self.net.depth}, vary_iterations=False, fresh_share=1, not {training.iterations}, "
+                f"{training.vary_iterations}, {training.fresh_share}"
+            )
+
     def spec(self) -> DataSpec:
-        """The training data."""
+        """The training data; mates with lines are the same whatever the seed, since drawing them takes long."""
         return DataSpec(
             task=self.task,
             variant=self.variant,
             difficulty=self.difficulty,
             split="train",
-            seed=self.training.seed,
+            seed=0 if isinstance(self.training, LineConfig) else self.training.seed,
             root=self.root,
         )
 
@@ -144,6 +176,9 @@ class Recipe:
 
     def batches(self) -> Batches:
         """The training data in batches."""
+        if isinstance(self.training, LineConfig):
+            assert self.fixed_items is not None
+            return line_batches(self.spec(), self.fixed_items, self.easier_items, self.batch_size, self.training.seed)
         if self.fixed_items is None:
             return fresh_batches(self.spec(), self.batch_size)
         return fixed_batches(self.spec(), self.fixed_items, self.batch_size, self.training.seed)
@@ -315,6 +350,30 @@ _CPU_MATES: Final = Recipe(
         precision="auto",
     ),
 )
+# Mates in 1 and 2, and targets along the line, so that further thinking may find deeper mates. The control has as many
+# new items in a step and as many iterations for each, so the same compute.
+# The further targets are off: in the first minutes of training they cost more than they gave.
+_LINE_TRAINING: Final = LineConfig(
+    steps=10_000, iterations=3, pool_size=128, fresh_share=0.25, relation_weight=0.0, line_weight=0.0
+)
+_THINKING_MATES: Final = Recipe(
+    title="chess on a CPU: mates in 1 and 2 by an attention net that thinks on",
+    task="chess_mates",
+    variant="balanced",
+    difficulty=2,
+    batch_size=32,
+    fixed_items=40_000,
+    easier_items=60_000,
+    net=NetConfig(architecture="attention", width=64, heads=4),
+    training=_LINE_TRAINING,
+)
+_FEED_FORWARD_MATES: Final = replace(
+    _THINKING_MATES,
+    title="chess on a CPU: mates in 1 and 2 by a feed-forward net of 12 attention blocks, equal compute: for contrast",
+    batch_size=8,
+    net=replace(_THINKING_MATES.net, architecture="attention_feed_forward", depth=12),
+    training=replace(_LINE_TRAINING, iterations=12, vary_iterations=False, pool_size=8, fresh_share=1.0),
+)
 _CPU_PUZZLES: Final = replace(
     _CPU_MATES,
     title="chess on a CPU: Lichess puzzles rated below 1200, width 64; --root is a folder of convert-lichess",
@@ -336,6 +395,8 @@ _NAMED: Final = {
     "chess-puzzles-cpu": _CPU_PUZZLES,
     "chess-puzzles-paper": _PAPER_CHESS,
     "chess-mates-cpu": _CPU_MATES,
+    "chess-mates-thinking": _THINKING_MATES,
+    "chess-mates-thinking-feed-forward": _FEED_FORWARD_MATES,
 }
 RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
     {name: replace(recipe, name=name) for name, recipe in _NAMED.items()}

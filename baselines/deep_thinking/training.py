@@ -13,9 +13,11 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 import torch
 from torch import Tensor
 
+from easy_to_hard.baselines.deep_thinking.attention import AttentionNet
 from easy_to_hard.baselines.deep_thinking.batches import Batches
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
 from easy_to_hard.baselines.deep_thinking.distributed import place, sum_gradients, sum_over_processes
+from easy_to_hard.baselines.deep_thinking.line_training import LineConfig, LineTrainer
 from easy_to_hard.baselines.deep_thinking.loss import CellLoss, draw_stretch, progressive_loss
 from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.deep_thinking.pool_training import PoolConfig, PoolTrainer
@@ -245,23 +247,29 @@ class _Progress:
     seconds: float = 0.0
 
 
-Trainer: TypeAlias = "_Trainer | PoolTrainer"
+Trainer: TypeAlias = "_Trainer | PoolTrainer | LineTrainer"
 
 
 def make_trainer(
-    model: ThinkingNet, config: TrainingConfig | PoolConfig, mask_of: Mask | None, decode: Decode
+    model: ThinkingNet, config: TrainingConfig | PoolConfig | LineConfig, mask_of: Mask | None, decode: Decode
 ) -> Trainer:
     """The trainer that goes with a way of training.
 
     Raises:
-        ValueError: a pool for a net that is not cellular, or for several processes.
+        ValueError: a pool for a net that is not trained on one, or for several processes.
     """
     if isinstance(config, TrainingConfig):
         return _Trainer(model, config, mask_of, decode)
-    if not isinstance(model, CellularNet):
-        raise ValueError(f"only a cellular net is trained on a pool of states, not a {type(model).__name__}")
     if place()[1] > 1:
         raise ValueError(f"training on a pool of states takes one process, not {place()[1]}")
+    if isinstance(config, LineConfig):
+        if not isinstance(model, AttentionNet):
+            raise ValueError(f"only an attention net is trained on lines of moves, not a {type(model).__name__}")
+        return LineTrainer(model, config)
+    if not isinstance(model, CellularNet):
+        raise ValueError(
+            f"only a cellular net is trained without moves on a pool of states, not a {type(model).__name__}"
+        )
     return PoolTrainer(model, config)
 
 
@@ -332,7 +340,7 @@ class _Interrupts:
 def train(
     model: ThinkingNet,
     batches: Batches,
-    config: TrainingConfig | PoolConfig,
+    config: TrainingConfig | PoolConfig | LineConfig,
     *,
     mask_of: Mask | None = None,
     decode: Decode = most_likely_class,

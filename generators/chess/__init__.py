@@ -12,6 +12,7 @@
 - `checking`: the check that leaves the fewest replies
 - `games`: random play that leads to positions that look like chess
 - `balanced`: play by some judgment, whose positions and mates look like those of people
+- `relations`: what each piece attacks, where it may go, and from where it gives check
 - `sampling`: puzzles of a split, in any order
 """
 
@@ -20,6 +21,7 @@ from easy_to_hard.generators.chess.hashes import canonical_hashes as canonical_h
 from easy_to_hard.generators.chess.planes import from_planes as from_planes
 from easy_to_hard.generators.chess.planes import to_planes as to_planes
 from easy_to_hard.generators.chess.sampling import VARIANTS as VARIANTS
+from easy_to_hard.generators.chess.relations import find_relations as find_relations
 from easy_to_hard.generators.chess.sampling import MateBatch as MateBatch
 from easy_to_hard.generators.chess.sampling import check_mate_in as check_mate_in
 from easy_to_hard.generators.chess.sampling import draw_seconds as draw_seconds

@@ -275,7 +275,7 @@ def test_what_was_drawn_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sampling, "sample", _fake_sample(100, []))
     for seed in range(40):
         first_distinct(3, mate_in=1, split="train", seed=seed, split_rule="hash")
-    kept = [seed for _, _, seed, _ in sampling._DRAWN]
+    kept = [seed for _, _, _, seed, _ in sampling._DRAWN]
     assert kept == list(range(8, 40))
 
 

@@ -9,8 +9,10 @@ import pytest
 import torch
 from thinking import make_net, same_weights
 
+from easy_to_hard.baselines.deep_thinking.attention import AttentionNet, FeedForwardAttentionNet
 from easy_to_hard.baselines.deep_thinking.batches import input_shape
 from easy_to_hard.baselines.deep_thinking.cellular import CellularNet
+from easy_to_hard.baselines.deep_thinking.line_training import LineConfig
 from easy_to_hard.baselines.deep_thinking.lipschitz import LipschitzNet
 from easy_to_hard.baselines.deep_thinking.model import ARCHITECTURES, FeedForwardNet, RecurrentNet
 from easy_to_hard.baselines.deep_thinking.recipes import RECIPES, NetConfig, Recipe, get_recipe
@@ -46,12 +48,14 @@ def test_a_recipe_gives_batches_that_fit_its_net(name: str, lichess_folder: Call
     if TASKS[recipe.task].imported:
         recipe = replace(recipe, root=str(lichess_folder(recipe.variant or "rating")), batch_size=20)
     # All but the first few items of a published set would only take time.
-    small = replace(recipe, fixed_items=None if recipe.fixed_items is None else recipe.batch_size)
+    small = replace(recipe, fixed_items=None if recipe.fixed_items is None else recipe.batch_size, easier_items=0)
     inputs, targets = small.batches()(0)
     channels, dimensions = input_shape(recipe.task)
     assert inputs.shape[:2] == (recipe.batch_size, channels)
     assert inputs.ndim == dimensions + 2
-    assert targets.shape == (recipe.batch_size, *inputs.shape[2:])
+    # Lines have a plane for each half-move.
+    plies = (2 * recipe.difficulty - 1,) if isinstance(recipe.training, LineConfig) else ()
+    assert targets.shape == (recipe.batch_size, *plies, *inputs.shape[2:])
     assert torch.equal(small.batches()(0)[0], inputs)
     thin = replace(recipe.net, width=4, head_widths=(4,)).build(in_channels=channels, dimensions=dimensions, seed=0)
     logits, _ = thin(inputs[:2], 1)
@@ -86,10 +90,13 @@ def test_the_kinds_of_nets() -> None:
         "feed_forward": FeedForwardNet,
         "lipschitz": LipschitzNet,
         "cellular": CellularNet,
+        "attention": AttentionNet,
+        "attention_feed_forward": FeedForwardAttentionNet,
     }
     assert dict(ARCHITECTURES) == kinds
     for name, kind in kinds.items():
-        assert type(make_net(name)) is kind
+        board = {"in_channels": 12, "dimensions": 2, "width": 8} if "attention" in name else {}
+        assert type(make_net(name, **board)) is kind
     assert make_net("feed_forward", depth=3).depth == 3
     assert make_net().depth is None
     assert make_net(recall=False).recall is None
@@ -98,7 +105,10 @@ def test_the_kinds_of_nets() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"architecture": "transformer"}, "one of recurrent, feed_forward, lipschitz, cellular, not 'transformer'"),
+        (
+            {"architecture": "transformer"},
+            "one of recurrent, feed_forward, lipschitz, cellular, attention, .*, not 'transformer'",
+        ),
         ({"architecture": "lipschitz", "recall": False}, "a lipschitz net has recall, no ReLU"),
         ({"architecture": "lipschitz", "recall_relu": True}, "a lipschitz net has recall, no ReLU"),
         ({"architecture": "lipschitz", "group_norm": True}, "a lipschitz net has recall, no ReLU"),
