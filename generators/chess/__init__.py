@@ -20,8 +20,8 @@ from easy_to_hard.generators.chess.checking import tightest_checks as tightest_c
 from easy_to_hard.generators.chess.hashes import canonical_hashes as canonical_hashes
 from easy_to_hard.generators.chess.planes import from_planes as from_planes
 from easy_to_hard.generators.chess.planes import to_planes as to_planes
-from easy_to_hard.generators.chess.sampling import VARIANTS as VARIANTS
 from easy_to_hard.generators.chess.relations import find_relations as find_relations
+from easy_to_hard.generators.chess.sampling import VARIANTS as VARIANTS
 from easy_to_hard.generators.chess.sampling import MateBatch as MateBatch
 from easy_to_hard.generators.chess.sampling import check_mate_in as check_mate_in
 from easy_to_hard.generators.chess.sampling import draw_seconds as draw_seconds
