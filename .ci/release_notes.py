@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints what CHANGELOG.md says of a version: ``.ci/release-notes 1.2.0``. Fails unless the package has that version."""
+"""Prints what CHANGELOG.md says of a version: ``.ci/release_notes.py 1.2.0``. Fails unless the package has that version."""
 
 import re
 import sys
@@ -38,7 +38,7 @@ def release_notes(version: str, root: Path = ROOT) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: .ci/release-notes VERSION")
+        sys.exit("usage: .ci/release_notes.py VERSION")
     try:
         print(release_notes(sys.argv[1]))
     except ValueError as error:
