@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints what CHANGELOG.md says of a version: ``.ci/release_notes.py 1.2.0``. Fails unless the package has that version."""
+"""Prints what CHANGELOG.md says of a version, if the package has that version: ``.ci/release_notes.py 1.2.0``."""
 
 import re
 import sys
@@ -23,7 +23,7 @@ def release_notes(version: str, root: Path = ROOT) -> str:
     if version != packaged:
         raise ValueError(f"the tag is for version {version}, pyproject.toml has {packaged}")
     changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    found = re.search(rf"^## {re.escape(version)} \((.*)\)\n+(.*?)(?=^## |\Z)", changes, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^## {re.escape(version)} \(([^\n]*)\)\n+(.*?)(?=^## |\Z)", changes, re.MULTILINE | re.DOTALL)
     if found is None or not found[2].strip():
         raise ValueError(f"CHANGELOG.md has no entries for {version} under '## {version} (YYYY-MM-DD)'")
     date = found[1]
