@@ -32,7 +32,7 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --quiet .github
-	if command -v actionlint >/dev/null; then actionlint; else echo "actionlint is not installed: left out"; fi
+	PATH="$(BIN):$$PATH"; if command -v actionlint; then actionlint; else echo "left out: actionlint is not installed"; fi
 
 docs: .venv/installed
 	$(BIN)/python .ci/docs.py build/docs
