@@ -78,7 +78,7 @@ def test_rescoring_takes_only_data_of_a_pull_request(tmp_path: Path) -> None:
     """The names of the files are a stranger's choice, too."""
     public, clone, temporary = tmp_path / "public", tmp_path / "clone", tmp_path / "temporary"
     temporary.mkdir()
-    odd = "leaderboard/results/:(top) *.json"
+    odd = "leaderboard/results/*.json"
     make = f"""
         set -e
         git init -q -b main {public}; cd {public}
