@@ -2,7 +2,9 @@
 # make test    the tests, but for the slow ones, on all cores
 # make test-slow    the slow ones: whole runs, killed processes, full disks
 # make bench   timings, beside the original procedures
-# make lint    ruff and mypy
+# make lint    ruff, mypy and zizmor; actionlint, too, where it is installed
+# make docs    the API reference as HTML, in build/docs
+# make lock    uv.lock again, with the versions in constraints.txt
 # Each makes .venv when it is missing. PYTHON=python3.12 make test takes another interpreter.
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ PYTHON ?= python3
 WORKERS ?= logical
 BIN := .venv/bin
 
-.PHONY: demo test test-slow bench lint clean clean-cache
+.PHONY: demo test test-slow bench lint docs lock clean clean-cache
 
 demo: .venv/installed
 	$(BIN)/python -m easy_to_hard.demo --out demo
@@ -29,10 +31,18 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet .github
+	PATH="$(BIN):$$PATH"; if command -v actionlint; then actionlint; else echo "left out: actionlint is not installed"; fi
+
+docs: .venv/installed
+	$(BIN)/python .ci/docs.py build/docs
+
+lock:
+	uv lock $$(sed '/^#/d; s/^/--upgrade-package /' constraints.txt)
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[test,lint]"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[test,lint,docs]"
 	touch $@
 
 clean:

@@ -3,6 +3,15 @@
 The names below are imported when they are first used, so that ``import easy_to_hard`` and the command line's
 ``--help`` do not wait for numba and torch. Where PyTorch is not installed, its classes raise an ImportError that says
 how to get it, and `dir` leaves them out.
+
+Example:
+    >>> from easy_to_hard import TASKS, __version__
+    >>> list(TASKS)
+    ['prefix_sums', 'mazes', 'chess_mates', 'chess_puzzles']
+    >>> TASKS["mazes"].train_difficulty
+    9
+    >>> len(__version__.split("."))
+    3
 """
 
 from importlib import import_module

@@ -21,7 +21,16 @@ _SHARES: Final[dict[str, tuple[int, int]]] = {"train": (0, 8), "validation": (8,
 
 
 class NotEnoughInstancesError(ValueError):
-    """More distinct instances were asked for than the split holds."""
+    """More distinct instances were asked for than the split holds.
+
+    Example:
+        >>> from easy_to_hard import NotEnoughInstancesError, arrays
+        >>> try:
+        ...     arrays("mazes", 3, num_samples=5)
+        ... except NotEnoughInstancesError as error:
+        ...     print(error)
+        mazes_3 has 0 distinct instances in split 'train', fewer than the 5 asked for
+    """
 
 
 def check_split(split: str) -> Split:

@@ -1,7 +1,8 @@
 """The ledger of results that were scored again: only the result files in it are shown as "re-scored".
 
 ``python leaderboard/ledger.py RESULT ...`` scores result files in leaderboard/results again and enters those that are
-confirmed. It is for the leaderboard's maintainers; the tests score again whatever is in the ledger.
+confirmed. It is for the leaderboard's maintainers; the tests score again whatever is in the ledger. With ``--check``
+first, it enters nothing and says the outcome of each: CI does so for the results of a pull request.
 """
 
 import sys
@@ -67,5 +68,23 @@ def enter(paths: Sequence[Path]) -> None:
         print(f"{path}: holds", flush=True)
 
 
+def check(paths: Sequence[Path]) -> bool:
+    """Score results again, print the outcome of each in a line, and return whether all are confirmed."""
+    confirmed = True
+    for path in paths:
+        try:
+            scores = score_easiest_again(path)["scores"]
+        # One that cannot be read must not hide the others.
+        except (ValueError, OSError) as error:
+            confirmed = False
+            print(error, flush=True)
+        else:
+            told = (f"{config} {score['num_correct']:,} of {score['num_items']:,}" for config, score in scores.items())
+            print(f"{path} holds: {', '.join(told)}", flush=True)
+    return confirmed
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--check"]:
+        sys.exit(0 if check([Path(name) for name in sys.argv[2:]]) else 1)
     enter([Path(name) for name in sys.argv[1:]])

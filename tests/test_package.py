@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import venv
 import zipfile
@@ -96,6 +97,33 @@ def test_wheel_works_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None
     shown = _run(code, python, cwd=tmp_path)
     assert shown.startswith(packages)
     assert shown.split(" ", 1)[1].strip() == "(3, 72, 72) (72, 72)"
+
+
+@pytest.mark.slow
+def test_source_archive_is_enough(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked elsewhere, it makes the same wheel, whose command runs."""
+    (archive,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(archive) as files:
+        files.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    assert not [path for path in source.rglob("*") if path.is_symlink()]
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    again = tmp_path / wheel.name
+    with zipfile.ZipFile(again) as here, zipfile.ZipFile(wheel) as there:
+        assert {file.filename: file.CRC for file in here.infolist()} == {
+            file.filename: file.CRC for file in there.infolist()
+        }
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--no-index", str(again)]
+    subprocess.run(pip, check=True, capture_output=True)
+    packages = Path(_run("import sysconfig; print(sysconfig.get_path('purelib'))", python).strip())
+    own = _run("import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    (packages / "dependencies.pth").write_text(own + "\n")
+    easy = str(tmp_path / "venv" / "bin" / "easy-to-hard")
+    shown = subprocess.run([easy, "info"], check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    assert [task for task in easy_to_hard.TASKS if f"{task}: " not in shown] == []
 
 
 @pytest.mark.slow

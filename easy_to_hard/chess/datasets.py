@@ -81,6 +81,15 @@ class ChessMateDataset(GradedDataset):
         ValueError: an argument is not allowed.
         StorageError: files are damaged, or the folder or repo does not hold these positions.
         HubError, FileNotFoundError: files are missing or cannot be fetched.
+
+    Example:
+        >>> from easy_to_hard import ChessMateDataset
+        >>> mates = ChessMateDataset("data", mate_in=1, num_samples=2)
+        >>> mates.fens[0], mates.moves[0]
+        ('7n/BQ6/6k1/6pN/1p4P1/6bP/3N2K1/3R4 w - - 0 1', 'b7g7')
+        >>> planes, target = mates[0]
+        >>> planes.shape, target.nonzero().tolist()  # b7 and g7
+        (torch.Size([12, 8, 8]), [[6, 1], [6, 6]])
     """
 
     def __init__(
@@ -256,11 +265,11 @@ class ChessPuzzleDataset(BatchedDataset):
     original's: 0 to 599,999 for training and 600,000 to 699,999 for testing.
 
     **Which way the target lies.** Say White's move is e2e4. Row r is rank r + 1 and column c is file c, so e2 is
-    [1, 4] and e4 is [3, 4]: White's pawn is at planes[5, 1, 4], and target[1, 4] and target[3, 4] are 1. With
-    ``flip_target=True`` the target's rows are in reverse order: target[6, 4] and target[4, 4] are 1, and the pawn stays
-    at planes[5, 1, 4]. That is what `easy_to_hard_data` does to the targets of its file as it loads them
-    (``targets.flip(1)``). Black's reply e7e5 is at [6, 4] and [4, 4] in the perspective "white", and at [1, 4] and
-    [3, 4], as the mirror image of e2e4, in the perspective "mover".
+    ``[1, 4]`` and e4 is ``[3, 4]``: White's pawn is at ``planes[5, 1, 4]``, and ``target[1, 4]`` and ``target[3, 4]``
+    are 1. With ``flip_target=True`` the target's rows are in reverse order: ``target[6, 4]`` and ``target[4, 4]`` are
+    1, and the pawn stays at ``planes[5, 1, 4]``. That is what `easy_to_hard_data` does to the targets of its file as it
+    loads them (``targets.flip(1)``). Black's reply e7e5 is at ``[6, 4]`` and ``[4, 4]`` in the perspective "white", and
+    at ``[1, 4]`` and ``[3, 4]``, as the mirror image of e2e4, in the perspective "mover".
 
     With source "original", ``flip_target=True`` gives what `easy_to_hard_data` gives from the same files, and
     ``flip_target=False`` the targets as they are stored. We have not had access to the authors' file, so we do not know
@@ -299,6 +308,17 @@ class ChessPuzzleDataset(BatchedDataset):
         source is "hub" or "original"; the target is not flipped by default; a range beyond the last puzzle is an error
         and is not cut short. Ranges of ranks are not splits: a placement of pieces may be in both, unless `split` is
         given.
+
+    Example:
+        After ``easy-to-hard convert-lichess lichess.csv.zst --out lichess``:
+
+        >>> from easy_to_hard import ChessPuzzleDataset
+        >>> puzzles = ChessPuzzleDataset("lichess", rating=(1000, 2000))
+        >>> planes, target, who_moves = puzzles[0]
+        >>> planes.shape, int(target.sum())
+        (torch.Size([12, 8, 8]), 2)
+        >>> bool(puzzles.ratings.min() >= 1000)
+        True
     """
 
     def __init__(

@@ -33,14 +33,11 @@ def arrays(
 ) -> Arrays:
     """Make instances of a task as NumPy arrays, with the shapes and values of the files that `build` writes.
 
-    ======================  =====================================  =============================================
-    task                    inputs                                 targets
-    ======================  =====================================  =============================================
-    ``prefix_sums``         (N, L): the bits                       (N, L): the parity of each prefix
-    ``mazes``               (N, 3, H, W), H = W = 2 size + 6: the  (N, H, W): 1 on the shortest path
-                            picture, channels first
-    chess tasks             (N, 12, 8, 8): planes of pieces        (N, 8, 8): 1 on the two squares of the move
-    ======================  =====================================  =============================================
+    | task | inputs | targets |
+    |---|---|---|
+    | ``prefix_sums`` | (N, L): the bits | (N, L): the parity of each prefix |
+    | ``mazes`` | (N, 3, H, W), H = W = 2 size + 6: the picture, channels first | (N, H, W): 1 on the shortest path |
+    | chess tasks | (N, 12, 8, 8): planes of pieces | (N, 8, 8): 1 on the two squares of the move |
 
     All are uint8 in {0, 1}. The PyTorch classes give the same instances as float32 and int64, with an axis for the
     channel and 0.5 subtracted in the case of bits.
@@ -64,6 +61,17 @@ def arrays(
     Raises:
         NotEnoughInstancesError: the split holds fewer.
         ValueError: an argument is not allowed, or both `indices` and `num_samples` are given.
+
+    Example:
+        >>> from easy_to_hard import arrays
+        >>> bits, parities = arrays("prefix_sums", 16, indices=[5])
+        >>> bits
+        array([[0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]], dtype=uint8)
+        >>> parities
+        array([[0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 1, 1]], dtype=uint8)
+        >>> images, paths = arrays("mazes", 9, split="test", num_samples=2)
+        >>> images.shape, paths.shape
+        ((2, 3, 24, 24), (2, 24, 24))
     """
     spec = DataSpec(
         task=task,
@@ -198,6 +206,15 @@ class ArrayStream(Stream):
     Raises:
         ValueError: an argument is not allowed.
         NotEnoughInstancesError: the split holds no instance at all.
+
+    Example:
+        >>> from easy_to_hard import ArrayStream
+        >>> stream = ArrayStream("mazes", 9, batch_size=50, start=1_000)
+        >>> images, paths = next(iter(stream))
+        >>> images.shape, paths.shape
+        ((50, 3, 24, 24), (50, 24, 24))
+        >>> bool((stream.batch(1_000)[0] == images).all())
+        True
     """
 
     def batch(self, number: int) -> Arrays:

@@ -71,6 +71,11 @@ class GradedDataset(BatchedDataset):
         StorageError: a file is damaged, or the folder or repo does not hold these instances.
         HubError: the Hub cannot be reached, or has no such repo, revision or file.
         OriginalDataError: the authors' files are not there.
+
+    Example:
+        >>> from easy_to_hard import DataSpec, GradedDataset
+        >>> GradedDataset("", DataSpec(task="mazes", difficulty=13, variant="looped"), num_samples=4)
+        GradedDataset(size 13, looped, split train, 4 items, source generate)
     """
 
     def __init__(
@@ -184,6 +189,14 @@ def load(
 
     Raises:
         NotEnoughInstancesError, ValueError, StorageError, HubError, FileNotFoundError: see `GradedDataset`.
+
+    Example:
+        >>> from easy_to_hard import load
+        >>> bits, parities = load("prefix_sums", 512, split="test", num_samples=10)[:]
+        >>> bits.shape, parities.shape
+        (torch.Size([10, 1, 512]), torch.Size([10, 512]))
+        >>> bool(((bits[:, 0] + 0.5).cumsum(dim=1) % 2 == parities).all())
+        True
     """
     facts = get_task(task)
     if source == "original":

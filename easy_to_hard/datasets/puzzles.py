@@ -40,6 +40,13 @@ class PrefixSumDataset(GradedDataset):
         ValueError: an argument is not allowed.
         StorageError: files are damaged, or the folder or repo does not hold these instances.
         HubError, OriginalDataError, FileNotFoundError: files are missing or cannot be fetched.
+
+    Example:
+        >>> from easy_to_hard import PrefixSumDataset
+        >>> strings = PrefixSumDataset("data", num_bits=512, num_samples=100)
+        >>> bits, parities = strings[0]
+        >>> bits.shape, parities.shape
+        (torch.Size([1, 512]), torch.Size([512]))
     """
 
     def __init__(
@@ -105,6 +112,15 @@ class MazeDataset(GradedDataset):
         ValueError: an argument is not allowed.
         StorageError: files are damaged, or the folder or repo does not hold these instances.
         HubError, OriginalDataError, FileNotFoundError: files are missing or cannot be fetched.
+
+    Example:
+        >>> from easy_to_hard import MazeDataset
+        >>> hard = MazeDataset("data", train=False, size=59, num_samples=10)
+        >>> image, path = hard[0]
+        >>> image.shape, path.shape
+        (torch.Size([3, 124, 124]), torch.Size([124, 124]))
+        >>> bool((image[:, path == 1].sum(dim=0) > 0).all())  # the path crosses no wall, which is black
+        True
     """
 
     def __init__(

@@ -19,12 +19,7 @@ class StreamingDataset(Stream, IterableDataset[Item]):
     ``DataLoader(StreamingDataset("mazes", 9, batch_size=50), batch_size=None)``.
 
     Every loop over it begins at `start` again and so gives the same batches, not a new epoch of fresh ones. To continue
-    where an earlier loop stopped, start another stream there::
-
-        for epoch in range(epochs):
-            stream = StreamingDataset("mazes", 9, batch_size=50, start=epoch * batches_an_epoch)
-            for images, paths in itertools.islice(DataLoader(stream, batch_size=None), batches_an_epoch):
-                ...
+    where an earlier loop stopped, start another stream there.
 
     Strings of fewer than 64 bits run out, and so do puzzles from a folder; the stream then goes through them again in
     another order.
@@ -48,6 +43,19 @@ class StreamingDataset(Stream, IterableDataset[Item]):
     Raises:
         ValueError: an argument is not allowed.
         NotEnoughInstancesError: the split holds no instance at all.
+
+    Example:
+        >>> from itertools import islice
+        >>> from easy_to_hard import StreamingDataset
+        >>> from torch.utils.data import DataLoader
+        >>> for epoch in range(2):  # of 10 batches each
+        ...     stream = StreamingDataset("mazes", 9, batch_size=50, start=10 * epoch)
+        ...     for images, paths in islice(DataLoader(stream, batch_size=None), 10):
+        ...         pass
+        >>> images.shape, paths.shape
+        (torch.Size([50, 3, 24, 24]), torch.Size([50, 24, 24]))
+        >>> bool((stream.batch(19)[0] == images).all())
+        True
     """
 
     def __init__(

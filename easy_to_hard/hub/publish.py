@@ -74,6 +74,13 @@ def publish(
         HubError: there is no token, a version or dataset must not be overwritten, or the Hub rejects the commit.
         StorageError: the folder holds no manifest.
         ValueError: repo_id or revision is not a valid name.
+
+    Example:
+        >>> from easy_to_hard import build, publish
+        >>> report = build("data", preset="tiny", progress=False)
+        >>> plan = publish("data", "you/easy-to-hard", dry_run=True, progress=False)
+        >>> plan.created, "README.md" in plan.added, plan.deleted
+        (True, True, ())
     """
     root = Path(folder).expanduser()
     repo = Repo(repo_id, "dataset", token=token, writes=not dry_run, patience=patience, progress=progress)

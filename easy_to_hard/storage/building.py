@@ -144,6 +144,14 @@ def build(
             building there.
         NotEnoughInstancesError: a split has fewer distinct instances than the preset asks for.
         ValueError: the preset or split rule is unknown, there is no such share, or num_threads is below 1.
+
+    Example:
+        >>> from easy_to_hard import build
+        >>> report = build("data", preset="tiny", progress=False)
+        >>> report.made + report.kept, report.rows
+        (14, 370)
+        >>> build("data", preset="tiny", progress=False).made  # nothing is made twice
+        0
     """
     root = Path(root).expanduser()
     _check_numbers(shard, num_threads)

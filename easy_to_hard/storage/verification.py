@@ -57,6 +57,12 @@ def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
 
     Raises:
         StorageError: there is no readable manifest.
+
+    Example:
+        >>> from easy_to_hard import build, verify
+        >>> report = build("data", preset="tiny", progress=False)
+        >>> verify("data", progress=False).problems
+        ()
     """
     root = Path(root).expanduser()
     manifest = read_manifest(root)

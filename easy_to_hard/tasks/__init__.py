@@ -73,6 +73,16 @@ def generate(
 
     Raises:
         NotEnoughInstancesError: the split holds fewer.
+
+    Example:
+        >>> from easy_to_hard import TASKS, DataSpec, generate
+        >>> spec = DataSpec(task="mazes", difficulty=9, split="test")
+        >>> indices, instances = generate(spec, 3)
+        >>> indices
+        array([0, 1, 2], dtype=uint64)
+        >>> images, paths = TASKS["mazes"].encode(instances.data, spec.difficulty, None)
+        >>> images.shape, paths.shape
+        ((3, 3, 24, 24), (3, 24, 24))
     """
     task = get_task(spec.task)
     indices = task.first_distinct(spec, task.sample_count(spec, num_samples), num_threads)

@@ -333,6 +333,15 @@ class DataSpec:
 
     Raises:
         ValueError: a value is not allowed; the message says which, and what is allowed.
+
+    Example:
+        >>> from easy_to_hard import DataSpec
+        >>> DataSpec(task="mazes", difficulty=13, variant="looped", split="test").config
+        'mazes_looped_13'
+        >>> DataSpec(task="mazes", difficulty=10)
+        Traceback (most recent call last):
+            ...
+        ValueError: size must be an odd number from 3 to 1601, not 10
     """
 
     task: str

@@ -69,17 +69,39 @@ def test_nobody_is_re_scored_by_saying_so(tmp_path: Path) -> None:
     assert (shown["provenance"], read_result(copy)["provenance"]) == ("self-reported", "re-scored")
 
 
-def test_a_result_that_does_not_hold_is_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = tmp_path / "rescored.json"
-    monkeypatch.setattr(the_ledger, "LEDGER", ledger)
+@pytest.fixture
+def claim(tmp_path: Path) -> Path:
+    """A result file that says of zeros that they solve mazes."""
     path, claim = tmp_path / "claim.json", read_result(shipped_results() / "zeros-mazes.json")
     easiest = claim["scores"][0]
     total = easiest["num_items"]
     easiest |= {"num_correct": total, "accuracy": 1.0, "interval_95": list(wilson_interval(total, total))}
     path.write_text(json.dumps(claim))
+    return path
+
+
+def test_a_result_that_does_not_hold_is_not_entered(
+    claim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = tmp_path / "rescored.json"
+    monkeypatch.setattr(the_ledger, "LEDGER", ledger)
     with pytest.raises(ValueError, match=r"claim\.json does not hold: mazes_9: 0 of"):
-        the_ledger.enter([path])
+        the_ledger.enter([claim])
     assert not ledger.exists()
+
+
+def test_check_says_the_outcome_of_each(claim: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stranger, nothing, true = tmp_path / "stranger.json", tmp_path / "none.json", shipped_results() / "zeros-mazes.json"
+    stranger.write_text(true.read_text().replace("easy_to_hard.leaderboard.solvers:zeros", "os:abort"))
+    before = LEDGER.read_bytes()
+    assert the_ledger.check([true])
+    assert not the_ledger.check([claim, stranger, nothing, true])
+    held, false, strange, absent, again = capsys.readouterr().out.splitlines()
+    assert held == again == f"{true} holds: mazes_9 0 of 1,000"
+    assert false.startswith(f"{claim} does not hold: mazes_9: 0 of 1000, the file says")
+    assert strange.startswith(f"{stranger} is of the function os:abort: give --callable")
+    assert str(nothing) in absent
+    assert LEDGER.read_bytes() == before
 
 
 def test_solvers_and_nets_are_among_them() -> None:
