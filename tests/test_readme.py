@@ -41,6 +41,7 @@ _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 RECURRENT = "--steps 2 --width 8 --head-widths 8 4 --batch-size 4 --max-iterations 4 --precision float32 --quiet"
 CELLULAR = "--steps 2 --width 4 --batch-size 4 --pool-size 8 --iterations 2 --quiet-iterations 1 --judged-from 1"
+ATTENTION = "--steps 2 --width 8 --heads 2 --batch-size 4 --pool-size 8 --fixed-items 8 --easier-items 8 --quiet"
 TWO_ITEMS = "--items 2 --iterations 12 --quiet"
 # The first that a command begins with says by which flags it becomes small; of a flag given twice the last counts.
 SMALLER = {
@@ -50,6 +51,7 @@ SMALLER = {
     "export": "--train 2 --test 2 --quiet",
     "convert-lichess": "",
     "train prefix-sums --settings": "",
+    "train chess-mates --preset thinking": ATTENTION,
     "train mazes --preset cellular": CELLULAR + " --quiet",
     "train prefix-sums --preset cellular": CELLULAR + " --quiet",
     "train chess": RECURRENT,
