@@ -61,6 +61,7 @@ def test_extras_that_are_named_are_there() -> None:
         assert module in packages, f"[{extra}] does not install {module}"
 
 
+@pytest.mark.posix
 def test_links_are_relative() -> None:
     for name in LINKED:
         assert (ROOT / "easy_to_hard" / name).readlink() == Path("..") / name
@@ -135,6 +136,7 @@ def test_links_make_no_difference_to_the_wheel(wheel: Path, unlinked: Path, tmp_
         }
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_wheel_works_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
     """One top-level package with real files; the dependencies are those of this environment."""
@@ -161,6 +163,7 @@ def test_wheel_works_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None
     assert shown.split(" ", 1)[1].strip() == "(3, 72, 72) (72, 72)"
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_wheel_works_without_extras(wheel: Path, tmp_path: Path) -> None:
     """`pip install easy-to-hard` is light, and enough for data, text and the scores of predictions."""

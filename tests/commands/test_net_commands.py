@@ -164,6 +164,7 @@ def test_settings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0.01" in shown
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_killed_and_taken_up_again(tmp_path: Path) -> None:
     """kill -9 in the middle; the weights at the end are bit for bit those of a run that was left alone."""

@@ -351,6 +351,7 @@ def mostly_zeros(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_memory_does_not_depend_on_how_far_a_file_was_compressed(mostly_zeros: Path) -> None:
     command = [sys.executable, "-c", _MEASURE_READING, str(mostly_zeros)]

@@ -196,6 +196,7 @@ build(sys.argv[1], parts=parts, preset="killed", num_threads=1, progress=False)
 """
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_kill_9_loses_nothing(tmp_path: Path) -> None:
     """Kill a build once some shards are whole, twice; the third run ends with the bytes of an unbroken one."""

@@ -173,6 +173,7 @@ def test_a_repo_cannot_name_files_of_the_user(tiny_folder: Path, client: HubSess
 # The cache
 
 
+@pytest.mark.posix
 def test_only_what_is_in_the_cache_is_removed_from_it(tiny_folder: Path, client: HubSession, tmp_path: Path) -> None:
     """A link in the cache that somebody made leads to a file of theirs."""
     mine = tmp_path / "mine.parquet"
