@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from easy_to_hard.cards.croissant import CROISSANT
 from easy_to_hard.environment import __version__, peak_memory
 from easy_to_hard.lichess.bands import BANDS, BandWriter, check_edges
-from easy_to_hard.lichess.card import puzzle_card
+from easy_to_hard.lichess.card import puzzle_card, puzzle_croissant
 from easy_to_hard.lichess.folders import clear_state, unfinished, written_whole
 from easy_to_hard.lichess.plane_files import FOLDER as PLANES_FOLDER
 from easy_to_hard.lichess.plane_files import PlaneWriter
@@ -246,6 +247,7 @@ def _write_bands(
         "edges": list(edges),
     }
     write_atomically(made / README, puzzle_card(header, bands, files))
+    write_atomically(made / CROISSANT, puzzle_croissant(header, bands, files))
     write_json(made / MANIFEST, {**header, "files": files})
 
 

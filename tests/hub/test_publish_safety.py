@@ -152,7 +152,9 @@ def test_a_file_that_changes_before_it_is_sent(
 
 
 @pytest.mark.posix
-@pytest.mark.parametrize("name", [SHARD, "README.md", "images/mazes.png", "images", "eval.draft.yaml"])
+@pytest.mark.parametrize(
+    "name", [SHARD, "README.md", "images/mazes.png", "images", "eval.draft.yaml", "croissant.json"]
+)
 def test_links_are_not_published(
     name: str, hub: HubServer, session: HubSession, folder: Path, tmp_path: Path, repo_id: str
 ) -> None:
