@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from easy_to_hard.environment import __version__ as __version__
+from easy_to_hard.environment import checkout
 from easy_to_hard.extras import naming_extra
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ _HOMES = {
     "verify": "storage.verification",
 }
 
+
+# Where git makes no symbolic links, as by default on Windows, the folders that they lead to are found in the root.
+if (_root := checkout()) is not None and not (_root / "easy_to_hard" / "generators").is_dir():
+    __path__.append(str(_root))
 
 # Those of these modules that import torch.
 _WITH_TORCH = frozenset({"chess.datasets", "datasets.graded", "datasets.puzzles", "datasets.streaming"})

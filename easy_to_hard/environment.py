@@ -1,22 +1,46 @@
-"""The environment in which results are made: the package's version and commit, and the device."""
+"""The environment in which results are made: the package's version and commit, the memory, and the device."""
 
+import contextlib
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
 __version__: Final = "0.1.0"
 
 
-def source_commit() -> str | None:
-    """The commit of the checkout that the package runs from; None if it was installed from a wheel."""
+def checkout() -> Path | None:
+    """The checkout that the package runs from; None if it was installed from a wheel."""
     root = Path(__file__).parent.parent
-    if not (root / "pyproject.toml").is_file():
+    return root if (root / "pyproject.toml").is_file() else None
+
+
+def source_commit() -> str | None:
+    """The commit of the checkout that the package runs from; None if there is none."""
+    root = checkout()
+    if root is None:
         return None
     try:
         command = ["git", "-C", str(root), "rev-parse", "HEAD"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def peak_memory() -> int | None:
+    """The most memory, in bytes, that this process has held so far; None where the system does not say (Windows)."""
+    with contextlib.suppress(OSError):
+        # Linux, where the figure from `getrusage` starts from the memory of the parent process.
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
+        if found:
+            return 1024 * int(found[1])
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def check_device(device: str) -> None:

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,18 @@ os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ.setdefault("MPLBACKEND", "Agg")
 # The nets of tests are too small to be shared out among threads.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+# How child processes start, such as the workers of loaders; by default as this Python does on this system.
+if method := os.environ.get("EASY_TO_HARD_START_METHOD"):
+    multiprocessing.set_start_method(method)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip on Windows what is marked `posix`."""
+    for item in items if os.name != "posix" else ():
+        if "posix" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="not for Windows"))
 
 
 @pytest.fixture(autouse=True)

@@ -151,6 +151,7 @@ def test_help_is_code_0(words: list[str], capsys: pytest.CaptureFixture[str]) ->
     assert "usage: easy-to-hard" in capsys.readouterr().out
 
 
+@pytest.mark.posix
 def test_closed_pipe_is_no_error() -> None:
     command = f"{sys.executable} -m easy_to_hard.cli show mazes 201 | head -n 1"
     result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)

@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import venv
@@ -16,10 +18,11 @@ import easy_to_hard
 from easy_to_hard.extras import EXTRAS
 
 ROOT = Path(__file__).parent.parent
+LINKED = ("generators", "baselines", "leaderboard")
 
 
-def _run(code: str, python: str = sys.executable, **options: object) -> str:
-    result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+def _run(code: str, *flags: str, python: str = sys.executable, **options: object) -> str:
+    result = subprocess.run([python, *flags, "-c", code], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
     assert result.returncode == 0, result.stderr
     return str(result.stdout)
 
@@ -59,20 +62,82 @@ def test_extras_that_are_named_are_there() -> None:
         assert module in packages, f"[{extra}] does not install {module}"
 
 
+@pytest.mark.posix
 def test_links_are_relative() -> None:
-    for name in ("generators", "baselines", "leaderboard"):
+    for name in LINKED:
         assert (ROOT / "easy_to_hard" / name).readlink() == Path("..") / name
 
 
+def test_file_names_are_valid_everywhere() -> None:
+    """On Windows, where some characters and names are reserved, and where, as on macOS, case makes no difference."""
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    names = listed.stdout.splitlines()
+    assert len({name.casefold() for name in names}) == len(names) > 500
+    reserved = re.compile(r'(?i)(^|/)(con|prn|aux|nul|com\d|lpt\d)(\.|/|$)|[<>:"\\|?*\x00-\x1f]|[. ](/|$)')
+    assert [name for name in names if reserved.search(name)] == []
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unlinked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout as git makes it where it does not make symbolic links: each is a text file that holds its target."""
+    root = tmp_path_factory.mktemp("unlinked") / "checkout"
+    root.mkdir()
+    for name in ("easy_to_hard", *LINKED):
+        shutil.copytree(ROOT / name, root / name, symlinks=True, ignore=shutil.ignore_patterns("*.nb?"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy2(ROOT / name, root)
+    for name in LINKED:
+        link = root / "easy_to_hard" / name
+        if link.is_symlink():
+            link.unlink()
+            link.write_text(f"../{name}", encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize("text_file", [True, False])
+def test_a_checkout_without_links_works(text_file: bool, unlinked: Path, tmp_path: Path) -> None:
+    shutil.copytree(unlinked, tmp_path / "copy")
+    if not text_file:
+        for name in LINKED:
+            (tmp_path / "copy" / "easy_to_hard" / name).unlink()
+    # Without the site module, so that an editable install of this checkout is not found.
+    code = (
+        f"import sys; sys.path.append({sysconfig.get_path('purelib')!r})\n"
+        "from easy_to_hard import baselines, generators, leaderboard\n"
+        "import easy_to_hard.generators.integers as inner\n"
+        "print(inner.__name__, *(module.__file__ for module in (generators, baselines, leaderboard)))"
+    )
+    told = _run(code, "-S", cwd=tmp_path / "copy").split()
+    assert told == [
+        "easy_to_hard.generators.integers",
+        *(str(tmp_path / "copy" / f"{name}/__init__.py") for name in LINKED),
+    ]
+
+
+def _build(root: Path, out: Path) -> Path:
     """The wheel, made from the source archive, so that what a former build left in the folder cannot get into it."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(root)]
     subprocess.run(command, check=True, capture_output=True)
     return next(out.glob("*.whl"))
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _build(ROOT, tmp_path_factory.mktemp("dist"))
+
+
+@pytest.mark.slow
+def test_links_make_no_difference_to_the_wheel(wheel: Path, unlinked: Path, tmp_path: Path) -> None:
+    one, other = (zipfile.ZipFile(path) for path in (wheel, _build(unlinked, tmp_path)))
+    with one, other:
+        assert {name: other.read(name) for name in other.namelist()} == {
+            name: one.read(name) for name in one.namelist()
+        }
+
+
+@pytest.mark.posix
 @pytest.mark.slow
 def test_wheel_works_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
     """One top-level package with real files; the dependencies are those of this environment."""
@@ -84,7 +149,7 @@ def test_wheel_works_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None
     assert not [name for name in names if name.startswith("easy_to_hard/tests")]
     venv.create(tmp_path / "venv", with_pip=False)
     python = str(tmp_path / "venv" / "bin" / "python")
-    packages = _run("import sysconfig; print(sysconfig.get_path('purelib'))", python).strip()
+    packages = _run("import sysconfig; print(sysconfig.get_path('purelib'))", python=python).strip()
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
     own = _run("import sysconfig; print(sysconfig.get_path('purelib'))").strip()
@@ -94,11 +159,12 @@ def test_wheel_works_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None
         "item = MazeDataset('d', train=False, size=33)[0]\n"
         "print(easy_to_hard.__file__, tuple(item[0].shape), tuple(item[1].shape))"
     )
-    shown = _run(code, python, cwd=tmp_path)
+    shown = _run(code, python=python, cwd=tmp_path)
     assert shown.startswith(packages)
     assert shown.split(" ", 1)[1].strip() == "(3, 72, 72) (72, 72)"
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_source_archive_is_enough(wheel: Path, tmp_path: Path) -> None:
     """Unpacked elsewhere, it makes the same wheel, whose command runs."""

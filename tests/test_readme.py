@@ -239,6 +239,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("readme", READMES, ids=str)
 def test_what_it_says_runs(readme: Path, folder: Path, client: HubSession, capsys: pytest.CaptureFixture[str]) -> None:
     reader = Reader(folder, client)
@@ -259,6 +260,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.posix
 @pytest.mark.skipif(
     not os.environ.get("EASY_TO_HARD_LONG_TESTS"), reason="takes minutes: set EASY_TO_HARD_LONG_TESTS=1 to run it"
 )

@@ -1,11 +1,11 @@
 """Nets on disk and on the Hub: config.json and model.safetensors in a folder, with facts about their training."""
 
-import json
 import os
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Final
 
+import torch
 from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file, save_file
 
@@ -63,7 +63,7 @@ def save_model(model: ThinkingNet, folder: Path, facts: ModelFacts) -> None:
             written.mkdir()
             model.save_pretrained(written)
         write_atomically(written / README, model_card(model, facts))
-        config = {"architecture": architecture, **json.loads((written / CONFIG).read_text()), "facts": asdict(facts)}
+        config = {"architecture": architecture, **read_json(written / CONFIG), "facts": asdict(facts)}
         write_json(written / CONFIG, config)
         # An older net's config must not stand beside new weights.
         (folder / CONFIG).unlink(missing_ok=True)
@@ -82,7 +82,8 @@ def halve(folder: Path) -> None:
 
     For the nets that come with the package: evaluate them after this, not before.
     """
-    weights = {name: values.half() for name, values in load_file(folder / WEIGHTS).items()}
+    # Copies, as Windows replaces no file that is mapped into memory.
+    weights = {name: values.to(torch.float16, copy=True) for name, values in load_file(folder / WEIGHTS).items()}
     with replacing(folder / WEIGHTS, needed=sum(values.nbytes for values in weights.values())) as temporary:
         save_file(weights, temporary, metadata={"format": "pt"})
 

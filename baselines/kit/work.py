@@ -1,13 +1,13 @@
 """What a run would take, before it is started: nets, steps, and an estimate of time from a timed step."""
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import torch
+
+from easy_to_hard.environment import peak_memory
 
 # On a CPU, a step is timed on so many items and taken to be as much slower as it has more of them.
 _CPU_ITEMS: Final = 16
@@ -43,12 +43,13 @@ class Estimate:
     Attributes:
         work: what was timed.
         step_seconds: estimated time of a step of one net.
-        peak_bytes: largest amount of memory in use up to now: of the GPU, or of this process.
+        peak_bytes: largest amount of memory in use up to now, of the GPU or of this process; None where that is
+            not known.
     """
 
     work: Work
     step_seconds: float
-    peak_bytes: int
+    peak_bytes: int | None
 
     @property
     def seconds(self) -> float:
@@ -68,11 +69,7 @@ def estimate(work: Work, device: torch.device) -> Estimate:
         if on_gpu:
             torch.cuda.synchronize(device)
         seconds = time.perf_counter() - started
-    if on_gpu:
-        peak = torch.cuda.max_memory_allocated(device)
-    else:
-        # In bytes on macOS, in KiB elsewhere.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = torch.cuda.max_memory_allocated(device) if on_gpu else peak_memory()
     return Estimate(work=work, step_seconds=seconds * work.items / items, peak_bytes=peak)
 
 
@@ -86,11 +83,10 @@ def describe_estimates(estimates: Sequence[Estimate], device: torch.device) -> s
             f"{work.name:{width}}  {work.nets:>7,}  {work.steps:>10,}  {work.items:>6,}  {one.step_seconds:>9.3g}  "
             f"{one.seconds / 3600:>8.2f}"
         )
-    total, peak = sum(one.seconds for one in estimates), max(one.peak_bytes for one in estimates)
+    total, peak = sum(one.seconds for one in estimates), max(one.peak_bytes or 0 for one in estimates)
+    memory = f"; memory so far {peak / 2**30:.1f} GiB" if peak else ""
     where = "GPU" if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    lines.append(
-        f"about {total / 3600:.2f} hours on this {where}, one net after another; memory so far {peak / 2**30:.1f} GiB"
-    )
+    lines.append(f"about {total / 3600:.2f} hours on this {where}, one net after another{memory}")
     if device.type != "cuda":
         lines.append(f"(steps were timed on at most {_CPU_ITEMS} items)")
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 - `dataset`, `front_matter`, `tables`: README.md
 - `statistics`: what the card says about the rows
-- `benchmark`: a draft of eval.yaml
+- `croissant`: croissant.json
 - `images`: a picture of each task
-- `folder`: all of these together
+- `folder`: all of these together, and a draft of eval.yaml
 """

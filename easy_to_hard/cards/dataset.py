@@ -149,7 +149,8 @@ of the rows anew and solves it from what a network would see:
 easy-to-hard verify {repo}
 ```
 
-`eval.draft.yaml` is a draft: this dataset is no registered benchmark of the Hub.
+`eval.draft.yaml` is a draft: this dataset is no registered benchmark of the Hub. `croissant.json` describes it in
+Croissant 1.1, with fields on responsible use; it reads with `mlcroissant`.
 
 ## License
 
@@ -203,7 +204,7 @@ def dataset_card(header: dict[str, Any], files: Sequence[dict[str, Any]], statis
     """
     counts = split_counts(files)
     tasks = [get_task(name) for name in dict.fromkeys(entry["task"] for entry in files)]
-    texts = [_text(task) for task in tasks]
+    texts = [text_of(task) for task in tasks]
     front = {
         "license": "mit",
         "pretty_name": "Easy-to-hard",
@@ -288,13 +289,14 @@ def _call(header: dict[str, Any], task: Task, files: Sequence[dict[str, Any]]) -
     """The call that loads a hard config of a task from the Hub: by the task's own class, or by `load`."""
     _, entry = _examples(files)
     given = f'{_options(header, entry)}, source="hub", repo_id="{_REPO}"'
-    if (own := _text(task).dataset) is None:
+    if (own := text_of(task).dataset) is None:
         return f'load("{task.name}", {entry["difficulty"]}, {given})'
     name, argument = own
     return f'{name}("", {argument}={entry["difficulty"]}, {given})'
 
 
-def _text(task: Task) -> TaskText:
+def text_of(task: Task) -> TaskText:
+    """A task's texts for a card; those of a task that has none are its description."""
     return task.card or TaskText(question=task.description)
 
 
@@ -307,7 +309,7 @@ def _size(number: int) -> str:
 
 
 def _task_section(task: Task, files: Sequence[dict[str, Any]], statistics: FolderStatistics) -> str:
-    text = _text(task)
+    text = text_of(task)
     picture = f"![Solved instances]({image_path(task.name)})" if has_image(task.name) else ""
     parts = [
         f"### {task.title}",
@@ -384,7 +386,7 @@ def _statistics(configs: Mapping[str, Mapping[str, SplitStatistics]]) -> str:
 
 def _making(header: dict[str, Any], tasks: Sequence[Task], files: Sequence[dict[str, Any]]) -> str:
     _, example = _examples(files)
-    generators = [f"`{task.name}`. {_text(task).generator}".rstrip() for task in tasks]
+    generators = [f"`{task.name}`. {text_of(task).generator}".rstrip() for task in tasks]
     planned: dict[str, dict[str, int]] = {}
     for part in PRESETS.get(header["preset"], ()):
         planned.setdefault(part.config, {})[part.split] = part.rows
@@ -412,9 +414,14 @@ def _rest(texts: Sequence[TaskText]) -> str:
         limits="\n".join(f"- {limit}" for text in texts for limit in text.limits),
         repo=_REPO,
         links=", ".join(f"[arXiv {number}](https://arxiv.org/abs/{number})" for _, number, *_ in PAPERS),
-        bibtex="\n".join(
-            f"@misc{{{key},\n  title = {{{title}}},\n  author = {{{authors}}},\n  year = {{{year}}},\n"
-            f"  eprint = {{{number}}},\n  archivePrefix = {{arXiv}}\n}}"
-            for key, number, year, title, authors in PAPERS
-        ),
+        bibtex=bibtex(),
+    )
+
+
+def bibtex() -> str:
+    """The papers that the tasks are from, in BibTeX."""
+    return "\n".join(
+        f"@misc{{{key},\n  title = {{{title}}},\n  author = {{{authors}}},\n  year = {{{year}}},\n"
+        f"  eprint = {{{number}}},\n  archivePrefix = {{arXiv}}\n}}"
+        for key, number, year, title, authors in PAPERS
     )

@@ -5,6 +5,7 @@ The layout is that of `easy_to_hard_data` 1.0.0: ``prefix_sums_data/<bits>_data.
 checked by its length, and by decoding every instance and encoding it again.
 """
 
+import os
 import pickle
 import tarfile
 from pathlib import Path
@@ -66,7 +67,7 @@ def fetch(root: Path, folder: str, *, download: bool, base_url: str = ORIGINAL_U
             raise OriginalDataError(f"{archive} cannot be extracted ({error}); it was removed, try again") from error
         if not (temporary / folder).is_dir():
             raise OriginalDataError(f"{archive} holds no folder {folder}")
-        (temporary / folder).rename(target)
+        os.replace(temporary / folder, target)
     finally:
         remove(temporary)
     archive.unlink()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from easy_to_hard.cards.croissant import CROISSANT
 from easy_to_hard.cards.folder import EVAL
 from easy_to_hard.environment import __version__
 from easy_to_hard.hub.content import LocalFile
@@ -113,7 +114,7 @@ def is_of_layout(path: str) -> bool:
 
 
 def _optional() -> tuple[str, ...]:
-    return EVAL, REJECTS, *card_pictures()
+    return CROISSANT, EVAL, REJECTS, *card_pictures()
 
 
 def published_files(root: Path, manifest: dict[str, Any]) -> dict[str, Path]:

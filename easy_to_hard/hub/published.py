@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import yaml
 
+from easy_to_hard.cards.croissant import CROISSANT
 from easy_to_hard.cards.folder import EVAL
 from easy_to_hard.cards.images import has_image, image_path
 from easy_to_hard.hub.repo import Repo, Snapshot
@@ -37,7 +38,7 @@ def published_before(repo: Repo, before: Snapshot) -> set[str]:
     shards = {str(entry.get("path")) for entry in entries if SHARD.fullmatch(str(entry.get("path")))}
     pictures = {image_path(task) for task in TASKS if has_image(task) and any(e.get("task") == task for e in entries)}
     # Converted puzzles have a source, and no draft of a benchmark file.
-    return {README, MANIFEST, REJECTS if "source" in there else EVAL, *pictures, *shards}
+    return {README, MANIFEST, CROISSANT, REJECTS if "source" in there else EVAL, *pictures, *shards}
 
 
 def check_overwriting(
@@ -89,7 +90,8 @@ def _stray(before: Snapshot, plan: PublishReport, files: Collection[Mapping[str,
 def _check_same_dataset(repo: Repo, before: Snapshot, manifest: Mapping[str, Any]) -> None:
     """Raise HubError if the repo holds a dataset other than the manifest's."""
     if MANIFEST not in before.files:
-        others = [path for path in before.files if path in (EVAL, REJECTS, *card_pictures()) or SHARD.fullmatch(path)]
+        ours = (CROISSANT, EVAL, REJECTS, *card_pictures())
+        others = [path for path in before.files if path in ours or SHARD.fullmatch(path)]
         if others:
             raise HubError(f"{repo.repo_id} holds somebody else's data ({others[0]}): give --replace to overwrite it")
         return

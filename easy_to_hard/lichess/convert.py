@@ -3,17 +3,16 @@
 import contextlib
 import csv
 import json
-import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from easy_to_hard.environment import __version__
+from easy_to_hard.cards.croissant import CROISSANT
+from easy_to_hard.environment import __version__, peak_memory
 from easy_to_hard.lichess.bands import BANDS, BandWriter, check_edges
-from easy_to_hard.lichess.card import puzzle_card
+from easy_to_hard.lichess.card import puzzle_card, puzzle_croissant
 from easy_to_hard.lichess.folders import clear_state, unfinished, written_whole
 from easy_to_hard.lichess.plane_files import FOLDER as PLANES_FOLDER
 from easy_to_hard.lichess.plane_files import PlaneWriter
@@ -155,7 +154,7 @@ def convert(
         rejects=rejects.counts(),
         ignored_columns=reader.ignored,
         seconds=time.perf_counter() - begun,
-        peak_memory=_peak_memory(),
+        peak_memory=peak_memory(),
     )
 
 
@@ -196,7 +195,7 @@ def _report_whole(root: Path, source: dict[str, Any], begun: float) -> ConvertRe
         rejects=tuple(rejects),
         ignored_columns=(),
         seconds=time.perf_counter() - begun,
-        peak_memory=_peak_memory(),
+        peak_memory=peak_memory(),
         was_whole=True,
     )
 
@@ -248,6 +247,7 @@ def _write_bands(
         "edges": list(edges),
     }
     write_atomically(made / README, puzzle_card(header, bands, files))
+    write_atomically(made / CROISSANT, puzzle_croissant(header, bands, files))
     write_json(made / MANIFEST, {**header, "files": files})
 
 
@@ -296,18 +296,3 @@ class _RejectFile:
         return tuple(
             RejectCount(reason=kind, count=self._counts[kind], lines=tuple(self._lines[kind])) for kind in order
         )
-
-
-def _peak_memory() -> int | None:
-    """The most memory that this process has held so far, in bytes."""
-    with contextlib.suppress(OSError):
-        # Linux, where the figure from `getrusage` starts from the memory of the parent process.
-        found = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
-        if found:
-            return 1024 * int(found[1])
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from easy_to_hard.lichess.reading import ConvertError
 from easy_to_hard.storage.files import write_json
 from easy_to_hard.storage.manifest import MANIFEST
-from easy_to_hard.storage.writing import is_temporary, sync
+from easy_to_hard.storage.writing import is_temporary, remove_lock, sync
 
 _STATE: Final = ".convert"
 _LOCK: Final = ".lock"
@@ -37,7 +37,7 @@ def written_whole(root: Path) -> Iterator[tuple[Path, Path]]:
     new = not root.exists()
     root.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(root / _LOCK, timeout=0), _removed_at_the_end(root, new):
+        with FileLock(root / _LOCK, timeout=0), _removed_at_the_end(root):
             _clean(root)
             state = root / _STATE
             (state / _MADE).mkdir(parents=True)
@@ -45,19 +45,22 @@ def written_whole(root: Path) -> Iterator[tuple[Path, Path]]:
             _move(state, root)
     except Timeout as error:
         raise ConvertError(f"{root}: another process is writing there; wait for it or choose another folder") from error
+    finally:
+        # Only once the lock is released, since Windows removes it then; nothing happens if the folder holds anything.
+        if new:
+            with contextlib.suppress(OSError):
+                root.rmdir()
 
 
 @contextlib.contextmanager
-def _removed_at_the_end(root: Path, new: bool) -> Iterator[None]:
-    """Remove the temporary files at the end, and the folder too if it is new and nothing was written to it."""
+def _removed_at_the_end(root: Path) -> Iterator[None]:
+    """Remove the temporary files at the end."""
     try:
         yield
     finally:
         _undo(root)
         shutil.rmtree(root / _STATE, ignore_errors=True)
-        (root / _LOCK).unlink(missing_ok=True)
-        if new and not any(root.iterdir()):
-            root.rmdir()
+        remove_lock(root / _LOCK)
 
 
 def _clean(root: Path) -> None:
@@ -75,7 +78,7 @@ def clear_state(root: Path) -> None:
     """Remove what a run that was stopped after its last move left in a complete folder."""
     with contextlib.suppress(Timeout), FileLock(root / _LOCK, timeout=0):
         shutil.rmtree(root / _STATE, ignore_errors=True)
-        (root / _LOCK).unlink(missing_ok=True)
+        remove_lock(root / _LOCK)
 
 
 def unfinished(root: Path) -> list[str]:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from easy_to_hard.storage.files import file_sha256, write_atomically
 from easy_to_hard.storage.manifest import MANIFEST, StorageError, check_entry, read_manifest
-from easy_to_hard.storage.writing import clear_leftovers, is_temporary, telling
+from easy_to_hard.storage.writing import clear_leftovers, is_temporary, remove_lock, telling
 
 _STATE: Final = ".build"
 _LOCK: Final = ".lock"
@@ -155,9 +155,10 @@ class Journal:
 
     def close(self) -> None:
         """Remove the state, now that everything is in the manifest."""
-        for path in (*self._left(), *_share_locks(self._root)):
-            if path.parent == self._root or _is_ours(path):
-                path.unlink(missing_ok=True)
+        for path in filter(_is_ours, self._left()):
+            path.unlink(missing_ok=True)
+        for path in _share_locks(self._root):
+            remove_lock(path)
         # A thread of a stopped build may have written its file just now.
         with suppress(OSError):
             self._state.rmdir()

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
+from easy_to_hard.cards.croissant import croissant_problems
 from easy_to_hard.frozen import absent_files, frozen_problems
 from easy_to_hard.progress import progress_bar
 from easy_to_hard.storage.files import (
@@ -52,7 +53,8 @@ def verify(root: str | Path, *, progress: bool = True) -> VerifyReport:
     manifest's own sample, and another sample of rows (16 per row group) that are generated again from their item
     numbers, solved from what a network would see, and hashed to check that they belong to their split. For every
     config: no item twice, and under the "hash" rule no layout in two splits. For the folder: no file that is not in the
-    manifest, a manifest that lists all files of each split, and a README.md that names all configs. For a build of the
+    manifest, a manifest that lists all files of each split, a README.md that names all configs, and a croissant.json,
+    where there is one, that names all files with their hashes. For a build of the
     benchmark (preset "full", seed 0): all files of `easy_to_hard.frozen`, and their hashes.
 
     Raises:
@@ -89,6 +91,7 @@ def _check_folder(root: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield f"{name}: not in the manifest"
     for name in dict.fromkeys([*absent_shards(manifest["files"]), *absent_files(manifest)]):
         yield f"{MANIFEST}: {name} is missing"
+    yield from croissant_problems(root, manifest["files"])
     try:
         _, front, _ = (root / README).read_text(encoding="utf-8").split("---\n", 2)
         configs = {config["config_name"] for config in yaml.safe_load(front)["configs"]}

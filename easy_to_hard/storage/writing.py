@@ -222,10 +222,17 @@ def hold_folder(folder: Path, what: str) -> Iterator[None]:
         clear_leftovers(folder)
         yield
     finally:
-        if made and holds_nothing(folder):
+        unused = bool(made) and holds_nothing(folder)
+        if unused:
             remove(folder)
-            for parent in made[1:]:
-                # Another process may have put something there.
-                with contextlib.suppress(OSError):
-                    parent.rmdir()
         lock.release()
+        for place in made if unused else ():
+            # On Windows the folder is still there. Another process may have put something into any of them.
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+
+def remove_lock(path: Path) -> None:
+    """Remove the file of a lock that is held; on Windows, where no open file can be removed, its release does that."""
+    with contextlib.suppress(PermissionError):
+        path.unlink(missing_ok=True)

@@ -91,7 +91,7 @@ def main() -> int:
     if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
         print("usage: report.py FILE.json (of pytest --benchmark-json)", file=sys.stderr)
         return 2
-    run = json.loads(Path(sys.argv[1]).read_text())
+    run = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     machine = run["machine_info"]
     print("\n".join([*summary(run), "", *perft(run), *rows(run)]))
     print(f"\n{machine['cpu']['brand_raw']}, {machine['cpu']['count']} cores, Python {machine['python_version']}")

@@ -53,7 +53,7 @@ def source_text() -> str:
     if not SHARED.exists():
         return EXCERPT.read_text()
     with SHARED.open("rb") as file:
-        reader = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file))
+        reader = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), encoding="utf-8")
         return "".join(next(reader) for _ in range(ROWS + 1))
 
 

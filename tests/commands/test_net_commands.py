@@ -164,6 +164,7 @@ def test_settings_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0.01" in shown
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_killed_and_taken_up_again(tmp_path: Path) -> None:
     """kill -9 in the middle; the weights at the end are bit for bit those of a run that was left alone."""
@@ -327,7 +328,7 @@ def test_nets_on_puzzles_of_a_folder(
     result = str(tmp_path / "result.json")
     flags = ["--root", str(moved), "--items", "3", "--iterations", "2", "--quiet", "--out", result]
     assert main(["evaluate", "--model", run, *flags]) == 0
-    written = json.loads(Path(result).read_text())
+    written = json.loads(Path(result).read_text(encoding="utf-8"))
     bands = sorted(int(path.parent.name.split("_")[-1]) for path in moved.glob("chess_puzzles_*/test-*.parquet"))
     assert [score["difficulty"] for score in written["scores"]] == bands
     assert "root" not in written["preset"]
@@ -338,7 +339,7 @@ def test_nets_on_puzzles_of_a_folder(
         )
         == 0
     )
-    assert json.loads(Path(result).read_text())["task"] == "chess_mates"
+    assert json.loads(Path(result).read_text(encoding="utf-8"))["task"] == "chess_mates"
     (moved / "manifest.json").write_text("{}")
     assert main([*train, "--root", str(moved)]) == 2
     assert "holds a run of another preset or with other settings (data" in capsys.readouterr().err

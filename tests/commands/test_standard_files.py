@@ -14,6 +14,7 @@ from easy_to_hard.lichess.reading import ConvertError
 from easy_to_hard.storage.presets import Part
 from easy_to_hard.tasks import DataSpec, generate, get_task
 
+pytestmark = pytest.mark.posix
 PUZZLES = Path(__file__).parents[1] / "data" / "lichess_puzzles_200.csv"
 PART = Part(task="prefix_sums", difficulty=70, split="test", rows=3)
 

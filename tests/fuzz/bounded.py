@@ -79,13 +79,13 @@ def summary(attempts: Sequence[Attempt]) -> str:
 def _held(name: str) -> float:
     if not _STATUS.exists():
         return 0.0
-    return int(_STATUS.read_text().split(f"{name}:")[1].split()[0]) / 1000
+    return int(_STATUS.read_text(encoding="utf-8").split(f"{name}:")[1].split()[0]) / 1000
 
 
 def _attempt(number: int, seconds: float, function: Callable[[], tuple[str, str]]) -> None:
     if _CLEAR.exists():
         # Begins to count the most memory anew.
-        _CLEAR.write_text("5")
+        _CLEAR.write_text("5", encoding="utf-8")
     before, started = _held("VmRSS"), time.perf_counter()
     # What it does is to end the process.
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -162,7 +162,11 @@ def lichess_mates(path: Path, most: int) -> Iterator[tuple[Any, Any, int]]:
     import zstandard
 
     themes = {f"mateIn{number}": number for number in range(1, most + 1)}
-    with zstandard.open(path, "rt", newline="") if path.suffix == ".zst" else path.open(newline="") as file:
+    with (
+        zstandard.open(path, "rt", newline="")
+        if path.suffix == ".zst"
+        else path.open(encoding="utf-8", newline="") as file
+    ):
         for row in csv.DictReader(file):
             numbers = [themes[theme] for theme in row["Themes"].split() if theme in themes]
             if numbers:

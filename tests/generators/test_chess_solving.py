@@ -63,6 +63,7 @@ def test_nodes_are_limited(positions: Any, keys: str) -> None:
     assert np.array_equal(reverse.keys[::-1], limited.keys)
 
 
+@pytest.mark.posix
 def test_an_interrupt_stops_a_long_search() -> None:
     """Within 8 moves from the start there is more to search than anyone could wait for."""
     code = f"""

@@ -151,7 +151,10 @@ def test_a_file_that_changes_before_it_is_sent(
     assert not hub.repo(repo_id).tags
 
 
-@pytest.mark.parametrize("name", [SHARD, "README.md", "images/mazes.png", "images", "eval.draft.yaml"])
+@pytest.mark.posix
+@pytest.mark.parametrize(
+    "name", [SHARD, "README.md", "images/mazes.png", "images", "eval.draft.yaml", "croissant.json"]
+)
 def test_links_are_not_published(
     name: str, hub: HubServer, session: HubSession, folder: Path, tmp_path: Path, repo_id: str
 ) -> None:
@@ -162,6 +165,7 @@ def test_links_are_not_published(
     assert not hub.requests
 
 
+@pytest.mark.posix
 def test_only_the_pictures_of_the_card_are_published(
     hub: HubServer, session: HubSession, folder: Path, tmp_path: Path, repo_id: str
 ) -> None:
@@ -283,6 +287,7 @@ def _shell(hub: HubServer, home: Path, words: str, after: str, **options: Any) -
     return subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 @pytest.mark.parametrize("after", ["2>/dev/null | true", ">&-"])
 def test_nobody_reads(after: str, hub: HubServer, made: Path, tmp_path: Path, repo_id: str) -> None:

@@ -132,7 +132,7 @@ def test_a_callable_does_not_end_the_scoring(
 ) -> None:
     """To end early is no success: exit code 0 without a result would be taken for one."""
     asked = ["--task", "prefix_sums", "--difficulties", 16, "--items", 5, "--quiet", "--out", tmp_path / "mine.json"]
-    Path("ends_when_imported.py").write_text(f"import sys\n{ending}\n")
+    Path("ends_when_imported.py").write_text(f"import sys\n{ending}\n", encoding="utf-8")
     for name, told in (
         (solver(f"import sys; {ending}"), "raised "),
         ("ends_when_imported:solve", "cannot be imported"),
@@ -152,7 +152,7 @@ def test_functions_that_are_not_there(solver: Callable[[str], str]) -> None:
         _score("solver_0:other")
     with pytest.raises(ImportError, match="module 'no_such_module' cannot be imported: ModuleNotFoundError"):
         _score("no_such_module:solve")
-    Path("broken_solver.py").write_text("def solve(:")
+    Path("broken_solver.py").write_text("def solve(:", encoding="utf-8")
     with pytest.raises(ImportError, match="module 'broken_solver' cannot be imported: SyntaxError"):
         _score("broken_solver:solve")
 
@@ -304,10 +304,12 @@ def test_a_result_that_does_not_hold_is_told(tmp_path: Path, capsys: pytest.Capt
 def test_a_result_file_does_not_say_what_is_imported(tmp_path: Path, named: str, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     for module in ("trap", "other"):
-        Path(f"{module}.py").write_text(f"open('{module}-was-imported', 'w')\ndef solve(inputs, iterations): pass\n")
+        Path(f"{module}.py").write_text(
+            f"open('{module}-was-imported', 'w')\ndef solve(inputs, iterations): pass\n", encoding="utf-8"
+        )
     result = read_result(shipped_results() / "zeros-prefix-sums.json")
     result["submission"]["source"] = "trap:solve"
-    Path("mine.json").write_text(json.dumps(result))
+    Path("mine.json").write_text(json.dumps(result), encoding="utf-8")
     code, _, err = _run(capsys, "--again", "mine.json", "--quiet", *(["--callable", named] if named else []))
     assert code == 2
     assert "mine.json is of the function trap:solve: give --callable with it" in err

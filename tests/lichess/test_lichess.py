@@ -206,7 +206,7 @@ def test_load_dataset_reads_it(converted: Path, tmp_path: Path) -> None:
 def test_only_what_belongs_there_is_left(converted: Path) -> None:
     names = {path.name for path in converted.iterdir()}
     configs = {entry["config"] for entry in read_manifest(converted)["files"]}
-    assert names == configs | {"README.md", "manifest.json", "rejects.csv"}
+    assert names == configs | {"README.md", "croissant.json", "manifest.json", "rejects.csv"}
     assert (converted / "rejects.csv").read_text() == "line,reason,row\n"
 
 

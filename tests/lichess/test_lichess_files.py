@@ -156,7 +156,7 @@ def test_damaged_and_foreign_files_are_one_error(tmp_path: Path) -> None:
 
 def test_standard_input(converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for form, content in (("plain", EXCERPT.read_bytes()), ("packed", _packed(EXCERPT.read_bytes()))):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
         convert_quietly("-", tmp_path / form)
         assert puzzles(tmp_path / form) == puzzles(converted)
         assert read_manifest(tmp_path / form)["source"]["name"] == "-"
@@ -351,6 +351,7 @@ def mostly_zeros(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_memory_does_not_depend_on_how_far_a_file_was_compressed(mostly_zeros: Path) -> None:
     command = [sys.executable, "-c", _MEASURE_READING, str(mostly_zeros)]

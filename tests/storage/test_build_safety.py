@@ -42,6 +42,7 @@ def test_a_folder_of_that_name_is_not_ours(name: str, tmp_path: Path) -> None:
     assert mine.read_text() == "mine"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("there", [True, False])
 def test_a_link_of_that_name_is_not_followed(there: bool, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
@@ -136,12 +137,14 @@ def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Stoppe
     state.end()
 
 
+@pytest.mark.posix
 def test_a_thread_of_a_stopped_build_writes_nothing_more(stopped: _Stopped, tmp_path: Path) -> None:
     stopped.end()
     assert stopped.paths[0].exists()
     assert list(tmp_path.glob("*/*.parquet")) == stopped.paths
 
 
+@pytest.mark.posix
 def test_a_thread_of_a_stopped_build_leaves_the_next_one_alone(
     stopped: _Stopped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

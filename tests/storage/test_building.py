@@ -35,7 +35,8 @@ def _contents(root: Path) -> dict[str, bytes]:
 
 def test_folder_holds_only_what_is_published(tiny_folder: Path) -> None:
     manifest = read_manifest(tiny_folder)
-    expected = {entry["path"] for entry in manifest["files"]} | {"README.md", "manifest.json", "eval.draft.yaml"}
+    expected = {entry["path"] for entry in manifest["files"]}
+    expected |= {"README.md", "manifest.json", "eval.draft.yaml", "croissant.json"}
     expected |= {f"images/{task}.png" for task in ("prefix_sums", "mazes", "chess_mates")}
     assert set(_contents(tiny_folder)) == expected
     assert manifest["preset"] == "tiny"
@@ -196,6 +197,7 @@ build(sys.argv[1], parts=parts, preset="killed", num_threads=1, progress=False)
 """
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_kill_9_loses_nothing(tmp_path: Path) -> None:
     """Kill a build once some shards are whole, twice; the third run ends with the bytes of an unbroken one."""

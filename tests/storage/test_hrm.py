@@ -192,6 +192,7 @@ def test_wrong_arguments_are_told_and_leave_nothing(options: dict[str, Any], mes
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("kind", ["folder", "file", "broken link"])
 def test_what_exists_is_left_as_it_is(kind: str, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -28,6 +28,7 @@ def _contents(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.*") if path.name != ".lock"}
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_slurm_array_as_in_the_readme(tmp_path: Path, tiny_folder: Path) -> None:
     script = _block("bash", "SLURM_ARRAY_TASK_ID")

@@ -29,7 +29,7 @@ def _problems(folder: Path) -> tuple[str, ...]:
 
 
 def _forge(folder: Path, name: str, change: Callable[[Any], Any]) -> None:
-    """Change a shard's table and make the manifest agree, so that only the content is wrong."""
+    """Change a shard's table and make the manifest agree, so that only the content is wrong; croissant.json goes."""
     path = folder / name
     table = change(pq.read_table(path))
     pq.write_table(table, path, compression="zstd")
@@ -42,6 +42,7 @@ def _forge(folder: Path, name: str, change: Callable[[Any], Any]) -> None:
     entry.update(bytes=path.stat().st_size, num_bytes=arrow_bytes(path), sample=sample.facts())
     entry.update(sha256=file_sha256(path), rows=len(table), **tensors.digests(), target_ones=tensors.target_ones)
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "croissant.json").unlink(missing_ok=True)
 
 
 def _with_cell(table: Any, column: str, row: int, value: Any) -> Any:

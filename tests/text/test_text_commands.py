@@ -20,7 +20,9 @@ def rows_of(path: Path) -> list[dict[str, object]]:
 
 
 def write_replies(path: Path, replies: dict[str, object]) -> Path:
-    path.write_text("".join(json.dumps({"id": name, "reply": reply}) + "\n\n" for name, reply in replies.items()))
+    path.write_text(
+        "".join(json.dumps({"id": name, "reply": reply}) + "\n\n" for name, reply in replies.items()), encoding="utf-8"
+    )
     return path
 
 

@@ -397,7 +397,7 @@ def test_memory_does_not_grow_with_the_iterations(monkeypatch: pytest.MonkeyPatc
 
 
 def _resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.slow

@@ -498,6 +498,7 @@ def _start(function: str, folder: Path, **variables: str) -> subprocess.Popen[by
     return subprocess.Popen([sys.executable, "-c", code, str(folder)], env=environment)
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     process = _start("run_to_be_killed", tmp_path / "killed")

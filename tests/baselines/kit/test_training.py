@@ -113,6 +113,7 @@ loop.run(Path(sys.argv[1]), checkpoint_seconds=0.0, progress=False)
 """
 
 
+@pytest.mark.posix
 @pytest.mark.slow
 def test_killed_run_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
