@@ -40,7 +40,9 @@ class Build:
     """Make graded datasets in a folder that `load_dataset` reads, resuming an interrupted build."""
 
     out: Annotated[Path, arg(help="the folder to write")]
-    preset: Annotated[str, arg(help="tiny (seconds), demo, small, full (the benchmark), maze-unique or mates-balanced")] = "small"
+    preset: Annotated[
+        str, arg(help="tiny (seconds), demo, small, full (the benchmark), maze-unique or mates-balanced")
+    ] = "small"
     seed: Seed = 0
     split_rule: SplitRule = "hash"
     shard: Annotated[
@@ -328,7 +330,7 @@ class Info:
                 alike = f"from {task.alike_from} on; test instances of other seeds are new from {task.new_from} on"
                 print(f"  splits alike  {alike}")
             if task.variants:
-                print(f"  variants      {' '.join(filter(None, task.variants))}")
+                print(f"  variants      {' '.join(task.variant_names)}")
         print("presets of easy-to-hard build")
         for name, parts in PRESETS.items():
             configs = len({part.config for part in parts})

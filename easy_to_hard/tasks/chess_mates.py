@@ -16,7 +16,8 @@ from easy_to_hard.tasks.pictures import FIGURE_INCHES, Picture, picture_of_figur
 from easy_to_hard.tasks.pieces import Array, Instances, PresetRows, TaskText
 from easy_to_hard.tasks.task import Bits, DataSpec, config_name
 
-# FEN and key of the first test item of each variant and difficulty, as searching for a mate in 5 takes seconds. A test checks them.
+# FEN and key of the first test item of each variant and difficulty, as searching for a mate in 5 takes seconds. A test
+# checks them.
 FIRST_MATES: Final = MappingProxyType(
     {
         ("", 1): ("rnbq1k1r/ppppp1b1/5pQp/4N1p1/3P4/PP3P2/2P1P1PP/RNB1KB1R w - - 0 1", "g6f7"),
@@ -24,6 +25,9 @@ FIRST_MATES: Final = MappingProxyType(
         ("", 3): ("B1b2k1r/3p1p2/n3p2p/2P1P1P1/p4p2/P1P2P1P/P3q3/R1B2R1K b - - 0 1", "e2f1"),
         ("", 4): ("5k1r/n7/5N2/5B1p/3P3P/2p1p3/Q5P1/4K2R w - - 0 1", "a2e6"),
         ("", 5): ("4k1nr/8/2N1p1pp/p7/4P3/2P5/2N3Kb/3QB2R w - - 0 1", "d1d8"),
+        ("balanced", 1): ("2Q1r1k1/6pp/1p6/p7/2b5/2n3PN/3r3P/5RK1 w - - 0 1", "c8e8"),
+        ("balanced", 2): ("4r1k1/3R1pp1/1P5p/1R5N/4n2n/2r3BN/5PPP/6K1 b - - 0 1", "c3c1"),
+        ("balanced", 3): ("4k3/5p2/2r5/pQ1RpNpn/P3P1p1/8/2q2P1P/6K1 w - - 0 1", "b5b8"),
     }
 )
 
@@ -73,6 +77,7 @@ class ChessMates(Chess):
     difficulties = (1, 2, 3, 4, 5)
     train_difficulty = 1
     variants = chess.VARIANTS
+    default_variant = "random"
     columns = MappingProxyType(
         {
             "fen": "string",

@@ -43,8 +43,8 @@ class Task(ABC):
         train_difficulty: the difficulty at which nets are trained.
         input_channels: channels of the network's input; a flat input gets one axis for it.
         input_offset: what is added to the 0s and 1s of an input before a network sees it.
-        variants: distributions of instances, the default first (it may be "", without a name); empty where there is
-            only one.
+        variants: distributions of instances, the default first; empty where there is only one.
+        default_variant: a name for the default where files have it as ""; "" elsewhere.
         columns: name and type of the further columns of the files.
         stores_tensors: whether the files have columns `input` and `target`, from which `decode` makes instances.
             Otherwise, the further columns hold everything that `from_columns` needs to make them.
@@ -72,6 +72,7 @@ class Task(ABC):
     input_channels: int
     input_offset: float = 0.0
     variants: tuple[str, ...] = ()
+    default_variant: str = ""
     columns: ClassVar[Mapping[str, str]] = MappingProxyType({})
     stores_tensors: bool = True
     imported: bool = False
@@ -240,12 +241,17 @@ class Task(ABC):
             raise ValueError(f"{root} holds no {self.name} in bands of {variant or 'rating'}s, split {split}")
         return found
 
+    @property
+    def variant_names(self) -> tuple[str, ...]:
+        """What users call the variants."""
+        return tuple(variant or self.default_variant for variant in self.variants)
+
     def check_variant(self, variant: str) -> str:
         """Return the variant, "" standing for the first, or raise ValueError that lists the variants."""
-        if variant == "":
+        if variant in ("", self.default_variant):
             return self.variants[0] if self.variants else ""
         if variant not in self.variants:
-            known = ", ".join(filter(None, self.variants)) or "it has none"
+            known = ", ".join(self.variant_names) or "it has none"
             raise ValueError(f"unknown variant {variant!r} of {self.name}: {known}")
         return variant
 

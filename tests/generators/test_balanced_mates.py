@@ -157,9 +157,15 @@ def test_dataset() -> None:
     assert data.fens == to_fens(sample(1, range(5), variant="balanced").rows)
 
 
+def test_the_default_has_a_name() -> None:
+    data = ChessMateDataset("unused", 1, variant="random", num_samples=3)
+    assert data.spec == ChessMateDataset("unused", 1, num_samples=3).spec
+    assert data.spec.variant == ""
+
+
 @pytest.mark.parametrize("variant", ["lopsided", "Balanced"])
 def test_unknown_variant(variant: str) -> None:
     with pytest.raises(ValueError, match=f"unknown variant '{variant}'.*'balanced'"):
         sample(1, [0], variant=variant)
-    with pytest.raises(ValueError, match=f"unknown variant '{variant}' of chess_mates: balanced"):
+    with pytest.raises(ValueError, match=f"unknown variant '{variant}' of chess_mates: random, balanced"):
         ChessMateDataset("unused", 1, variant=variant)

@@ -388,12 +388,16 @@ def test_png_of_odd_width() -> None:
 
 
 @pytest.mark.parametrize(
-    "mate_in", [1, 2, 3, pytest.param(4, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)]
+    ("variant", "mate_in"),
+    [
+        pytest.param(*key, marks=pytest.mark.slow if key[1] > 3 or key == ("balanced", 3) else ())
+        for key in FIRST_MATES
+    ],
 )
-def test_mates_are_the_first_items(mate_in: int) -> None:
-    spec = DataSpec(task="chess_mates", difficulty=mate_in, split="test")
+def test_mates_are_the_first_items(variant: str, mate_in: int) -> None:
+    spec = DataSpec(task="chess_mates", difficulty=mate_in, variant=variant, split="test")
     columns = get_task("chess_mates").generate(spec, np.array([0], dtype=np.uint64), None).columns
-    assert (str(columns["fen"][0]), str(columns["move"][0])) == FIRST_MATES[mate_in]
+    assert (str(columns["fen"][0]), str(columns["move"][0])) == FIRST_MATES[variant, mate_in]
 
 
 def test_mates_have_pictures_and_puzzles_none(tmp_path: Path) -> None:
