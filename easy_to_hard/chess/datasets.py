@@ -62,7 +62,7 @@ class ChessMateDataset(GradedDataset):
         root: where files are looked for; not used with "generate" and "hub".
         mate_in: the mover's moves to mate, including the key move.
         train: True is split "train", False split "test".
-        variant: "random" (or "", the default), or "balanced" for positions and keys more like those of games between people.
+        variant: "random" (or "", the default), or "balanced" for positions and keys more like those of people's games.
         split: "train", "validation" or "test", in place of `train`; they share no placement of pieces, not even with
             the colors exchanged or mirrored.
         seed: another seed gives other positions.

@@ -389,10 +389,7 @@ def test_png_of_odd_width() -> None:
 
 @pytest.mark.parametrize(
     ("variant", "mate_in"),
-    [
-        pytest.param(*key, marks=pytest.mark.slow if key[1] > 3 or key == ("balanced", 3) else ())
-        for key in FIRST_MATES
-    ],
+    [pytest.param(*key, marks=pytest.mark.slow if key[1] > 3 or key == ("balanced", 3) else ()) for key in FIRST_MATES],
 )
 def test_mates_are_the_first_items(variant: str, mate_in: int) -> None:
     spec = DataSpec(task="chess_mates", difficulty=mate_in, variant=variant, split="test")
