@@ -23,7 +23,7 @@ Variant: TypeAlias = Annotated[
     str,
     arg(
         help="mazes: depth_first (default), wilson, kruskal, open_start or looped, also with bounds of path length, "
-        "as in looped_100to140; chess_puzzles: rating or rank"
+        "as in looped_100to140; chess_mates: random (default) or balanced; chess_puzzles: rating or rank"
     ),
 ]
 Split: TypeAlias = Annotated[str, arg(help="train, validation or test")]

@@ -31,7 +31,11 @@ Difficulty: TypeAlias = Annotated[
     int | None, arg(help="number of bits, size of the maze, ...; by default that of training")
 ]
 Variant: TypeAlias = Annotated[
-    str, arg(help="mazes: depth_first, wilson, kruskal, open_start or looped; by default that of training")
+    str,
+    arg(
+        help="mazes: depth_first, wilson, kruskal, open_start or looped; chess_mates: random or balanced; by default "
+        "that of training"
+    ),
 ]
 Split: TypeAlias = Annotated[str, arg(help="train, validation or test")]
 DataSeed: TypeAlias = Annotated[int, arg(help="data seed; each seed gives different instances")]

@@ -163,8 +163,13 @@ class ChessMates(Chess):
         """Without the mates in 5 that take longest to draw."""
         return self.difficulties[:4] if self.check_variant(variant) else self.difficulties
 
-    def default_samples(self, difficulty: int, split: str) -> int:
-        """Fewer for deeper mates, each of which takes ten times as long as one that is a move shallower."""
+    def default_samples(self, difficulty: int, split: str, variant: str) -> int:
+        """Fewer for deeper mates, each of which takes ten times as long as one that is a move shallower.
+
+        And fewer balanced ones, for whose tests alone drawing takes minutes.
+        """
+        if variant and split != "train":
+            return 1_000 if difficulty < 4 else 300 if difficulty == 4 else 50
         train, other = {1: (50_000, 10_000), 2: (10_000, 10_000), 3: (2_000, 2_000)}.get(difficulty, (500, 500))
         if difficulty > 4:
             train, other = 100, 100

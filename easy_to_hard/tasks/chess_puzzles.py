@@ -92,7 +92,7 @@ class ChessPuzzles(Chess):
         """Check that the difficulty can be the lower edge of a band."""
         return check_integer("the lowest rating of a band", difficulty, 0, _HIGHEST_EDGE)
 
-    def default_samples(self, difficulty: int, split: str) -> int:
+    def default_samples(self, difficulty: int, split: str, variant: str) -> int:
         """All the puzzles there are."""
         return _HIGHEST_EDGE
 

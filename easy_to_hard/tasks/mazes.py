@@ -153,7 +153,7 @@ class Mazes(Task):
         least = split_bounds(variant)[1].least
         return tuple(rung for rung in self.rungs if least <= longest_path(rung))
 
-    def default_samples(self, difficulty: int, split: str) -> int:
+    def default_samples(self, difficulty: int, split: str, variant: str) -> int:
         """As many as in arXiv 2108.06011; fewer of the large ones."""
         if difficulty < 9:
             return 10_000 if split == "train" else 1_000

@@ -93,7 +93,7 @@ class PrefixSums(Task):
         """Check that the difficulty is a number of bits in range."""
         return prefix_sums.check_num_bits(difficulty)
 
-    def default_samples(self, difficulty: int, split: str) -> int:
+    def default_samples(self, difficulty: int, split: str, variant: str) -> int:
         """Fewer of the long strings."""
         return 10_000 if difficulty <= 2**13 else 1_000 if difficulty <= 2**16 else 100
 

@@ -92,7 +92,7 @@ class Task(ABC):
         """Return the difficulty, or raise ValueError if there is no such difficulty."""
 
     @abstractmethod
-    def default_samples(self, difficulty: int, split: str) -> int:
+    def default_samples(self, difficulty: int, split: str, variant: str) -> int:
         """The number of instances in a set if no number is given."""
 
     @abstractmethod
@@ -275,7 +275,7 @@ class Task(ABC):
         held = self.count_instances(spec)
         where = f"{spec.config} has {shown(held or 0)} distinct instances in split {spec.split!r}"
         if num_samples is None:
-            default = self.default_samples(spec.difficulty, spec.split)
+            default = self.default_samples(spec.difficulty, spec.split, spec.variant)
             number = default if held is None else min(default, held)
             if number < 1:
                 raise NotEnoughInstancesError(f"{where}: choose another split or a larger {self.difficulty_name}")

@@ -1,5 +1,6 @@
 """What holds for every task: runs over `TASKS`, so a new one is covered unasked."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,8 @@ def test_the_ladder_is_allowed_and_rises(name: str) -> None:
     assert task.train_difficulty in task.difficulties
     for difficulty in task.difficulties:
         assert task.check_difficulty(difficulty) == difficulty
-        for split in SPLITS:
-            assert task.default_samples(difficulty, split) >= 100
+        for split, variant in itertools.product(SPLITS, task.variants or ("",)):
+            assert task.default_samples(difficulty, split, variant) >= 50
 
 
 def test_config_names() -> None:

@@ -70,7 +70,7 @@ class Reversal(Task):
     def check_difficulty(self, difficulty):
         return check_integer("length", difficulty, 8, 60)
 
-    def default_samples(self, difficulty, split):
+    def default_samples(self, difficulty, split, variant):
         return 100
 
     def count_instances(self, spec):
