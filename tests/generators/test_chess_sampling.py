@@ -28,12 +28,13 @@ from easy_to_hard.generators.splits import SPLITS, split_of
 from easy_to_hard.tasks import generate
 
 FIELDS = tuple(MateBatch.__dataclass_fields__)
-# Items by mate_in and split: 10,000 in all.
+# Items by variant, mate_in and split: 10,000 of the default, and 300 balanced ones of each depth.
 TEN_THOUSAND = {
-    1: {"train": 3000, "validation": 1000, "test": 1000},
-    2: {"train": 2200, "validation": 700, "test": 700},
-    3: {"train": 700, "validation": 200, "test": 200},
-    4: {"train": 200, "validation": 50, "test": 50},
+    ("", 1): {"train": 3000, "validation": 1000, "test": 1000},
+    ("", 2): {"train": 2200, "validation": 700, "test": 700},
+    ("", 3): {"train": 700, "validation": 200, "test": 200},
+    ("", 4): {"train": 200, "validation": 50, "test": 50},
+    **{("balanced", mate_in): {"test": 300} for mate_in in (1, 2, 3, 4)},
 }
 
 
@@ -330,8 +331,8 @@ def test_the_other_solvers_can_say_no() -> None:
 @pytest.mark.skipif(
     "EASY_TO_HARD_LONG_TESTS" not in os.environ, reason="takes minutes: set EASY_TO_HARD_LONG_TESTS=1 to run it"
 )
-@pytest.mark.parametrize("mate_in", TEN_THOUSAND)
-def test_ten_thousand_puzzles_by_other_solvers(mate_in: int) -> None:
+@pytest.mark.parametrize(("variant", "mate_in"), TEN_THOUSAND)
+def test_ten_thousand_puzzles_by_other_solvers(variant: str, mate_in: int) -> None:
     """10,000 puzzles: mate in exactly so many, one key. Up to 2 by a brute force on python-chess, then by Stockfish.
 
     The brute force also decides the few that Stockfish leaves open. Stockfish comes from ``apt install stockfish``
@@ -343,8 +344,8 @@ def test_ten_thousand_puzzles_by_other_solvers(mate_in: int) -> None:
         pytest.skip("needs Stockfish: apt install stockfish")
     checked, left_open, wrong = 0, 0, []
     with oracles.Stockfish(path) if mate_in > 2 else nullcontext() as judge:
-        for split, count in TEN_THOUSAND[mate_in].items():
-            for board, key in _puzzles(sample(mate_in, range(count), split=split)):
+        for split, count in TEN_THOUSAND[variant, mate_in].items():
+            for board, key in _puzzles(sample(mate_in, range(count), variant=variant, split=split)):
                 answer = judge.confirm(board, key, mate_in) if judge else "unsettled"
                 if answer == "unsettled":
                     answer, left_open = oracles.confirm(board, key, mate_in), left_open + 1
@@ -352,7 +353,7 @@ def test_ten_thousand_puzzles_by_other_solvers(mate_in: int) -> None:
                 if answer != "confirmed":
                     wrong.append(f"{board.fen()} {key.uci()}: {answer}")
     by_brute_force = f"{left_open:,} of them by brute force"
-    print(f"\nmate in {mate_in}: {checked:,} puzzles checked, {by_brute_force}, {len(wrong)} disagreements")
+    print(f"\n{variant} mate in {mate_in}: {checked:,} puzzles checked, {by_brute_force}, {len(wrong)} disagreements")
     assert wrong == []
 
 
