@@ -4,8 +4,8 @@
 # make bench   timings, beside the original procedures
 # make lint    ruff, mypy and zizmor; actionlint, too, where it is installed
 # make docs    the API reference as HTML, in build/docs
-# make lock    uv.lock again, with the versions in constraints.txt
-# Each makes .venv when it is missing. PYTHON=python3.12 make test takes another interpreter.
+# make lock    uv.lock again, with the versions in constraints.txt; needs uv
+# Each but the last makes .venv when it is missing. PYTHON=python3.12 make test takes another interpreter.
 
 PYTHON ?= python3
 # Processes that run tests side by side.

@@ -68,11 +68,21 @@ def enter(paths: Sequence[Path]) -> None:
         print(f"{path}: holds", flush=True)
 
 
+def _is_stranger(path: Path) -> bool:
+    """Whether a result is of a function that is not one of the package's."""
+    submission = read_result(path).get("submission") or {}
+    own = {solver.source for solver in SOLVERS.values()}
+    return submission.get("kind") == "callable" and submission.get("source") not in own
+
+
 def check(paths: Sequence[Path]) -> bool:
     """Score results again, print the outcome of each in a line, and return whether all are confirmed."""
     confirmed = True
     for path in paths:
         try:
+            if _is_stranger(path):
+                print(f"{path} is of a function, which is not run here: a maintainer will score it", flush=True)
+                continue
             scores = score_easiest_again(path)["scores"]
         # One that cannot be read must not hide the others.
         except (ValueError, OSError) as error:

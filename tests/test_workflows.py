@@ -24,7 +24,7 @@ def _script(workflow: str, step: str) -> str:
     """The script of a step, as a runner would be given it."""
     (job,) = _jobs(ROOT / ".github" / "workflows" / f"{workflow}.yml").values()
     (script,) = [each["run"] for each in job["steps"] if each.get("name") == step]
-    return f"set -eo pipefail\n{script}"
+    return f"set -e\n{script}"
 
 
 def _bash(script: str, folder: Path, **variables: str) -> "subprocess.CompletedProcess[str]":

@@ -45,7 +45,8 @@ class LineConfig:
     Attributes:
         steps: batches to train on, at least 1.
         iterations: per step, at least 1.
-        vary_iterations: whether each step has from half to one and a half times as many, instead of exactly as many.
+        vary_iterations: whether each step has from half to one and a half times as many, both rounded down, instead of
+            exactly as many.
         pool_size: items whose states are kept, at least as many as a batch.
         fresh_share: in (0, 1]; share of a batch's items that are replaced by new ones, whose states start anew.
         noise: at least 0; standard deviation of the noise on every feature in every iteration.
@@ -98,7 +99,15 @@ class LineConfig:
     @property
     def max_iterations(self) -> int:
         """Mean number of iterations that an item gets before it is replaced."""
-        return round(self.iterations / self.fresh_share)
+        least, most = self.lengths
+        return round((least + most) / 2 / self.fresh_share)
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """The least and the largest number of iterations of a step; all between are as likely."""
+        if not self.vary_iterations:
+            return self.iterations, self.iterations
+        return max(1, self.iterations // 2), self.iterations * 3 // 2
 
     def learning_rate_factor(self, step: int) -> float:
         """The factor of the learning rate at a step, counted from 0: in (0, 1]."""
@@ -225,10 +234,8 @@ class LineTrainer:
 
     def _length(self, rng: np.random.Generator) -> int:
         """Number of iterations of a step."""
-        mean = self.config.iterations
-        return (
-            int(rng.integers(max(1, mean // 2), mean * 3 // 2, endpoint=True)) if self.config.vary_iterations else mean
-        )
+        least, most = self.config.lengths
+        return int(rng.integers(least, most, endpoint=True)) if most > least else most
 
     def _think(self, pool: Pool, slots: Tensor, step: int, length: int) -> Tensor:
         """The features of a batch after some more iterations, which the pool takes over."""

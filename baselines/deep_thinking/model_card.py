@@ -83,7 +83,6 @@ _FURTHER_PAPERS: Final[Mapping[type[ThinkingNet], Mapping[str, str]]] = {
     CellularNet: {"2609.36126": "*Reasoning with Neural Cellular Automata*"},
     AttentionNet: {
         "1803.02155": "Shaw et al., *Self-Attention with Relative Position Representations*",
-        "2502.19805": "*Implicit Search via Discrete Diffusion: A Study on Chess*",
     },
 }
 _TAGS: Final = ("easy-to-hard", "deep-thinking", "model_hub_mixin", "pytorch_model_hub_mixin")
@@ -177,11 +176,17 @@ def model_card(
         limit=_limit(model, facts),
         papers="\n".join(
             f"- {title}, arXiv [{number}](https://arxiv.org/abs/{number})"
-            for number, title in {**_PAPERS, **_FURTHER_PAPERS.get(type(model), {})}.items()
+            for number, title in {**_PAPERS, **_further_papers(model)}.items()
         ),
     )
     front = yaml.safe_dump(_front_matter(facts, results), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n{body}"
+
+
+def _further_papers(model: ThinkingNet) -> dict[str, str]:
+    """Papers that the net's class, or one that it is made from, goes back to: number at arXiv -> title."""
+    kinds = (papers for kind, papers in _FURTHER_PAPERS.items() if isinstance(model, kind))
+    return {number: title for papers in kinds for number, title in papers.items()}
 
 
 def _check_results(model: ThinkingNet, facts: ModelFacts, results: Sequence[Mapping[str, Any]]) -> None:

@@ -138,13 +138,14 @@ class ChessMates(Chess):
         },
         generator=(
             "Positions come from games of random moves with weights for winning captures, checks, castling and "
-            "promotions, and against giving pieces away. A search of all moves proves the mate, that there is no "
-            "shorter one, and that no other first move mates in as many."
+            "promotions, and against giving pieces away; those of the variant `balanced` from games in which both "
+            "sides choose moves by a small evaluation, as far as the mover is not ahead. A search of all moves proves "
+            "the mate, that there is no shorter one, and that no other first move mates in as many."
         ),
         limits=(
-            "The positions are not from games of people. In mates in 2 the mover is 12 pawns ahead on average, in those "
-            "of the Lichess database 3 behind; of the keys of the latter 99 % give check, here about half. Those of the "
-            "variant `balanced`, where there are any, are closer: 3 pawns behind, and 99 %.",
+            "The positions are not from games of people. In mates in 2 the mover is 12 pawns ahead on average, in "
+            "those of the Lichess database 3 behind; of the keys of the latter 99 % give check, here about half. Those "
+            "of the variant `balanced` are closer: 3 pawns behind, and 99 %.",
             "Castling rights and the en-passant square are dropped. From mate in 2 on, the mover has at least two "
             "checks to choose from. From mate in 3 on, only positions come up whose mate needs at most one move "
             "without check; a `line`, which shows a longest defense, may have more. The proofs do not depend on this.",
@@ -160,7 +161,7 @@ class ChessMates(Chess):
         return chess.check_mate_in(difficulty)
 
     def rungs_of(self, variant: str) -> tuple[int, ...]:
-        """Without the mates in 5 that take longest to draw."""
+        """Of balanced mates, without those in 5, which take longest to draw."""
         return self.difficulties[:4] if self.check_variant(variant) else self.difficulties
 
     def default_samples(self, difficulty: int, split: str, variant: str) -> int:
@@ -242,6 +243,7 @@ class ChessMates(Chess):
         """The board of the first test item, drawn with matplotlib."""
         from easy_to_hard.plotting import new_figure
 
+        variant = self.check_variant(variant)
         if (variant, difficulty) not in FIRST_MATES:
             return None
         fen, move = FIRST_MATES[variant, difficulty]

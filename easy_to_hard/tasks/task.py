@@ -44,7 +44,7 @@ class Task(ABC):
         input_channels: channels of the network's input; a flat input gets one axis for it.
         input_offset: what is added to the 0s and 1s of an input before a network sees it.
         variants: distributions of instances, the default first; empty where there is only one.
-        default_variant: a name for the default where files have it as ""; "" elsewhere.
+        default_variant: what users call the first of `variants` if that is "", as in files it is; otherwise "".
         columns: name and type of the further columns of the files.
         stores_tensors: whether the files have columns `input` and `target`, from which `decode` makes instances.
             Otherwise, the further columns hold everything that `from_columns` needs to make them.
@@ -321,7 +321,9 @@ def get_task(name: str) -> Task:
 
 def config_name(task: str, difficulty: int, variant: str = "") -> str:
     """The Hub config of a difficulty; the name leaves out the default variant."""
-    return f"{task}_{difficulty}" if variant in ("", *get_task(task).variants[:1]) else f"{task}_{variant}_{difficulty}"
+    known = get_task(task)
+    default = variant in ("", known.default_variant, *known.variants[:1])
+    return f"{task}_{difficulty}" if default else f"{task}_{variant}_{difficulty}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -159,7 +159,7 @@ def _room(kind, square, occupied, own):  # type: ignore[no-untyped-def]
 
 @kernel(counted=False)
 def _is_shield(king, pawn):  # type: ignore[no-untyped-def]
-    """Whether a pawn is on a file next to that of a king, or on the same, and the king on its back rank is castled."""
+    """Whether a pawn is on a king's file or next to it, and the king on its back rank, not on the d- or e-file."""
     file = king & 7
     return king < 8 and (file <= 2 or file >= 5) and abs((pawn & 7) - file) <= 1
 
@@ -297,7 +297,8 @@ def has_trait(position, moves, count, trait, mate_in, search, quiet, after, chil
 
     Args:
         position: the candidate.
-        moves: its first `count` are the legal ones, as `mark_checks` has marked them.
+        moves: the first `count` are the legal ones of the game's position, as `mark_checks` has marked them. The
+            candidate has lost castling and en passant, so a trait may rarely be seen in a move that it has not.
         trait, mate_in, search, quiet: of the mate.
         after, child: (8,) uint64 each, overwritten.
     """
