@@ -18,7 +18,8 @@ from easy_to_hard.tasks import config_name, get_task
 _CARD: Final = """\
 # {recipe}
 
-{what} It was trained on {trained_on} ({difficulty_name} {easy}) only; on harder instances it runs for more iterations.
+{what} It was trained on {trained_on} ({difficulty_name} {easy}{easier}) only;
+on harder instances it runs for more iterations.
 
 {title}. Input (batch, {channels}, {sides}) float, output (batch, 2, {sides}) float: two logits at each position.
 
@@ -159,6 +160,7 @@ def model_card(
         recipe=facts.recipe,
         what=_what(model),
         trained_on=f"`{config_name(facts.task, facts.difficulty, facts.variant)}`",
+        easier=" and less, as its recipe mixes them" if isinstance(model, AttentionNet) else "",
         easy=f"{facts.difficulty:,}",
         difficulty_name=task.difficulty_name,
         title=task.title,

@@ -45,8 +45,8 @@ def same(one, other):
 
 def shipped_results(name: str) -> list[Path]:
     """The results that the card of a net that comes with the package shows."""
-    # The others repeat difficulties: for more iterations, with fewer items, or on fresh instances.
-    others = ("-held", "-ladder", "-fresh")
+    # The others repeat difficulties: for more iterations, with fewer items, on fresh or on other instances.
+    others = ("-held", "-ladder", "-fresh", "-random", "-lichess")
     found = sorted(RESULTS.glob(f"{name}-seed{load_model(name)[1].seed}*.json"))
     return [path for path in found if not path.stem.endswith(others)]
 
@@ -283,8 +283,9 @@ def test_nets_that_are_not_published(hub: HubServer, session: HubSession, tmp_pa
     assert "net is not a net of deep_thinking: SafetensorError" in refused(damaged)
     (damaged / "model.safetensors").unlink()
     assert "it has no model.safetensors" in refused(damaged, code=1)
-    assert "no net 'org/net': give a folder or one of mazes-cellular, mazes-cpu, prefix-sums-cpu" in refused(
-        "org/net", code=1
+    assert (
+        "no net 'org/net': give a folder or one of chess-mates-thinking, mazes-cellular, mazes-cpu, prefix-sums-cpu"
+        in refused("org/net", code=1)
     )
     result = str(RESULTS / "mazes-cpu-seed0.json")
     assert "its preset is 'mazes-cpu', not 'prefix-sums-cpu'" in refused(NET, "--results", result)
@@ -330,14 +331,24 @@ def test_cards_show_the_results(name: str) -> None:
     assert str(facts.commit) in text
 
 
-@pytest.mark.parametrize("name", shipped_models())
-def test_the_code_of_a_card_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+# Balanced mates in 3 take long to draw, and the net finds two in three of them.
+_SLOW_CARD = "chess-mates-thinking"
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        pytest.param(name, 0.5, marks=pytest.mark.slow) if name == _SLOW_CARD else (name, 0.9)
+        for name in shipped_models()
+    ],
+)
+def test_the_code_of_a_card_runs(name: str, least: float, capsys: pytest.CaptureFixture[str]) -> None:
     code = re.search(r"```python\n(.*?)```", shipped_card(name), re.DOTALL)
     assert code is not None
     exec(code[1], {})
     share = re.fullmatch(r"tensor\(([\d.]+)\)\n", capsys.readouterr().out)
     assert share is not None
-    assert float(share[1]) >= 0.9
+    assert float(share[1]) >= least
 
 
 @pytest.mark.parametrize(

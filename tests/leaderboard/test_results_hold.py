@@ -99,7 +99,7 @@ def test_check_says_the_outcome_of_each(claim: Path, tmp_path: Path, capsys: pyt
     held, false, strange, absent, again = capsys.readouterr().out.splitlines()
     assert held == again == f"{true} holds: mazes_9 0 of 1,000"
     assert false.startswith(f"{claim} does not hold: mazes_9: 0 of 1000, the file says")
-    assert strange.startswith(f"{stranger} is of the function os:abort: give --callable")
+    assert strange.startswith(f"{stranger} is of a function, which is not run here")
     assert str(nothing) in absent
     assert LEDGER.read_bytes() == before
 

@@ -17,7 +17,7 @@ from easy_to_hard.tasks import DataSpec, get_task
 FOLDER = Path(checkpoint.__file__).parent / "checkpoints"
 MOST_BYTES = 4 * 2**20
 # Harder than training, and still quick: difficulty, items, the least right, iterations.
-HARDER = {"prefix_sums": (128, 10, 10, 150), "mazes": (21, 10, 9, 300)}
+HARDER = {"prefix_sums": (128, 10, 10, 150), "mazes": (21, 10, 9, 300), "chess_mates": (3, 20, 8, 20)}
 
 
 @pytest.mark.parametrize("name", shipped_models())
@@ -36,7 +36,8 @@ def test_small_safe_and_sourced(name: str) -> None:
 def test_solves_harder_instances(name: str) -> None:
     model, facts = load_model(name)
     difficulty, num_items, least, iterations = HARDER[facts.task]
-    items = Items(DataSpec(task=facts.task, difficulty=difficulty, split="test"), num_items)
+    spec = DataSpec(task=facts.task, variant=facts.variant, difficulty=difficulty, split="test")
+    items = Items(spec, num_items)
     config = EvaluationConfig(max_iterations=iterations, stop_when_settled=True)
     assert evaluate(model, items, get_task(facts.task).answers, config, progress=False).num_correct >= least
 
@@ -51,7 +52,8 @@ def test_bfloat16_agrees_after_500_iterations(name: str) -> None:
     """At least 99.9 % of all cells get the answer that float32 gives."""
     model, facts = load_model(name)
     rules = get_task(facts.task).answers
-    inputs, _ = Items(DataSpec(task=facts.task, difficulty=facts.difficulty, split="test"), 40)[:]
+    spec = DataSpec(task=facts.task, variant=facts.variant, difficulty=facts.difficulty, split="test")
+    inputs, _ = Items(spec, 40)[:]
     with torch.inference_mode():
         expected = rules.decode(model(inputs, 500)[0], inputs)
         with torch.autocast("cpu", torch.bfloat16):
@@ -60,4 +62,4 @@ def test_bfloat16_agrees_after_500_iterations(name: str) -> None:
 
 
 def test_there_is_a_net_for_each_task() -> None:
-    assert {load_model(name)[1].task for name in shipped_models()} == {"prefix_sums", "mazes"}
+    assert {load_model(name)[1].task for name in shipped_models()} == {"prefix_sums", "mazes", "chess_mates"}
