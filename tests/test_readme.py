@@ -58,6 +58,7 @@ SMALLER = {
     "train": RECURRENT + " --hold-share 0",
     "evaluate --model runs/chess": "--difficulties 1200 " + TWO_ITEMS,
     "evaluate --model mazes": "--difficulties 9 " + TWO_ITEMS,
+    "evaluate --model chess-mates": "--difficulties 1 " + TWO_ITEMS,
     "evaluate": "--difficulties 32 " + TWO_ITEMS,
     "think": "--difficulty 9 --iterations 3 --frames 2",
     "perturb": "--items 2 --at 5 --iterations 12 --quiet",

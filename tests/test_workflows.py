@@ -117,6 +117,9 @@ def test_rescoring_takes_only_data_of_a_pull_request(tmp_path: Path) -> None:
     assert shown.stdout.splitlines() == [odd, "leaderboard/results/mine.json", "leaderboard/results/old.json"]
 
 
+SENT_FOR = {"GH_REPO": "you/it", "COMMIT": "abc", "RUN": "https://run"}
+
+
 class Comment:
     """Runs the step that comments, with a `gh` that answers for one pull request and keeps what it is given."""
 
@@ -129,7 +132,7 @@ class Comment:
             f"""#!/bin/sh
             case "$*" in
                 "pr view 7 --json headRefOid "*) echo {head} ;;
-                "pr view 7 --json files "*) echo {others} ;;
+                "api --paginate repos/you/it/pulls/7/files "*) seq {others} ;;
                 "pr comment 7 "*) cp comment.md sent.md ;;
                 *) exit 1 ;;
             esac
@@ -142,7 +145,7 @@ class Comment:
         (self.folder / "rescored" / "report.txt").write_bytes(report)
         (self.folder / "rescored" / "number").write_text(number)
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
-        done = _bash(_script("rescore-comment", "Comment"), self.folder, PATH=path, COMMIT="abc", RUN="https://run")
+        done = _bash(_script("rescore-comment", "Comment"), self.folder, PATH=path, **SENT_FOR)
         sent = self.folder / "sent.md"
         assert sent.exists() == (done.returncode == 0)
         return sent.read_text() if sent.exists() else None

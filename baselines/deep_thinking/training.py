@@ -267,9 +267,7 @@ def make_trainer(
             raise ValueError(f"only an attention net is trained on lines of moves, not a {type(model).__name__}")
         return LineTrainer(model, config)
     if not isinstance(model, CellularNet):
-        raise ValueError(
-            f"only a cellular net is trained without moves on a pool of states, not a {type(model).__name__}"
-        )
+        raise ValueError(f"only a cellular net is trained on a pool of states, not a {type(model).__name__}")
     return PoolTrainer(model, config)
 
 

@@ -373,7 +373,9 @@ def test_a_pool_is_for_cellular_nets_and_large_enough() -> None:
     with pytest.raises(ValueError, match="pool_size must be at least the batch's 10, not 8"):
         train(_cellular("prefix_sums"), batches, SMALL, progress=False)
     recipe = get_recipe("mazes-cellular")
-    with pytest.raises(ValueError, match="a cellular net, and no other, is trained on a pool of states"):
+    with pytest.raises(
+        ValueError, match="PoolConfig is for cellular nets, and they for it, not for recurrent nets with PoolConfig"
+    ):
         replace(recipe, net=replace(recipe.net, architecture="recurrent"))
 
 
