@@ -247,7 +247,8 @@ def test_nothing_of_the_size_that_a_config_claims_is_made(tmp_path: Path) -> Non
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_no_numbers_are_refused_at_every_door(architecture: str, value: float, saved: Path) -> None:
-    net = make_net(architecture)
+    board = {"in_channels": 12, "dimensions": 2, "heads": 2} if architecture.startswith("attention") else {}
+    net = make_net(architecture, **board)
     next(iter(net.parameters())).data.view(-1)[0] = value
     save_model(net, saved, FACTS)
     for read in (load_model, type(net).from_pretrained):
