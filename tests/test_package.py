@@ -184,7 +184,7 @@ def test_source_archive_is_enough(wheel: Path, tmp_path: Path) -> None:
     python = str(tmp_path / "venv" / "bin" / "python")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-deps", "--no-index", str(again)]
     subprocess.run(pip, check=True, capture_output=True)
-    packages = Path(_run("import sysconfig; print(sysconfig.get_path('purelib'))", python).strip())
+    packages = Path(_run("import sysconfig; print(sysconfig.get_path('purelib'))", python=python).strip())
     own = _run("import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     (packages / "dependencies.pth").write_text(own + "\n")
     easy = str(tmp_path / "venv" / "bin" / "easy-to-hard")
