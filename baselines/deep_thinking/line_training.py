@@ -24,10 +24,9 @@ from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.attention import SQUARES, AttentionNet, SquarePairs
 from easy_to_hard.baselines.deep_thinking.mate_lines import DESTINATION, ORIGIN
-from easy_to_hard.baselines.deep_thinking.pool_training import Pool
+from easy_to_hard.baselines.deep_thinking.pool_training import Pool, decaying_optimizer, descend
 from easy_to_hard.baselines.kit.precision import Settled
 from easy_to_hard.baselines.kit.seeds import seed_of, seeded
-from easy_to_hard.baselines.kit.training import require_finite
 from easy_to_hard.generators.chess import find_relations, from_planes
 from easy_to_hard.generators.chess.relations import RELATIONS
 from easy_to_hard.generators.integers import check_field, check_integer_fields
@@ -169,15 +168,7 @@ class LineTrainer:
         self._parameters = [*model.parameters(), *self._heads.parameters()]
         self._pool: Pool | None = None
         named = {**dict(model.named_parameters()), **dict(self._heads.named_parameters(prefix="heads"))}
-        groups = [
-            {
-                "params": [weights for name, weights in named.items() if model.is_decayed(name) == decayed],
-                "base_lr": config.learning_rate,
-                "weight_decay": config.weight_decay if decayed else 0.0,
-            }
-            for decayed in (True, False)
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=_BETAS, fused=True)
+        self.optimizer = decaying_optimizer(model, named, config.learning_rate, config.weight_decay, _BETAS)
 
     def state(self) -> dict[str, Any]:
         """The state for a checkpoint."""
@@ -222,14 +213,7 @@ class LineTrainer:
         asked = asked_moves(moves, pool.ages[slots], config.block_iterations)
         logits = self.model.moves(state).flatten(1)
         loss = F.cross_entropy(logits, asked) + self._further_loss(state, pool.inputs[slots], moves)
-        require_finite("loss", float(loss.detach()), step)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, config.gradient_clip)
-        require_finite("norm of the gradient", float(norm), step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["base_lr"] * config.learning_rate_factor(step)
-        self.optimizer.step()
+        descend(self.optimizer, self._parameters, loss, config.gradient_clip, config.learning_rate_factor(step), step)
         return float(loss.detach()), float((logits.argmax(dim=1) == asked).float().mean())
 
     def _length(self, rng: np.random.Generator) -> int:

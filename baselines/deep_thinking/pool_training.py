@@ -18,7 +18,7 @@ We found that these decide whether a net trained on small mazes solves large one
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from easy_to_hard.baselines.deep_thinking.cellular import Cells, CellularNet
+from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
 from easy_to_hard.baselines.kit.precision import Settled
 from easy_to_hard.baselines.kit.seeds import seed_of
 from easy_to_hard.baselines.kit.training import require_finite
@@ -166,6 +167,48 @@ class Pool:
         self.ages[slots] = 0
 
 
+def decaying_optimizer(
+    model: ThinkingNet,
+    named: Mapping[str, Tensor],
+    learning_rate: float,
+    weight_decay: float,
+    betas: tuple[float, float],
+) -> torch.optim.AdamW:
+    """An AdamW for parameters by name, of which those decay that the net says."""
+    groups = [
+        {
+            "params": [weights for name, weights in named.items() if model.is_decayed(name) == decayed],
+            "base_lr": learning_rate,
+            "weight_decay": weight_decay if decayed else 0.0,
+        }
+        for decayed in (True, False)
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, fused=True)
+
+
+def descend(
+    optimizer: torch.optim.Optimizer,
+    parameters: Iterable[Tensor],
+    loss: Tensor,
+    clip: float,
+    rate_factor: float,
+    step: int,
+) -> None:
+    """Make one step down the clipped gradient, at the rate of that step.
+
+    Raises:
+        RuntimeError: the loss or the gradient is not finite; the weights are left as they were.
+    """
+    require_finite("loss", float(loss.detach()), step)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, clip)
+    require_finite("norm of the gradient", float(norm), step)
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * rate_factor
+    optimizer.step()
+
+
 class PoolTrainer:
     """A cellular net, the average of its weights, its optimizer, and its pool, and the step that training repeats.
 
@@ -180,15 +223,9 @@ class PoolTrainer:
         self.device = next(model.parameters()).device
         self.average = copy.deepcopy(model).requires_grad_(False)
         self._pool: Pool | None = None
-        groups = [
-            {
-                "params": [p for name, p in model.named_parameters() if model.is_decayed(name) == decayed],
-                "base_lr": config.learning_rate,
-                "weight_decay": config.weight_decay if decayed else 0.0,
-            }
-            for decayed in (True, False)
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=_BETAS, fused=True)
+        self.optimizer = decaying_optimizer(
+            model, dict(model.named_parameters()), config.learning_rate, config.weight_decay, _BETAS
+        )
 
     def state(self) -> dict[str, Any]:
         """The state for a checkpoint."""
@@ -227,14 +264,9 @@ class PoolTrainer:
         self._damage(pool, slots, rng)
         cells = self.model.cells(pool.inputs[slots])
         loss, rows, exact = self._think(cells, pool, slots, step)
-        require_finite("loss", float(loss.detach()), step)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
-        require_finite("norm of the gradient", float(norm), step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["base_lr"] * config.learning_rate_factor(step)
-        self.optimizer.step()
+        descend(
+            self.optimizer, self.model.parameters(), loss, config.gradient_clip, config.learning_rate_factor(step), step
+        )
         with torch.no_grad():
             decay = min(config.average_decay, (step + 1) / (step + 10))
             for averaged, weights in zip(self.average.parameters(), self.model.parameters(), strict=True):
