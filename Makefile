@@ -2,7 +2,7 @@
 # make test    the tests, but for the slow ones, on all cores
 # make test-slow    the slow ones: whole runs, killed processes, full disks
 # make bench   timings, beside the original procedures
-# make lint    ruff, mypy and zizmor; actionlint, too, where it is installed
+# make lint    ruff, mypy, and two checkers of the workflows: jactionlint, a continuation of actionlint, and zizmor
 # make docs    the API reference as HTML, in build/docs
 # make lock    uv.lock again, with the versions in constraints.txt; needs uv
 # Each but the last makes .venv when it is missing. PYTHON=python3.12 make test takes another interpreter.
@@ -32,7 +32,7 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/zizmor --offline --quiet .github
-	PATH="$(BIN):$$PATH"; if command -v actionlint; then actionlint; else echo "left out: actionlint is not installed"; fi
+	$(BIN)/jactionlint --strict-exit --no-hints
 
 docs: .venv/installed
 	$(BIN)/python .ci/docs.py build/docs

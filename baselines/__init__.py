@@ -88,7 +88,7 @@ BASELINES: Final = MappingProxyType(
     {
         "deep_thinking": Baseline(
             title="Recurrent nets with recall and progressive loss",
-            papers=("2202.05826", "2106.04537"),
+            papers=("2202.05826", "2106.04537", "2410.23451"),
             module="easy_to_hard.baselines.deep_thinking",
             makes_claims=False,
         ),

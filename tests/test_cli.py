@@ -85,6 +85,9 @@ def test_info_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
     for task in TASKS.values():
         assert task.title in out
         assert all(variant in out for variant in task.variants)
+    assert "number of bits: 16 to 64 72 128 256" in out
+    starts = {line.index(count) for line in out.splitlines() if (count := " configs, ") in line}
+    assert len(starts) == 1, "the columns of the presets are even"
     assert "full" in out
 
 

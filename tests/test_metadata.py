@@ -10,6 +10,7 @@ import pytest
 import yaml
 from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
+from packaging.version import Version
 
 from easy_to_hard.baselines import BASELINES
 from easy_to_hard.cards.dataset import PAPERS
@@ -121,9 +122,13 @@ def test_the_lock_is_of_this_project(locked: dict[str, list[dict[str, Any]]]) ->
     assert told == {(re.sub(r"^[\w.-]+", lambda name: _normal(name[0]), each), extra) for each, extra in wanted}
 
 
+def _pins(constraints: str) -> dict[str, str]:
+    lines = (ROOT / constraints).read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
 def test_the_lock_has_the_versions_of_the_constraints(locked: dict[str, list[dict[str, Any]]]) -> None:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    pins = _pins("constraints.txt")
     found = {name: {package["version"] for package in locked.get(_normal(name), [])} for name in pins}
     assert found == {name: {version} for name, version in pins.items()}
 
@@ -137,3 +142,23 @@ def test_the_lock_names_public_places_with_hashes(locked: dict[str, list[dict[st
             for file in [*package.get("wheels", []), *filter(None, [package.get("sdist")])]:
                 assert file["url"].startswith("https://files.pythonhosted.org/")
                 assert re.fullmatch(r"sha256:[0-9a-f]{64}", file["hash"])
+
+
+# What users may install, whose least versions the tests run with, too.
+USED = ("torch", "hub", "plot", "leaderboard", "chess", "vision", "privacy")
+RUNNERS = ("hypothesis", "pytest", "pytest-benchmark", "pytest-xdist")
+
+
+def test_the_lowest_versions_are_those_of_the_project() -> None:
+    extras = PROJECT["optional-dependencies"]
+    bounds = {}
+    for each in [*PROJECT["dependencies"], *(each for extra in USED for each in extras[extra])]:
+        name, _, bound = each.partition(">=")
+        if bound and ";" not in bound:
+            bounds[name] = bound
+    bounds |= {name: bound for name, _, bound in (each.partition(">=") for each in extras["test"]) if name in RUNNERS}
+    # The nets are tested with one version, which decides what they compute.
+    bounds |= {name: _pins("constraints.txt")[name] for name in ("torch", "torchvision")}
+    assert {_normal(name): Version(pin) for name, pin in _pins("constraints-lowest.txt").items()} == {
+        _normal(name): Version(bound) for name, bound in bounds.items()
+    }

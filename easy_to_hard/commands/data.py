@@ -1,6 +1,7 @@
 """The commands of `easy-to-hard` that make and show data."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -311,6 +312,18 @@ def _as_shown(drawing: str) -> str:
     return drawing
 
 
+def _in_short(numbers: Sequence[int]) -> str:
+    """The numbers in a line; where three or more follow on each other, the first and the last."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [f"{run[0]} to {run[-1]}" if len(run) > 2 else " ".join(map(str, run)) for run in runs]
+    return " ".join(parts)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Info:
     """List the tasks, the presets of `build` and `train`, and the nets that come with the package."""
@@ -321,10 +334,9 @@ class Info:
         from easy_to_hard.tasks import TASKS
 
         for task in TASKS.values():
-            ladder = " ".join(str(difficulty) for difficulty in task.difficulties)
             print(f"{task.name}: {task.title}")
             print(f"  {task.reference}")
-            print(f"  difficulty    {task.difficulty_name}: {ladder}")
+            print(f"  difficulty    {task.difficulty_name}: {_in_short(task.difficulties)}")
             print(f"  trained at    {task.train_difficulty}")
             if task.alike_from:
                 alike = f"from {task.alike_from} on; test instances of other seeds are new from {task.new_from} on"
@@ -332,9 +344,10 @@ class Info:
             if task.variants:
                 print(f"  variants      {' '.join(task.variant_names)}")
         print("presets of easy-to-hard build")
+        width = max(map(len, PRESETS))
         for name, parts in PRESETS.items():
             configs = len({part.config for part in parts})
-            print(f"  {name:<9} {configs:>3} configs, {sum(part.rows for part in parts):>9,} rows")
+            print(f"  {name:<{width}} {configs:>3} configs, {sum(part.rows for part in parts):>9,} rows")
         try:
             with naming_extra("nets need"):
                 # Commands are above all layers.
@@ -344,7 +357,8 @@ class Info:
             print(error)
             return 0
         print("presets of easy-to-hard train")
+        width = max(map(len, RECIPES))
         for name, recipe in RECIPES.items():
-            print(f"  {name:<26} {recipe.title}")
+            print(f"  {name:<{width}} {recipe.title}")
         print(f"nets for easy-to-hard evaluate: {', '.join(shipped_models())}")
         return 0
