@@ -109,6 +109,10 @@ def test_rescoring_takes_only_data_of_a_pull_request(tmp_path: Path) -> None:
         odd: "new",
         "rescored/number": "7",
     }
+    # A name is not taken as a pattern, which git would enter here.
+    staged = _bash("git -c core.quotePath=false diff --cached --name-only", clone).stdout.splitlines()
+    taken = ("predictions/mine.npz", "results/mine.json", "results/old.json")
+    assert set(staged) == {odd, *(f"leaderboard/{name}" for name in taken)}
     scoring = _script("rescore", "Score the results again").replace(
         "python leaderboard/ledger.py --check", "printf '%s\\n'"
     )
