@@ -223,8 +223,12 @@ def run(config: DemoConfig) -> Result:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    with wide_enough():
-        config = tyro.cli(DemoConfig, args=arguments, prog="python -m easy_to_hard.demo")
+    try:
+        with wide_enough():
+            config = tyro.cli(DemoConfig, args=arguments, prog="python -m easy_to_hard.demo")
+    except ValueError as error:  # What the settings' own checks say, which tyro has reported itself since 1.0.16.
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     try:
         run(config)
     except (ImportError, OSError, RuntimeError, ValueError) as error:

@@ -157,8 +157,6 @@ def test_the_lowest_versions_are_those_of_the_project() -> None:
         if bound and ";" not in bound:
             bounds[name] = bound
     bounds |= {name: bound for name, _, bound in (each.partition(">=") for each in extras["test"]) if name in RUNNERS}
-    # The nets are tested with one version, which decides what they compute.
-    bounds |= {name: _pins("constraints.txt")[name] for name in ("torch", "torchvision")}
     assert {_normal(name): Version(pin) for name, pin in _pins("constraints-lowest.txt").items()} == {
         _normal(name): Version(bound) for name, bound in bounds.items()
     }

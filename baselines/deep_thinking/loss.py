@@ -105,6 +105,9 @@ def progressive_loss(
         if stretch.n > 0:
             with torch.no_grad():
                 state = model.step(model.initial_state(inputs), inputs, stretch.n)
+            # PyTorch 2.4 keeps autocast's copies of the weights that were made without a graph, and takes them for the
+            # others.
+            torch.clear_autocast_cache()
         logits, _ = model(inputs, stretch.k, state, stretch.n)
         value = value + progressive_weight * cell_loss(logits)
     return Loss(value, logits)

@@ -358,7 +358,8 @@ def count_macs(model: ThinkingNet, input_shape: Sequence[int], iterations: float
     # Tensors without values: nothing is computed, so a maze of size 801 costs no more than one of size 9.
     empty = copy.deepcopy(model).to("meta")
     x = torch.empty((1, *input_shape), device="meta")
-    with torch.inference_mode():
+    # Not in inference mode, where PyTorch 2.4 counts nothing.
+    with torch.no_grad():
         state = empty.initial_state(x)
         once = _macs(lambda: (empty.initial_state(x), empty.iteration(x), empty.read_out(state)))
         iterate = empty.iteration(x)

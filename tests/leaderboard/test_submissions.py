@@ -298,7 +298,7 @@ TABLES: dict[str, tuple[Callable[[], Any], str]] = {
     "beyond": (lambda: _table(index=_index(row3=200)), "chess_mates_5 has no item 200: 0 to 199 are allowed"),
     "negative": (lambda: _table(index=_index(row3=-1)), "chess_mates_5 has no item -1: 0 to 199 are allowed"),
     "huge": (
-        lambda: _table(index=np.where(np.arange(ROWS) == 3, 2**64 - 1, np.arange(ROWS)).astype(np.uint64)),
+        lambda: _table(index=np.where(np.arange(ROWS) == 3, np.uint64(2**64 - 1), np.arange(ROWS, dtype=np.uint64))),
         "chess_mates_5 has no item 18446744073709551615",
     ),
     "unknown config": (

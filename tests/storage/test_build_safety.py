@@ -177,12 +177,12 @@ def test_files_of_two_versions_of_pyarrow_are_not_mixed(
     build(tmp_path, parts=parts, shard=(1, 2), progress=False)
     (path,) = tmp_path.glob("*/*.parquet")
     with monkeypatch.context() as patches:
-        patches.setattr(building, "this_writer", lambda: "parquet-cpp-arrow version 21.0.0")
-        with pytest.raises(StorageError, match=r"one version of pyarrow.* is by parquet-cpp-arrow version 21\.0\.0"):
+        patches.setattr(building, "this_writer", lambda: "parquet-cpp-arrow version 1.0.0")
+        with pytest.raises(StorageError, match=r"one version of pyarrow.* is by parquet-cpp-arrow version 1\.0\.0"):
             build(tmp_path, parts=parts, shard=shard, progress=False)
     assert list(tmp_path.glob("*/*.parquet")) == [path]
     build(tmp_path, parts=parts, shard=(2, 2), progress=False)
-    writers = iter(["parquet-cpp-arrow version 21.0.0", "parquet-cpp-arrow version 26.0.0"])
+    writers = iter(["parquet-cpp-arrow version 1.0.0", "parquet-cpp-arrow version 26.0.0"])
     with monkeypatch.context() as patches:
         patches.setattr(building, "writer_of", lambda path: next(writers))
         with pytest.raises(StorageError, match=r"is by parquet-cpp-arrow version 26\.0\.0"):
