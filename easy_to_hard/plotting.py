@@ -26,17 +26,14 @@ _PALETTE_RANGE: Final = (0.0, 0.88)
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure, `width` by `height` inches, that belongs to no window.
+    """An empty figure, `width` by `height` inches, that belongs to no window; notebooks show it.
 
     Raises:
         ImportError: matplotlib is not installed; the message says how to get it.
     """
     with naming_extra("plots need"):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+        from easy_to_hard.notebook_figure import NotebookFigure
+    return NotebookFigure(width, height)
 
 
 def plot_bits(bits: Any, answer: Any = None, ax: "Axes | None" = None) -> "Axes":
