@@ -11,7 +11,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = [ROOT / "baselines" / "deep_thinking" / "tour.ipynb", ROOT / "leaderboard" / "submit_your_model.ipynb"]
 SAID = {
-    "tour": ["mazes: trained at 9", "50 (3, 72, 72) torch.float32", "100 iterations: 100% of the mazes of size 33", "128 bits: 100% after 200 iterations"],
+    "tour": [
+        "mazes: trained at 9",
+        "50 (3, 72, 72) torch.float32",
+        "100 iterations: 100% of the mazes of size 33",
+        "128 bits: 100% after 200 iterations",
+    ],
     "submit_your_model": ["mazes_33: 100.0% of 50 mazes", "page/index.html"],
 }
 

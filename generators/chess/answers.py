@@ -5,10 +5,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from easy_to_hard.generators.chess.attacks import in_check
 from easy_to_hard.generators.chess.board import DESTINATION_SHIFT, MAX_MOVES, POSITION_WORDS, ROW_WORDS
-from easy_to_hard.generators.chess.mates import MAX_MATE_IN, mate_within, new_search
-from easy_to_hard.generators.chess.moves import has_legal_move, legal_moves, make
+from easy_to_hard.generators.chess.mates import MAX_MATE_IN, forces_mate, new_search
+from easy_to_hard.generators.chess.moves import legal_moves
 from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.parallel import run_in_chunks
 
@@ -22,25 +21,10 @@ def _squares_of(move):  # type: ignore[no-untyped-def]
     return _1 << np.uint64(move & 63) | _1 << np.uint64((move >> DESTINATION_SHIFT) & 63)
 
 
-@kernel(counted=False)
-def _forces_mate(position, move, within, search, replies, after, child):  # type: ignore[no-untyped-def]
-    """Whether a legal move starts a mate in at most `within` moves, whatever the enemy does."""
-    make(position, move, after)
-    if not has_legal_move(after):
-        return in_check(after)
-    if within == 1:
-        return False
-    for i in range(legal_moves(after, replies)):
-        make(after, replies[i], child)
-        if not mate_within(child, within - 1, search, MAX_MATE_IN):
-            return False
-    return True
-
-
 @kernel
 def _judge(rows, squares, within, legal, winning):  # type: ignore[no-untyped-def]
     search = new_search(_TABLE_ENTRIES)
-    moves, replies = np.empty(MAX_MOVES, dtype=np.int64), np.empty(MAX_MOVES, dtype=np.int64)
+    moves = np.empty(MAX_MOVES, dtype=np.int64)
     after, child = np.empty(POSITION_WORDS, dtype=np.uint64), np.empty(POSITION_WORDS, dtype=np.uint64)
     for i in range(rows.shape[0]):
         position = rows[i, :POSITION_WORDS]
@@ -50,7 +34,7 @@ def _judge(rows, squares, within, legal, winning):  # type: ignore[no-untyped-de
             if _squares_of(moves[j]) == squares[i]:
                 legal[i] = True
                 if within[i] and not winning[i]:
-                    winning[i] = _forces_mate(position, moves[j], within[i], search, replies, after, child)
+                    winning[i] = forces_mate(position, moves[j], within[i], search, MAX_MATE_IN, after, child)
 
 
 def judge_moves(

@@ -17,7 +17,6 @@ from easy_to_hard.generators.bits import count_bits, trailing_zeros
 from easy_to_hard.generators.chess.attacks import (
     diagonal_attacks,
     enemy_attacks,
-    in_check,
     own_king,
     straight_attacks,
 )
@@ -36,7 +35,6 @@ from easy_to_hard.generators.chess.board import (
     KNIGHT_LEAPS,
     KNIGHTS,
     MAX_MOVES,
-    MOVE_MASK,
     OWN,
     PAWN,
     PAWN_ATTACKS_DOWN,
@@ -50,8 +48,9 @@ from easy_to_hard.generators.chess.board import (
     STRAIGHTS,
     kind_at,
 )
+from easy_to_hard.generators.chess.checking import tightest_check
 from easy_to_hard.generators.chess.games import GIVES_CHECK, VALUES
-from easy_to_hard.generators.chess.mates import mate_within
+from easy_to_hard.generators.chess.mates import forces_mate
 from easy_to_hard.generators.chess.moves import legal_moves, make
 from easy_to_hard.generators.kernels import kernel
 from easy_to_hard.generators.random import next_below
@@ -277,21 +276,6 @@ def _is_offer(position, move, attacked, after):  # type: ignore[no-untyped-def]
 
 
 @kernel(counted=False)
-def _forces_mate(position, move, mate_in, search, quiet, after, child):  # type: ignore[no-untyped-def]
-    """Whether a check forces mate in `mate_in` moves, of which at most `quiet` others do not give check."""
-    make(position, move, after)
-    replies = on_stack(MAX_MOVES)
-    count = legal_moves(after, replies)
-    if count == 0:
-        return in_check(after)
-    for i in range(count):
-        make(after, replies[i], child)
-        if mate_within(child, mate_in - 1, search, quiet) <= 0:
-            return False
-    return True
-
-
-@kernel(counted=False)
 def has_trait(position, moves, count, trait, mate_in, search, quiet, after, child):  # type: ignore[no-untyped-def]
     """Whether some check with a trait (OFFER or TIGHTEST) forces mate, which is sooner known than all keys.
 
@@ -303,26 +287,13 @@ def has_trait(position, moves, count, trait, mate_in, search, quiet, after, chil
         after, child: (8,) uint64 each, overwritten.
     """
     if trait == TIGHTEST:
-        return _forces_mate(position, _tightest(position, moves, count, after), mate_in, search, quiet, after, child)
+        return forces_mate(
+            position, tightest_check(position, moves, count, after), mate_in, search, quiet, after, child
+        )
     attacked = enemy_attacks(position, position[OWN] | position[ENEMY])
     for i in range(count):
         if not moves[i] & GIVES_CHECK or not _is_offer(position, moves[i], attacked, after):
             continue
-        if _forces_mate(position, moves[i], mate_in, search, quiet, after, child):
+        if forces_mate(position, moves[i], mate_in, search, quiet, after, child):
             return True
     return False
-
-
-@kernel(counted=False)
-def _tightest(position, moves, count, after):  # type: ignore[no-untyped-def]
-    """The check with the fewest replies, of several the one with the lowest number; at least one must give check."""
-    replies = on_stack(MAX_MOVES)
-    chosen, fewest = np.int64(0), MAX_MOVES
-    for i in range(count):
-        if not moves[i] & GIVES_CHECK:
-            continue
-        make(position, moves[i], after)
-        number = legal_moves(after, replies)
-        if number < fewest or (number == fewest and moves[i] & MOVE_MASK < chosen & MOVE_MASK):
-            chosen, fewest = moves[i], number
-    return chosen

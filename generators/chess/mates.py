@@ -287,6 +287,27 @@ def can_mate(position, within, search, quiet):  # type: ignore[no-untyped-def]
 
 
 @kernel(counted=False)
+def forces_mate(position, move, within, search, quiet, after, child):  # type: ignore[no-untyped-def]
+    """Whether a legal move starts a mate in at most `within` moves, of which at most `quiet` later ones do not give
+    check; not if the search is undecided.
+
+    after, child: (8,) uint64 each, overwritten.
+    """
+    make(position, move, after)
+    replies = on_stack(MAX_MOVES)
+    count = legal_moves(after, replies)
+    if count == 0:
+        return in_check(after)
+    if within == 1:
+        return False
+    for i in range(count):
+        make(after, replies[i], child)
+        if mate_within(child, within - 1, search, quiet) < 1:
+            return False
+    return True
+
+
+@kernel(counted=False)
 def find_keys(position, within, search, keys, most):  # type: ignore[no-untyped-def]
     """Write the moves that force mate within `within` moves to `keys`; returns how many, stopping at `most`.
 

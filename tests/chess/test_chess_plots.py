@@ -202,6 +202,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "chess", None)
     with pytest.raises(ImportError, match=r'boards as SVG need python-chess: pip install "easy-to-hard\[chess\]"'):
         board_svg(chess.STARTING_FEN)
+    monkeypatch.delitem(sys.modules, "easy_to_hard.notebook_figure", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'plots need matplotlib: pip install "easy-to-hard\[plot\]"'):
         plot_chess_puzzle(np.zeros((12, 8, 8)))

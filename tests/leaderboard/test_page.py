@@ -413,6 +413,7 @@ def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     from easy_to_hard.leaderboard.page import site
 
     site._draw.cache_clear()
+    monkeypatch.delitem(sys.modules, "easy_to_hard.notebook_figure", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r"pip install .*easy-to-hard\[plot\]"):
         write_site([make_result("a", {1: 9}, task="chess_mates")], tmp_path / "site")
