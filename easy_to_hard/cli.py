@@ -3,12 +3,13 @@
 Exit codes: 0 success, 1 failure, 2 wrong usage. Each error is one line on standard error.
 """
 
+import difflib
 import io
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Final, NoReturn, TypeAlias
+from typing import Annotated, Any, Final, NoReturn, TypeAlias, get_args
 
 from tyro.conf import subcommand
 
@@ -20,6 +21,7 @@ from easy_to_hard.commands.nets import Align, Curves, Evaluate, Perturb, Think, 
 from easy_to_hard.commands.parsing import parse
 from easy_to_hard.commands.reference import Reference
 from easy_to_hard.commands.text import Text
+from easy_to_hard.environment import describe_versions
 from easy_to_hard.extras import naming_extra
 
 Command: TypeAlias = (
@@ -46,6 +48,8 @@ Command: TypeAlias = (
     | Annotated[Reference, subcommand("reference")]
 )
 
+# Each of them by the name that its annotation gives it.
+_COMMANDS: Final = tuple(str(get_args(kind)[1].name) for kind in get_args(Command))
 _INTERRUPTED: Final = 130
 
 
@@ -87,13 +91,26 @@ def _open_standard_files() -> None:
 
 
 def _parse(arguments: list[str]) -> Command | None:
-    """The command; None if help was requested, which has then been printed."""
+    """The command; None if help or the versions were requested, which have then been printed."""
     options: dict[str, Any] = {
         "see": "easy-to-hard --help",
         "prog": "easy-to-hard",
-        "description": "Graded datasets for easy-to-hard generalization, and nets that solve them.",
+        "description": "Graded datasets for easy-to-hard generalization, and nets that solve them. "
+        "`easy-to-hard --version` says which versions are installed.",
     }
     command: Command | None
+    if arguments == ["--version"]:
+        print(describe_versions())
+        return None
+    if arguments and arguments[0] in _COMMANDS:
+        options["see"] = f"easy-to-hard {arguments[0]} --help"
+    elif arguments and not arguments[0].startswith("-"):
+        near = difflib.get_close_matches(arguments[0], _COMMANDS, n=1)
+        raise ValueError(
+            f"no command {arguments[0][:60]!r}: "
+            + (f"perhaps you meant {near[0]}" if near else f"choose one of {', '.join(_COMMANDS)}")
+            + f" (see {options['see']})"
+        )
     if arguments[:1] == ["train"]:
         # Flags that `train` does not know are settings of the preset.
         parsed = parse(Command, arguments, return_unknown_args=True, **options)

@@ -222,7 +222,7 @@ def run(config: DemoConfig) -> Result:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """The command line; returns the exit code, or ends with code 2 after wrong usage."""
     try:
         with wide_enough():
             config = tyro.cli(DemoConfig, args=arguments, prog="python -m easy_to_hard.demo")

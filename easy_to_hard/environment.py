@@ -1,9 +1,11 @@
 """The environment in which results are made: the package's version and commit, the memory, and the device."""
 
 import contextlib
+import platform
 import re
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +28,20 @@ def source_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def describe_versions() -> str:
+    """The versions that a report of a fault needs, one a line: of the package, Python, the system, and packages."""
+    found = {"easy-to-hard": __version__, "python": platform.python_version(), "system": platform.platform()}
+    for name in ("numpy", "numba", "pyarrow", "torch", "datasets", "huggingface_hub"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    commit = source_commit()
+    if commit is not None:
+        found["easy-to-hard"] += f", commit {commit}"
+    return "\n".join(f"{name} {told}" for name, told in found.items())
 
 
 def peak_memory() -> int | None:

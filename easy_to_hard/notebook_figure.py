@@ -1,7 +1,9 @@
 """The figures of this package, apart from `plotting`, which is imported without matplotlib."""
 
 import io
+from typing import cast
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -20,3 +22,10 @@ class NotebookFigure(Figure):
         picture = io.BytesIO()
         self.savefig(picture, format="png")
         return picture.getvalue()
+
+
+class NotebookAxes(Axes):
+    """The axes of a `NotebookFigure`, for which a notebook shows the figure."""
+
+    def _repr_png_(self) -> bytes:
+        return cast(NotebookFigure, self.figure)._repr_png_()

@@ -36,6 +36,18 @@ def new_figure(width: float, height: float) -> "Figure":
     return NotebookFigure(width, height)
 
 
+def new_axes(width: float, height: float) -> "Axes":
+    """The only axes of an empty figure, `width` by `height` inches, that belongs to no window; notebooks show it.
+
+    Raises:
+        ImportError: matplotlib is not installed; the message says how to get it.
+    """
+    figure = new_figure(width, height)
+    from easy_to_hard.notebook_figure import NotebookAxes
+
+    return figure.add_subplot(axes_class=NotebookAxes)
+
+
 def plot_bits(bits: Any, answer: Any = None, ax: "Axes | None" = None) -> "Axes":
     """Draw a bit string and, below it, an answer of the same length, 64 positions per line; dark is 1.
 
@@ -51,7 +63,7 @@ def plot_bits(bits: Any, answer: Any = None, ax: "Axes | None" = None) -> "Axes"
         raise ValueError(f"{len(rows[0])} bits cannot have {len(rows[1])} answers")
     length = len(rows[0])
     drawing = _lines_of_bits(rows)
-    axes = ax if ax is not None else new_figure(0.5 + 0.12 * drawing.shape[1], 0.5 + 0.2 * len(drawing)).subplots()
+    axes = ax if ax is not None else new_axes(0.5 + 0.12 * drawing.shape[1], 0.5 + 0.2 * len(drawing))
     axes.pcolormesh(drawing[::-1], cmap="Blues", vmin=-0.15, vmax=1.1, edgecolors="white", linewidth=0.6)
     axes.set_aspect("equal")
     lines = -(-length // BITS_A_LINE)

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numba
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from easy_to_hard import MazeDataset
 from easy_to_hard.cli import main
+from easy_to_hard.environment import __version__
 from easy_to_hard.tasks import TASKS
 
 
@@ -79,13 +81,20 @@ def test_shown_maze_is_the_maze(capsys: pytest.CaptureFixture[str]) -> None:
     assert cells[:, text == "G"].ravel().tolist() == [1, 0, 0]
 
 
+def test_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    lines = dict(line.split(" ", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["easy-to-hard"].startswith(__version__)
+    assert lines["numba"] == numba.__version__
+
+
 def test_info_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
     out = capsys.readouterr().out
     for task in TASKS.values():
         assert task.title in out
         assert all(variant in out for variant in task.variants)
-    assert "number of bits: 16 to 64 72 128 256" in out
+    assert "number of bits: 16 to 64, 72, 128, 256" in out
     starts = {line.index(count) for line in out.splitlines() if (count := " configs, ") in line}
     assert len(starts) == 1, "the columns of the presets are even"
     assert "full" in out
@@ -95,7 +104,8 @@ def test_info_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         ("", "Expected one of {build, verify, generate, export, show, info"),
-        ("buidl", "Unrecognized options: buidl"),
+        ("buidl", "no command 'buidl': perhaps you meant build (see easy-to-hard --help)"),
+        ("x", "no command 'x': choose one of build, verify, generate"),
         ("build", "Missing from easy-to-hard build: --out PATH"),
         ("build --out x --sed 3", "Unrecognized options: --sed, 3; perhaps you meant --seed INT"),
         ("build --out x --preset huge", "unknown preset 'huge': choose one of tiny, demo, small, full"),
@@ -173,9 +183,8 @@ def test_wrong_usage_is_one_line_on_any_terminal(encoding: str, tmp_path: Path) 
         env={**os.environ, "PYTHONIOENCODING": encoding},
     )
     assert result.returncode == 2
-    assert result.stderr == (
-        "easy-to-hard: error: Unrecognized options: --sed, 3; perhaps you meant --seed INT (see easy-to-hard --help)\n"
-    )
+    meant = "perhaps you meant --seed INT (see easy-to-hard build --help)"
+    assert result.stderr == f"easy-to-hard: error: Unrecognized options: --sed, 3; {meant}\n"
 
 
 @pytest.mark.parametrize("command", [["score", "--help"], ["train", "--help"], ["reference", "--help"], ["--help"]])

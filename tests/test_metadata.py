@@ -155,7 +155,7 @@ def test_the_lowest_versions_are_those_of_the_project() -> None:
     for each in [*PROJECT["dependencies"], *(each for extra in USED for each in extras[extra])]:
         name, _, bound = each.partition(">=")
         if bound and ";" not in bound:
-            bounds[name] = bound
+            assert bounds.setdefault(name, bound) == bound
     bounds |= {name: bound for name, _, bound in (each.partition(">=") for each in extras["test"]) if name in RUNNERS}
     assert {_normal(name): Version(pin) for name, pin in _pins("constraints-lowest.txt").items()} == {
         _normal(name): Version(bound) for name, bound in bounds.items()

@@ -81,3 +81,12 @@ def test_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot write a picture as 'maze\.xyz': end it in one of .*png"):
         save_figure(new_figure(1, 1), tmp_path / "maze.xyz")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["prefix_sums", "mazes", "chess_mates"])
+def test_notebooks_show_plots(name: str) -> None:
+    task = get_task(name)
+    difficulty = task.train_difficulty
+    spec = DataSpec(task=name, difficulty=difficulty)
+    for shown in (task.plot(*task.example(spec)), plot_item(spec, 0), plot_difficulties(name, (difficulty,))):
+        assert shown._repr_png_().startswith(b"\x89PNG")

@@ -1,9 +1,10 @@
 """Nets on disk and on the Hub: config.json and model.safetensors in a folder, with facts about their training."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from huggingface_hub import hf_hub_download
@@ -88,6 +89,20 @@ def halve(folder: Path) -> None:
         save_file(weights, temporary, metadata={"format": "pt"})
 
 
+def shipped_facts(name: str) -> ModelFacts:
+    """The facts about a net that comes with the package, without loading it."""
+    return _facts_in(read_json(_SHIPPED / name / CONFIG))
+
+
+def _facts_in(config: Mapping[str, Any]) -> ModelFacts:
+    known = {field.name for field in fields(ModelFacts)}
+    if not isinstance(config["facts"], dict):
+        raise TypeError(f"facts is {str(config['facts'])[:60]!r}: expected an object")
+    told = {name: value for name, value in config["facts"].items() if name in known}
+    check_types(ModelFacts, told)
+    return ModelFacts(**told)
+
+
 def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]:
     """Load a net from a folder, by the name of a shipped one, or from a Hub repo (owner/name, owner/name@v1).
 
@@ -101,12 +116,7 @@ def load_model(name: str, device: str = "cpu") -> tuple[ThinkingNet, ModelFacts]
     source, paths = _locate(name)
     with one_line(source):
         config = read_json(paths[0])
-        known = {field.name for field in fields(ModelFacts)}
-        if not isinstance(config["facts"], dict):
-            raise TypeError(f"facts is {str(config['facts'])[:60]!r}: expected an object")
-        told = {name: value for name, value in config["facts"].items() if name in known}
-        check_types(ModelFacts, told)
-        facts = ModelFacts(**told)
+        facts = _facts_in(config)
         model = make_net(ARCHITECTURES[config["architecture"]], net_arguments(config), paths[1], strict=True)
     return model.to(device), facts
 

@@ -19,6 +19,8 @@ from easy_to_hard.hub.retrying import DOWNLOAD_PATIENCE, HubError, retrying
 from easy_to_hard.storage.json_files import read_json
 
 CONFIG: Final = "config.json"
+# Of a run folder, which has it from the beginning, and the other two at the end.
+RECIPE: Final = "recipe.json"
 WEIGHTS: Final = "model.safetensors"
 Fetch = Callable[..., str]
 Net = TypeVar("Net", bound=nn.Module)
@@ -187,7 +189,9 @@ def files_in(folder: Path) -> tuple[Path, Path]:
     paths = folder / CONFIG, folder / WEIGHTS
     for path in paths:
         if not path.is_file():
-            raise FileNotFoundError(f"{folder} holds no net: it has no {path.name}")
+            unfinished = path.name == CONFIG and (folder / RECIPE).is_file()
+            hint = "; its training is not finished: `easy-to-hard train` goes on with it" if unfinished else ""
+            raise FileNotFoundError(f"{folder} holds no net: it has no {path.name}{hint}")
     return paths
 
 

@@ -153,7 +153,9 @@ class ThinkingNet(
         return self.in_channels * int(self.patch**self.dimensions)
 
     def _see(self, x: Tensor) -> Tensor:
-        """The input with its patches as channels; checks its shape."""
+        """The input with its patches as channels; checks its type and shape."""
+        if not x.is_floating_point():
+            raise ValueError(f"inputs must be float32, as the PyTorch classes give them, not {x.dtype}: use .float()")
         if x.ndim != self.dimensions + 2 or x.shape[1] != self.in_channels:
             sizes = ", ".join(("length",) if self.dimensions == 1 else ("height", "width"))
             raise ValueError(

@@ -4,14 +4,14 @@ import json
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
 from easy_to_hard.baselines.deep_thinking.checkpoint import save_model
 from easy_to_hard.baselines.deep_thinking.distributed import place, process_group, sum_over_processes
 from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts
-from easy_to_hard.baselines.deep_thinking.model_files import CONFIG
+from easy_to_hard.baselines.deep_thinking.model_files import CONFIG, RECIPE
 from easy_to_hard.baselines.deep_thinking.recipes import Recipe, get_recipe
 from easy_to_hard.baselines.deep_thinking.scoring import set_threads
 from easy_to_hard.baselines.deep_thinking.training import TrainingReport, changed_settings, train
@@ -22,8 +22,6 @@ from easy_to_hard.storage.files import file_sha256
 from easy_to_hard.storage.manifest import MANIFEST
 from easy_to_hard.storage.writing import hold_folder, holds_nothing, write_json
 from easy_to_hard.tasks import get_task
-
-_RECIPE: Final = "recipe.json"
 
 
 def train_recipe(
@@ -75,7 +73,7 @@ def _data_of(recipe: Recipe) -> str:
 
 def _check_ours(folder: Path) -> None:
     """Raise a ValueError if a folder holds anything but a training run; nothing is written."""
-    if not (folder / _RECIPE).is_file() and not holds_nothing(folder):
+    if not (folder / RECIPE).is_file() and not holds_nothing(folder):
         raise ValueError(f"{folder} holds something else: choose another folder")
 
 
@@ -86,7 +84,7 @@ def _claim(folder: Path, recipe: Recipe, device: str) -> Recipe:
         The recipe, with the precision that the run began with or, if it begins now, that of the device.
     """
     _check_ours(folder)
-    path = folder / _RECIPE
+    path = folder / RECIPE
     stored: dict[str, Any] = {}
     try:
         if path.is_file():

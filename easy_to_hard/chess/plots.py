@@ -12,7 +12,7 @@ import numpy as np
 from easy_to_hard.chess.text import KINDS, PuzzleBoard, read_board, square_name
 from easy_to_hard.extras import naming_extra
 from easy_to_hard.generators.chess import parse_fens
-from easy_to_hard.plotting import new_figure
+from easy_to_hard.plotting import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,7 +96,7 @@ def plot_chess_puzzle(
         ImportError: matplotlib is not installed; the message says how to get it.
     """
     board = read_board(planes, target, who_moves, perspective)
-    axes = ax if ax is not None else new_figure(4, 4).subplots()
+    axes = ax if ax is not None else new_axes(4, 4)
     box = axes.get_window_extent()
     side = 72 / axes.figure.dpi * min(box.width, box.height) / 8.6
     _draw_squares(axes, board)

@@ -320,8 +320,8 @@ def _in_short(numbers: Sequence[int]) -> str:
             runs[-1].append(number)
         else:
             runs.append([number])
-    parts = [f"{run[0]} to {run[-1]}" if len(run) > 2 else " ".join(map(str, run)) for run in runs]
-    return " ".join(parts)
+    parts = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,7 +331,7 @@ class Info:
     def run(self) -> int:
         """List."""
         from easy_to_hard.storage.presets import PRESETS
-        from easy_to_hard.tasks import TASKS
+        from easy_to_hard.tasks import TASKS, config_name
 
         for task in TASKS.values():
             print(f"{task.name}: {task.title}")
@@ -351,7 +351,7 @@ class Info:
         try:
             with naming_extra("nets need"):
                 # Commands are above all layers.
-                from easy_to_hard.baselines.deep_thinking.checkpoint import shipped_models
+                from easy_to_hard.baselines.deep_thinking.checkpoint import shipped_facts, shipped_models
                 from easy_to_hard.baselines.deep_thinking.recipes import RECIPES
         except MissingExtraError as error:
             print(error)
@@ -360,5 +360,9 @@ class Info:
         width = max(map(len, RECIPES))
         for name, recipe in RECIPES.items():
             print(f"  {name:<{width}} {recipe.title}")
-        print(f"nets for easy-to-hard evaluate: {', '.join(shipped_models())}")
+        print("nets for easy-to-hard evaluate")
+        width = max(map(len, shipped_models()))
+        for name in shipped_models():
+            facts = shipped_facts(name)
+            print(f"  {name:<{width}} trained on {config_name(facts.task, facts.difficulty, facts.variant)}")
         return 0

@@ -247,10 +247,16 @@ class Score:
 def _print_result(result: "Result") -> None:
     from easy_to_hard.leaderboard.ranking import FEWEST_ITEMS, ladder, overthinking_gap, reach, score_of
     from easy_to_hard.scores.results import variant_of
+    from easy_to_hard.storage.presets import benchmark_tests
 
     facts = result.to_dict()
     variant = variant_of(facts)
-    data = f"fresh instances, seed {result.data_seed}" if result.data_seed else "frozen instances"
+    if result.data_seed:
+        data = f"fresh instances, seed {result.data_seed}"
+    elif all(score.config in benchmark_tests() for score in result.scores):
+        data = "frozen instances"
+    else:
+        data = "instances of seed 0, which are in no frozen split"
     name = f"{result.method} {result.preset}".strip()
     print(f"{name} on {result.task.replace('_', ' ')}{f', {variant}' if variant else ''}: {data}")
     print(

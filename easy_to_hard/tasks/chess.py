@@ -11,7 +11,7 @@ from easy_to_hard.generators import chess
 from easy_to_hard.generators.chess.answers import judge_moves
 from easy_to_hard.generators.chess.board import BLACK_TO_MOVE, STATE
 from easy_to_hard.generators.splits import split_of
-from easy_to_hard.tasks.pieces import AnswerRules, Array, Instances
+from easy_to_hard.tasks.pieces import AnswerRules, Array, Instances, check_logits
 from easy_to_hard.tasks.task import Bits, Task
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def two_likeliest_squares(logits: "Tensor", inputs: "Tensor") -> "Tensor":
     """Predictions that mark a move: 1 on the two squares with the largest logits of class 1, else 0."""
-    del inputs
+    check_logits(logits, inputs)
     scores = logits[:, 1].flatten(1)
     predictions = scores.new_zeros(scores.shape).long().scatter_(1, scores.topk(2, dim=1).indices, 1)
     return predictions.view(logits[:, 1].shape)

@@ -231,7 +231,7 @@ class Mazes(Task):
 
     def plot(self, item: Any, target: Any = None, data: Any = None, ax: "Axes | None" = None) -> "Axes":
         """Draw the maze, (3, H, W), and its path in blue if one is given."""
-        from easy_to_hard.plotting import new_figure
+        from easy_to_hard.plotting import new_axes
 
         pixels = np.asarray(item) > 0
         if pixels.ndim != 3 or pixels.shape[0] != 3:
@@ -244,7 +244,7 @@ class Mazes(Task):
             drawing[blue & (np.asarray(target) > 0)] = _PATH
         drawing[green & ~red] = _START
         drawing[red & ~green] = _GOAL
-        axes = ax if ax is not None else new_figure(4, 4).subplots()
+        axes = ax if ax is not None else new_axes(4, 4)
         axes.imshow(drawing, interpolation="nearest")
         axes.set_axis_off()
         return axes

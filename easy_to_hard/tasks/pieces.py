@@ -17,9 +17,16 @@ Decode: TypeAlias = Callable[["Tensor", "Tensor"], "Tensor"]
 Mask: TypeAlias = Callable[["Tensor"], "Tensor"]
 
 
+def check_logits(logits: "Tensor", inputs: "Tensor") -> None:
+    """Raise ValueError unless logits are (batch, 2, *size) for inputs (batch, channels, *size)."""
+    wanted = (len(inputs), 2, *inputs.shape[2:])
+    if tuple(logits.shape) != wanted:
+        raise ValueError(f"logits must have shape {wanted} for inputs {tuple(inputs.shape)}, not {tuple(logits.shape)}")
+
+
 def most_likely_class(logits: "Tensor", inputs: "Tensor") -> "Tensor":
     """Predictions (batch, *size) int64: the larger of the logits (batch, 2, *size) at each position."""
-    del inputs
+    check_logits(logits, inputs)
     # Same as argmax over the two, but much faster on a CPU.
     return (logits[:, 1] > logits[:, 0]).long()
 

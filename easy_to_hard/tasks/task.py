@@ -180,13 +180,13 @@ class Task(ABC):
         Raises:
             ImportError: matplotlib is not installed; the message says how to get it.
         """
-        from easy_to_hard.plotting import new_figure, plot_bits
+        from easy_to_hard.plotting import new_axes, plot_bits
 
         values = np.asarray(item) > 0
         if values.size == values.shape[-1]:
             return plot_bits(item, target, ax)
         lit = values.any(axis=tuple(range(values.ndim - 2))).astype(float)
-        axes = ax if ax is not None else new_figure(4, 4).subplots()
+        axes = ax if ax is not None else new_axes(4, 4)
         axes.imshow(lit if target is None else lit + 2 * (np.asarray(target) > 0), interpolation="nearest")
         axes.set_axis_off()
         return axes

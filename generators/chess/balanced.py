@@ -282,7 +282,8 @@ def has_trait(position, moves, count, trait, mate_in, search, quiet, after, chil
     Args:
         position: the candidate.
         moves: the first `count` are the legal ones of the game's position, as `mark_checks` has marked them. The
-            candidate has lost castling and en passant, so a trait may rarely be seen in a move that it has not.
+            candidate has lost castling and en passant, so a trait may rarely be seen in a move that it has not. For
+            TIGHTEST, at least one must give check.
         trait, mate_in, search, quiet: of the mate.
         after, child: (8,) uint64 each, overwritten.
     """

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from easy_to_hard.frozen import VERSION
 from easy_to_hard.storage.presets import Part, benchmark_tests
-from easy_to_hard.tasks import TASKS
+from easy_to_hard.tasks import TASKS, parse_config
 
 # How many values of predictions are unpacked at a time: about 50 MB in 64 bits with Arrow's levels.
 BATCH_VALUES: Final = 2**22
@@ -70,6 +70,14 @@ class Plan:
     batches: Callable[[], Iterator[Batch]]
 
 
+def _exists(config: str) -> bool:
+    try:
+        parse_config(config)
+    except ValueError:
+        return False
+    return True
+
+
 def frozen_part(config: str) -> Part:
     """The frozen test split of a config; if there is none, ValueError suggests similar names."""
     tested = benchmark_tests()
@@ -80,6 +88,8 @@ def frozen_part(config: str) -> Part:
             raise ValueError(f"{config}: the benchmark has no {task.name}; score a model or a callable with --root")
     # Only the beginning is compared: a name may be as long as the file.
     near = difflib.get_close_matches(config[:60], tested, n=4) or list(tested)[:4]
+    if _exists(config):
+        raise ValueError(f"{config} is in no frozen split, as {near[0]} is: a model or a callable can be scored on it")
     raise ValueError(f"the benchmark has no config {config[:60]!r}: perhaps you meant {' or '.join(near)}")
 
 

@@ -212,7 +212,8 @@ def test_template_is_an_empty_submission(tmp_path: Path, suffix: str) -> None:
     [
         ([], "a.npz", "each named once, not of none"),
         ([MATES, MATES], "a.npz", "each named once, not of chess_mates_5, chess_mates_5"),
-        (["mazes_61"], "a.npz", "no config 'mazes_61'.*mazes_"),
+        (["mazes_61"], "a.npz", "mazes_61 is in no frozen split, as mazes_.* is: a model or a callable"),
+        (["maze_59"], "a.npz", "no config 'maze_59': perhaps you meant mazes_59"),
         ([MATES], "a.csv", r"a\.csv: .*ends in \.parquet or \.npz, not in '\.csv'"),
     ],
 )

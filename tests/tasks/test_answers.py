@@ -53,3 +53,15 @@ def test_rules_of_the_tasks() -> None:
     # The mask leaves out no cell that is on a path.
     assert bool((corridor_mask(images) | (paths == 0)).all())
     assert not bool(corridor_mask(images).all())
+
+
+@pytest.mark.parametrize("name", ["prefix_sums", "mazes", "chess_mates"])
+def test_answers_are_read_from_logits_alone(name: str) -> None:
+    """Not from answers, which would be broadcast."""
+    task = get_task(name)
+    size = task.shapes(task.train_difficulty)[1]
+    inputs = torch.zeros(3, task.input_channels, *size)
+    for shape in [(3, *size), (2, 2, *size), (3, 1, *size), (2, *size)]:
+        with pytest.raises(ValueError, match=r"logits must have shape \(3, 2, .*, not "):
+            task.answers.decode(torch.zeros(shape), inputs)
+    assert task.answers.decode(torch.zeros(3, 2, *size), inputs).shape == (3, *size)

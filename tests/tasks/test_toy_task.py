@@ -235,7 +235,7 @@ def test_it_is_shown(toy: Task, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
     capsys.readouterr()
     assert main(["info"]) == 0
-    assert f"reversal: {toy.title}\n  {toy.reference}\n  difficulty    length: 16 24 32" in capsys.readouterr().out
+    assert f"reversal: {toy.title}\n  {toy.reference}\n  difficulty    length: 16, 24, 32" in capsys.readouterr().out
 
 
 def test_it_is_scored_and_has_its_place_on_the_page(

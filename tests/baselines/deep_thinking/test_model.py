@@ -245,6 +245,14 @@ def test_wrong_shapes(kind: str, dimensions: int, patch: int, shape: tuple[int, 
         net(torch.zeros(shape), 1)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_inputs_of_integers(kind: str) -> None:
+    """As files and arrays hold them."""
+    net = make_net(kind, in_channels=3, dimensions=2)
+    with pytest.raises(ValueError, match=r"inputs must be float32, .*, not torch\.uint8: use \.float\(\)"):
+        net(torch.zeros((2, 3, 8, 8), dtype=torch.uint8), 1)
+
+
 def test_far_positions_do_not_touch() -> None:
     """An iteration reaches 5 positions, the projection 1 and the head 3: each further convolution one more."""
     net = make_net()
