@@ -74,7 +74,10 @@ class BatchedDataset(Dataset[Tensors]):
     def __getitem__(self, index: Any) -> Tensors:
         """One item for an integer; for a slice, list or tensor of integers, all of them, stacked."""
         if isinstance(index, SupportsIndex) and not (isinstance(index, (Tensor, np.ndarray)) and index.ndim):
-            row = range(len(self))[index]
+            try:
+                row = range(len(self))[index]
+            except IndexError:
+                raise IndexError(f"there is no item {int(index)}: the dataset holds {len(self):,}") from None
             return self._transformed(*(tensor[0] for tensor in self._tensors(slice(row, row + 1))))
         return self._transformed(*self._tensors(np.asarray(index) if not isinstance(index, slice) else index))
 

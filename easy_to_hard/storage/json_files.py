@@ -47,8 +47,11 @@ def read_json(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: the file is not valid; the message names it.
     """
-    with path.open("rb") as file:
-        content = file.read(_MOST_BYTES + 1)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path}: there is no such file") from error
     if len(content) > _MOST_BYTES:
         raise ValueError(f"{path} is larger than {_MOST_BYTES:,} bytes")
     try:

@@ -139,7 +139,7 @@ def _check_suffix(path: Path) -> None:
 
 def _plan(path: Path, task: str) -> Plan:
     if not path.exists():
-        raise ValueError(f"there is no such file ({path})")
+        raise ValueError("there is no such file")
     if not path.is_file():
         raise ValueError(f"{'a folder' if path.is_dir() else 'no file'}: a .parquet or .npz file is wanted")
     _check_suffix(path)

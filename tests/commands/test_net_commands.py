@@ -294,7 +294,7 @@ def test_think_perturb_align_curves(
         (["think", "--model", "{mazes}", "--difficulty", "1"], "size must be an odd number from 3"),
         (["perturb", "--model", "{mazes}", "--items", "0"], "--items must be at least 1, not 0"),
         (["align", "--model", "{mazes}", "--iterations", "0"], "iterations must be at least 1, not 0"),
-        (["curves", "nothing.json", "--config", "mazes_9"], "nothing.json"),
+        (["curves", "nothing.json", "--config", "mazes_9"], "nothing.json: there is no such file"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_one_line(

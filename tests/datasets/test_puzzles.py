@@ -70,7 +70,7 @@ def test_indices_of_every_kind(name: str) -> None:
         assert torch.equal(data[index][0], inputs[index])
         assert torch.equal(data[index][1], targets[index])
     for outside in (12, -13):
-        with pytest.raises(IndexError):
+        with pytest.raises(IndexError, match=r"there is no item .*: the dataset holds "):
             data[outside]
     assert len(list(data)) == 12
 
