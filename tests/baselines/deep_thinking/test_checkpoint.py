@@ -158,9 +158,7 @@ def test_a_missing_file_is_named(saved: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"net holds no net: it has no config\.json"):
         load_model(str(saved))
     (saved / "recipe.json").touch()
-    with pytest.raises(
-        FileNotFoundError, match="its training is not finished: `easy-to-hard train` goes"
-    ):
+    with pytest.raises(FileNotFoundError, match="its training is not finished: `easy-to-hard train` goes"):
         load_model(str(saved))
     (saved / "kept.json").rename(saved / "config.json")
     (saved / "model.safetensors").unlink()
