@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with wide_enough():
             config = tyro.cli(DemoConfig, args=arguments, prog="python -m easy_to_hard.demo")
-    except ValueError as error:  # What the settings' own checks say, which tyro has reported itself since 1.0.16.
+    except ValueError as error:  # What the settings' own checks say, which newer versions of tyro report themselves.
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     try:

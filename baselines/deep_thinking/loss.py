@@ -106,7 +106,7 @@ def progressive_loss(
             with torch.no_grad():
                 state = model.step(model.initial_state(inputs), inputs, stretch.n)
             # PyTorch 2.4 keeps autocast's copies of the weights that were made without a graph, and takes them for the
-            # others, so that these weights get no gradient. Later versions do not; there, this changes only in which
+            # others, so that these weights get no gradient. PyTorch 2.13 does not; there, this changes only in which
             # order gradients in bfloat16 are added up.
             torch.clear_autocast_cache()
         logits, _ = model(inputs, stretch.k, state, stretch.n)
