@@ -169,8 +169,19 @@ def thinking_budget(facts: ModelFacts, difficulty: int) -> int:
     shapes = get_task(facts.task).shapes
     # Instances of some tasks are all of one size.
     grows = shapes(difficulty) != shapes(facts.difficulty)
-    positions = (difficulty / facts.difficulty) ** input_shape(facts.task)[1] if grows else 1.0
-    return round(facts.max_iterations * max(positions, OVERTHINKING[-1]))
+    return budget(facts, (difficulty / facts.difficulty) ** input_shape(facts.task)[1] if grows else 1.0)
+
+
+def budget(facts: ModelFacts, positions: float, model: ThinkingNet | None = None) -> int:
+    """The default maximum number of iterations for instances with `positions` times as many positions as in training.
+
+    Args:
+        facts: of the net.
+        positions: above 0.
+        model: the net, whose depth is the limit if it has one; None for no limit.
+    """
+    most = round(facts.max_iterations * max(positions, OVERTHINKING[-1]))
+    return most if model is None or model.depth is None else min(most, model.depth)
 
 
 def _grid_positions(model: ThinkingNet, spec: DataSpec) -> int:
