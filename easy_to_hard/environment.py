@@ -1,11 +1,9 @@
 """The environment in which results are made: the package's version and commit, the memory, and the device."""
 
 import contextlib
-import platform
 import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +30,10 @@ def source_commit() -> str | None:
 
 def describe_versions() -> str:
     """The versions that a report of a fault needs, one a line: of the package, Python, the system, and packages."""
+    # These take longer than the rest of the package's import.
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"easy-to-hard": __version__, "python": platform.python_version(), "system": platform.platform()}
     for name in ("numpy", "numba", "pyarrow", "torch", "datasets", "huggingface_hub"):
         try:

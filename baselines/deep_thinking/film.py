@@ -272,8 +272,8 @@ def film_instance(
     rules = get_task(spec.task).answers
     item = one_item(spec, index)
     if iterations is None:
-        most = thinking_budget(facts, spec.difficulty)
-        config = EvaluationConfig(max_iterations=min(most, model.depth or most), stop_when_settled=True)
+        most = thinking_budget(model, facts, spec.difficulty)
+        config = EvaluationConfig(max_iterations=most, stop_when_settled=True)
     else:
         config = EvaluationConfig(max_iterations=iterations, exit_rule="fixed")
     evaluation = evaluate(model, TensorItems(*item), rules, config, progress=False)

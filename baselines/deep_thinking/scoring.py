@@ -164,24 +164,20 @@ def check_task(facts: ModelFacts, task: str) -> None:
         raise ValueError(f"this net was trained on {facts.task} and cannot be tested on {task}")
 
 
-def thinking_budget(facts: ModelFacts, difficulty: int) -> int:
-    """The default maximum number of iterations; see `Examination`."""
+def thinking_budget(model: ThinkingNet, facts: ModelFacts, difficulty: int) -> int:
+    """The default maximum number of iterations at a difficulty; see `Examination`."""
     shapes = get_task(facts.task).shapes
     # Instances of some tasks are all of one size.
     grows = shapes(difficulty) != shapes(facts.difficulty)
-    return budget(facts, (difficulty / facts.difficulty) ** input_shape(facts.task)[1] if grows else 1.0)
+    return budget_of_size(model, facts, (difficulty / facts.difficulty) ** input_shape(facts.task)[1] if grows else 1.0)
 
 
-def budget(facts: ModelFacts, positions: float, model: ThinkingNet | None = None) -> int:
-    """The default maximum number of iterations for instances with `positions` times as many positions as in training.
-
-    Args:
-        facts: of the net.
-        positions: above 0.
-        model: the net, whose depth is the limit if it has one; None for no limit.
+def budget_of_size(model: ThinkingNet, facts: ModelFacts, positions: float) -> int:
+    """The default maximum number of iterations for instances with `positions` times as many positions as in training;
+    no more than a feed-forward net has.
     """
     most = round(facts.max_iterations * max(positions, OVERTHINKING[-1]))
-    return most if model is None or model.depth is None else min(most, model.depth)
+    return most if model.depth is None else min(most, model.depth)
 
 
 def _grid_positions(model: ThinkingNet, spec: DataSpec) -> int:
@@ -206,9 +202,7 @@ def examine_difficulty(
     """
     check_task(facts, examination.task)
     rules = get_task(examination.task).answers
-    iterations = examination.iterations or thinking_budget(facts, difficulty)
-    if model.depth is not None and examination.iterations is None:
-        iterations = min(iterations, model.depth)
+    iterations = examination.iterations or thinking_budget(model, facts, difficulty)
     spec = examination.spec(difficulty)
     positions = _grid_positions(model, spec)
     num_items = examination.num_items(difficulty) or _default_items(model, positions, iterations)

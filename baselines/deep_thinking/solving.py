@@ -9,7 +9,7 @@ from easy_to_hard.baselines.deep_thinking.accuracy_by_iteration import TensorIte
 from easy_to_hard.baselines.deep_thinking.exit_rules import EvaluationConfig
 from easy_to_hard.baselines.deep_thinking.model_card import ModelFacts
 from easy_to_hard.baselines.deep_thinking.net import ThinkingNet
-from easy_to_hard.baselines.deep_thinking.scoring import budget
+from easy_to_hard.baselines.deep_thinking.scoring import budget_of_size
 from easy_to_hard.tasks import get_task
 
 
@@ -32,7 +32,8 @@ def solve(model: ThinkingNet, facts: ModelFacts, inputs: Tensor, *, iterations: 
     """
     task = get_task(facts.task)
     if iterations is None:
-        iterations = budget(facts, math.prod(inputs.shape[2:]) / math.prod(task.shapes(facts.difficulty)[1]), model)
+        positions = math.prod(inputs.shape[2:]) / math.prod(task.shapes(facts.difficulty)[1])
+        iterations = budget_of_size(model, facts, positions)
     answers = torch.zeros((len(inputs), *inputs.shape[2:]), dtype=torch.int64)
 
     def keep(part: slice, found: Tensor) -> None:

@@ -361,8 +361,9 @@ class Info:
         for name, recipe in RECIPES.items():
             print(f"  {name:<{width}} {recipe.title}")
         print("nets for easy-to-hard evaluate")
-        width = max(map(len, shipped_models()))
-        for name in shipped_models():
+        models = shipped_models()
+        width = max(map(len, models))
+        for name in models:
             facts = shipped_facts(name)
             print(f"  {name:<{width}} trained on {config_name(facts.task, facts.difficulty, facts.variant)}")
         return 0
