@@ -32,7 +32,7 @@ from easy_to_hard.storage.files import (
     write_shard,
     writer_of,
 )
-from easy_to_hard.storage.journal import Journal, lock_folder
+from easy_to_hard.storage.journal import Journal, open_journal
 from easy_to_hard.storage.manifest import FORMAT, MANIFEST, StorageError
 from easy_to_hard.storage.presets import Part, get_preset
 from easy_to_hard.storage.writing import put, telling
@@ -170,8 +170,7 @@ def build(
     root.mkdir(parents=True, exist_ok=True)
     name = "all" if shard is None else f"{shard[0]}-of-{shard[1]}"
     share = shards if shard is None else share_out(shards, shard[1])[shard[0] - 1]
-    with lock_folder(root, name):
-        journal = Journal(root, header, [shard.path for shard in shards], name)
+    with open_journal(root, header, [shard.path for shard in shards], name) as journal:
         entries, made = _make_missing(root, journal, share, shards, specs, num_threads, progress)
         if shard is None:
             _finish(root, header, entries)

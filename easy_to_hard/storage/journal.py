@@ -28,15 +28,17 @@ _BEGIN_SECONDS: Final = 30
 
 
 @contextmanager
-def lock_folder(root: Path, name: str) -> Iterator[None]:
-    """Lock a folder against all other builds or, for a share, against builds of the same share or of the whole.
+def open_journal(root: Path, header: dict[str, Any], paths: list[str], name: str) -> Iterator["Journal"]:
+    """Open the journal of a share, which no other build of the same share, or of the whole, has open.
 
     Args:
         root: an existing folder.
-        name: of the share; "all" for the whole.
+        header: of the planned manifest.
+        paths: all files of the build, including those of other shares.
+        name: of the share; "all" for the whole, which no other build at all may have open.
 
     Raises:
-        StorageError: another process is building there.
+        StorageError: another process is building there, or the folder holds something else.
     """
     with ExitStack() as held:
         try:
@@ -45,6 +47,8 @@ def lock_folder(root: Path, name: str) -> Iterator[None]:
                 others = _share_locks(root) if name == "all" else [root / f"{_LOCK}-{name}"]
                 for path in others:
                     held.enter_context(FileLock(path, timeout=0))
+                # No other share begins meanwhile, so whatever else is in the folder has a journal.
+                journal = Journal(root, header, paths, name)
                 if name == "all":
                     # A build of the whole keeps the folder locked; builds of shares let one another in.
                     held.push(beginning.pop_all())
@@ -52,7 +56,7 @@ def lock_folder(root: Path, name: str) -> Iterator[None]:
             raise StorageError(
                 f"{root}: another process is building there; wait for it or choose another folder"
             ) from error
-        yield
+        yield journal
 
 
 def _share_locks(root: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -18,7 +19,7 @@ import pytest
 
 from easy_to_hard import build, verify
 from easy_to_hard.generators.splits import NotEnoughInstancesError
-from easy_to_hard.storage import building
+from easy_to_hard.storage import building, journal
 from easy_to_hard.storage.building import plan_shards, share_out
 from easy_to_hard.storage.columns import arrow_schema, columns_of
 from easy_to_hard.storage.files import read_shard
@@ -188,6 +189,7 @@ def test_finished_build_is_checked_not_made_again(tmp_path: Path, tiny_folder: P
 
 KILLED = """
 import sys
+import threading
 from easy_to_hard import build
 from easy_to_hard.storage.presets import Part
 parts = [Part(task="mazes", difficulty=9, variant=v, split="train", rows=1500)
@@ -315,6 +317,28 @@ def test_shares_in_one_folder_at_the_same_time(tmp_path: Path, tiny_folder: Path
     assert sum(report.made for report in reports) == len(PRESETS["tiny"])
     assert build(tmp_path, preset="tiny", progress=False).made == 0
     assert _contents(tmp_path) == _contents(tiny_folder)
+
+
+def test_a_share_begins_while_another_one_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first share stops between listing the locks and listing the folder, until the second one has locked its share.
+    listed, share_locks = threading.Event(), journal._share_locks
+
+    def list_slowly(root: Path) -> list[Path]:
+        found = share_locks(root)
+        if not listed.is_set():
+            listed.set()
+            for _ in range(50):
+                if (root / ".lock-2-of-2").exists():
+                    break
+                time.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(journal, "_share_locks", list_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(build, tmp_path, preset="tiny", shard=(1, 2), num_threads=1, progress=False)
+        assert listed.wait(30)
+        second = build(tmp_path, preset="tiny", shard=(2, 2), num_threads=1, progress=False)
+    assert first.result().made + second.made == len(PRESETS["tiny"])
 
 
 def test_what_a_share_lacks_is_made_when_all_are_joined(tmp_path: Path, tiny_folder: Path) -> None:
