@@ -148,7 +148,7 @@ def score_model(name: str, examination: "Examination", entry: Entry, *, progress
     """Score a net: a run folder, a net that comes with the package, or a Hub repo.
 
     Args:
-        name: as in `load_model`.
+        name: as in `load_model`; of a folder, only its own name is recorded, not where it is.
         examination: which instances, and how.
         entry: how it is shown.
         progress: whether to show bars.
@@ -157,15 +157,17 @@ def score_model(name: str, examination: "Examination", entry: Entry, *, progress
         FileNotFoundError, ValueError, NotEnoughInstancesError: as in `load_model` and `examine`.
     """
     # Only scoring a net needs the baselines.
-    from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
+    from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, local_files
     from easy_to_hard.baselines.deep_thinking.scoring import examine
 
+    local = local_files(name)
     model, facts = load_model(name, examination.device)
     *_, result = examine(model, facts, examination, progress=progress)
     digest = hashlib.sha256()
     for key, weights in sorted(model.state_dict().items()):
         digest.update(key.encode() + weights.detach().cpu().contiguous().numpy().tobytes())
-    submission = Submission(kind="model", source=name, sha256=digest.hexdigest())
+    source = Path(local[0]).resolve().name if local else name
+    submission = Submission(kind="model", source=source, sha256=digest.hexdigest())
     return entry.sign(replace(result, submission=submission))
 
 

@@ -30,7 +30,7 @@ def score_again(
 
     Args:
         path: a result file with a submission. A file of predictions or of replies is looked for in the current folder,
-            beside the result, and in `leaderboard/predictions`.
+            beside the result, and in `leaderboard/predictions`; a net's folder in the first two.
         seed: of fresh instances; None for those of the result.
         difficulties: for a net or a callable, which of the result's difficulties to score; empty for all.
         most_items: the most items at each difficulty; None for as many as the result has.
@@ -88,7 +88,9 @@ def score_again(
         from easy_to_hard.baselines.deep_thinking.scoring import Examination
 
         examination = Examination(**asked, iterations=next(iter(iterations), None))
-        result = score_model(source["source"], examination, entry, progress=progress)
+        beside = path.parent / source["source"]
+        name = str(beside) if beside.is_dir() and not Path(source["source"]).is_dir() else source["source"]
+        result = score_model(name, examination, entry, progress=progress)
     else:
         raise ValueError(f"{path} does not say what was scored: it has no submission")
     found = result.submission.sha256 if result.submission else None

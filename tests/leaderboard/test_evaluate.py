@@ -1,6 +1,7 @@
 """The evaluation script: what is scored, how, and what is refused."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from easy_to_hard.baselines.deep_thinking.checkpoint import local_files
 from easy_to_hard.cli import main
 from easy_to_hard.leaderboard.collect import shipped_results
 from easy_to_hard.leaderboard.evaluate import Entry, Questions, score_callable, score_predictions
@@ -282,6 +284,21 @@ def test_a_net_is_scored_and_scored_again(tmp_path: Path, capsys: pytest.Capture
     fresh = read_result(again)
     assert (fresh["data_seed"], fresh["preset"]) == (5, result["preset"])
     assert fresh["data_manifest_sha256"] != result["data_manifest_sha256"]
+
+
+def test_where_a_net_lies_is_not_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    shipped = local_files("prefix-sums-cpu")
+    assert shipped is not None
+    shutil.copytree(shipped[0], tmp_path / "runs" / "mine")
+    out = tmp_path / "runs" / "net.json"
+    asked = ["--difficulties", 16, "--items", 5, "--quiet", "--out", out]
+    assert _run(capsys, "--model", tmp_path / "runs" / "mine", *asked)[0] == 0
+    assert read_result(out)["submission"]["source"] == "mine"
+    # It is found beside the result, and in the current folder.
+    assert _run(capsys, "--again", out, "--quiet")[0] == 0
+    monkeypatch.chdir(tmp_path / "runs" / "mine")
+    assert _run(capsys, "--model", ".", *asked)[0] == 0
+    assert read_result(out)["submission"]["source"] == "mine"
 
 
 def test_a_result_that_does_not_hold_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
