@@ -19,7 +19,7 @@ from easy_to_hard.commands.hub import Publish, PublishModel
 from easy_to_hard.commands.leaderboard import Leaderboard, Score
 from easy_to_hard.commands.nets import Align, Curves, Evaluate, Perturb, Think, Train
 from easy_to_hard.commands.parsing import parse
-from easy_to_hard.commands.reference import Reference
+from easy_to_hard.commands.reference import Method, Reference
 from easy_to_hard.commands.text import Text
 from easy_to_hard.environment import describe_versions
 from easy_to_hard.extras import naming_extra
@@ -48,8 +48,6 @@ Command: TypeAlias = (
     | Annotated[Reference, subcommand("reference")]
 )
 
-# Each of them by the name that its annotation gives it.
-_COMMANDS: Final = tuple(str(get_args(kind)[1].name) for kind in get_args(Command))
 _INTERRUPTED: Final = 130
 
 
@@ -102,15 +100,11 @@ def _parse(arguments: list[str]) -> Command | None:
     if arguments == ["--version"]:
         print(describe_versions())
         return None
-    if arguments and arguments[0] in _COMMANDS:
+    if arguments and not arguments[0].startswith("-"):
+        _check_name("command", arguments[0], Command, options["see"])
         options["see"] = f"easy-to-hard {arguments[0]} --help"
-    elif arguments and not arguments[0].startswith("-"):
-        near = difflib.get_close_matches(arguments[0], _COMMANDS, n=1)
-        raise ValueError(
-            f"no command {arguments[0][:60]!r}: "
-            + (f"perhaps you meant {near[0]}" if near else f"choose one of {', '.join(_COMMANDS)}")
-            + f" (see {options['see']})"
-        )
+        if arguments[0] == "reference" and len(arguments) > 1 and not arguments[1].startswith("-"):
+            _check_name("method", arguments[1], Method, options["see"])
     if arguments[:1] == ["train"]:
         # Flags that `train` does not know are settings of the preset.
         parsed = parse(Command, arguments, return_unknown_args=True, **options)
@@ -118,6 +112,15 @@ def _parse(arguments: list[str]) -> Command | None:
     else:
         command = parse(Command, arguments, **options)
     return command
+
+
+def _check_name(what: str, given: str, kinds: Any, see: str) -> None:
+    """Raise ValueError if a name is not one of those that the annotations in a union of subcommands give."""
+    names = [str(get_args(kind)[1].name) for kind in get_args(kinds)]
+    if given not in names:
+        near = difflib.get_close_matches(given, names, n=1)
+        told = f"perhaps you meant {near[0]}" if near else f"choose one of {', '.join(names)}"
+        raise ValueError(f"no {what} {given[:60]!r}: {told} (see {see})")
 
 
 def _when_stopped(command: Command | None) -> str:

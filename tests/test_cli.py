@@ -104,6 +104,8 @@ def test_info_lists_everything(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         ("", "Expected one of {build, verify, generate, export, show, info"),
+        ("reference cold-difusion", "no method 'cold-difusion': perhaps you meant cold-diffusion (see easy-to-hard r"),
+        ("reference xyz --out a", "no method 'xyz': choose one of cold-diffusion, canary, parameter-saliency, vit-"),
         ("buidl", "no command 'buidl': perhaps you meant build (see easy-to-hard --help)"),
         ("x", "no command 'x': choose one of build, verify, generate"),
         ("build", "Missing from easy-to-hard build: --out PATH"),
