@@ -81,7 +81,8 @@ def test_a_late_step_costs_no_more() -> None:
     batch = fixed_batches(_STRINGS, 50, 5, 0)
     started = time.perf_counter()
     late = batch(10**12)[0]
-    assert time.perf_counter() - started < 0.5
+    # To come there step by step would take years.
+    assert time.perf_counter() - started < 20
     batch(3)
     assert torch.equal(batch(10**12)[0], late)
 

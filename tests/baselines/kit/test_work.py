@@ -19,19 +19,21 @@ from easy_to_hard.baselines.vit_visualization.recipes import get_recipe as get_v
 CPU = torch.device("cpu")
 
 
-def test_a_step_is_timed_after_a_first_one_and_scaled_to_all_items() -> None:
+def test_a_step_is_timed_after_a_first_one_and_scaled_to_all_items(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
     def prepare(items: int, device: torch.device) -> Callable[[], object]:
         def step() -> None:
             calls.append(items)
-            time.sleep(0.2 if len(calls) == 1 else 0.01)
+            now[0] += 2.0 if len(calls) == 1 else 0.25
 
         return step
 
     found = estimate(Work(name="wait", nets=3, steps=5, items=64, prepare=prepare), CPU)
     assert calls == [16, 16]
-    assert 0.04 <= found.step_seconds < 0.4
+    assert found.step_seconds == 4 * 0.25
     assert found.seconds == pytest.approx(15 * found.step_seconds)
     assert found.peak_bytes > 2**20
     table = describe_estimates([found], CPU)
