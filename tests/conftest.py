@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import HubServer
+from hypothesis import HealthCheck, settings
 
 # Before anything imports `datasets`: no test may use, or leave behind, the caches of the person who runs it.
 os.environ["HF_DATASETS_OFFLINE"] = "1"
@@ -18,6 +19,11 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # The nets of tests are too small to be shared out among threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# A busy machine is no failure. CI draws the same examples each time, so it fails only where something was changed.
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("busy")
 
 # How child processes start, such as the workers of loaders; by default as this Python does on this system.
 if method := os.environ.get("EASY_TO_HARD_START_METHOD"):

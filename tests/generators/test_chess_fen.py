@@ -205,7 +205,7 @@ def _edit(fen: str, edits: list[tuple[str, int, str]]) -> str:
 
 
 @given(st.sampled_from([*PERFT, *_fens(20, 5)]), EDITS)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_damaged_fens(fen: str, edits: list[tuple[str, int, str]]) -> None:
     _check_against_python_chess(_edit(fen, edits))
 
@@ -218,7 +218,7 @@ def _fields() -> st.SearchStrategy[str]:
 
 
 @given(st.sampled_from([*PERFT, *_fens(100, 6)]), _fields())
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_other_fields_with_the_same_board(fen: str, fields: str) -> None:
     """Wrong sides, rights and en-passant squares: read just where python-chess calls the position valid."""
     fen = f"{fen.split()[0]} {fields}"
@@ -229,7 +229,7 @@ def test_other_fields_with_the_same_board(fen: str, fields: str) -> None:
 
 
 @given(st.binary(max_size=120), st.binary(max_size=8), st.sampled_from([b"", b" ", b"8/8", b"w - - 0 1", b"\xff"]))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_any_bytes(text: bytes, before: bytes, after: bytes) -> None:
     reason, _ = _read(text)
     assert 0 < reason < len(REASONS)
@@ -237,7 +237,7 @@ def test_any_bytes(text: bytes, before: bytes, after: bytes) -> None:
 
 
 @given(st.sampled_from([*PERFT, *_fens(20, 7)]), EDITS, st.binary(max_size=6), st.integers(0, 90))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_only_its_own_bytes_are_read(fen: str, edits: list[Any], around: bytes, length: int) -> None:
     """The answer does not depend on what stands before and after; also for a FEN that is cut short."""
     text = _edit(fen, edits).encode("utf-8", "surrogatepass")
@@ -272,7 +272,7 @@ def test_refused_ucis(uci: str) -> None:
 
 @given(st.one_of(st.binary(max_size=7), st.text("abcdefgh12345678qnrbk", min_size=4, max_size=5).map(str.encode)))
 @example(b"e1a1")
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_bytes_as_a_move(text: bytes) -> None:
     position = parse_fens([START])[0]
     results = set()

@@ -29,7 +29,7 @@ SIZES = st.integers(2, 20).map(lambda m: 2 * m + 1)
 
 
 @given(SIZES, st.sampled_from(VARIANTS), st.integers(-3, 2**70), st.sampled_from(SPLITS))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_every_cell_is_reached(size: int, variant: str, seed: int, split: str) -> None:
     """With the number of passages that `test_mazes` counts, this makes a tree a spanning tree."""
     side = (size + 1) // 2
@@ -38,7 +38,7 @@ def test_every_cell_is_reached(size: int, variant: str, seed: int, split: str) -
 
 
 @given(SIZES, st.sampled_from(VARIANTS))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_border_and_pillars_are_never_open(size: int, variant: str) -> None:
     """Positions at two even coordinates are wall always, as is the outer wall, and the padding is dark."""
     images, targets = to_images(sample(size, range(3), variant=variant, split_rule="original").cells)

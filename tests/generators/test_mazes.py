@@ -35,7 +35,7 @@ def _ends(cells: Any) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 @given(SIZES, st.sampled_from(VARIANTS), st.integers(0, 5))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_mazes_are_what_they_should_be(size: int, variant: str, seed: int) -> None:
     """A spanning tree (with the walls taken out that a looped one lacks), a picture, its one shortest path."""
     batch = sample(size, [seed, seed + 7], variant=variant, seed=seed, split_rule="original")
@@ -100,7 +100,7 @@ def test_solver_tells_what_has_no_solution() -> None:
 
 
 @given(SIZES, st.sampled_from(VARIANTS))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_pictures_are_inverted(size: int, variant: str) -> None:
     cells = sample(size, range(3), variant=variant, split_rule="original").cells
     images, targets = to_images(cells)
@@ -111,7 +111,7 @@ def test_pictures_are_inverted(size: int, variant: str) -> None:
 
 
 @given(SIZES, st.sampled_from(VARIANTS))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_layout_hash_is_one_for_all_symmetries(size: int, variant: str) -> None:
     batch = sample(size, range(4), variant=variant, split_rule="original")
     images, targets = to_images(batch.cells)

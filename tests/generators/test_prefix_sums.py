@@ -14,7 +14,7 @@ from easy_to_hard.generators.splits import SPLITS, NotEnoughInstancesError, spli
 
 
 @given(st.integers(1, 300), st.integers(0, 10), st.sampled_from(SPLITS))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_parities_equal_the_oracle(num_bits: int, seed: int, split: str) -> None:
     number = min(4, count_instances(num_bits, split))
     bits, parities = sample(num_bits, range(number), split=split, seed=seed)
@@ -26,7 +26,7 @@ def test_parities_equal_the_oracle(num_bits: int, seed: int, split: str) -> None
 
 
 @given(st.integers(1, 300))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_packing_is_inverted_by_unpacking(num_bits: int) -> None:
     words = sample_packed(num_bits, range(min(5, count_instances(num_bits, "train"))))
     bits = unpack(words, num_bits)

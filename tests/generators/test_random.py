@@ -44,13 +44,12 @@ def test_published_known_answers(counter: tuple[int, ...], key: tuple[int, ...],
 
 
 @given(st.tuples(WORD, WORD, WORD, WORD), st.tuples(WORD, WORD))
-@settings(deadline=None)
 def test_blocks_equal_the_oracle(counter: tuple[int, int, int, int], key: tuple[int, int]) -> None:
     assert list(philox_block(counter, key)) == philox4x32(list(counter), list(key))
 
 
 @given(LONG, LONG, st.integers(1, 70), st.integers(0, 2**40))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_words_are_the_documented_blocks(key: int, index: int, count: int, block: int) -> None:
     expected: list[int] = []
     for number in range(block, block + -(-count // 4)):
@@ -135,7 +134,7 @@ def test_stream_key_is_frozen() -> None:
 
 
 @given(st.sets(LONG, min_size=2, max_size=50))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_mixing_is_injective(values: set[int]) -> None:
     assert len({int(mix64(np.uint64(value))) for value in values}) == len(values)
 
