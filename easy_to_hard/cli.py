@@ -7,6 +7,7 @@ import difflib
 import io
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final, NoReturn, TypeAlias, get_args
@@ -62,7 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = sys.argv[1:] if arguments is None else list(arguments)
         command = _parse(given)
         with naming_extra(f"easy-to-hard {' '.join(given[:1])} needs"):
-            return 0 if command is None else command.run()
+            if command is None:
+                return 0
+            if arguments is None:
+                _lock_bars_in_this_process()
+            return command.run()
     except BrokenPipeError:
         # The reader of the pipe has closed it, as in `easy-to-hard show ... | head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -74,6 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except (RuntimeError, OSError, ImportError, MemoryError, OverflowError) as error:
         return _fail(str(error) or type(error).__name__, 1)
+
+
+def _lock_bars_in_this_process() -> None:
+    """Give tqdm a lock of this process alone; its own is a semaphore, of which an interrupted command leaves traces."""
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())
 
 
 def _open_standard_files() -> None:

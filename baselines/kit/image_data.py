@@ -184,11 +184,11 @@ class _ArraysOnly(pickle.Unpickler):
             import codecs
 
             return codecs.encode
-        if (module.removesuffix(".multiarray"), name) in (
-            ("numpy.core", "_reconstruct"),
-            ("numpy._core", "_reconstruct"),
-        ):
+        # In NumPy 1 and 2; the second is of pickles in protocol 5.
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
             return np.zeros(0).__reduce__()[0]
+        if module in ("numpy.core.numeric", "numpy._core.numeric") and name == "_frombuffer":
+            return np.zeros(0).__reduce_ex__(5)[0]
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
         raise ValueError(f"it asks for {module}.{name}")

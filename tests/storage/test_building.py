@@ -418,7 +418,9 @@ def test_samples_and_ones_are_those_of_the_rows(tiny_folder: Path) -> None:
 
 def test_an_interrupt_ends_a_build_at_once(tmp_path: Path) -> None:
     """Even where threads look for mates in 5, which takes minutes and cannot be broken off."""
-    command = [sys.executable, "-m", "easy_to_hard.cli", "build", "--out", str(tmp_path), "--preset", "full", "--quiet"]
+    # Where processes are not forked, Python warns of semaphores that are left.
+    code = "import multiprocessing as m; m.set_start_method('spawn'); from easy_to_hard.cli import run; run()"
+    command = [sys.executable, "-c", code, "build", "--out", str(tmp_path), "--preset", "full", "--quiet"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / ".build" / "all.jsonl").exists():
         assert process.poll() is None

@@ -21,11 +21,11 @@ from easy_to_hard.baselines.kit.image_data import (
 )
 
 
-def write_cifar(path: Path, count: int, label: int) -> None:
+def write_cifar(path: Path, count: int, label: int, protocol: int = 2) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     data = np.full((count, 3072), label, np.uint8)
     data[:, 1024] = 200
-    path.write_bytes(pickle.dumps({b"data": data, b"labels": [label] * count}, protocol=2))
+    path.write_bytes(pickle.dumps({b"data": data, b"labels": [label] * count}, protocol=protocol))
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
@@ -82,6 +82,13 @@ def test_cifar10_whole_and_in_part(tmp_path: Path) -> None:
     assert load_images("cifar10", tmp_path, train=True).note == ""
     with pytest.raises(FileNotFoundError, match="test_batch is missing; --download fetches it"):
         load_images("cifar10", tmp_path, train=False)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_cifar10_pickled_anew(tmp_path: Path, protocol: int) -> None:
+    """As by somebody who made files of their own; Python 3.14 pickles in protocol 5."""
+    write_cifar(tmp_path / "cifar-10-batches-py" / "test_batch", 3, 7, protocol)
+    assert load_images("cifar10", tmp_path, train=False).labels.tolist() == [7, 7, 7]
 
 
 class _Harm:
