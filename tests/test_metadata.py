@@ -145,7 +145,7 @@ def test_the_lock_names_public_places_with_hashes(locked: dict[str, list[dict[st
 
 
 # What users may install, whose least versions the tests run with, too.
-USED = ("torch", "hub", "plot", "leaderboard", "chess", "vision", "privacy")
+USED = ("torch", "hub", "plot", "leaderboard", "chess", "vision", "privacy", "pretrained", "gymnasium")
 RUNNERS = ("hypothesis", "pytest", "pytest-benchmark", "pytest-xdist")
 
 
