@@ -40,15 +40,22 @@ def open_journal(root: Path, header: dict[str, Any], paths: list[str], name: str
     Raises:
         StorageError: another process is building there, or the folder holds something else.
     """
+    own = [] if name == "all" else [root / f"{_LOCK}-{name}"]
+    new = [path for path in (root / _LOCK, *own) if not path.exists()]
     with ExitStack() as held:
         try:
             with ExitStack() as beginning:
                 beginning.enter_context(FileLock(root / _LOCK, timeout=0 if name == "all" else _BEGIN_SECONDS))
-                others = _share_locks(root) if name == "all" else [root / f"{_LOCK}-{name}"]
-                for path in others:
+                for path in own or _share_locks(root):
                     held.enter_context(FileLock(path, timeout=0))
-                # No other share begins meanwhile, so whatever else is in the folder has a journal.
-                journal = Journal(root, header, paths, name)
+                try:
+                    # No other share begins meanwhile, so whatever else is in the folder has a journal.
+                    journal = Journal(root, header, paths, name)
+                except StorageError:
+                    # A folder that is refused is left as it was.
+                    for path in new:
+                        remove_lock(path)
+                    raise
                 if name == "all":
                     # A build of the whole keeps the folder locked; builds of shares let one another in.
                     held.push(beginning.pop_all())

@@ -244,11 +244,13 @@ def test_another_build_does_not_overwrite(tmp_path: Path, arguments: dict[str, o
     assert _contents(tmp_path) == before
 
 
-def test_strange_folders_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shard", [None, (1, 3)])
+def test_strange_folders_are_refused(shard: tuple[int, int] | None, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(StorageError, match=r"is not empty and holds no dataset: found thesis\.tex"):
-        build(tmp_path, preset="tiny", progress=False)
+        build(tmp_path, preset="tiny", shard=shard, progress=False)
     assert (tmp_path / "thesis.tex").read_text() == "mine"
+    assert os.listdir(tmp_path) == ["thesis.tex"]
     with pytest.raises(StorageError, match="is a file, not a folder"):
         build(tmp_path / "thesis.tex", preset="tiny", progress=False)
 
@@ -352,8 +354,10 @@ def test_what_a_share_lacks_is_made_when_all_are_joined(tmp_path: Path, tiny_fol
 
 def test_a_share_of_another_dataset_is_refused(tmp_path: Path) -> None:
     build(tmp_path, preset="tiny", shard=(2, 3), progress=False)
+    before = sorted(os.listdir(tmp_path))
     with pytest.raises(StorageError, match=r"holds another dataset \(seed 0, not 1\)"):
         build(tmp_path, preset="tiny", seed=1, shard=(1, 3), progress=False)
+    assert sorted(os.listdir(tmp_path)) == before, "the lock of the share that was built is still there"
 
 
 def test_the_whole_waits_for_no_share(tmp_path: Path) -> None:
