@@ -296,6 +296,9 @@ def test_where_a_net_lies_is_not_recorded(tmp_path: Path, capsys: pytest.Capture
     assert read_result(out)["submission"]["source"] == "mine"
     # It is found beside the result, and in the current folder.
     assert _run(capsys, "--again", out, "--quiet")[0] == 0
+    moved = out.rename(tmp_path / "net.json")
+    told = f"{moved}: its net, the folder mine, is neither here nor beside the result"
+    assert _run(capsys, "--again", moved, "--quiet") == (1, "", f"easy-to-hard: error: {told}\n")
     monkeypatch.chdir(tmp_path / "runs" / "mine")
     assert _run(capsys, "--model", ".", *asked)[0] == 0
     assert read_result(out)["submission"]["source"] == "mine"
