@@ -7,7 +7,6 @@ import difflib
 import io
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final, NoReturn, TypeAlias, get_args
@@ -66,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if command is None:
                 return 0
             if arguments is None:
-                _lock_bars_in_this_process()
+                from easy_to_hard.progress import keep_bars_in_this_process
+
+                keep_bars_in_this_process()
             return command.run()
     except BrokenPipeError:
         # The reader of the pipe has closed it, as in `easy-to-hard show ... | head`.
@@ -79,13 +80,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except (RuntimeError, OSError, ImportError, MemoryError, OverflowError) as error:
         return _fail(str(error) or type(error).__name__, 1)
-
-
-def _lock_bars_in_this_process() -> None:
-    """Give tqdm a lock of this process alone; its own is a semaphore, of which an interrupted command leaves traces."""
-    from tqdm import tqdm
-
-    tqdm.set_lock(threading.RLock())
 
 
 def _open_standard_files() -> None:

@@ -1,6 +1,7 @@
 """Progress of long operations: a bar on a terminal, and elsewhere a plain line now and then."""
 
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any, Final, TextIO
 
@@ -30,6 +31,14 @@ class _PlainLines:
     def flush(self) -> None:
         """Flush the stream."""
         self._stream.flush()
+
+
+def keep_bars_in_this_process() -> None:
+    """Give tqdm a lock of this process alone, for a process that may end at once and shares its bars with no other.
+
+    tqdm's own lock is a semaphore. Where processes are not forked, Python warns of one that such an end leaves behind.
+    """
+    tqdm.set_lock(threading.RLock())
 
 
 def progress_bar(

@@ -157,16 +157,16 @@ def score_model(name: str, examination: "Examination", entry: Entry, *, progress
         FileNotFoundError, ValueError, NotEnoughInstancesError: as in `load_model` and `examine`.
     """
     # Only scoring a net needs the baselines.
-    from easy_to_hard.baselines.deep_thinking.checkpoint import load_model, local_files
+    from easy_to_hard.baselines.deep_thinking.checkpoint import load_model
     from easy_to_hard.baselines.deep_thinking.scoring import examine
 
-    local = local_files(name)
     model, facts = load_model(name, examination.device)
     *_, result = examine(model, facts, examination, progress=progress)
     digest = hashlib.sha256()
     for key, weights in sorted(model.state_dict().items()):
         digest.update(key.encode() + weights.detach().cpu().contiguous().numpy().tobytes())
-    source = Path(local[0]).resolve().name if local else name
+    folder = Path(name).expanduser()
+    source = folder.resolve().name if folder.is_dir() else name
     submission = Submission(kind="model", source=source, sha256=digest.hexdigest())
     return entry.sign(replace(result, submission=submission))
 

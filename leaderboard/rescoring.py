@@ -85,15 +85,15 @@ def score_again(
             raise ValueError(f"{path} is of the function {source['source']}: give --callable with it, {told} run")
         result = score_callable(source["source"], Questions(**asked, iterations=iterations), entry, progress=progress)
     elif kind == "model":
-        from easy_to_hard.baselines.deep_thinking.checkpoint import local_files
+        from easy_to_hard.baselines.deep_thinking.checkpoint import shipped_models
         from easy_to_hard.baselines.deep_thinking.scoring import Examination
 
         examination = Examination(**asked, iterations=next(iter(iterations), None))
-        beside = path.parent / source["source"]
-        name = str(beside) if beside.is_dir() and not Path(source["source"]).is_dir() else source["source"]
-        if "/" not in source["source"] and local_files(name) is None:
+        name = source["source"]
+        folder = next((place / name for place in (Path(), path.parent) if (place / name).is_dir()), None)
+        if folder is None and "/" not in name and name not in shipped_models():
             raise FileNotFoundError(f"{path}: its net, the folder {name}, is neither here nor beside the result")
-        result = score_model(name, examination, entry, progress=progress)
+        result = score_model(name if folder is None else str(folder), examination, entry, progress=progress)
     else:
         raise ValueError(f"{path} does not say what was scored: it has no submission")
     found = result.submission.sha256 if result.submission else None

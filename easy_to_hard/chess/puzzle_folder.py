@@ -107,9 +107,12 @@ class PuzzleFolder:
                 f"'easy-to-hard convert-lichess lichess.csv.zst --out {root}'"
             )
         try:
-            self._names = [set(fragment.physical_schema.names) for fragment in self._data.get_fragments()]
+            named = [frozenset(fragment.physical_schema.names) for fragment in self._data.get_fragments()]
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{root}: not readable ({error})") from error
+        # Files with the same columns have one set, which is sent to a worker once.
+        kinds = {names: names for names in named}
+        self._names = [kinds[names] for names in named]
         self._require(_NEEDED)
 
     @cached_property

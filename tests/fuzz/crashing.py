@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -237,14 +236,12 @@ def full(case: str, folder: Path, points: int) -> dict[str, Any]:
 def main() -> None:
     """See the module."""
     way, cases, folder, points = sys.argv[1:]
-    from tqdm import tqdm
-
     import easy_to_hard.baselines.deep_thinking.training_run
     import easy_to_hard.baselines.dp_instahide.on_puzzles
     import easy_to_hard.cli  # noqa: F401  # loaded once, before the forks
+    from easy_to_hard.progress import keep_bars_in_this_process
 
-    # As for a command of its own: a fork that ends at once cannot clean up a semaphore.
-    tqdm.set_lock(threading.RLock())
+    keep_bars_in_this_process()
     for case in cases.split(","):
         print(json.dumps({"kill": kill, "full": full}[way](case, Path(folder), int(points))), flush=True)
 

@@ -189,7 +189,6 @@ def test_finished_build_is_checked_not_made_again(tmp_path: Path, tiny_folder: P
 
 KILLED = """
 import sys
-import threading
 from easy_to_hard import build
 from easy_to_hard.storage.presets import Part
 parts = [Part(task="mazes", difficulty=9, variant=v, split="train", rows=1500)
